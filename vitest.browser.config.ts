@@ -1,0 +1,5 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: { include: ['test/browser/**/*.test.ts'], setupFiles: ['test/support/matchers.ts'], testTimeout: 120_000 },
+})

@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/browser/**'],
+    setupFiles: ['test/support/matchers.ts'],
+    testTimeout: 30_000,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**'],
+      reporter: ['text', 'html'],
+      // What the vault promises and how it is kept must be shown to the last line.
+      thresholds: { 'src/vault/**': { lines: 100 }, 'src/adapters/**': { lines: 100 } },
+    },
+  },
+})
