@@ -1,0 +1,210 @@
+/**
+ * What the vault needs from the world, and the records that cross that line. No code: a port is a promise,
+ * and `test/contracts/` holds every adapter to it. Times are milliseconds since the Unix epoch, sizes are bytes.
+ * Absence is `null`, conflict is an answer; only faults throw.
+ */
+import type { Readable } from 'node:stream'
+
+/** How a PIN reaches its person: in the response, in the server's log, by mail. */
+export type PinDeliveryMode = 'response' | 'console'
+
+/** Limits and lifetimes that the operator sets; the vault applies them. */
+export interface VaultRules {
+  pinTtlMs: number
+  pinMaxAttempts: number
+  sessionTtlMs: number
+  sessionMaxMs: number
+  maxFileBytes: number
+}
+
+export interface User {
+  id: string
+  name: string
+  /** In lower case: addresses are compared case-insensitively. */
+  email: string
+  /** The delivery mode by which the owner proved the address. */
+  confirmedBy: PinDeliveryMode
+  createdAt: number
+}
+
+export interface Session {
+  id: string
+  userId: string
+  deviceId: string
+  createdAt: number
+  lastUsedAt: number
+}
+
+export interface StoredFile {
+  id: string
+  name: string
+  sizeBytes: number
+  contentType: string
+  /** Lower-case hex of the bytes as uploaded. */
+  sha256: string
+  createdAt: number
+  /** Changes with content and type only. */
+  updatedAt: number
+  /** The blob that holds this version; a new version has a new one, so it also tells versions apart. */
+  blob: string
+}
+
+export type FileSort = 'name' | 'createdAt' | 'updatedAt' | 'size'
+
+export interface FileQuery {
+  prefix: string
+  sort: FileSort
+  order: 'asc' | 'desc'
+  /** The last row already seen: its sort key and, as a tie-break, its id. */
+  after: { key: string | number; id: string } | null
+  limit: number
+}
+
+export interface UserRepository {
+  findByEmail(email: string): Promise<User | null>
+}
+
+/** What a redeemed PIN makes: a session, for a new user or for one that exists. */
+export interface Redemption {
+  pinId: string
+  session: { id: string; deviceId: string; tokenHash: Buffer; createdAt: number }
+  user: User | { id: string }
+}
+
+/** The owner is the first argument where one is known: another's session is "not found" by construction. */
+export interface SessionRepository {
+  /**
+   * One act: takes the address for a new user, ends the user's older session on that device, opens the new one.
+   * Nothing has happened unless the answer is `opened`. `spent`: this PIN id has opened a session before.
+   * `taken`: the new user's address belongs to somebody. `gone`: the existing user does not exist any more.
+   */
+  redeem(redemption: Redemption): Promise<'opened' | 'spent' | 'taken' | 'gone'>
+  /** The session that was not ended; its age is for the caller to judge. */
+  findByTokenHash(tokenHash: Buffer): Promise<Session | null>
+  find(owner: string, sessionId: string): Promise<Session | null>
+  /** Never moves `lastUsedAt` backwards. */
+  touch(owner: string, sessionId: string, at: number): Promise<void>
+  /** False where there was nothing to end. In force for every later `find`. */
+  end(owner: string, sessionId: string, at: number): Promise<boolean>
+  /** Forgets what ended before the first time, was last used before the second, or was opened before the third. */
+  forget(endedBefore: number, lastUsedBefore: number, createdBefore: number): Promise<void>
+}
+
+export interface FileRepository {
+  find(owner: string, name: string): Promise<StoredFile | null>
+  /**
+   * One act, durable once answered: puts the file under its name. `replaces` is the blob that the caller saw there, or
+   * null for none; where another version stands there now, nothing happens and the answer is `stale`. The replaced
+   * blob becomes garbage in the same act. `run-ended`: the run that wrote the blob is over, so the sweeper may have it.
+   */
+  commit(owner: string, file: StoredFile, replaces: string | null): Promise<'done' | 'stale' | 'run-ended'>
+  /** At most `limit` files in the order asked for, ties broken by id; stable while others write. */
+  list(owner: string, query: FileQuery): Promise<StoredFile[]>
+}
+
+/**
+ * The books on blobs. A blob id is `<run>/<random>`, where a run is one life of one server process; so what a crash
+ * leaves behind is found by its run, and a living run's unfinished uploads are never touched.
+ */
+export interface BlobLedger {
+  openRun(run: string, at: number): Promise<void>
+  /** Ends every run but this one, for good, and answers all ended runs whose blobs are not swept yet. */
+  endOtherRuns(run: string): Promise<string[]>
+  /** Those of the blobs that a row still names. */
+  named(blobs: string[]): Promise<string[]>
+  /** The run's blobs are swept: nothing remembers it. */
+  forgetRun(run: string): Promise<void>
+  /** Blobs that no row names any more, the oldest first. */
+  garbage(limit: number): Promise<string[]>
+  forgetGarbage(blobs: string[]): Promise<void>
+}
+
+/** Bytes by id. Blobs are written once, whole or not at all, and never changed. */
+export interface BlobStore {
+  /**
+   * Durable once resolved: bytes and entry survive a power cut. Each batch is a list of chunks, about 1 MiB together.
+   * Where the batches throw, nothing is left and the same error is thrown on.
+   */
+  put(blob: string, batches: AsyncIterable<Uint8Array[]>): Promise<void>
+  /**
+   * The bytes from `start` to `end`, both inclusive; `null` where there is no such blob. The blob is held open before
+   * this answers, so a later delete does not touch the reader. A blob that is too short makes the stream fail.
+   */
+  read(blob: string, start: number, end: number): Promise<Readable | null>
+  /** Durable once resolved; an absent blob is no fault. */
+  delete(blobs: string[]): Promise<void>
+  /** Every blob of one run, finished or not. */
+  list(run: string): Promise<string[]>
+  /** Removes what is kept for an ended run beside its blobs. Its unfinished blobs were deleted before. */
+  closeRun(run: string): Promise<void>
+}
+
+/** What a PIN opens: a new user's registration, an existing user's vault, or nothing at all. */
+export type PinGrant =
+  | { kind: 'registration'; userId: string; name: string; email: string; confirmedBy: PinDeliveryMode }
+  | { kind: 'user'; userId: string }
+  | { kind: 'nothing' }
+
+export interface PendingPin {
+  id: string
+  deviceId: string
+  /** `open`: asked for without a session. `vouched`: asked for by a session. One never replaces the other. */
+  origin: 'open' | 'vouched'
+  /** HMAC-SHA-256 of device id and PIN. */
+  digest: Buffer
+  grant: PinGrant
+  expiresAt: number
+}
+
+/** PINs on their way. May forget everything at a restart; never answers a PIN that is expired, used up or spent. */
+export interface PendingPinStore {
+  /** Replaces the device's earlier PIN of the same origin. */
+  put(pin: PendingPin): Promise<void>
+  /**
+   * Counts one guess against every PIN of the device and answers those that had guesses left, in a single step: of
+   * any number of callers, at most `maxAttempts` see a given PIN.
+   */
+  guess(deviceId: string, maxAttempts: number): Promise<PendingPin[]>
+  /** True for exactly one caller. */
+  spend(pin: PendingPin): Promise<boolean>
+}
+
+export interface PinDelivery {
+  mode: PinDeliveryMode
+  /** Brings the PIN to its person. Not called in `response` mode. */
+  deliver(letter: { email: string; pin: string; expiresAt: number; requestId: string }): Promise<void>
+}
+
+/** Milliseconds since the Unix epoch. */
+export type Clock = () => number
+
+/** Where chance comes from; cryptographic outside tests. */
+export interface Chance {
+  /** A nanoid: 21 URL-safe characters, 126 bits. */
+  id(): string
+  /** Four digits, uniform, leading zeros included. */
+  pin(): string
+  /** `mks_` and 43 URL-safe characters, 256 bits. */
+  token(): string
+}
+
+/** Tells the operator of work that failed where no request waits for it. */
+export type Alarm = (error: unknown, doing: string) => void
+
+export interface Ports {
+  users: UserRepository
+  sessions: SessionRepository
+  files: FileRepository
+  ledger: BlobLedger
+  blobs: BlobStore
+  pendingPins: PendingPinStore
+  delivery: PinDelivery
+  clock: Clock
+  chance: Chance
+  alarm: Alarm
+  /** Keys the digests of pending PINs. */
+  pinKey: Buffer
+  /** Each resolves while its engine can do its work, by the name that the operator knows it by. */
+  checks: Record<string, () => Promise<void>>
+  close(): Promise<void>
+}

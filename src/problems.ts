@@ -1,0 +1,149 @@
+/**
+ * Every way a request can be refused: code, status, title. Refusals are thrown and become
+ * `application/problem+json` (RFC 9457) in `plugins/errors.ts`. Codes are stable: clients switch on them.
+ */
+export interface Fault {
+  /** JSON Pointer (RFC 6901) to the value at fault. */
+  path: string
+  message: string
+}
+
+const catalogue = {
+  'invalid-request': [400, 'The request does not fit its schema'],
+  'malformed-http': [400, 'The request is not valid HTTP'],
+  'malformed-json': [400, 'The body is not valid JSON'],
+  'malformed-multipart': [400, 'The body is not a form with one file'],
+  'malformed-url': [400, 'The URL cannot be decoded'],
+  'incomplete-body': [400, 'The body broke off'],
+  'invalid-name': [400, 'The file name cannot be used'],
+  'invalid-cursor': [400, 'The cursor does not belong to this list'],
+  'invalid-digest': [400, 'The digest field cannot be read'],
+  'digest-mismatch': [400, 'The bytes do not match their digest'],
+  'range-not-allowed': [400, 'A partial upload is not possible here'],
+  unauthorized: [401, 'A valid session token is needed'],
+  'invalid-pin': [401, 'The PIN does not open a session'],
+  'not-found': [404, 'There is nothing at this path'],
+  'file-not-found': [404, 'There is no such file'],
+  'method-not-allowed': [405, 'The path does not take this method'],
+  'request-timeout': [408, 'The request took too long to arrive'],
+  'email-taken': [409, 'The address belongs to a user'],
+  'file-exists': [409, 'The name is taken by a file with other bytes'],
+  'precondition-failed': [412, 'A precondition does not hold'],
+  'body-too-large': [413, 'The body is too large'],
+  'file-too-large': [413, 'The file is too large'],
+  'unsupported-media-type': [415, 'The media type is not taken here'],
+  'unsupported-encoding': [415, 'The content encoding is not taken here'],
+  'range-not-satisfiable': [416, 'The file has no such range'],
+  'headers-too-large': [431, 'The header fields are too large'],
+  'internal-error': [500, 'Something went wrong on the server'],
+  'not-ready': [503, 'The server cannot do its work at the moment'],
+} as const satisfies Record<string, readonly [status: number, title: string]>
+
+export type ProblemCode = keyof typeof catalogue
+
+export interface ProblemExtras {
+  headers?: Record<string, string>
+  errors?: Fault[]
+  cause?: unknown
+}
+
+/** A refusal on its way to the client. `message` is the `detail` that the client reads. */
+export class Problem extends Error {
+  readonly code: ProblemCode
+  readonly status: number
+  readonly title: string
+  readonly headers: Record<string, string>
+  readonly errors: Fault[] | undefined
+
+  constructor(code: ProblemCode, detail: string, extras: ProblemExtras = {}) {
+    super(detail, { cause: extras.cause })
+    this.name = 'Problem'
+    this.code = code
+    ;[this.status, this.title] = catalogue[code]
+    this.headers = extras.headers ?? {}
+    this.errors = extras.errors
+  }
+
+  /** The document of RFC 9457, section 3.1, with `code` and `requestId` as extension members. */
+  toDocument(requestId: string) {
+    return {
+      type: `urn:problem-type:minikeepsafe:${this.code}`,
+      title: this.title,
+      status: this.status,
+      detail: this.message,
+      code: this.code,
+      requestId,
+      ...(this.errors && { errors: this.errors }),
+    }
+  }
+}
+
+/** Every 401 carries a challenge (RFC 9110, section 11.6.1). */
+const challenge = { 'www-authenticate': 'Bearer' }
+
+export const problems = {
+  invalidRequest: (errors: Fault[]) =>
+    new Problem('invalid-request', errors.map(({ path, message }) => `${path || '/'}: ${message}`).join('; '), {
+      errors,
+    }),
+  malformedHttp: () => new Problem('malformed-http', 'The bytes that arrived could not be read as an HTTP request.'),
+  malformedJson: (cause?: unknown) =>
+    new Problem('malformed-json', 'The body must be one JSON document in UTF-8.', { cause }),
+  malformedMultipart: (detail: string, cause?: unknown) => new Problem('malformed-multipart', detail, { cause }),
+  malformedUrl: () => new Problem('malformed-url', 'The path must be valid percent-encoded UTF-8.'),
+  incompleteBody: (cause?: unknown) =>
+    new Problem('incomplete-body', 'The connection ended before the body did. Nothing was stored.', { cause }),
+  invalidName: (detail: string) => new Problem('invalid-name', detail),
+  invalidCursor: () =>
+    new Problem('invalid-cursor', 'Use nextCursor as it was given, with the same prefix, sort and order.'),
+  invalidDigest: (field: string) =>
+    new Problem('invalid-digest', `${field} must be a dictionary such as sha-256=:…base64…: (RFC 9530).`),
+  digestMismatch: (field: string) =>
+    new Problem('digest-mismatch', `The bytes that arrived are not those of ${field}. Nothing was stored.`),
+  rangeNotAllowed: () =>
+    new Problem('range-not-allowed', 'Content-Range is not taken on PUT: send the whole file (RFC 9110, 14.5).'),
+  unauthorized: () =>
+    new Problem('unauthorized', 'Send the header Authorization: Bearer <token> with a token from POST /v1/sessions.', {
+      headers: challenge,
+    }),
+  invalidPin: () =>
+    new Problem('invalid-pin', 'The PIN is wrong, expired or used, or was issued for another device.', {
+      headers: challenge,
+    }),
+  notFound: () => new Problem('not-found', 'No resource of this server has this path. The paths are listed at /docs.'),
+  fileNotFound: () => new Problem('file-not-found', 'You have no file of this name.'),
+  methodNotAllowed: (allowed: string[]) =>
+    new Problem('method-not-allowed', `This path takes ${allowed.join(', ')}.`, {
+      headers: { allow: allowed.join(', ') },
+    }),
+  requestTimeout: () => new Problem('request-timeout', 'The header of the request did not arrive in time.'),
+  emailTaken: () =>
+    new Problem(
+      'email-taken',
+      'A user has confirmed this address. To sign in on this device, ask a signed-in device for a PIN (POST /v1/pins), or the operator of this server.',
+    ),
+  fileExists: () =>
+    new Problem('file-exists', 'Another file has this name. Choose another, or send ?onConflict=rename.'),
+  preconditionFailed: () =>
+    new Problem('precondition-failed', 'The file is not in the state that the request asked for. Nothing was changed.'),
+  bodyTooLarge: (limit: number) => new Problem('body-too-large', `A body here is at most ${limit} bytes.`),
+  fileTooLarge: (limit: number) => new Problem('file-too-large', `A file is at most ${limit} bytes.`),
+  unsupportedMediaType: (taken: string) =>
+    new Problem('unsupported-media-type', `This resource takes ${taken}.`, { headers: { accept: taken } }),
+  unsupportedEncoding: () =>
+    new Problem('unsupported-encoding', 'Send the body without a Content-Encoding.', {
+      headers: { 'accept-encoding': 'identity' },
+    }),
+  rangeNotSatisfiable: (sizeBytes: number) =>
+    new Problem('range-not-satisfiable', `The file has ${sizeBytes} bytes.`, {
+      headers: { 'content-range': `bytes */${sizeBytes}` },
+    }),
+  headersTooLarge: () => new Problem('headers-too-large', 'The header fields are larger than this server reads.'),
+  internalError: (cause?: unknown) =>
+    new Problem('internal-error', 'The operator finds the cause in the log under this requestId.', { cause }),
+  notReady: (down: string[]) =>
+    new Problem('not-ready', `Not working: ${down.join(', ')}.`, { headers: { 'retry-after': '5' } }),
+}
+
+/** The catalogue as rows, for the documentation and its test. */
+export const problemCatalogue = Object.entries(catalogue).map(([code, [status, title]]) => ({ code, status, title }))

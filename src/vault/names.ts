@@ -1,0 +1,65 @@
+/** What a file may be called, and the numbered names that stand in for a taken one. */
+import { extname } from 'node:path/posix'
+import { problems } from '../problems.ts'
+
+export const MAX_NAME_BYTES = 255
+
+/**
+ * Answers the name if a file may have it, else throws `invalid-name`: one path segment, 1–255 bytes of UTF-8 in
+ * Unicode normalization form C, without `/`, `\` and control characters, and neither `.` nor `..`.
+ */
+export function fileName(name: string): string {
+  const fault = faultOf(name)
+  if (fault) throw problems.invalidName(`A file name ${fault}.`)
+  return name
+}
+
+function faultOf(name: string): string | null {
+  if (name === '') return 'has at least one character'
+  if (name === '.' || name === '..') return 'is neither . nor ..'
+  if (/[/\\]/.test(name)) return 'is one path segment, without / and \\'
+  if (/\p{Cc}/u.test(name)) return 'has no control characters'
+  if (/\p{Cs}/u.test(name)) return 'is well-formed Unicode'
+  if (name !== name.normalize('NFC')) return 'is in Unicode normalization form C (NFC)'
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} bytes of UTF-8`
+  return null
+}
+
+/** The n-th stand-in, `IMG_1 (2).jpg` for `IMG_1.jpg`; the stem is cut where the name would grow too long. */
+export function numberedName(name: string, n: number): string {
+  const [stem, extension] = split(name)
+  const tail = ` (${n})${extension}`
+  return cut(stem, MAX_NAME_BYTES - Buffer.byteLength(tail)) + tail
+}
+
+/** Which stand-in of `name` the candidate is, from 1; `null` where it is none. */
+export function numberIn(name: string, candidate: string): number | null {
+  const n = Number(/ \(([1-9]\d{0,8})\)[^()]*$/.exec(candidate)?.[1] ?? Number.NaN)
+  return n && numberedName(name, n) === candidate ? n : null
+}
+
+/** What all stand-ins of `name` begin with. */
+export function numberedPrefix(name: string): string {
+  const [stem] = split(name)
+  const longest = numberedName(name, 999_999_999)
+  return longest.startsWith(`${stem} (`) ? `${stem} (` : longest.slice(0, longest.lastIndexOf(' ('))
+}
+
+function split(name: string): [stem: string, extension: string] {
+  const extension = extname(name)
+  // A name that is nearly all extension is numbered at its end.
+  if (Buffer.byteLength(extension) > 64) return [name, '']
+  return [name.slice(0, name.length - extension.length), extension]
+}
+
+/** The longest beginning within so many bytes that ends between two code points and stays in NFC. */
+function cut(text: string, maxBytes: number): string {
+  let kept = ''
+  let bytes = 0
+  for (const character of text) {
+    bytes += Buffer.byteLength(character)
+    if (bytes > maxBytes) break
+    kept += character
+  }
+  return kept
+}

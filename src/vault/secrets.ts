@@ -1,0 +1,28 @@
+/** Making, hashing and comparing secrets. A PIN or a 256-bit token needs no slow hash: a keyed or a fast one does. */
+import { createHash, createHmac, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { nanoid } from 'nanoid'
+import type { Chance } from '../ports.ts'
+
+const TOKEN = /^mks_[A-Za-z0-9_-]{43,128}$/
+
+/** Chance from the operating system's cryptographic source. */
+export const cryptographicChance: Chance = {
+  id: () => nanoid(),
+  pin: () => String(randomInt(10_000)).padStart(4, '0'),
+  token: () => `mks_${randomBytes(32).toString('base64url')}`,
+}
+
+/** SHA-256 of a session token: all of it that is ever stored. `null` for what cannot be a token. */
+export function tokenHash(token: string): Buffer | null {
+  return TOKEN.test(token) ? createHash('sha256').update(token).digest() : null
+}
+
+/** HMAC-SHA-256 of a PIN under the server's key, bound to its device. A device id holds no NUL. */
+export function pinDigest(key: Buffer, deviceId: string, pin: string): Buffer {
+  return createHmac('sha256', key).update(`${deviceId}\0${pin}`).digest()
+}
+
+/** Compares two digests of equal length in constant time. */
+export function sameDigest(a: Buffer, b: Buffer): boolean {
+  return timingSafeEqual(a, b)
+}
