@@ -1,0 +1,207 @@
+/**
+ * Blobs as files `<folder>/<run>/<random>`. A blob's name is random and nobody looks for it before a row names it, so
+ * it is written in place: created exclusively, written, synced, then its folder synced.
+ */
+import { access, constants, type FileHandle, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import type { BlobStore } from '../../ports.ts'
+import { sharedSync } from './shared-sync.ts'
+
+/** Reads of about this size cost the least for each byte; two are under way at a time. */
+const READ_BYTES = 1024 * 1024
+
+const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
+
+export interface DiskBlobs extends BlobStore {
+  /** Throws while the folder cannot be written. */
+  check(): Promise<void>
+  close(): Promise<void>
+}
+
+export async function diskBlobs(folder: string): Promise<DiskBlobs> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  /** The runs of blobs written by this process, each with its folder held open for syncing. */
+  const runs = new Map<string, Promise<{ handle: FileHandle; sync: () => Promise<void> }>>()
+
+  return {
+    async put(blob, batches) {
+      const path = pathOf(blob)
+      const { sync } = await runFolder(dirname(blob))
+      const file = await open(path, 'wx', 0o600)
+      try {
+        await writeAll(file, batches)
+        await file.datasync()
+      } catch (error) {
+        await file.close()
+        await unlink(path)
+        throw error
+      }
+      await file.close()
+      await sync()
+    },
+
+    async read(blob, start, end) {
+      const file = await openIfThere(pathOf(blob))
+      return file && reader(file, start, end)
+    },
+
+    async delete(blobs) {
+      const touched = new Set<string>()
+      await Promise.all(
+        blobs.map(async (blob) => {
+          if (await unlinkIfThere(pathOf(blob))) touched.add(dirname(blob))
+        }),
+      )
+      for (const run of touched) await forgetEntries(run)
+    },
+
+    async list(run) {
+      try {
+        return (await readdir(join(folder, run))).map((name) => `${run}/${name}`)
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return []
+        throw error
+      }
+    },
+
+    closeRun: removeEmptyFolder,
+
+    async check() {
+      await access(folder, constants.W_OK | constants.X_OK)
+    },
+
+    async close() {
+      for (const opened of runs.values()) await (await opened).handle.close()
+      runs.clear()
+    },
+  }
+
+  function pathOf(blob: string): string {
+    if (!BLOB.test(blob)) throw new Error('not a blob id')
+    return join(folder, blob)
+  }
+
+  function runFolder(run: string) {
+    let opened = runs.get(run)
+    if (!opened) {
+      opened = openRunFolder(run)
+      runs.set(run, opened)
+      opened.catch(() => runs.delete(run))
+    }
+    return opened
+  }
+
+  async function openRunFolder(run: string) {
+    const path = join(folder, run)
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    await syncFolder(folder)
+    const handle = await open(path, 'r')
+    return { handle, sync: sharedSync(() => handle.sync()) }
+  }
+
+  /** Makes deletions in a run's folder durable, and removes the folder of a former run once it is empty. */
+  async function forgetEntries(run: string): Promise<void> {
+    const own = await runs.get(run)
+    if (own) return own.sync()
+    await syncFolder(join(folder, run))
+    await removeEmptyFolder(run)
+  }
+
+  async function removeEmptyFolder(run: string): Promise<void> {
+    try {
+      await rmdir(join(folder, run))
+    } catch (error) {
+      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(codeOf(error))) throw error
+    }
+  }
+}
+
+/** Writes one batch while the next one is gathered. */
+async function writeAll(file: FileHandle, batches: AsyncIterable<Uint8Array[]>): Promise<void> {
+  let writing: Promise<void> = Promise.resolve()
+  try {
+    for await (const batch of batches) {
+      await writing
+      writing = writeBatch(file, batch)
+      // Awaited with the next batch: until then its failure is nobody's unhandled rejection.
+      writing.catch(() => {})
+    }
+  } finally {
+    await writing
+  }
+}
+
+async function writeBatch(file: FileHandle, batch: Uint8Array[]): Promise<void> {
+  let rest = batch
+  while (rest.length > 0) {
+    const { bytesWritten } = await file.writev(rest)
+    rest = dropBytes(rest, bytesWritten)
+  }
+}
+
+/** A write may take less than it was given, as on a disk that is nearly full. */
+function dropBytes(chunks: Uint8Array[], count: number): Uint8Array[] {
+  let dropped = 0
+  for (const [index, chunk] of chunks.entries()) {
+    if (dropped + chunk.length > count) return [chunk.subarray(count - dropped), ...chunks.slice(index + 1)]
+    dropped += chunk.length
+  }
+  return []
+}
+
+/** A stream that owns the open file: however it ends, also before its first byte was asked for, the file is closed. */
+function reader(file: FileHandle, start: number, end: number): Readable {
+  let at = start
+  const stream = new Readable({
+    highWaterMark: READ_BYTES,
+    read() {
+      if (at > end) stream.push(null)
+      else readNext().catch((error: Error) => stream.destroy(error))
+    },
+    destroy(error, done) {
+      file.close().then(() => done(error), done)
+    },
+  })
+  return stream
+
+  async function readNext() {
+    const wanted = Math.min(READ_BYTES, end - at + 1)
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(wanted), 0, wanted, at)
+    if (bytesRead === 0) throw new Error(`a blob ends at ${at}, before ${end + 1}`)
+    at += bytesRead
+    stream.push(buffer.subarray(0, bytesRead))
+  }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null
+    throw error
+  }
+}
+
+async function unlinkIfThere(path: string): Promise<boolean> {
+  try {
+    await unlink(path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? ''
+}

@@ -1,0 +1,71 @@
+import type { Database } from 'better-sqlite3'
+import type { Redemption, Session, SessionRepository, User } from '../../ports.ts'
+import type { Act } from './group-commit.ts'
+
+const COLUMNS =
+  'id, user_id AS userId, device_id AS deviceId, created_at AS createdAt, last_used_at AS lastUsedAt FROM sessions'
+
+export function sqliteSessions(db: Database, act: Act): SessionRepository {
+  const byTokenHash = db.prepare<[Buffer], Session>(`SELECT ${COLUMNS} WHERE token_hash = ? AND ended_at IS NULL`)
+  const byId = db.prepare<[string, string], Session>(
+    `SELECT ${COLUMNS} WHERE user_id = ? AND id = ? AND ended_at IS NULL`,
+  )
+  const pinUsed = db.prepare<[string], unknown>('SELECT 1 FROM sessions WHERE pin_id = ?')
+  const userExists = db.prepare<[string], unknown>('SELECT 1 FROM users WHERE id = ?')
+  const addUser = db.prepare<[User]>(
+    `INSERT INTO users (id, name, email, confirmed_by, created_at)
+     VALUES (:id, :name, :email, :confirmedBy, :createdAt) ON CONFLICT (email) DO NOTHING`,
+  )
+  const endOfDevice = db.prepare<[number, string, string]>(
+    'UPDATE sessions SET ended_at = ? WHERE user_id = ? AND device_id = ? AND ended_at IS NULL',
+  )
+  const addSession = db.prepare<[Redemption['session'] & { userId: string; pinId: string }]>(
+    `INSERT INTO sessions (id, user_id, device_id, token_hash, pin_id, created_at, last_used_at)
+     VALUES (:id, :userId, :deviceId, :tokenHash, :pinId, :createdAt, :createdAt)`,
+  )
+  const touch = db.prepare<[number, string, string]>(
+    'UPDATE sessions SET last_used_at = max(last_used_at, ?) WHERE user_id = ? AND id = ? AND ended_at IS NULL',
+  )
+  const end = db.prepare<[number, string, string]>(
+    'UPDATE sessions SET ended_at = ? WHERE user_id = ? AND id = ? AND ended_at IS NULL',
+  )
+  const forget = db.prepare<[number, number, number]>(
+    'DELETE FROM sessions WHERE ended_at < ? OR last_used_at < ? OR created_at < ?',
+  )
+
+  return {
+    redeem({ pinId, session, user }) {
+      return act(() => {
+        if (pinUsed.get(pinId)) return 'spent'
+        if ('email' in user) {
+          if (addUser.run(user).changes === 0) return 'taken'
+        } else if (!userExists.get(user.id)) {
+          return 'gone'
+        }
+        endOfDevice.run(session.createdAt, user.id, session.deviceId)
+        addSession.run({ ...session, userId: user.id, pinId })
+        return 'opened'
+      })
+    },
+
+    async findByTokenHash(tokenHash) {
+      return byTokenHash.get(tokenHash) ?? null
+    },
+
+    async find(owner, sessionId) {
+      return byId.get(owner, sessionId) ?? null
+    },
+
+    async touch(owner, sessionId, at) {
+      await act(() => touch.run(at, owner, sessionId))
+    },
+
+    end(owner, sessionId, at) {
+      return act(() => end.run(at, owner, sessionId).changes === 1)
+    },
+
+    async forget(endedBefore, lastUsedBefore, createdBefore) {
+      await act(() => forget.run(endedBefore, lastUsedBefore, createdBefore))
+    },
+  }
+}

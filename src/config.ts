@@ -1,0 +1,88 @@
+/** Every environment variable, once. The process's environment wins over a `.env` file in the working folder. */
+import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+
+const GiB = 1024 ** 3
+
+export const ConfigSchema = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
+  PORT: Type.Integer({ default: 8000, minimum: 0, maximum: 65_535, description: 'The port; 0 takes a free one.' }),
+  DATA_DIR: Type.String({ default: './data', description: 'The folder of the SQLite database.' }),
+  UPLOADS_DIR: Type.String({ default: './uploads', description: 'The folder of the uploaded bytes.' }),
+  LOG_LEVEL: Type.Union(
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
+    { default: 'info', description: 'trace, debug, info, warn, error, fatal or silent.' },
+  ),
+  PIN_DELIVERY: Type.Union([Type.Literal('response'), Type.Literal('console')], {
+    default: 'response',
+    description: 'response: whoever registers reads the PIN in the answer. console: the PIN stands in the log.',
+  }),
+  PIN_TTL_SECONDS: Type.Integer({ default: 300, minimum: 10, maximum: 86_400, description: 'How long a PIN lives.' }),
+  PIN_MAX_ATTEMPTS: Type.Integer({
+    default: 5,
+    minimum: 1,
+    maximum: 10,
+    description: 'Wrong guesses that void a PIN.',
+  }),
+  SESSION_TTL_DAYS: Type.Number({
+    default: 30,
+    exclusiveMinimum: 0,
+    maximum: 3650,
+    description: 'Days from its last use until a session ends; fractions allowed.',
+  }),
+  SESSION_MAX_DAYS: Type.Number({
+    default: 365,
+    exclusiveMinimum: 0,
+    maximum: 3650,
+    description: 'Days until a session ends however much it is used; fractions allowed.',
+  }),
+  MAX_FILE_BYTES: Type.Integer({
+    default: 10 * GiB,
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'The largest file taken, in bytes.',
+  }),
+})
+
+export type Config = Static<typeof ConfigSchema>
+
+/** All that is wrong with the settings, one line for each variable. */
+export class ConfigError extends Error {
+  constructor(faults: string[]) {
+    super(`The settings cannot be used:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    this.name = 'ConfigError'
+  }
+}
+
+/** Reads the settings. An empty value counts as none. Throws one `ConfigError` that names every variable at fault. */
+export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const names = Object.keys(ConfigSchema.properties)
+  const given = Object.fromEntries(names.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])))
+  const config = Value.Default(ConfigSchema, Value.Convert(ConfigSchema, given))
+  const faults = new Map<string, string>()
+  for (const { path } of Value.Errors(ConfigSchema, config)) {
+    const name = path.slice(1)
+    faults.set(name, `${name} is ${JSON.stringify(given[name])}; ${wanted(ConfigSchema.properties, name)}`)
+  }
+  if (faults.size > 0) throw new ConfigError([...faults.values()])
+  return config as Config
+}
+
+/** The environment with the `.env` file of the working folder beneath it, where there is one. */
+export function environmentWithFile(environment: NodeJS.ProcessEnv, path = '.env'): NodeJS.ProcessEnv {
+  try {
+    return { ...parseEnv(readFileSync(path, 'utf8')), ...environment }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return environment
+    throw new ConfigError([`${path} cannot be read: ${(error as Error).message}`])
+  }
+}
+
+function wanted(properties: Record<string, TSchema>, name: string): string {
+  const schema = properties[name]
+  if (schema?.anyOf) return `it must be one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}.`
+  const from = schema?.exclusiveMinimum === undefined ? `from ${schema?.minimum}` : `above ${schema.exclusiveMinimum}`
+  return `it must be ${schema?.type === 'integer' ? 'a whole number' : 'a number'} ${from} to ${schema?.maximum}.`
+}
