@@ -1,0 +1,69 @@
+/** The table of contents: plugins and routes in order. What stands inside `members` needs a session. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import fastify, { type FastifyBaseLogger } from 'fastify'
+import { auth } from './plugins/auth.ts'
+import { docs } from './plugins/docs.ts'
+import { errors, JSON_BODY_BYTES, respondEarly, respondToNoise } from './plugins/errors.ts'
+import { identityOnly } from './plugins/identity-only.ts'
+import { requestId, requestIdOf } from './plugins/request-id.ts'
+import { quietFramework, requestLog } from './plugins/request-log.ts'
+import { safeDefaults } from './plugins/safe-defaults.ts'
+import { sweeper } from './plugins/sweeper.ts'
+import { lateContinue } from './plugins/unread-body.ts'
+import { validation } from './plugins/validation.ts'
+import { download } from './routes/download.ts'
+import { files } from './routes/files.ts'
+import { health } from './routes/health.ts'
+import { register } from './routes/register.ts'
+import { sessions } from './routes/sessions.ts'
+import { signIn } from './routes/sign-in.ts'
+import { upload } from './routes/upload.ts'
+import type { Vault } from './vault/vault.ts'
+
+/** A connection on which nothing moves for so long is closed. */
+const IDLE_MS = 120_000
+
+/** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
+export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
+  const app = fastify({
+    loggerInstance: log,
+    logController: quietFramework,
+    genReqId: requestIdOf,
+    bodyLimit: JSON_BODY_BYTES,
+    connectionTimeout: IDLE_MS,
+    return503OnClosing: false,
+    frameworkErrors: respondEarly,
+    clientErrorHandler: respondToNoise,
+    // Longer than any URL that fits a header: too long a name is the vault's to refuse.
+    routerOptions: { maxParamLength: 16 * 1024 },
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  app.decorate('vault', vault)
+  app.addHook('preClose', async () => vault.drain())
+  app.addHook('onClose', async () => vault.close())
+  app.removeContentTypeParser('text/plain')
+
+  await app.register(errors)
+  await app.register(requestId)
+  await app.register(requestLog)
+  await app.register(safeDefaults)
+  await app.register(lateContinue)
+  await app.register(identityOnly)
+  await app.register(validation)
+  await app.register(docs)
+  await app.register(sweeper)
+
+  await app.register(health)
+  await app.register(register)
+  await app.register(signIn)
+
+  await app.register(async (members) => {
+    await members.register(auth)
+    await members.register(sessions)
+    await members.register(files)
+    await members.register(upload)
+    await members.register(download)
+  })
+
+  return app
+}

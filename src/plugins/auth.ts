@@ -1,0 +1,36 @@
+/** Whoever registers this scope's routes is signed in: the session is found before the body is read. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import type { Session } from '../ports.ts'
+import type { Vault } from '../vault/vault.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    vault: Vault
+  }
+  interface FastifyRequest {
+    session: Session
+  }
+}
+
+/** A transfer looks at its session again this often, so that an ended one is cut within 5 seconds. */
+const LOOK_AGAIN_MS = 4000
+
+export const auth = fastifyPlugin(async (app) => {
+  app.addHook('onRequest', async (request, reply) => {
+    request.session = await app.vault.sessions.authenticate(request.headers.authorization)
+    cutWhenEnded(request, reply, app.vault)
+  })
+})
+
+function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault) {
+  const timer = setInterval(() => {
+    vault.sessions.lives(request.session).then(
+      (lives) => {
+        if (!lives) request.raw.socket.destroy()
+      },
+      (err) => request.log.error({ err }, 'looking at the session again failed'),
+    )
+  }, LOOK_AGAIN_MS)
+  reply.raw.once('close', () => clearInterval(timer))
+}

@@ -1,0 +1,11 @@
+/** Bodies are taken as they are: a coded one is refused, not stored or parsed in its coded form (RFC 9110, 15.5.16). */
+import fastifyPlugin from 'fastify-plugin'
+import { problems } from '../problems.ts'
+
+export const identityOnly = fastifyPlugin(async (app) => {
+  // After authentication, before the body.
+  app.addHook('preParsing', async (request) => {
+    const coding = request.headers['content-encoding']
+    if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') throw problems.unsupportedEncoding()
+  })
+})

@@ -1,0 +1,18 @@
+/** Every request has an id: the caller's own where it is harmless, else a new one. It is in every answer and log line. */
+import type { IncomingMessage } from 'node:http'
+import fastifyPlugin from 'fastify-plugin'
+import { nanoid } from 'nanoid'
+
+const CALLERS_OWN = /^[A-Za-z0-9._-]{1,64}$/
+
+export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && CALLERS_OWN.test(given) ? given : nanoid()
+}
+
+export const requestId = fastifyPlugin(async (app) => {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    done()
+  })
+})

@@ -1,0 +1,15 @@
+/** One line for each request, with the route's pattern and never the URL: file names stand in URLs. */
+import { LogController } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+
+/** Silences the framework's own lines about requests. */
+export const quietFramework = new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' })
+
+export const requestLog = fastifyPlugin(async (app) => {
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'none'
+    const ms = Math.round(reply.elapsedTime * 10) / 10
+    request.log.info({ method: request.method, route, status: reply.statusCode, ms }, 'answered')
+    done()
+  })
+})

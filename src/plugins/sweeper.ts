@@ -1,0 +1,10 @@
+/** Sweeps when the server starts and every few minutes after. */
+import fastifyPlugin from 'fastify-plugin'
+
+const EVERY_MS = 5 * 60_000
+
+export const sweeper = fastifyPlugin(async (app) => {
+  const timer = setInterval(app.vault.sweep, EVERY_MS)
+  app.addHook('onReady', async () => app.vault.sweep())
+  app.addHook('onClose', async () => clearInterval(timer))
+})

@@ -1,0 +1,69 @@
+/**
+ * A refusal that comes before the body was read ends the connection, but not before the client could read it: what it
+ * is still sending is drained for a while, since closing at once would reset the connection under the answer.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { PassThrough, type Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+
+const DRAIN_BYTES = 1024 * 1024
+const DRAIN_MS = 2000
+
+/** Requests whose client waits for a 100 before it sends the body (RFC 9110, section 10.1.1) and has not got it. */
+const awaitingContinue = new WeakSet<IncomingMessage>()
+
+/** Sends the refusal; where there is a body left to read, as the last answer of its connection. */
+export function sendRefusal(reply: FastifyReply, refusal: Buffer): void {
+  const { raw } = reply.request
+  if (!hasUnreadBody(raw)) return void reply.send(refusal)
+  reply.header('connection', 'close')
+  if (awaitingContinue.has(raw)) return void reply.send(refusal)
+  reply.header('content-length', refusal.length).send(thenDrain(refusal, raw))
+}
+
+export const lateContinue = fastifyPlugin(async (app) => {
+  // Node would send the 100 at once; here it goes out when somebody begins to read, so a refusal comes instead of it.
+  app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    awaitingContinue.add(request)
+    request.on('newListener', (event) => {
+      if ((event === 'data' || event === 'readable') && awaitingContinue.delete(request)) response.writeContinue()
+    })
+    app.server.emit('request', request, response)
+  })
+
+  // Any other expectation may be ignored.
+  app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    app.server.emit('request', request, response)
+  })
+})
+
+function hasUnreadBody({ headers, readableEnded, destroyed }: IncomingMessage): boolean {
+  const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+  return announced && !readableEnded && !destroyed
+}
+
+/** The whole refusal, and after it a wait until the client has stopped sending. */
+function thenDrain(refusal: Buffer, request: IncomingMessage): Readable {
+  const response = new PassThrough()
+  response.write(refusal)
+  let drained = 0
+  const timer = setTimeout(stop, DRAIN_MS)
+  request.unpipe()
+  request.on('data', count)
+  request.on('end', stop)
+  request.on('close', stop)
+  return response
+
+  function count(chunk: Buffer) {
+    drained += chunk.length
+    if (drained > DRAIN_BYTES) stop()
+  }
+
+  function stop() {
+    clearTimeout(timer)
+    request.off('data', count)
+    request.pause()
+    response.end()
+  }
+}

@@ -1,0 +1,38 @@
+/** TypeBox checks requests: bodies as they are, everything that came as text after conversion. All faults are told. */
+import type { TSchema } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { ValueError } from '@sinclair/typebox/errors'
+import { ValueErrorType } from '@sinclair/typebox/errors'
+import { Value } from '@sinclair/typebox/value'
+import fastifyPlugin from 'fastify-plugin'
+import { type Fault, problems } from '../problems.ts'
+
+export const validation = fastifyPlugin(async (app) => {
+  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
+    if (schema['x-streamed']) return (value) => ({ value })
+    const check = TypeCompiler.Compile(schema)
+    return (given) => {
+      const value = httpPart === 'body' ? given : Value.Default(schema, Value.Convert(schema, given))
+      if (check.Check(value)) return { value }
+      return { error: problems.invalidRequest(faultsOf(check.Errors(value))) }
+    }
+  })
+})
+
+/** One fault for each place, the first that TypeBox finds there. */
+function faultsOf(errors: Iterable<ValueError>): Fault[] {
+  const faults = new Map<string, Fault>()
+  for (const { path, type, message, schema } of errors) {
+    if (!faults.has(path)) faults.set(path, { path, message: messageOf(type, message, schema) })
+  }
+  return [...faults.values()]
+}
+
+function messageOf(type: ValueErrorType, message: string, schema: TSchema): string {
+  if (type === ValueErrorType.ObjectRequiredProperty) return 'is required'
+  if (type === ValueErrorType.StringPattern && schema['x-fault']) return schema['x-fault']
+  if (type === ValueErrorType.Union) {
+    return `must be one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}`
+  }
+  return message.replace(/^Expected/, 'must be')
+}

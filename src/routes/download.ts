@@ -1,0 +1,128 @@
+/** Bytes out: whole or in part, on conditions, under headers that keep a browser from running what is stored. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import contentDisposition from 'content-disposition'
+import type { FastifyRequest } from 'fastify'
+import type { StoredFile } from '../ports.ts'
+import { problems } from '../problems.ts'
+import { failures } from '../schemas/common.ts'
+import { ByName, Disposition, Downloads, GetHeaders, Heads } from '../schemas/files.ts'
+import type { Range } from '../vault/files.ts'
+import { entityTag, evaluate, lastModified, rangeOf } from './conditions.ts'
+import { reprDigest } from './digests.ts'
+
+/** What a browser may show in place: pictures without scripts, sound, film. */
+const INLINE =
+  /^(?:image\/(?:apng|avif|bmp|gif|heic|heif|jpeg|jxl|png|tiff|webp|x-icon|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)(?:\s*;|$)/i
+
+const EMPTY = Buffer.alloc(0)
+
+const SAFETY = {
+  'accept-ranges': 'bytes',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': 'sandbox',
+  'cache-control': 'private, no-cache',
+}
+
+const refusals = failures({
+  400: 'invalid-name invalid-request',
+  401: 'unauthorized',
+  404: 'file-not-found',
+  412: 'precondition-failed',
+})
+
+export const download: FastifyPluginAsyncTypebox = async (app) => {
+  // Before GET: the framework makes a HEAD of its own where it finds none.
+  app.head(
+    '/v1/files/:name',
+    {
+      config: { swagger: { exposeHeadRoute: true } },
+      schema: {
+        operationId: 'headFile',
+        summary: 'Look at a file without its bytes',
+        tags: ['files'],
+        params: ByName,
+        querystring: Disposition,
+        headers: GetHeaders,
+        response: { ...Heads, ...refusals },
+      },
+    },
+    async (request, reply) => {
+      // A range is defined for GET alone (RFC 9110, section 14.2).
+      const answer = answerTo(
+        request,
+        await app.vault.files.find(request.session.userId, request.params.name),
+        () => null,
+      )
+      return reply
+        .code(answer.status === 304 ? 304 : 200)
+        .headers(answer.headers)
+        .send(noBytes(answer))
+    },
+  )
+
+  app.get(
+    '/v1/files/:name',
+    {
+      schema: {
+        operationId: 'getFile',
+        summary: 'Download a file, or a part of it',
+        tags: ['files'],
+        params: ByName,
+        querystring: Disposition,
+        headers: GetHeaders,
+        response: { ...Downloads, ...refusals, ...failures({ 416: 'range-not-satisfiable' }) },
+      },
+    },
+    async (request, reply) => {
+      const { session, params } = request
+      const { choice, bytes } = await app.vault.files.open(session.userId, params.name, (file) => {
+        return answerTo(request, file, rangeOf)
+      })
+      return reply
+        .code(choice.status)
+        .headers(choice.headers)
+        .send(bytes ?? noBytes(choice))
+    },
+  )
+}
+
+interface Answer {
+  status: 200 | 206 | 304
+  headers: Record<string, string>
+  /** The bytes to send; `null` for none. */
+  range: Range | null
+}
+
+function answerTo(
+  { headers, query }: Pick<FastifyRequest, 'headers'> & { query: { disposition?: 'attachment' | 'inline' } },
+  file: StoredFile,
+  choose: typeof rangeOf,
+): Answer {
+  const validators = { etag: entityTag(file), 'last-modified': lastModified(file), ...SAFETY }
+  const verdict = evaluate(headers, file, true)
+  if (verdict === 'failed') throw problems.preconditionFailed()
+  if (verdict === 'not-modified') return { status: 304, headers: validators, range: null }
+
+  const range = choose(headers, file)
+  const { start, end } = range ?? { start: 0, end: file.sizeBytes - 1 }
+  const whole = {
+    ...validators,
+    'content-type': file.contentType,
+    'content-length': String(end - start + 1),
+    'content-disposition': dispositionOf(file, query.disposition),
+    'repr-digest': reprDigest(file.sha256),
+  }
+  if (!range) return { status: 200, headers: whole, range: file.sizeBytes === 0 ? null : { start, end } }
+  return { status: 206, headers: { ...whole, 'content-range': `bytes ${start}-${end}/${file.sizeBytes}` }, range }
+}
+
+/** `null` would be serialized where the content type is JSON; a 304 has neither a type nor a length. */
+function noBytes({ status }: Answer): Buffer | null {
+  return status === 304 ? null : EMPTY
+}
+
+/** RFC 6266, with a plain ASCII name for old clients where the real one has more. */
+function dispositionOf({ name, contentType }: StoredFile, wanted: 'attachment' | 'inline' | undefined): string {
+  const type = wanted === 'inline' && INLINE.test(contentType) ? 'inline' : 'attachment'
+  return contentDisposition(name, { type, fallback: name.replace(/[^\x20-\x7e]/g, '_') })
+}

@@ -1,0 +1,38 @@
+/** For whoever watches the server. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { failures } from '../schemas/common.ts'
+import { Alive, Ready } from '../schemas/health.ts'
+
+export const health: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/health/live',
+    {
+      schema: {
+        operationId: 'isAlive',
+        summary: 'Whether the process runs',
+        tags: ['health'],
+        security: [],
+        response: { 200: Alive, ...failures({}) },
+      },
+    },
+    async () => ({ status: 'ok' as const }),
+  )
+
+  app.get(
+    '/health/ready',
+    {
+      schema: {
+        operationId: 'isReady',
+        summary: 'Whether the server can do its work',
+        description: 'The refusal names what is down. Not ready while the server is closing, either.',
+        tags: ['health'],
+        security: [],
+        response: { 200: Ready, ...failures({ 503: 'not-ready' }) },
+      },
+    },
+    async () => {
+      await app.vault.ready()
+      return { status: 'ok' as const }
+    },
+  )
+}

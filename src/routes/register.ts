@@ -1,0 +1,78 @@
+/** A user, and a PIN on its way. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { problems } from '../problems.ts'
+import { failures, timestamp } from '../schemas/common.ts'
+import { PinRequest, RegisteredWithPin, Registration, SentPin, ShownPin } from '../schemas/users.ts'
+
+export const register: FastifyPluginAsyncTypebox = async (app) => {
+  app.post(
+    '/v1/users',
+    {
+      schema: {
+        operationId: 'register',
+        summary: 'Register, and get a PIN for this device',
+        description:
+          'The user exists once the PIN is redeemed. 201 with the PIN where the server runs with PIN_DELIVERY=response; else 202, and the PIN arrives another way.',
+        tags: ['register'],
+        security: [],
+        body: Registration,
+        response: {
+          201: RegisteredWithPin,
+          202: SentPin,
+          ...failures({
+            400: 'invalid-request malformed-json',
+            409: 'email-taken',
+            413: 'body-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const answer = await app.vault.enrolment.register(request.body, request.id)
+      const pinExpiresAt = timestamp(answer.pinExpiresAt)
+      if ('pin' in answer) return reply.code(201).send({ ...answer, pinExpiresAt })
+      return reply.code(202).send({ ...answer, pinExpiresAt })
+    },
+  )
+
+  app.post(
+    '/v1/pins',
+    {
+      schema: {
+        operationId: 'requestPin',
+        summary: 'Get a PIN for another device',
+        description:
+          'Signed in: 201 with a PIN for that device; for your own it renews the session before it ends. Not signed in, with the address: 202, and the PIN goes to the owner of the address; 401 where the server runs with PIN_DELIVERY=response.',
+        tags: ['register'],
+        security: [{ session: [] }, {}],
+        body: PinRequest,
+        response: {
+          201: ShownPin,
+          202: SentPin,
+          ...failures({
+            400: 'invalid-request malformed-json',
+            401: 'unauthorized',
+            413: 'body-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
+          }),
+        },
+      },
+      // The one route with optional authentication: a token that is there must be good.
+      onRequest: async (request) => {
+        const { authorization } = request.headers
+        if (authorization !== undefined) request.session = await app.vault.sessions.authenticate(authorization)
+      },
+    },
+    async (request, reply) => {
+      const { deviceId, email } = request.body
+      if (request.session) {
+        const shown = await app.vault.enrolment.pair(request.session.userId, deviceId)
+        return reply.code(201).send({ ...shown, pinExpiresAt: timestamp(shown.pinExpiresAt) })
+      }
+      if (email === undefined) throw problems.unauthorized()
+      const sent = await app.vault.enrolment.remind(email, deviceId, request.id)
+      return reply.code(202).send({ ...sent, pinExpiresAt: timestamp(sent.pinExpiresAt) })
+    },
+  )
+}

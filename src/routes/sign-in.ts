@@ -1,0 +1,33 @@
+/** PIN to session token. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { failures, timestamp } from '../schemas/common.ts'
+import { OpenedSession, SignIn } from '../schemas/sessions.ts'
+
+export const signIn: FastifyPluginAsyncTypebox = async (app) => {
+  app.post(
+    '/v1/sessions',
+    {
+      schema: {
+        operationId: 'signIn',
+        summary: 'Turn a device id and its PIN into a session',
+        description: 'A PIN works once. Wrong, expired, used and never-issued PINs get one and the same 401.',
+        tags: ['sessions'],
+        security: [],
+        body: SignIn,
+        response: {
+          201: OpenedSession,
+          ...failures({
+            400: 'invalid-request malformed-json',
+            401: 'invalid-pin',
+            413: 'body-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const session = await app.vault.sessions.open(request.body.deviceId, request.body.pin)
+      return reply.code(201).send({ ...session, expiresAt: timestamp(session.expiresAt) })
+    },
+  )
+}

@@ -1,0 +1,166 @@
+/** Bytes in: as a form with one file, or raw under a name. Both are streams to the end. */
+import multipart, { type MultipartFile } from '@fastify/multipart'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { problems } from '../problems.ts'
+import { failures } from '../schemas/common.ts'
+import { ByName, Form, location, OnConflict, PutHeaders, presentFile, RawBytes, uploaded } from '../schemas/files.ts'
+import type { Placement, ReadForm, Receive } from '../vault/files.ts'
+import { entityTag, guardOf } from './conditions.ts'
+import { digestCheckOf } from './digests.ts'
+
+/** More than a form has around its file: boundaries, part headers, the name. */
+const FORM_OVERHEAD_BYTES = 64 * 1024
+
+const ANY_BYTES = 'application/octet-stream'
+
+const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
+  const { maxFileBytes } = app.vault.rules
+  app.removeAllContentTypeParsers()
+  await app.register(multipart, {
+    // The vault counts the file's bytes itself; busboy would cut it in silence.
+    limits: { fileSize: Number.POSITIVE_INFINITY, fieldSize: 1024, parts: 16, headerPairs: 32 },
+    preservePath: true,
+  })
+
+  app.post(
+    '/v1/files',
+    {
+      schema: {
+        operationId: 'uploadForm',
+        summary: 'Upload a file as a form',
+        description:
+          'One part called `file`; the optional text field `name` goes before or after it. Sending the same bytes under the same name again is no conflict.',
+        tags: ['files'],
+        consumes: ['multipart/form-data'],
+        body: Form,
+        querystring: OnConflict,
+        response: {
+          200: uploaded('These bytes were there already: the file that holds them.', location),
+          201: uploaded('Stored, and durable: it survives a power cut.', location),
+          ...failures({
+            400: 'malformed-multipart invalid-name invalid-request incomplete-body',
+            401: 'unauthorized',
+            409: 'file-exists',
+            413: 'file-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      if (!request.isMultipart()) throw problems.unsupportedMediaType('multipart/form-data')
+      refuseOversized(request, maxFileBytes + FORM_OVERHEAD_BYTES, maxFileBytes)
+      const { userId } = request.session
+      const { onConflict = 'fail' } = request.query
+      const placement = await app.vault.files.add(userId, (receive) => readForm(request, receive), onConflict)
+      reply.header('location', pathOf(placement))
+      return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
+    },
+  )
+}
+
+const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
+  const { maxFileBytes } = app.vault.rules
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+
+  app.put(
+    '/v1/files/:name',
+    {
+      schema: {
+        operationId: 'putFile',
+        summary: 'Upload raw bytes under a name, or replace what is there',
+        description:
+          'Any Content-Type, which is kept. `If-None-Match: *` uploads only where the name is free, `If-Match` replaces only the version that you know. A replaced version is gone.',
+        tags: ['files'],
+        consumes: [ANY_BYTES],
+        params: ByName,
+        headers: PutHeaders,
+        body: RawBytes,
+        response: {
+          200: uploaded('Replaced, or the same version was there already.'),
+          201: uploaded('Stored, and durable: it survives a power cut.', location),
+          ...failures({
+            400: 'invalid-name digest-mismatch invalid-digest range-not-allowed incomplete-body',
+            401: 'unauthorized',
+            412: 'precondition-failed',
+            413: 'file-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { headers, raw, session } = request
+      if (headers['content-range'] !== undefined) throw problems.rangeNotAllowed()
+      refuseOversized(request, maxFileBytes, maxFileBytes)
+      const check = digestCheckOf(headers)
+      // The stream is not destroyed with a refusal: its connection has yet to carry the answer.
+      const bytes = raw.iterator({ destroyOnReturn: false })
+      const options = { contentType: headers['content-type'] ?? ANY_BYTES, guard: guardOf(headers), check }
+      const placement = await app.vault.files.put(session.userId, request.params.name, bytes, options)
+      if (placement.outcome === 'created') reply.header('location', pathOf(placement))
+      return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
+    },
+  )
+}
+
+export const upload: FastifyPluginAsyncTypebox = async (app) => {
+  await app.register(uploadForm)
+  await app.register(uploadRaw)
+}
+
+function pathOf({ file }: Placement): string {
+  return `/v1/files/${encodeURIComponent(file.name)}`
+}
+
+function statusOf({ outcome }: Placement): 200 | 201 {
+  return outcome === 'created' ? 201 : 200
+}
+
+/** Refuses at once what its Content-Length shows to be too large. */
+function refuseOversized({ headers }: FastifyRequest, maxBodyBytes: number, maxFileBytes: number) {
+  if (Number(headers['content-length'] ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)
+}
+
+/** Reads the form to its end; the file goes to `receive` as it comes, since its name may come after it. */
+async function readForm(request: FastifyRequest, receive: Receive): Promise<ReadForm> {
+  let file: ReadForm | null = null
+  let name: string | null = null
+  for await (const part of partsOf(request)) {
+    if (part.type === 'file') {
+      if (part.fieldname !== 'file') throw problems.malformedMultipart('The file part must be called "file".')
+      if (file) throw problems.malformedMultipart('A form carries one file.')
+      const received = await receive(bytesOf(part, request))
+      file = { name: part.filename ?? '', contentType: part.mimetype, received }
+    } else if (part.fieldname === 'name') {
+      if (name !== null) throw problems.malformedMultipart('A form carries one "name".')
+      if (part.valueTruncated) throw problems.invalidName('A file name has at most 255 bytes of UTF-8.')
+      name = String(part.value)
+    }
+  }
+  if (!file) throw problems.malformedMultipart('The form has no file part called "file".')
+  return { ...file, name: name ?? file.name }
+}
+
+async function* partsOf(request: FastifyRequest) {
+  try {
+    yield* request.parts()
+  } catch (cause) {
+    throw brokenForm(request, cause)
+  }
+}
+
+async function* bytesOf({ file }: MultipartFile, request: FastifyRequest): AsyncGenerator<Buffer> {
+  try {
+    yield* file
+  } catch (cause) {
+    throw brokenForm(request, cause)
+  }
+}
+
+function brokenForm({ raw }: FastifyRequest, cause: unknown) {
+  if (raw.destroyed && !raw.complete) return problems.incompleteBody(cause)
+  return problems.malformedMultipart('The body is not a complete multipart/form-data body (RFC 7578).', cause)
+}

@@ -1,0 +1,164 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { Bytes, Id, streamed, Timestamp, timestamp } from './common.ts'
+
+export const File = Type.Object(
+  {
+    id: Id,
+    name: Type.String({ examples: ['beach.jpg'] }),
+    size: Type.Integer({ minimum: 0, description: 'Bytes.', examples: [2_481_733] }),
+    contentType: Type.String({ examples: ['image/jpeg'] }),
+    sha256: Type.String({
+      description: 'SHA-256 of the bytes as uploaded, in lower-case hex.',
+      examples: ['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
+    }),
+    createdAt: Timestamp,
+    updatedAt: Timestamp,
+  },
+  { $id: 'File', description: 'A file, without its bytes.' },
+)
+
+/** A stored file as it crosses the wire. */
+export function presentFile(file: {
+  id: string
+  name: string
+  sizeBytes: number
+  contentType: string
+  sha256: string
+  createdAt: number
+  updatedAt: number
+}): Static<typeof File> {
+  const { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt } = file
+  const times = { createdAt: timestamp(createdAt), updatedAt: timestamp(updatedAt) }
+  return { id, name, size: sizeBytes, contentType, sha256, ...times }
+}
+
+const entityTag = { type: 'string', description: 'Strong, made from the SHA-256 (RFC 9110, section 8.8.3).' }
+
+/** The file, as the answer to an upload. */
+export const uploaded = (description: string, headers: Record<string, unknown> = {}) =>
+  Type.Unsafe<Static<typeof File>>({
+    ...Type.Ref('File'),
+    description,
+    'x-response-description': description,
+    headers: { ETag: entityTag, ...headers },
+  })
+
+export const location = { Location: { type: 'string', description: 'The path of the file.' } }
+
+export const ByName = Type.Object({
+  name: Type.String({
+    description: 'One path segment, percent-encoded: 1 to 255 bytes of UTF-8 in NFC, no control characters.',
+    examples: ['beach.jpg'],
+  }),
+})
+
+export const Form = streamed(
+  Type.Object({
+    file: Bytes,
+    name: Type.Optional(Type.String({ description: 'Overrides the file name of the part.', examples: ['beach.jpg'] })),
+  }),
+)
+
+export const RawBytes = streamed(Bytes)
+
+export const OnConflict = Type.Object({
+  onConflict: Type.Optional(
+    Type.Union([Type.Literal('fail'), Type.Literal('rename')], {
+      default: 'fail',
+      description: 'Where other bytes have the name: refuse, or store as `beach (1).jpg` and so on.',
+    }),
+  ),
+})
+
+const header = (description: string, examples: string[]) => Type.Optional(Type.String({ description, examples }))
+
+export const Preconditions = {
+  'if-match': header('Go on only if the file has one of these entity tags, or with `*` if it exists.', ['*']),
+  'if-none-match': header('Go on only if the file has none of these entity tags, or with `*` if there is none.', [
+    '"9f86d081884c7d65"',
+  ]),
+  'if-unmodified-since': header('Go on only if the file has not changed since.', ['Sun, 22 Nov 2026 08:30:00 GMT']),
+}
+
+export const PutHeaders = Type.Object({
+  ...Preconditions,
+  'repr-digest': header('Checked where it has a sha-256 (RFC 9530).', [
+    'sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:',
+  ]),
+  'content-digest': header('As Repr-Digest; here the two are the same.', [
+    'sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:',
+  ]),
+})
+
+export const GetHeaders = Type.Object({
+  ...Preconditions,
+  'if-modified-since': header('304 where the file has not changed since.', ['Sun, 22 Nov 2026 08:30:00 GMT']),
+  range: header('Which bytes (RFC 9110, section 14). Several ranges that do not touch are answered with the whole.', [
+    'bytes=0-1023',
+  ]),
+  'if-range': header('Answer the whole file where it is no longer this one.', ['"9f86d081884c7d65"']),
+})
+
+export const Disposition = Type.Object({
+  disposition: Type.Optional(
+    Type.Union([Type.Literal('attachment'), Type.Literal('inline')], {
+      default: 'attachment',
+      description: '`inline` works for raster images, audio and video; anything else stays an attachment.',
+    }),
+  ),
+})
+
+const text = (description: string) => ({ type: 'string', description })
+
+const validators = { ETag: entityTag, 'Last-Modified': text('When content or type last changed.') }
+
+const downloadHeaders = {
+  ...validators,
+  'Accept-Ranges': text('`bytes`'),
+  'Content-Disposition': text('`attachment` or `inline` with the file name (RFC 6266).'),
+  'Repr-Digest': text('The sha-256 of the whole file (RFC 9530).'),
+}
+
+const bytesWith = (description: string, headers: Record<string, unknown>) =>
+  Type.Unsafe<unknown>({
+    description,
+    headers,
+    content: { 'application/octet-stream': { schema: Bytes } },
+  })
+
+export const Downloads = {
+  200: bytesWith('The bytes, under the content type that they were uploaded with.', downloadHeaders),
+  206: bytesWith('The bytes of one range.', {
+    ...downloadHeaders,
+    'Content-Range': text('Which bytes these are, and of how many.'),
+  }),
+  304: Type.Unsafe<unknown>({ ...Type.Null(), description: 'The caller has it already.', headers: validators }),
+}
+
+export const Heads = {
+  200: Type.Unsafe<unknown>({ ...Type.Null(), description: 'As GET, without the bytes.', headers: downloadHeaders }),
+  304: Downloads[304],
+}
+
+export const FileListQuery = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
+  cursor: Type.Optional(Type.String({ maxLength: 2048, description: '`nextCursor` of the page before.' })),
+  prefix: Type.Optional(
+    Type.String({ maxLength: 255, description: 'Only names that begin so.', examples: ['holiday-'] }),
+  ),
+  sort: Type.Optional(
+    Type.Union([Type.Literal('name'), Type.Literal('createdAt'), Type.Literal('updatedAt'), Type.Literal('size')], {
+      default: 'name',
+      description: 'Names are compared by their UTF-8 bytes.',
+    }),
+  ),
+  order: Type.Optional(Type.Union([Type.Literal('asc'), Type.Literal('desc')], { default: 'asc' })),
+})
+
+export const FileList = Type.Object(
+  {
+    files: Type.Array(Type.Unsafe<Static<typeof File>>(Type.Ref('File'))),
+    nextCursor: Type.Union([Type.String(), Type.Null()], { description: '`null` on the last page.' }),
+  },
+  { description: 'One page of the files of the signed-in user.' },
+)

@@ -1,0 +1,56 @@
+import { Type } from '@sinclair/typebox'
+import { Id, Timestamp } from './common.ts'
+
+/** RFC 5321, section 4.5.3.1: 64 octets before the @, 254 in all; labels as in RFC 1123. */
+const EMAIL =
+  "^(?=.{3,254}$)(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+
+export const Email = Type.String({
+  maxLength: 254,
+  pattern: EMAIL,
+  'x-fault': 'must be an e-mail address of at most 254 characters',
+  description: 'Compared case-insensitively.',
+  examples: ['ada@example.org'],
+})
+
+export const DeviceId = Type.String({
+  pattern: '^[A-Za-z0-9._:-]{8,128}$',
+  'x-fault': 'must be 8 to 128 characters of A-Z a-z 0-9 . _ : -',
+  description:
+    'Made by the client from at least 128 random bits, kept on the device and treated as a secret; never a hardware or advertising id.',
+  examples: ['ios-6f1c2b9a4d8e4f7ab3c5d1e0f9a8b7c6'],
+})
+
+export const Registration = Type.Object({
+  name: Type.String({
+    // After trimming; a code point is one character.
+    pattern: '^\\s*\\S(?:[^]{0,98}\\S)?\\s*$',
+    'x-fault': 'must be 1 to 100 characters, not counting space around them',
+    description: '1 to 100 characters after trimming.',
+    examples: ['Ada'],
+  }),
+  email: Email,
+  deviceId: DeviceId,
+})
+
+export const PinRequest = Type.Object({
+  deviceId: DeviceId,
+  email: Type.Optional(Email),
+})
+
+const Pin = Type.String({ description: 'Four digits, leading zeros included.', examples: ['0427'] })
+
+export const RegisteredWithPin = Type.Object(
+  { userId: Id, deviceId: DeviceId, pin: Pin, pinExpiresAt: Timestamp },
+  { description: 'The PIN, to be redeemed at POST /v1/sessions (`PIN_DELIVERY=response`).' },
+)
+
+export const ShownPin = Type.Object(
+  { deviceId: DeviceId, pin: Pin, pinExpiresAt: Timestamp },
+  { description: 'The PIN for that device.' },
+)
+
+export const SentPin = Type.Object(
+  { deviceId: DeviceId, pinDelivery: Type.Literal('console'), pinExpiresAt: Timestamp },
+  { description: 'Accepted: a PIN goes out if there is somebody to send it to. The answer does not tell.' },
+)

@@ -1,0 +1,160 @@
+/** A whole server for one test: real sockets, a real SQLite file, real folders; only the clock can be turned. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import { onTestFinished } from 'vitest'
+import { buildApp } from '../../src/app.ts'
+import { compose, rulesOf } from '../../src/compose.ts'
+import { type Config, readConfig } from '../../src/config.ts'
+import type { Ports } from '../../src/ports.ts'
+import { cryptographicChance } from '../../src/vault/secrets.ts'
+import { openVault } from '../../src/vault/vault.ts'
+import { type Answer, type Call, call } from './http.ts'
+
+export interface TestApp {
+  url: string
+  config: Config
+  ports: Ports
+  /** The server's log, a line each. */
+  log: string[]
+  clock: TestClock
+  request(path: string, options?: Call): Promise<Answer>
+  /** Sends JSON. */
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** Waits for what the server does after it has answered. */
+  settled(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface TestClock {
+  (): number
+  turn(ms: number): void
+}
+
+export const SECOND = 1000
+export const MINUTE = 60 * SECOND
+export const DAY = 24 * 60 * MINUTE
+
+export function testClock(now = Date.UTC(2026, 10, 22, 8, 30)): TestClock {
+  const clock = () => now
+  return Object.assign(clock, {
+    turn(ms: number) {
+      now += ms
+    },
+  })
+}
+
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'minikeepsafe-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** `settings` are environment variables; `folder` continues an earlier app's life. */
+export async function testApp(settings: Record<string, string> = {}, folder?: string): Promise<TestApp> {
+  const home = folder ?? (await temporaryFolder())
+  const config = readConfig({
+    DATA_DIR: join(home, 'data'),
+    UPLOADS_DIR: join(home, 'uploads'),
+    LOG_LEVEL: 'debug',
+    ...settings,
+  })
+  const log: string[] = []
+  const logger = pino({ level: config.LOG_LEVEL, base: null }, lineSink(log))
+  const clock = testClock()
+  const ports = await compose(config, logger, clock, cryptographicChance)
+  const vault = await openVault(ports, rulesOf(config))
+  const app = await buildApp(vault, logger)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+  let closing: Promise<void> | null = null
+  const close = () => {
+    closing ??= app.close()
+    return closing
+  }
+  onTestFinished(close)
+  return {
+    url,
+    config,
+    ports,
+    log,
+    clock,
+    request: (path, options) => call(url + path, options),
+    post: (path, body, headers = {}) =>
+      call(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
+    settled: vault.settled,
+    close,
+  }
+}
+
+export interface Member {
+  userId: string
+  sessionId: string
+  deviceId: string
+  token: string
+  email: string
+  /** A request with the member's token. */
+  request(path: string, options?: Call): Promise<Answer>
+  put(name: string, bytes: string | Buffer, headers?: Record<string, string>): Promise<Answer>
+  get(name: string, headers?: Record<string, string>): Promise<Answer>
+}
+
+export const newDeviceId = () => `test-${randomBytes(16).toString('hex')}`
+
+/** A registered and signed-in user of an app in `response` mode. */
+export async function member(app: TestApp, email = `${randomBytes(6).toString('hex')}@example.org`): Promise<Member> {
+  const deviceId = newDeviceId()
+  const registered = await app.post('/v1/users', { name: 'Ada', email, deviceId })
+  const { pin } = registered.body as { pin: string }
+  const session = await app.post('/v1/sessions', { deviceId, pin })
+  const { token, userId, sessionId } = session.body as { token: string; userId: string; sessionId: string }
+  return memberWith(app, { token, userId, sessionId, deviceId, email })
+}
+
+export function memberWith(
+  app: TestApp,
+  known: Pick<Member, 'userId' | 'sessionId' | 'deviceId' | 'token' | 'email'>,
+): Member {
+  const request = (path: string, { headers = {}, ...options }: Call = {}) =>
+    app.request(path, { ...options, headers: { authorization: `Bearer ${known.token}`, ...headers } })
+  const pathOf = (name: string) => `/v1/files/${encodeURIComponent(name)}`
+  return {
+    ...known,
+    request,
+    put: (name, bytes, headers = {}) => request(pathOf(name), { method: 'PUT', body: bytes, headers }),
+    get: (name, headers = {}) => request(pathOf(name), { headers }),
+  }
+}
+
+/** A `multipart/form-data` body with its headers; a part with a `filename` is a file. */
+export function form(
+  parts: { name: string; content: string | Buffer; filename?: string; type?: string }[],
+): Pick<Call, 'body'> & { headers: Record<string, string> } {
+  const boundary = `----${randomBytes(12).toString('hex')}`
+  const chunks = parts.flatMap(({ name, content, filename, type }) => [
+    `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${filename === undefined ? '' : `; filename="${filename}"`}\r\n`,
+    type ? `Content-Type: ${type}\r\n\r\n` : '\r\n',
+    content,
+    '\r\n',
+  ])
+  const body = Buffer.concat([...chunks, `--${boundary}--\r\n`].map((chunk) => Buffer.from(chunk)))
+  return { headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body }
+}
+
+function lineSink(lines: string[]): Writable {
+  return new Writable({
+    decodeStrings: false,
+    write(chunk: string, _encoding, done) {
+      lines.push(...String(chunk).trim().split('\n'))
+      done()
+    },
+  })
+}

@@ -1,0 +1,45 @@
+/** A plain HTTP client for tests: nothing is added to a request, nothing is hidden from an answer. */
+import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+
+export interface Answer {
+  status: number
+  headers: IncomingHttpHeaders
+  bytes: Buffer
+  /** Parsed where the type is JSON, else text. */
+  body: unknown
+}
+
+export interface Call {
+  method?: string
+  headers?: OutgoingHttpHeaders
+  body?: string | Buffer | Readable
+}
+
+export function call(url: string, { method = 'GET', headers = {}, body }: Call = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(url, { method, headers, agent: false }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('error', reject)
+      response.on('end', () => {
+        const bytes = Buffer.concat(chunks)
+        const text = bytes.toString()
+        const isJson = /[/+]json/.test(response.headers['content-type'] ?? '') && text !== ''
+        const body = isJson ? parsed(text) : text
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, bytes, body })
+      })
+    })
+    request.on('error', reject)
+    if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) request.end(body)
+    else body.pipe(request)
+  })
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
