@@ -23,8 +23,8 @@ export const DeviceId = Type.String({
 
 export const Registration = Type.Object({
   name: Type.String({
-    // After trimming; a code point is one character.
-    pattern: '^\\s*\\S(?:[^]{0,98}\\S)?\\s*$',
+    // After trimming; a code point is one character, with and without the `u` flag.
+    pattern: '^\\s*(?!\\s)(?:[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]|[^\\uD800-\\uDBFF]){1,100}?\\s*$',
     'x-fault': 'must be 1 to 100 characters, not counting space around them',
     description: '1 to 100 characters after trimming.',
     examples: ['Ada'],

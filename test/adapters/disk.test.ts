@@ -1,0 +1,121 @@
+import { mkdir, readdir, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { diskBlobs } from '../../src/adapters/disk/blobs.ts'
+import { sharedSync } from '../../src/adapters/disk/shared-sync.ts'
+import { blobStoreContract } from '../contracts/blob-store.ts'
+import { temporaryFolder } from '../support/app.ts'
+
+async function store(folder?: string) {
+  const blobs = await diskBlobs(folder ?? (await temporaryFolder()))
+  onTestFinished(blobs.close)
+  return blobs
+}
+
+async function* one(text: string) {
+  yield [Buffer.from(text)]
+}
+
+blobStoreContract('disk', () => store())
+
+it('keeps blobs from other users of the machine', async () => {
+  const folder = join(await temporaryFolder(), 'uploads')
+  const blobs = await store(folder)
+  await blobs.put('run/a', one('a'))
+  const modes = await Promise.all(
+    ['', 'run', 'run/a'].map(async (path) => (await stat(join(folder, path))).mode & 0o777),
+  )
+  expect(modes).toEqual([0o700, 0o700, 0o600])
+})
+
+it.each(['../escape', 'run/../../escape', 'run', 'run/a/b', '/etc/passwd', ''])(
+  'has no blob called %j',
+  async (blob) => {
+    const blobs = await store()
+    await expect(blobs.read(blob, 0, 0)).rejects.toThrow('not a blob id')
+  },
+)
+
+it('removes the folder of a former run with its last blob', async () => {
+  const folder = await temporaryFolder()
+  const former = await store(folder)
+  await former.put('former/a', one('a'))
+  await former.put('former/b', one('b'))
+  const blobs = await store(folder)
+  await blobs.delete(['former/a'])
+  expect(await readdir(folder)).toEqual(['former'])
+  await blobs.delete(['former/b'])
+  expect(await readdir(folder)).toEqual([])
+})
+
+it('removes the empty folder of a run that is closed', async () => {
+  const folder = await temporaryFolder()
+  await mkdir(join(folder, 'former'))
+  const blobs = await store(folder)
+  await blobs.closeRun('former')
+  expect(await readdir(folder)).toEqual([])
+})
+
+it('says so when its folder is gone', async () => {
+  const folder = join(await temporaryFolder(), 'uploads')
+  const blobs = await store(folder)
+  await blobs.check()
+  await rmdir(folder)
+  await expect(blobs.check()).rejects.toThrow()
+})
+
+it('passes on faults that are not absence', async () => {
+  const folder = await temporaryFolder()
+  const blobs = await store(folder)
+  await mkdir(join(folder, 'run', 'a-folder'), { recursive: true })
+  await writeFile(join(folder, 'a-file'), '')
+  await expect(blobs.delete(['run/a-folder'])).rejects.toThrow()
+  await expect(blobs.list('a-file')).rejects.toThrow('ENOTDIR')
+  await expect(blobs.read('a-file/a', 0, 0)).rejects.toThrow('ENOTDIR')
+  await expect(blobs.closeRun('a-file')).rejects.toThrow('ENOTDIR')
+  await expect(blobs.put('a-file/a', one('x'))).rejects.toThrow('EEXIST')
+})
+
+it('opens a run folder again after it could not be made', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(join(folder, 'run'), '')
+  const blobs = await store(folder)
+  await expect(blobs.put('run/a', one('a'))).rejects.toThrow('EEXIST')
+  await unlink(join(folder, 'run'))
+  await blobs.put('run/a', one('a'))
+  expect(await blobs.list('run')).toEqual(['run/a'])
+})
+
+it('gives whoever waits for a sync one that began after they came', async () => {
+  const finish: (() => void)[] = []
+  const sync = sharedSync(() => new Promise((resolve) => finish.push(resolve)))
+  const first = sync()
+  const second = sync()
+  const third = sync()
+  expect(finish).toHaveLength(1)
+  finish[0]?.()
+  await first
+  await new Promise(setImmediate)
+  expect(finish).toHaveLength(2)
+  expect(second).toBe(third)
+  finish[1]?.()
+  await second
+  const fourth = sync()
+  expect(finish).toHaveLength(3)
+  finish[2]?.()
+  await fourth
+})
+
+it('tries again after a sync that failed', async () => {
+  let fail = true
+  const sync = sharedSync(async () => {
+    if (fail) throw new Error('input/output error')
+  })
+  await expect(sync()).rejects.toThrow('input/output error')
+  const failing = sync()
+  const waiting = sync()
+  await expect(failing).rejects.toThrow('input/output error')
+  await expect(waiting).rejects.toThrow('input/output error')
+  fail = false
+  await expect(sync()).resolves.toBeUndefined()
+})

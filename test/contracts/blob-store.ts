@@ -1,0 +1,130 @@
+/** What every blob store promises. */
+import { randomBytes } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import type { BlobStore } from '../../src/ports.ts'
+
+const MiB = 1024 * 1024
+
+export function blobStoreContract(name: string, make: () => Promise<BlobStore>) {
+  describe(`${name} stores blobs`, () => {
+    it('hands out the bytes that were put', async () => {
+      const store = await make()
+      const bytes = randomBytes(3 * MiB + 17)
+      await store.put('run/a', batches(bytes))
+      expect((await read(store, 'run/a', 0, bytes.length - 1)).equals(bytes)).toBe(true)
+    })
+
+    it('takes a blob without bytes', async () => {
+      const store = await make()
+      await store.put('run/empty', batches(Buffer.alloc(0)))
+      expect(await store.list('run')).toEqual(['run/empty'])
+    })
+
+    it.each([
+      [0, 0],
+      [5, 5],
+      [0, MiB - 1],
+      [MiB - 1, MiB],
+      [MiB, 2 * MiB],
+      [2 * MiB + 5, 2 * MiB + 16],
+    ])('hands out the bytes from %i to %i alone', async (start, end) => {
+      const store = await make()
+      const bytes = randomBytes(2 * MiB + 17)
+      await store.put('run/a', batches(bytes))
+      expect((await read(store, 'run/a', start, end)).equals(bytes.subarray(start, end + 1))).toBe(true)
+    })
+
+    it('answers null for a blob that is not there', async () => {
+      const store = await make()
+      expect(await store.read('run/none', 0, 0)).toBeNull()
+    })
+
+    it('fails a read beyond the end of a blob instead of ending early', async () => {
+      const store = await make()
+      await store.put('run/short', batches(Buffer.from('short')))
+      await expect(read(store, 'run/short', 0, 9)).rejects.toThrow()
+    })
+
+    it('leaves nothing of a put whose bytes break off, and throws what broke it', async () => {
+      const store = await make()
+      const broken = async function* () {
+        yield [randomBytes(MiB)]
+        yield [randomBytes(MiB)]
+        throw new Error('the line went dead')
+      }
+      await expect(store.put('run/broken', broken())).rejects.toThrow('the line went dead')
+      expect(await store.list('run')).toEqual([])
+    })
+
+    it('writes a blob once: a second put under its id fails and changes nothing', async () => {
+      const store = await make()
+      await store.put('run/a', batches(Buffer.from('first')))
+      await expect(store.put('run/a', batches(Buffer.from('other')))).rejects.toThrow()
+      expect((await read(store, 'run/a', 0, 4)).equals(Buffer.from('first'))).toBe(true)
+    })
+
+    it('goes on reading a blob that is deleted meanwhile', async () => {
+      const store = await make()
+      const bytes = randomBytes(4 * MiB)
+      await store.put('run/a', batches(bytes))
+      const stream = await store.read('run/a', 0, bytes.length - 1)
+      await store.delete(['run/a'])
+      expect((await all(stream)).equals(bytes)).toBe(true)
+      expect(await store.read('run/a', 0, 0)).toBeNull()
+    })
+
+    it('deletes what is there and does not mind what is not', async () => {
+      const store = await make()
+      await store.put('run/a', batches(Buffer.from('a')))
+      await store.put('run/b', batches(Buffer.from('b')))
+      await store.delete(['run/a', 'run/none', 'other/none'])
+      expect(await store.list('run')).toEqual(['run/b'])
+    })
+
+    it('lists the blobs of one run alone', async () => {
+      const store = await make()
+      await store.put('run-1/a', batches(Buffer.from('a')))
+      await store.put('run-2/b', batches(Buffer.from('b')))
+      expect(await store.list('run-1')).toEqual(['run-1/a'])
+      expect(await store.list('run-3')).toEqual([])
+    })
+
+    it('closes a run without touching blobs that are left', async () => {
+      const store = await make()
+      await store.put('run/a', batches(Buffer.from('a')))
+      await store.closeRun('run')
+      await store.closeRun('never')
+      expect(await store.list('run')).toEqual(['run/a'])
+    })
+
+    it('stores many blobs at a time', async () => {
+      const store = await make()
+      const blobs = Array.from({ length: 40 }, (_, n) => ({ id: `run/${n}`, bytes: randomBytes(20_000) }))
+      await Promise.all(blobs.map(({ id, bytes }) => store.put(id, batches(bytes))))
+      for (const { id, bytes } of blobs) expect((await read(store, id, 0, bytes.length - 1)).equals(bytes)).toBe(true)
+    })
+  })
+}
+
+/** In batches of 16 chunks of 64 KiB, as the vault makes them. */
+async function* batches(bytes: Buffer): AsyncGenerator<Buffer[]> {
+  for (let at = 0; at < bytes.length; at += MiB) {
+    const batch = []
+    for (let chunk = at; chunk < Math.min(at + MiB, bytes.length); chunk += 64 * 1024) {
+      batch.push(bytes.subarray(chunk, Math.min(chunk + 64 * 1024, at + MiB)))
+    }
+    await turn()
+    yield batch
+  }
+}
+
+async function read(store: BlobStore, blob: string, start: number, end: number): Promise<Buffer> {
+  return all(await store.read(blob, start, end))
+}
+
+async function all(stream: AsyncIterable<Buffer> | null): Promise<Buffer> {
+  const chunks = []
+  for await (const chunk of stream ?? []) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}

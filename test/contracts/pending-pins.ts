@@ -1,0 +1,104 @@
+/** What every store of pending PINs promises. */
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { Clock, PendingPin, PendingPinStore } from '../../src/ports.ts'
+import { MINUTE, testClock } from '../support/app.ts'
+
+export function pendingPinsContract(name: string, make: (clock: Clock) => Promise<PendingPinStore>) {
+  describe(`${name} keeps pending PINs`, () => {
+    const clock = testClock()
+    const pin = (fields: Partial<PendingPin> = {}): PendingPin => ({
+      id: randomBytes(8).toString('hex'),
+      deviceId: 'device-1',
+      origin: 'open',
+      digest: randomBytes(32),
+      grant: { kind: 'user', userId: 'ada' },
+      expiresAt: clock() + 5 * MINUTE,
+      ...fields,
+    })
+
+    it('answers nothing for a device that has none', async () => {
+      const store = await make(clock)
+      expect(await store.guess('device-1', 5)).toEqual([])
+    })
+
+    it('answers the PIN as it was put', async () => {
+      const store = await make(clock)
+      const put = pin({
+        grant: { kind: 'registration', userId: 'u', name: 'Ada', email: 'a@b.org', confirmedBy: 'response' },
+      })
+      await store.put(put)
+      expect(await store.guess('device-1', 5)).toEqual([put])
+    })
+
+    it('replaces the older PIN of the same device and origin', async () => {
+      const store = await make(clock)
+      const newer = pin()
+      await store.put(pin())
+      await store.put(newer)
+      expect(await store.guess('device-1', 5)).toEqual([newer])
+    })
+
+    it('keeps a vouched PIN beside an open one, and neither replaces the other', async () => {
+      const store = await make(clock)
+      const vouched = pin({ origin: 'vouched' })
+      const open = pin()
+      await store.put(vouched)
+      await store.put(open)
+      expect(new Set(await store.guess('device-1', 5))).toEqual(new Set([vouched, open]))
+    })
+
+    it('shows a PIN to so many guesses and no more', async () => {
+      const store = await make(clock)
+      await store.put(pin())
+      const seen = []
+      for (let guess = 1; guess <= 7; guess += 1) seen.push((await store.guess('device-1', 5)).length)
+      expect(seen).toEqual([1, 1, 1, 1, 1, 0, 0])
+    })
+
+    it('counts exactly when guesses race', async () => {
+      const store = await make(clock)
+      await store.put(pin())
+      const answers = await Promise.all(Array.from({ length: 50 }, () => store.guess('device-1', 5)))
+      expect(answers.filter((answer) => answer.length === 1)).toHaveLength(5)
+    })
+
+    it('gives a new PIN all its guesses', async () => {
+      const store = await make(clock)
+      await store.put(pin())
+      for (let guess = 1; guess <= 6; guess += 1) await store.guess('device-1', 5)
+      await store.put(pin())
+      expect(await store.guess('device-1', 5)).toHaveLength(1)
+    })
+
+    it('lets exactly one of many spend a PIN', async () => {
+      const store = await make(clock)
+      const put = pin()
+      await store.put(put)
+      const answers = await Promise.all(Array.from({ length: 50 }, () => store.spend(put)))
+      expect(answers.filter((spent) => spent)).toHaveLength(1)
+      expect(await store.guess('device-1', 5)).toEqual([])
+    })
+
+    it('does not spend a PIN that was replaced', async () => {
+      const store = await make(clock)
+      const older = pin()
+      const newer = pin()
+      await store.put(older)
+      await store.put(newer)
+      expect(await store.spend(older)).toBe(false)
+      expect(await store.spend(newer)).toBe(true)
+    })
+
+    it('forgets a PIN at its end, and what came before with the next put', async () => {
+      const store = await make(clock)
+      await store.put(pin())
+      clock.turn(5 * MINUTE)
+      expect(await store.guess('device-1', 5)).toEqual([])
+      const other = pin({ deviceId: 'device-2' })
+      await store.put(other)
+      expect(await store.guess('device-2', 5)).toEqual([other])
+      expect(await store.guess('device-1', 5)).toEqual([])
+    })
+  })
+}

@@ -1,0 +1,368 @@
+/** What every database promises: users, their sessions and files, and the books on blobs. */
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type {
+  BlobLedger,
+  FileQuery,
+  FileRepository,
+  Redemption,
+  SessionRepository,
+  StoredFile,
+  UserRepository,
+} from '../../src/ports.ts'
+
+export interface Repositories {
+  users: UserRepository
+  sessions: SessionRepository
+  files: FileRepository
+  ledger: BlobLedger
+}
+
+const random = () => randomBytes(8).toString('hex')
+const T = Date.UTC(2026, 10, 22)
+
+export function repositoriesContract(name: string, make: () => Promise<Repositories>) {
+  describe(`${name} keeps users and sessions`, () => {
+    it('makes the user with the first session and finds both', async () => {
+      const { users, sessions } = await make()
+      const redemption = forNewUser()
+      expect(await sessions.redeem(redemption)).toBe('opened')
+      expect(await users.findByEmail(redemption.user.email)).toEqual(redemption.user)
+      expect(await sessions.findByTokenHash(redemption.session.tokenHash)).toEqual({
+        id: redemption.session.id,
+        userId: redemption.user.id,
+        deviceId: redemption.session.deviceId,
+        createdAt: T,
+        lastUsedAt: T,
+      })
+    })
+
+    it('knows nobody by another address, token or owner', async () => {
+      const { users, sessions } = await make()
+      const { session } = await opened(sessions)
+      expect(await users.findByEmail('nobody@example.org')).toBeNull()
+      expect(await sessions.findByTokenHash(randomBytes(32))).toBeNull()
+      expect(await sessions.find('somebody-else', session.id)).toBeNull()
+    })
+
+    it('opens one session for a PIN, also when its session is over', async () => {
+      const { sessions } = await make()
+      const first = await opened(sessions)
+      await sessions.end(first.user.id, first.session.id, T)
+      const again = { ...first, session: newSession(), user: { id: first.user.id } }
+      expect(await sessions.redeem(again)).toBe('spent')
+    })
+
+    it('gives an address to the first who redeems for it', async () => {
+      const { users, sessions } = await make()
+      const first = await opened(sessions)
+      const second = forNewUser({ email: first.user.email })
+      expect(await sessions.redeem(second)).toBe('taken')
+      expect(await sessions.findByTokenHash(second.session.tokenHash)).toBeNull()
+      expect((await users.findByEmail(first.user.email))?.id).toBe(first.user.id)
+    })
+
+    it('gives an address to one of many who redeem at once', async () => {
+      const { sessions } = await make()
+      const email = `${random()}@example.org`
+      const answers = await Promise.all(Array.from({ length: 20 }, () => sessions.redeem(forNewUser({ email }))))
+      expect(answers.filter((answer) => answer === 'opened')).toHaveLength(1)
+      expect(answers.filter((answer) => answer === 'taken')).toHaveLength(19)
+    })
+
+    it('opens no session for a user who does not exist', async () => {
+      const { sessions } = await make()
+      expect(await sessions.redeem({ pinId: random(), session: newSession(), user: { id: 'nobody' } })).toBe('gone')
+    })
+
+    it('replaces the older session of the same user and device', async () => {
+      const { sessions } = await make()
+      const first = await opened(sessions)
+      const session = newSession(first.session.deviceId)
+      expect(await sessions.redeem({ pinId: random(), session, user: { id: first.user.id } })).toBe('opened')
+      expect(await sessions.findByTokenHash(first.session.tokenHash)).toBeNull()
+      expect(await sessions.findByTokenHash(session.tokenHash)).not.toBeNull()
+    })
+
+    it('keeps sessions of two users on one device apart', async () => {
+      const { sessions } = await make()
+      const first = await opened(sessions)
+      const second = forNewUser({}, first.session.deviceId)
+      await sessions.redeem(second)
+      expect(await sessions.findByTokenHash(first.session.tokenHash)).not.toBeNull()
+      expect(await sessions.findByTokenHash(second.session.tokenHash)).not.toBeNull()
+    })
+
+    it('ends a session once, and only for its owner', async () => {
+      const { sessions } = await make()
+      const { user, session } = await opened(sessions)
+      expect(await sessions.end('somebody-else', session.id, T)).toBe(false)
+      expect(await sessions.end(user.id, session.id, T)).toBe(true)
+      expect(await sessions.end(user.id, session.id, T)).toBe(false)
+      expect(await sessions.find(user.id, session.id)).toBeNull()
+      expect(await sessions.findByTokenHash(session.tokenHash)).toBeNull()
+    })
+
+    it('never moves the last use backwards', async () => {
+      const { sessions } = await make()
+      const { user, session } = await opened(sessions)
+      await sessions.touch(user.id, session.id, T + 5000)
+      await sessions.touch(user.id, session.id, T + 1000)
+      expect((await sessions.find(user.id, session.id))?.lastUsedAt).toBe(T + 5000)
+    })
+
+    it('forgets the sessions that are over, and no others', async () => {
+      const { sessions } = await make()
+      const kept = await opened(sessions)
+      const ended = await opened(sessions)
+      await sessions.end(ended.user.id, ended.session.id, T)
+      await sessions.forget(T, T, T)
+      expect(await sessions.redeem({ ...ended, session: newSession(), user: { id: ended.user.id } })).toBe('spent')
+      await sessions.forget(T + 1, T, T)
+      expect(await sessions.redeem({ ...ended, session: newSession(), user: { id: ended.user.id } })).toBe('opened')
+      expect(await sessions.find(kept.user.id, kept.session.id)).not.toBeNull()
+      await sessions.forget(0, T + 1, 0)
+      expect(await sessions.find(kept.user.id, kept.session.id)).toBeNull()
+    })
+  })
+
+  describe(`${name} keeps files`, () => {
+    it('finds a committed file by its owner and name alone', async () => {
+      const { files, ana, ben } = await withOwners(make)
+      const file = newFile('beach.jpg')
+      expect(await files.commit(ana, file, null)).toBe('done')
+      expect(await files.find(ana, 'beach.jpg')).toEqual(file)
+      expect(await files.find(ben, 'beach.jpg')).toBeNull()
+      expect(await files.find(ana, 'Beach.jpg')).toBeNull()
+    })
+
+    it('refuses a new file under a name that is taken', async () => {
+      const { files, ana } = await withOwners(make)
+      const first = newFile('beach.jpg')
+      await files.commit(ana, first, null)
+      expect(await files.commit(ana, newFile('beach.jpg'), null)).toBe('stale')
+      expect(await files.find(ana, 'beach.jpg')).toEqual(first)
+    })
+
+    it('replaces the version that the caller saw, and books its blob as garbage', async () => {
+      const { files, ledger, ana } = await withOwners(make)
+      const first = newFile('beach.jpg')
+      const second = { ...newFile('beach.jpg'), id: first.id, createdAt: first.createdAt }
+      await files.commit(ana, first, null)
+      expect(await files.commit(ana, second, first.blob)).toBe('done')
+      expect(await files.find(ana, 'beach.jpg')).toEqual(second)
+      expect(await ledger.garbage(10)).toEqual([first.blob])
+    })
+
+    it('replaces nothing where another version stands by now, or none', async () => {
+      const { files, ledger, ana } = await withOwners(make)
+      const first = newFile('beach.jpg')
+      await files.commit(ana, first, null)
+      expect(await files.commit(ana, newFile('beach.jpg'), 'run/another')).toBe('stale')
+      expect(await files.commit(ana, newFile('hill.jpg'), first.blob)).toBe('stale')
+      expect(await files.find(ana, 'beach.jpg')).toEqual(first)
+      expect(await ledger.garbage(10)).toEqual([])
+    })
+
+    it('lets one of many replace a version', async () => {
+      const { files, ana } = await withOwners(make)
+      const first = newFile('beach.jpg')
+      await files.commit(ana, first, null)
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, () => files.commit(ana, { ...newFile('beach.jpg'), id: first.id }, first.blob)),
+      )
+      expect(answers.filter((answer) => answer === 'done')).toHaveLength(1)
+    })
+
+    it('commits nothing for a run that is over or was never opened', async () => {
+      const { files, ledger, ana } = await withOwners(make)
+      await ledger.openRun('run-2', T)
+      await ledger.endOtherRuns('run-2')
+      expect(await files.commit(ana, newFile('beach.jpg'), null)).toBe('run-ended')
+      expect(await files.commit(ana, { ...newFile('beach.jpg'), blob: 'no-run/x' }, null)).toBe('run-ended')
+      expect(await files.find(ana, 'beach.jpg')).toBeNull()
+    })
+
+    it('undoes an act that fails and keeps those committed with it', async () => {
+      const { files, ana } = await withOwners(make)
+      const [good, bad, alsoGood] = [newFile('a'), newFile('b'), newFile('c')]
+      const answers = await Promise.allSettled([
+        files.commit(ana, good, null),
+        files.commit(ana, { ...bad, blob: good.blob }, null),
+        files.commit(ana, alsoGood, null),
+      ])
+      expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+      expect(await names(files, ana, {})).toEqual(['a', 'c'])
+    })
+
+    const sizes = { a: 3, b: 1, c: 2, d: 2 }
+
+    it.each([
+      ['name', 'asc', ['a', 'b', 'c', 'd']],
+      ['name', 'desc', ['d', 'c', 'b', 'a']],
+      ['size', 'asc', ['b', 'c', 'd', 'a']],
+      ['size', 'desc', ['a', 'd', 'c', 'b']],
+      ['createdAt', 'asc', ['a', 'b', 'c', 'd']],
+      ['createdAt', 'desc', ['d', 'c', 'b', 'a']],
+      ['updatedAt', 'asc', ['d', 'c', 'b', 'a']],
+      ['updatedAt', 'desc', ['a', 'b', 'c', 'd']],
+    ] as const)('lists by %s %s, page by page', async (sort, order, expected) => {
+      const { files, ana, ben } = await withOwners(make)
+      for (const [n, [name, sizeBytes]] of Object.entries(sizes).entries()) {
+        const times = { createdAt: T + n, updatedAt: T + 10 - n }
+        await files.commit(ana, { ...newFile(name), id: `id-${name}`, sizeBytes, ...times }, null)
+      }
+      await files.commit(ben, newFile('not-anas'), null)
+      expect(await names(files, ana, { sort, order })).toEqual(expected)
+      expect(await names(files, ana, { sort, order, limit: 1 })).toEqual(expected)
+      expect(await names(files, ana, { sort, order, limit: 3 })).toEqual(expected)
+    })
+
+    it.each([
+      ['IMG', ['IMG', 'IMG_1', 'IMG_2', 'IMGé']],
+      ['IMG_', ['IMG_1', 'IMG_2']],
+      ['%', ['%']],
+      ['\u{10ffff}', ['\u{10ffff}', '\u{10ffff}x']],
+      ['\ud7ff', ['\ud7ff1']],
+      ['none', []],
+    ])('lists the names that begin with %j', async (prefix, expected) => {
+      const { files, ana } = await withOwners(make)
+      const all = [
+        'IMF',
+        'IMG',
+        'IMG_1',
+        'IMG_2',
+        'IMGé',
+        'IMH',
+        '%',
+        'é',
+        '\ud7ff1',
+        '\ue000',
+        '\u{10ffff}',
+        '\u{10ffff}x',
+      ]
+      for (const name of all) await files.commit(ana, newFile(name), null)
+      expect(await names(files, ana, { prefix })).toEqual(expected)
+      expect((await names(files, ana, { prefix, sort: 'size', limit: 1 })).sort()).toEqual([...expected].sort())
+      expect(await names(files, ana, { prefix, order: 'desc', limit: 2 })).toEqual([...expected].reverse())
+    })
+
+    it('neither repeats nor misses a file that stays while others come', async () => {
+      const { files, ana } = await withOwners(make)
+      const stay = ['b', 'd', 'f', 'h']
+      for (const name of stay) await files.commit(ana, newFile(name), null)
+      const seen: string[] = []
+      let after: FileQuery['after'] = null
+      for (const newcomer of ['a', 'c', 'e', 'g']) {
+        const [file] = await files.list(ana, { prefix: '', sort: 'name', order: 'asc', after, limit: 1 })
+        if (!file) break
+        seen.push(file.name)
+        after = { key: file.name, id: file.id }
+        await files.commit(ana, newFile(newcomer), null)
+      }
+      expect(seen.filter((name) => stay.includes(name))).toEqual([
+        ...new Set(seen.filter((name) => stay.includes(name))),
+      ])
+      const rest = await files.list(ana, { prefix: '', sort: 'name', order: 'asc', after, limit: 100 })
+      expect([...seen, ...rest.map(({ name }) => name)].filter((name) => stay.includes(name))).toEqual(stay)
+    })
+  })
+
+  describe(`${name} keeps the books on blobs`, () => {
+    it('ends every other run, and answers those that are not forgotten', async () => {
+      const { ledger } = await make()
+      await ledger.openRun('run-1', T)
+      await ledger.openRun('run-2', T + 1)
+      await ledger.openRun('run-3', T + 2)
+      expect(await ledger.endOtherRuns('run-3')).toEqual(['run-1', 'run-2'])
+      await ledger.forgetRun('run-1')
+      expect(await ledger.endOtherRuns('run-3')).toEqual(['run-2'])
+    })
+
+    it('does not forget a run that goes on', async () => {
+      const { ledger } = await make()
+      await ledger.openRun('run-1', T)
+      await ledger.forgetRun('run-1')
+      await ledger.openRun('run-2', T)
+      expect(await ledger.endOtherRuns('run-2')).toEqual(['run-1'])
+    })
+
+    it('says which blobs a row names', async () => {
+      const { files, ledger, ana } = await withOwners(make)
+      const file = newFile('beach.jpg')
+      await files.commit(ana, file, null)
+      expect(await ledger.named(['run/none', file.blob, 'run/other'])).toEqual([file.blob])
+    })
+
+    it('hands out garbage oldest first until it is forgotten', async () => {
+      const { files, ledger, ana } = await withOwners(make)
+      const versions = [newFile('f'), newFile('f'), newFile('f'), newFile('f')]
+      let current: string | null = null
+      for (const version of versions) {
+        await files.commit(ana, version, current)
+        current = version.blob
+      }
+      const [first, second, third] = versions.map(({ blob }) => blob) as [string, string, string, string]
+      expect(await ledger.garbage(2)).toEqual([first, second])
+      await ledger.forgetGarbage([first, second])
+      expect(await ledger.garbage(2)).toEqual([third])
+    })
+  })
+}
+
+async function withOwners(make: () => Promise<Repositories>) {
+  const repositories = await make()
+  await repositories.ledger.openRun('run', T)
+  const ana = (await opened(repositories.sessions)).user.id
+  const ben = (await opened(repositories.sessions)).user.id
+  return { ...repositories, ana, ben }
+}
+
+async function opened(sessions: SessionRepository) {
+  const redemption = forNewUser()
+  await sessions.redeem(redemption)
+  return redemption
+}
+
+function forNewUser(fields: { email?: string } = {}, deviceId?: string) {
+  const user = {
+    id: random(),
+    name: 'Ada',
+    email: `${random()}@example.org`,
+    confirmedBy: 'response' as const,
+    createdAt: T,
+    ...fields,
+  }
+  return { pinId: random(), session: newSession(deviceId), user } satisfies Redemption
+}
+
+function newSession(deviceId = `device-${random()}`) {
+  return { id: random(), deviceId, tokenHash: randomBytes(32), createdAt: T }
+}
+
+function newFile(name: string): StoredFile {
+  return {
+    id: random(),
+    name,
+    sizeBytes: 2 ** 40,
+    contentType: 'image/jpeg',
+    sha256: randomBytes(32).toString('hex'),
+    createdAt: T,
+    updatedAt: T,
+    blob: `run/${random()}`,
+  }
+}
+
+/** All names of a list, read in pages of `limit`. */
+async function names(files: FileRepository, owner: string, query: Partial<FileQuery>): Promise<string[]> {
+  const whole: FileQuery = { prefix: '', sort: 'name', order: 'asc', after: null, limit: 100, ...query }
+  const key = { name: 'name', createdAt: 'createdAt', updatedAt: 'updatedAt', size: 'sizeBytes' } as const
+  const found: StoredFile[] = []
+  for (;;) {
+    const page = await files.list(owner, whole)
+    found.push(...page)
+    const last = page.at(-1)
+    if (!last || page.length < whole.limit) return found.map(({ name }) => name)
+    whole.after = { key: last[key[whole.sort]], id: last.id }
+  }
+}

@@ -1,0 +1,83 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { fileName, numberedName, numberedPrefix, numberIn } from '../../src/vault/names.ts'
+
+describe('a file name', () => {
+  it.each([
+    'a',
+    'beach.jpg',
+    '.hidden',
+    '...',
+    ' ',
+    'IMG_1 (1).jpg',
+    'Ünïcode 日本語 🏖.jpg',
+    'a'.repeat(255),
+    'é'.repeat(127),
+  ])('can be %j', (name) => {
+    expect(fileName(name)).toBe(name)
+  })
+
+  it.each([
+    '',
+    '.',
+    '..',
+    'a/b',
+    '/etc/passwd',
+    '..\\secret',
+    'nul\0',
+    'line\nbreak',
+    'delete\x7f',
+    'c1\x85',
+    'e\u0301',
+    '\ud800',
+    'a'.repeat(256),
+    'é'.repeat(128),
+  ])('cannot be %j', (name) => {
+    expect(() => fileName(name)).toThrow(expect.objectContaining({ code: 'invalid-name' }))
+  })
+})
+
+describe('a numbered name', () => {
+  it.each([
+    ['IMG_1.jpg', 1, 'IMG_1 (1).jpg'],
+    ['archive.tar.gz', 12, 'archive.tar (12).gz'],
+    ['.bashrc', 2, '.bashrc (2)'],
+    ['README', 3, 'README (3)'],
+    ['IMG (1).jpg', 1, 'IMG (1) (1).jpg'],
+    [`${'x'.repeat(251)}.jpg`, 1, `${'x'.repeat(247)} (1).jpg`],
+    [`a.${'x'.repeat(253)}`, 1, `a.${'x'.repeat(249)} (1)`],
+  ])('of %j with %i is %j', (name, n, numbered) => {
+    expect(numberedName(name, n)).toBe(numbered)
+  })
+
+  const anyName = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 300 }).map((text) => {
+    const clean = text.normalize('NFC').replace(/[\p{Cc}\p{Cs}/\\]/gu, '_')
+    let name = ''
+    for (const character of clean) if (Buffer.byteLength(name + character) <= 255) name += character
+    return name === '.' || name === '..' || name === '' ? 'x' : name.normalize('NFC')
+  })
+  const anyNumber = fc.integer({ min: 1, max: 999_999_999 })
+
+  it('is a file name, of which the number can be read again', () => {
+    fc.assert(
+      fc.property(anyName, anyNumber, (name, n) => {
+        const numbered = numberedName(name, n)
+        expect(fileName(numbered)).toBe(numbered)
+        expect(numberIn(name, numbered)).toBe(n)
+        expect(numbered.startsWith(numberedPrefix(name))).toBe(true)
+      }),
+    )
+  })
+
+  it.each([
+    'IMG_1.jpg',
+    'IMG_1 (0).jpg',
+    'IMG_1 (01).jpg',
+    'IMG_1 (x).jpg',
+    'IMG_1 (1).png',
+    'IMG_1(1).jpg',
+    'IMG_1 (1) .jpg',
+  ])('of IMG_1.jpg is not %j', (candidate) => {
+    expect(numberIn('IMG_1.jpg', candidate)).toBeNull()
+  })
+})
