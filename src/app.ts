@@ -43,10 +43,10 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
   app.addHook('onClose', async () => vault.close())
   app.removeContentTypeParser('text/plain')
 
-  await app.register(errors)
   await app.register(requestId)
   await app.register(requestLog)
   await app.register(safeDefaults)
+  await app.register(errors)
   await app.register(lateContinue)
   await app.register(identityOnly)
   await app.register(validation)

@@ -19,7 +19,9 @@ export const errors = fastifyPlugin(async (app) => {
 
   app.setErrorHandler(respond)
 
-  app.setNotFoundHandler((request) => {
+  // Here, and not in a handler of its own: a body that nobody wants is not read.
+  app.addHook('onRequest', async (request) => {
+    if (!request.is404) return
     const path = request.url.split('?', 1)[0] as string
     const allowed = [...paths.values()]
       .filter(({ pattern }) => pattern.test(path))
@@ -61,14 +63,14 @@ function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): 
   sendRefusal(reply, Buffer.from(JSON.stringify(problem.toDocument(request.id))))
 }
 
-function problemOf(error: unknown, { raw }: FastifyRequest): Problem {
+function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Problem {
   if (error instanceof Problem) return error
   if (raw.destroyed && !raw.complete) return problems.incompleteBody(error)
   switch ((error as Partial<FastifyError> | undefined)?.code) {
     case 'FST_ERR_BAD_URL':
       return problems.malformedUrl()
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return problems.unsupportedMediaType('application/json')
+      return problems.unsupportedMediaType((routeOptions.schema?.consumes ?? ['application/json']).join(', '))
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return problems.bodyTooLarge(JSON_BODY_BYTES)
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':

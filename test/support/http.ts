@@ -18,7 +18,9 @@ export interface Call {
 
 export function call(url: string, { method = 'GET', headers = {}, body }: Call = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest(url, { method, headers, agent: false }, (response) => {
+    // Without an agent Node would ask the server to close the connection.
+    const kept = { connection: 'keep-alive', ...headers }
+    const request = httpRequest(url, { method, headers: kept, agent: false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)

@@ -1,0 +1,264 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { form, member, testApp } from '../support/app.ts'
+import { head, wire } from '../support/wire.ts'
+
+const ada = { name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' }
+const json = { 'content-type': 'application/json' }
+
+describe('every answer', () => {
+  it('carries a new id for its request', async () => {
+    const app = await testApp()
+    const ids = [await app.request('/health/live'), await app.request('/health/live'), await app.request('/docs')].map(
+      ({ headers }) => headers['x-request-id'],
+    )
+    expect(new Set(ids).size).toBe(3)
+  })
+
+  it.each(['a', 'A.b_c-9', 'x'.repeat(64)])('carries the id %j that its request brought', async (id) => {
+    const app = await testApp()
+    expect((await app.request('/health/live', { headers: { 'x-request-id': id } })).headers['x-request-id']).toBe(id)
+  })
+
+  it.each(['', 'x'.repeat(65), 'a b', 'a,b', '<script>'])('does not repeat the id %j', async (id) => {
+    const app = await testApp()
+    const answer = await app.request('/health/live', { headers: { 'x-request-id': id } })
+    expect(answer.headers['x-request-id']).toMatch(/^[\w-]{21}$/)
+  })
+})
+
+describe('a refusal', () => {
+  it('of an unknown path is 404', async () => {
+    const app = await testApp()
+    expect(await app.request('/v1/nothing')).toBeProblem(404, 'not-found')
+    expect(await app.request('/', { method: 'POST', headers: json, body: '{' })).toBeProblem(404, 'not-found')
+  })
+
+  it.each([
+    ['PATCH', '/v1/files', 'GET, HEAD, POST'],
+    ['POST', '/v1/files/beach.jpg', 'GET, HEAD, PUT'],
+    ['GET', '/v1/users', 'POST'],
+    ['OPTIONS', '/v1/sessions', 'POST'],
+    ['PROPFIND', '/v1/sessions/current', 'DELETE'],
+    ['DELETE', '/health/live', 'GET, HEAD'],
+    ['POST', '/docs/json', 'GET, HEAD'],
+  ])('of %s %s is 405 with Allow', async (method, path, allow) => {
+    const app = await testApp()
+    const answer = await app.request(path, { method })
+    expect(answer).toBeProblem(405, 'method-not-allowed')
+    expect(answer.headers.allow).toBe(allow)
+  })
+
+  it.each(['{', '', '{"name":', 'null x', '{"__proto__":{}}', '{"constructor":{"prototype":{}}}'])(
+    'of the JSON %j is 400',
+    async (body) => {
+      const app = await testApp()
+      const answer = await app.request('/v1/users', { method: 'POST', headers: json, body })
+      expect(answer).toBeProblem(400, 'malformed-json')
+    },
+  )
+
+  it('names every fault of a body', async () => {
+    const app = await testApp()
+    const answer = await app.post('/v1/users', { name: '', email: 'x' })
+    expect(answer).toBeProblem(400, 'invalid-request')
+    expect(answer.body).toMatchObject({
+      errors: [
+        { path: '/deviceId', message: 'is required' },
+        { path: '/name', message: 'must be 1 to 100 characters, not counting space around them' },
+        { path: '/email', message: 'must be an e-mail address of at most 254 characters' },
+      ],
+    })
+  })
+
+  it.each(['null', '[]', '"text"', '7'])('of the body %s, which is no object, is 400', async (body) => {
+    const app = await testApp()
+    const answer = await app.request('/v1/users', { method: 'POST', headers: json, body })
+    expect(answer).toBeProblem(400, 'invalid-request')
+  })
+
+  it.each(['text/plain', 'application/x-www-form-urlencoded', 'nonsense', undefined])(
+    'of the media type %s is 415',
+    async (type) => {
+      const app = await testApp()
+      const headers = type === undefined ? {} : { 'content-type': type }
+      const answer = await app.request('/v1/users', { method: 'POST', headers, body: JSON.stringify(ada) })
+      expect(answer).toBeProblem(415, 'unsupported-media-type')
+      expect(answer.headers.accept).toBe('application/json')
+    },
+  )
+
+  it.each(['gzip', 'br', 'identity, gzip'])('of the content coding %s is 415', async (coding) => {
+    const app = await testApp()
+    const owner = await member(app)
+    const coded = { 'content-encoding': coding }
+    expect(await app.post('/v1/users', ada, coded)).toBeProblem(415, 'unsupported-encoding')
+    expect(await owner.put('a', 'bytes', coded)).toBeProblem(415, 'unsupported-encoding')
+  })
+
+  it('of a JSON body over 16 KiB is 413', async () => {
+    const app = await testApp()
+    const padded = (bytes: number) => JSON.stringify({ ...ada, padding: 'x'.repeat(bytes) })
+    const exactly = padded(16 * 1024 - padded(0).length)
+    expect((await app.request('/v1/users', { method: 'POST', headers: json, body: exactly })).status).toBe(201)
+    const answer = await app.request('/v1/users', { method: 'POST', headers: json, body: `${exactly} ` })
+    expect(answer).toBeProblem(413, 'body-too-large')
+    const chunked = { ...json, 'transfer-encoding': 'chunked' }
+    const unannounced = await app.request('/v1/users', { method: 'POST', headers: chunked, body: `${exactly} ` })
+    expect(unannounced).toBeProblem(413, 'body-too-large')
+  })
+
+  it('of a path that cannot be decoded is 400', async () => {
+    const app = await testApp()
+    expect(await app.request('/v1/files/%ff')).toBeProblem(400, 'malformed-url')
+  })
+
+  it('of a fault on the server is 500 and tells nothing of it', async () => {
+    const app = await testApp()
+    app.ports.users.findByEmail = async () => {
+      throw new Error('secret table missing')
+    }
+    const answer = await app.post('/v1/users', ada)
+    expect(answer).toBeProblem(500, 'internal-error')
+    expect(JSON.stringify(answer.body)).not.toMatch(/secret|table|stack|\.ts/)
+    expect(app.log.join('\n')).toContain('secret table missing')
+  })
+
+  it('of bytes that are no HTTP is 400', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write('these are no requests\r\n\r\n')
+    const answer = await line.ended
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toContain('Content-Type: application/problem+json')
+    expect(answer).toContain('"code":"malformed-http"')
+    expect(answer).toMatch(/X-Request-Id: [\w-]{21}/)
+  })
+
+  it('of headers beyond 16 KiB is 431', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write(head('GET /health/live', { 'x-long': 'x'.repeat(20_000) }))
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 431 .*"code":"headers-too-large"/s)
+  })
+})
+
+describe('what a client need not know', () => {
+  it('unknown fields and parameters are ignored', async () => {
+    const app = await testApp()
+    expect((await app.post('/v1/users?colour=blue', { ...ada, colour: 'blue' })).status).toBe(201)
+    const owner = await member(app)
+    expect((await owner.request('/v1/files?colour=blue')).status).toBe(200)
+  })
+
+  it('types are converted in query strings and not in bodies', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    expect((await owner.request('/v1/files?limit=10')).status).toBe(200)
+    expect(await owner.request('/v1/files?limit=ten')).toBeProblem(400, 'invalid-request')
+    expect(await app.post('/v1/sessions', { deviceId: ada.deviceId, pin: 1234 })).toBeProblem(400, 'invalid-request')
+  })
+})
+
+describe('a refusal before the body was read', () => {
+  const MiB = 1024 * 1024
+
+  it('closes the connection, after the client could send and read', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write(head('PUT /v1/files/big', { 'content-length': 600_000 }))
+    const answer = await line.until('"unauthorized"')
+    expect(answer).toMatch(/^HTTP\/1\.1 401 /)
+    expect(answer).toMatch(/\r\nconnection: close\r\n/i)
+    line.socket.write(Buffer.alloc(600_000))
+    expect(await line.ended).toBe(answer)
+  })
+
+  it('says so also where the whole body came with the head', async () => {
+    const app = await testApp()
+    const answer = await app.request('/v1/files/small', { method: 'PUT', body: 'small' })
+    expect(answer).toBeProblem(401, 'unauthorized')
+    expect(answer.headers.connection).toBe('close')
+  })
+
+  it('drains no more than about 1 MiB', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write(head('PUT /v1/files/huge', { 'content-length': 1024 * MiB }))
+    await line.until('"unauthorized"')
+    let sent = 0
+    while (!line.socket.closed && sent < 64 * MiB) {
+      line.socket.write(Buffer.alloc(64 * 1024))
+      sent += 64 * 1024
+      await pause(1)
+    }
+    await line.ended
+    expect(sent).toBeLessThan(16 * MiB)
+  })
+
+  it('waits no longer than about 2 seconds', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write(head('PUT /v1/files/never', { 'content-length': 100 }))
+    expect(await line.ended).toContain('"unauthorized"')
+  })
+
+  it('comes instead of the 100 that the client waits for', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write(head('PUT /v1/files/big', { 'content-length': 600_000, expect: '100-continue' }))
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 401 /)
+  })
+
+  it('leaves the connection open where the body was read', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    const small = await owner.request('/v1/files', { method: 'POST', ...form([{ name: 'name', content: 'x' }]) })
+    expect(small).toBeProblem(400, 'malformed-multipart')
+    expect(small.headers.connection).not.toBe('close')
+  })
+
+  it('is there for a path that cannot be decoded as well', async () => {
+    const app = await testApp()
+    const answer = await app.request('/v1/files/%ff', { method: 'PUT', body: 'small' })
+    expect(answer).toBeProblem(400, 'malformed-url')
+    expect(answer.headers.connection).toBe('close')
+  })
+})
+
+describe('Expect', () => {
+  it('100-continue gets its 100 once the body is wanted', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    const line = wire(app.url)
+    const headers = { authorization: `Bearer ${owner.token}`, 'content-length': 5, connection: 'close' }
+    line.socket.write(head('PUT /v1/files/five', { ...headers, expect: '100-continue' }))
+    await line.until('HTTP/1.1 100 Continue\r\n\r\n')
+    line.socket.write('bytes')
+    expect(await line.ended).toMatch(/100 Continue\r\n\r\nHTTP\/1\.1 201 /)
+  })
+
+  it('with anything else is ignored', async () => {
+    const app = await testApp()
+    const answer = await app.request('/health/live', { headers: { expect: 'a-miracle' } })
+    expect(answer.status).toBe(200)
+  })
+})
+
+describe('the log', () => {
+  it('shows the pattern of the route, and no name, address, token or PIN', async () => {
+    const app = await testApp({ LOG_LEVEL: 'trace' })
+    const owner = await member(app, 'secret.address@example.org')
+    await owner.put('secret-name.jpg', 'bytes')
+    await owner.get('secret-name.jpg')
+    await owner.get('secret-other.jpg')
+    await owner.request('/v1/files?prefix=secret-')
+    await app.request('/v1/secret-path/%ff')
+    await owner.put('secret/slash', 'bytes')
+    const log = app.log.join('\n')
+    expect(log).toContain('"route":"/v1/files/:name"')
+    expect(log).not.toMatch(/secret/)
+    expect(log).not.toContain(owner.token.slice(4))
+    expect(log).not.toContain(owner.deviceId)
+  })
+})

@@ -1,0 +1,575 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { form, type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { head, wire } from '../support/wire.ts'
+
+const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest()
+const sha256Hex = (bytes: string | Buffer) => sha256(bytes).toString('hex')
+const digestField = (bytes: string | Buffer) => `sha-256=:${sha256(bytes).toString('base64')}:`
+
+const post = (owner: Member, parts: Parameters<typeof form>[0], query = '') =>
+  owner.request(`/v1/files${query}`, { method: 'POST', ...form(parts) })
+const photo = (content: string | Buffer, filename = 'beach.jpg') => ({
+  name: 'file',
+  content,
+  filename,
+  type: 'image/jpeg',
+})
+
+/** Every blob on the disk, whatever run wrote it. */
+async function blobsOnDisk(app: TestApp): Promise<string[]> {
+  const entries = await readdir(app.config.UPLOADS_DIR, { recursive: true, withFileTypes: true })
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
+}
+
+async function names(owner: Member): Promise<string[]> {
+  const { body } = await owner.request('/v1/files')
+  return (body as { files: { name: string }[] }).files.map(({ name }) => name)
+}
+
+describe('uploading a form', () => {
+  it('answers 201 with the file, where it is and its entity tag', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const answer = await post(ada, [photo('sand')])
+    const now = new Date(app.clock()).toISOString()
+    expect(answer.status).toBe(201)
+    expect(answer.headers.location).toBe('/v1/files/beach.jpg')
+    expect(answer.headers.etag).toBe(`"${sha256Hex('sand')}"`)
+    expect(answer.body).toEqual({
+      id: expect.stringMatching(/^[\w-]{21}$/),
+      name: 'beach.jpg',
+      size: 4,
+      contentType: 'image/jpeg',
+      sha256: sha256Hex('sand'),
+      createdAt: now,
+      updatedAt: now,
+    })
+  })
+
+  it.each(['before', 'after'])('takes the name from a field %s the file', async (place) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const name = { name: 'name', content: 'Strand am Abend.jpg' }
+    const answer = await post(ada, place === 'before' ? [name, photo('sand')] : [photo('sand'), name])
+    expect(answer.headers.location).toBe('/v1/files/Strand%20am%20Abend.jpg')
+    expect(await names(ada)).toEqual(['Strand am Abend.jpg'])
+  })
+
+  it('takes names in UTF-8', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await post(ada, [photo('a', 'Ünïcode 日本.jpg')])
+    await post(ada, [photo('b'), { name: 'name', content: '🏖.jpg' }])
+    expect(await names(ada)).toEqual(['Ünïcode 日本.jpg', '🏖.jpg'])
+  })
+
+  it('ignores fields that it does not know', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    expect((await post(ada, [{ name: 'album', content: 'summer' }, photo('sand')])).status).toBe(201)
+  })
+
+  it('takes an empty file', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    expect((await post(ada, [photo('')])).body).toMatchObject({ size: 0, sha256: sha256Hex('') })
+    expect((await ada.get('beach.jpg')).bytes).toHaveLength(0)
+  })
+
+  it('answers 200 and the file that is there to the same bytes under the same name', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const first = await post(ada, [photo('sand')])
+    app.clock.turn(5000)
+    const again = await post(ada, [photo('sand')])
+    expect(again.status).toBe(200)
+    expect(again.body).toEqual(first.body)
+    expect(again.headers.location).toBe('/v1/files/beach.jpg')
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+  })
+
+  it('refuses other bytes under a taken name, and leaves the old file', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await post(ada, [photo('sand')])
+    expect(await post(ada, [photo('water')])).toBeProblem(409, 'file-exists')
+    expect((await ada.get('beach.jpg')).body).toBe('sand')
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+  })
+
+  it('numbers a taken name where asked to', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const added = []
+    for (const bytes of ['one', 'two', 'three']) added.push(await post(ada, [photo(bytes)], '?onConflict=rename'))
+    expect(added.map(({ status }) => status)).toEqual([201, 201, 201])
+    expect(added[2]?.headers.location).toBe('/v1/files/beach%20(2).jpg')
+    expect(await names(ada)).toEqual(['beach (1).jpg', 'beach (2).jpg', 'beach.jpg'])
+  })
+
+  it('finds equal bytes under any numbered name, also behind a gap', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('beach.jpg', 'one')
+    await ada.put('beach (7).jpg', 'seven')
+    await ada.put('beach (x).jpg', 'none of them')
+    const again = await post(ada, [photo('seven')], '?onConflict=rename')
+    expect(again.status).toBe(200)
+    expect(again.body).toMatchObject({ name: 'beach (7).jpg' })
+    const other = await post(ada, [photo('none of them')], '?onConflict=rename')
+    expect(other.body).toMatchObject({ name: 'beach (1).jpg' })
+  })
+
+  it('gives each of many at once a name of its own', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const uploads = Array.from({ length: 12 }, (_, n) => post(ada, [photo(`bytes ${n}`)], '?onConflict=rename'))
+    expect((await Promise.all(uploads)).map(({ status }) => status)).toEqual(new Array(12).fill(201))
+    expect(new Set(await names(ada)).size).toBe(12)
+  })
+
+  it.each([
+    ['no file', [{ name: 'name', content: 'x' }]],
+    ['two files', [photo('a', 'a'), photo('b', 'b')]],
+    ['a file under another name', [{ ...photo('a'), name: 'photo' }]],
+    ['a file as a text field', [{ name: 'file', content: 'text' }]],
+    ['two names', [{ name: 'name', content: 'a' }, photo('a'), { name: 'name', content: 'b' }]],
+    ['a field called __proto__', [{ name: '__proto__', content: 'x' }, photo('a')]],
+    ['too many fields', [...new Array(20).fill({ name: 'x', content: 'x' }), photo('a')]],
+  ])('refuses %s and keeps nothing', async (_what, parts) => {
+    const app = await testApp()
+    const ada = await member(app)
+    expect(await post(ada, parts)).toBeProblem(400, 'malformed-multipart')
+    expect(await names(ada)).toEqual([])
+    expect(await blobsOnDisk(app)).toEqual([])
+  })
+
+  it.each(['', '.', '..', '../up', 'a\\b', '/etc/passwd', 'x'.repeat(256), 'x'.repeat(2000)])(
+    'refuses the file name %j and keeps nothing',
+    async (filename) => {
+      const app = await testApp()
+      const ada = await member(app)
+      expect(await post(ada, [photo('sand', filename.replace('\\', '\\\\'))])).toBeProblem(400, 'invalid-name')
+      expect(await post(ada, [photo('sand'), { name: 'name', content: filename }])).toBeProblem(400, 'invalid-name')
+      expect(await blobsOnDisk(app)).toEqual([])
+    },
+  )
+
+  it.each([
+    ['no boundary', 'multipart/form-data', 'x'],
+    ['a body without the boundary', 'multipart/form-data; boundary=b', 'nothing of the kind'],
+    ['an empty body', 'multipart/form-data; boundary=b', ''],
+    [
+      'a body that ends in a part',
+      'multipart/form-data; boundary=b',
+      '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nbytes',
+    ],
+  ])('refuses %s', async (_what, type, body) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const answer = await ada.request('/v1/files', { method: 'POST', headers: { 'content-type': type }, body })
+    expect(answer).toBeProblem(400, 'malformed-multipart')
+    expect(await blobsOnDisk(app)).toEqual([])
+  })
+
+  it.each(['application/json', 'image/jpeg', undefined])('refuses the media type %s', async (type) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const headers = type === undefined ? {} : { 'content-type': type }
+    const answer = await ada.request('/v1/files', { method: 'POST', headers, body: '{}' })
+    expect(answer).toBeProblem(415, 'unsupported-media-type')
+    expect(answer.headers.accept).toBe('multipart/form-data')
+  })
+
+  it('takes a file of exactly the limit, whatever the form weighs, and none beyond it', async () => {
+    const app = await testApp({ MAX_FILE_BYTES: '100000' })
+    const ada = await member(app)
+    expect((await post(ada, [photo(randomBytes(100_000))])).status).toBe(201)
+    const beyond = await post(ada, [photo(randomBytes(100_001), 'beyond.jpg')])
+    expect(beyond).toBeProblem(413, 'file-too-large')
+    expect(await names(ada)).toEqual(['beach.jpg'])
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+  })
+
+  it('refuses at once what its length shows to be too large', async () => {
+    const app = await testApp({ MAX_FILE_BYTES: '1000' })
+    const ada = await member(app)
+    const line = wire(app.url)
+    const headers = { 'content-type': 'multipart/form-data; boundary=b', 'content-length': 10_000_000 }
+    line.socket.write(head('POST /v1/files', { authorization: `Bearer ${ada.token}`, ...headers }))
+    expect(await line.until('"file-too-large"')).toMatch(/^HTTP\/1\.1 413 /)
+  })
+})
+
+describe('uploading raw bytes', () => {
+  it('answers 201 where the name is new and 200 where it is replaced', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const first = await ada.put('beach.jpg', 'sand', { 'content-type': 'image/jpeg' })
+    app.clock.turn(5000)
+    const second = await ada.put('beach.jpg', 'water', { 'content-type': 'image/png' })
+    expect([first.status, second.status]).toEqual([201, 200])
+    expect(first.headers.location).toBe('/v1/files/beach.jpg')
+    expect(second.headers.etag).toBe(`"${sha256Hex('water')}"`)
+    expect(second.body).toEqual({
+      ...(first.body as object),
+      size: 5,
+      contentType: 'image/png',
+      sha256: sha256Hex('water'),
+      updatedAt: new Date(app.clock()).toISOString(),
+    })
+  })
+
+  it('removes the bytes of a replaced version from the disk', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('beach.jpg', 'sand')
+    const [before] = await blobsOnDisk(app)
+    await ada.put('beach.jpg', 'water')
+    await app.settled()
+    const after = await blobsOnDisk(app)
+    expect(after).toHaveLength(1)
+    expect(after).not.toContain(before)
+    expect(await app.ports.ledger.garbage(10)).toEqual([])
+  })
+
+  it('changes nothing where the same bytes of the same type are there', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const first = await ada.put('beach.jpg', 'sand')
+    app.clock.turn(5000)
+    const again = await ada.put('beach.jpg', 'sand')
+    expect(again.status).toBe(200)
+    expect(again.body).toEqual(first.body)
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+  })
+
+  it.each([
+    'image/jpeg',
+    'application/json',
+    'multipart/form-data; boundary=x',
+    'text/plain; charset=iso-8859-1',
+    'application/x-www-form-urlencoded',
+  ])('keeps the type %s', async (type) => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('file', '{"a":', { 'content-type': type })
+    const { headers, body } = await ada.get('file')
+    expect([headers['content-type'], body]).toEqual([type, '{"a":'])
+  })
+
+  it('takes application/octet-stream where no type is given', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    expect((await ada.put('file', 'bytes')).body).toMatchObject({ contentType: 'application/octet-stream' })
+  })
+
+  it.each(['', undefined])('takes an empty file from the body %j', async (body) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const answer = await ada.request('/v1/files/empty', { method: 'PUT', ...(body !== undefined && { body }) })
+    expect(answer.status).toBe(201)
+    expect(answer.body).toMatchObject({ size: 0 })
+  })
+
+  it('takes a body of unknown length', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const bytes = randomBytes(3_000_000)
+    await ada.request('/v1/files/chunked', {
+      method: 'PUT',
+      body: Readable.from([bytes.subarray(0, 5), bytes.subarray(5)]),
+    })
+    expect((await ada.get('chunked')).bytes.equals(bytes)).toBe(true)
+  })
+
+  it('takes a name with everything that may stand in one', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const name = 'Ünï & +%20?#[1] 日本 🏖 "quoted".jpg'
+    const stored = await ada.put(name, 'sand')
+    expect(stored.body).toMatchObject({ name })
+    expect((await ada.request(stored.headers.location as string)).body).toBe('sand')
+  })
+
+  it.each([
+    '%2e%2e%2fup',
+    'a%2Fb',
+    'a%5Cb',
+    'nul%00',
+    'e%CC%81',
+    'x'.repeat(256),
+    'x'.repeat(5000),
+    '%E2%82%AC'.repeat(86),
+  ])('refuses the name %s', async (name) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const answer = await ada.request(`/v1/files/${name}`, { method: 'PUT', body: 'bytes' })
+    expect(answer).toBeProblem(400, 'invalid-name')
+  })
+
+  it('takes a name of 255 bytes', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    expect((await ada.put('€'.repeat(85), 'bytes')).status).toBe(201)
+  })
+
+  it('refuses a partial upload', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const answer = await ada.put('file', 'bytes', { 'content-range': 'bytes 0-4/10' })
+    expect(answer).toBeProblem(400, 'range-not-allowed')
+  })
+
+  it('takes bytes in the identity coding', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    expect((await ada.put('file', 'bytes', { 'content-encoding': 'identity' })).status).toBe(201)
+  })
+
+  it.each(['content-length', 'transfer-encoding'])('refuses what is too large by its %s', async (framing) => {
+    const app = await testApp({ MAX_FILE_BYTES: '1000' })
+    const ada = await member(app)
+    const put = (size: number) =>
+      ada.request(`/v1/files/of-${size}`, {
+        method: 'PUT',
+        body: framing === 'content-length' ? randomBytes(size) : Readable.from([randomBytes(size)]),
+      })
+    expect((await put(1000)).status).toBe(201)
+    expect(await put(1001)).toBeProblem(413, 'file-too-large')
+    expect(await names(ada)).toEqual(['of-1000'])
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+  })
+})
+
+describe('digests', () => {
+  it.each(['repr-digest', 'content-digest'])('of %s are checked', async (field) => {
+    const app = await testApp()
+    const ada = await member(app)
+    expect((await ada.put('good', 'sand', { [field]: digestField('sand') })).status).toBe(201)
+    expect(await ada.put('bad', 'sand', { [field]: digestField('water') })).toBeProblem(400, 'digest-mismatch')
+    expect(await names(ada)).toEqual(['good'])
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+  })
+
+  it('of other algorithms are left alone', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const field = `sha-512=:${randomBytes(64).toString('base64')}:, unixsum=30637`
+    expect((await ada.put('file', 'sand', { 'repr-digest': field })).status).toBe(201)
+  })
+
+  it('are found among other algorithms', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const field = `md5=:${randomBytes(16).toString('base64')}:, ${digestField('water')}`
+    expect(await ada.put('file', 'sand', { 'repr-digest': field })).toBeProblem(400, 'digest-mismatch')
+  })
+
+  it.each([
+    'sha-256',
+    'sha-256=abc',
+    'sha-256=:AAAA:',
+    'sha-256=:not base64:',
+    'sha-256=(:AAAA:)',
+    '=:',
+    'sha-256="text"',
+  ])('that cannot be read are refused: %j', async (field) => {
+    const app = await testApp()
+    const ada = await member(app)
+    expect(await ada.put('file', 'sand', { 'repr-digest': field })).toBeProblem(400, 'invalid-digest')
+  })
+})
+
+describe('preconditions of an upload', () => {
+  const etag = (bytes: string) => `"${sha256Hex(bytes)}"`
+
+  it.each([
+    ['If-None-Match: * on a new name', 'new', { 'if-none-match': '*' }, 201],
+    ['If-None-Match: * on a taken name', 'old', { 'if-none-match': '*' }, 412],
+    ['If-None-Match of another version', 'old', { 'if-none-match': etag('other') }, 200],
+    ['If-None-Match of this version', 'old', { 'if-none-match': `W/${etag('old')}` }, 412],
+    ['If-Match of this version', 'old', { 'if-match': etag('old') }, 200],
+    ['If-Match of one of several', 'old', { 'if-match': `"x", ${etag('old')}` }, 200],
+    ['If-Match of another version', 'old', { 'if-match': etag('other') }, 412],
+    ['If-Match, weakly', 'old', { 'if-match': `W/${etag('old')}` }, 412],
+    ['If-Match without quotes', 'old', { 'if-match': sha256Hex('old') }, 412],
+    ['If-Match: * on a taken name', 'old', { 'if-match': '*' }, 200],
+    ['If-Match: * on a new name', 'new', { 'if-match': '*' }, 412],
+    ['If-Match on a new name', 'new', { 'if-match': etag('old') }, 412],
+    ['If-Unmodified-Since now', 'old', { 'if-unmodified-since': 'Sun, 22 Nov 2026 08:30:00 GMT' }, 200],
+    ['If-Unmodified-Since before', 'old', { 'if-unmodified-since': 'Sun, 22 Nov 2026 08:29:59 GMT' }, 412],
+    ['If-Unmodified-Since nonsense', 'old', { 'if-unmodified-since': 'the other day' }, 200],
+  ])('%s', async (_what, name, headers, status) => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('old', 'old')
+    const answer = await ada.put(name, 'replacement', headers)
+    expect(answer.status).toBe(status)
+    const after = (await ada.get('old')).body
+    expect(after).toBe(status === 200 ? 'replacement' : 'old')
+    if (status === 412) expect(answer).toBeProblem(412, 'precondition-failed')
+    expect(await blobsOnDisk(app).then((blobs) => blobs.length)).toBeLessThanOrEqual(2)
+  })
+
+  it('are checked before the body', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('old', 'old')
+    const line = wire(app.url)
+    const headers = { authorization: `Bearer ${ada.token}`, 'content-length': 1000, expect: '100-continue' }
+    line.socket.write(head('PUT /v1/files/old', { ...headers, 'if-none-match': '*' }))
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 412 /)
+  })
+
+  it('are checked again when the bytes have arrived', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const line = wire(app.url)
+    const headers = { authorization: `Bearer ${ada.token}`, 'content-length': 4, connection: 'close' }
+    line.socket.write(`${head('PUT /v1/files/raced', { ...headers, 'if-none-match': '*' })}sl`)
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    await ada.put('raced', 'fast')
+    line.socket.write('ow')
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 412 /)
+    expect((await ada.get('raced')).body).toBe('fast')
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+  })
+
+  it('let exactly one of many create a name', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => ada.put('one', `bytes ${n}`, { 'if-none-match': '*' })),
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...new Array(11).fill(412)])
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+  })
+
+  it('let exactly one of many replace a version', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('one', 'first')
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => ada.put('one', `bytes ${n}`, { 'if-match': etag('first') })),
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...new Array(11).fill(412)])
+  })
+
+  it('without any, all of many replace each other and one stays', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => ada.put('one', `bytes ${n}`)))
+    expect(answers.map(({ status }) => status).sort()).toEqual([...new Array(11).fill(200), 201])
+    await app.settled()
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+    expect((await ada.get('one')).body).toMatch(/^bytes \d+$/)
+  })
+})
+
+describe('an upload that breaks off', () => {
+  it.each([
+    ['raw', 'PUT /v1/files/broken', 'application/octet-stream', ''],
+    [
+      'as a form',
+      'POST /v1/files',
+      'multipart/form-data; boundary=b',
+      '--b\r\nContent-Disposition: form-data; name="file"; filename="broken"\r\n\r\n',
+    ],
+  ])('%s leaves nothing', async (_what, line, type, start) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const broken = wire(app.url)
+    const headers = { authorization: `Bearer ${ada.token}`, 'content-type': type, 'content-length': 8_000_000 }
+    broken.socket.write(head(line, headers) + start)
+    broken.socket.write(randomBytes(3_000_000))
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    broken.socket.destroy()
+    await expect.poll(() => blobsOnDisk(app)).toEqual([])
+    expect(await names(ada)).toEqual([])
+  })
+
+  it('is seen by nobody while it goes on', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const slow = wire(app.url)
+    const headers = { authorization: `Bearer ${ada.token}`, 'content-length': 8_000_000 }
+    slow.socket.write(head('PUT /v1/files/slow', headers))
+    slow.socket.write(randomBytes(3_000_000))
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    expect(await names(ada)).toEqual([])
+    expect(await ada.get('slow')).toBeProblem(404, 'file-not-found')
+    slow.socket.destroy()
+  })
+
+  it('after the file of a form, before its end, leaves nothing', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const broken = wire(app.url)
+    const type = 'multipart/form-data; boundary=b'
+    const headers = { authorization: `Bearer ${ada.token}`, 'content-type': type, 'content-length': 8_000_000 }
+    const part = '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nbytes\r\n--b\r\n'
+    broken.socket.write(head('POST /v1/files', headers) + part)
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    await pause(50)
+    broken.socket.destroy()
+    await expect.poll(() => blobsOnDisk(app)).toEqual([])
+  })
+})
+
+describe('a fault of an engine', () => {
+  it('of the disk keeps nothing and is a 500', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const put = app.ports.blobs.put
+    app.ports.blobs.put = (blob, batches) =>
+      put(
+        blob,
+        (async function* () {
+          yield* batches
+          throw new Error('input/output error')
+        })(),
+      )
+    expect(await ada.put('file', 'bytes')).toBeProblem(500, 'internal-error')
+    expect(await blobsOnDisk(app)).toEqual([])
+    app.ports.blobs.put = put
+    expect((await ada.put('file', 'bytes')).status).toBe(201)
+  })
+
+  it('of the database in the middle of a commit leaves the blob to the sweeper', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const commit = app.ports.files.commit
+    app.ports.files.commit = async (...args) => {
+      await commit(...args)
+      throw new Error('the connection was lost before the answer came')
+    }
+    expect(await ada.put('file', 'bytes')).toBeProblem(500, 'internal-error')
+    expect((await ada.get('file')).body).toBe('bytes')
+  })
+
+  it('refuses to commit once another process has ended this run', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await app.ports.ledger.endOtherRuns('another')
+    expect(await ada.put('file', 'bytes')).toBeProblem(500, 'internal-error')
+    expect(await blobsOnDisk(app)).toEqual([])
+  })
+})
+
+it('cuts an upload whose session was ended', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const slow = wire(app.url)
+  const headers = { authorization: `Bearer ${ada.token}`, 'content-length': 8_000_000 }
+  slow.socket.write(head('PUT /v1/files/slow', headers))
+  slow.socket.write(randomBytes(3_000_000))
+  await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+  await ada.request('/v1/sessions/current', { method: 'DELETE' })
+  await slow.ended
+  await expect.poll(() => blobsOnDisk(app)).toEqual([])
+})
