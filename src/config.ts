@@ -58,13 +58,16 @@ export class ConfigError extends Error {
 
 /** Reads the settings. An empty value counts as none. Throws one `ConfigError` that names every variable at fault. */
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
-  const names = Object.keys(ConfigSchema.properties)
-  const given = Object.fromEntries(names.flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])))
-  const config = Value.Default(ConfigSchema, Value.Convert(ConfigSchema, given))
+  const given: Record<string, unknown> = {}
+  for (const [name, { type }] of Object.entries<TSchema>(ConfigSchema.properties)) {
+    const text = environment[name]
+    if (text) given[name] = type === 'string' || Number.isNaN(Number(text)) ? text : Number(text)
+  }
+  const config = Value.Default(ConfigSchema, given)
   const faults = new Map<string, string>()
   for (const { path } of Value.Errors(ConfigSchema, config)) {
     const name = path.slice(1)
-    faults.set(name, `${name} is ${JSON.stringify(given[name])}; ${wanted(ConfigSchema.properties, name)}`)
+    faults.set(name, `${name} is ${JSON.stringify(environment[name])}; ${wanted(ConfigSchema.properties, name)}`)
   }
   if (faults.size > 0) throw new ConfigError([...faults.values()])
   return config as Config

@@ -1,9 +1,8 @@
-/** TypeBox checks requests: bodies as they are, everything that came as text after conversion. All faults are told. */
+/** TypeBox checks requests: a body as it is, whatever came as text with its numbers read. All faults are told. */
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { ValueErrorType } from '@sinclair/typebox/errors'
-import { Value } from '@sinclair/typebox/value'
 import fastifyPlugin from 'fastify-plugin'
 import { type Fault, problems } from '../problems.ts'
 
@@ -11,13 +10,28 @@ export const validation = fastifyPlugin(async (app) => {
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     if (schema['x-streamed']) return (value) => ({ value })
     const check = TypeCompiler.Compile(schema)
+    const numbers = httpPart === 'body' ? [] : numbersOf(schema)
     return (given) => {
-      const value = httpPart === 'body' ? given : Value.Default(schema, Value.Convert(schema, given))
+      const value = numbers.length === 0 ? given : withNumbers(given, numbers)
       if (check.Check(value)) return { value }
       return { error: problems.invalidRequest(faultsOf(check.Errors(value))) }
     }
   })
 })
+
+function numbersOf(schema: TSchema): string[] {
+  const properties = Object.entries<TSchema>(schema.properties)
+  return properties.filter(([, { type }]) => type === 'integer' || type === 'number').map(([name]) => name)
+}
+
+function withNumbers(given: Record<string, unknown>, names: string[]): Record<string, unknown> {
+  const value = { ...given }
+  for (const name of names) {
+    const text = value[name]
+    if (typeof text === 'string' && /^-?\d+(\.\d+)?$/.test(text)) value[name] = Number(text)
+  }
+  return value
+}
 
 /** One fault for each place, the first that TypeBox finds there. */
 function faultsOf(errors: Iterable<ValueError>): Fault[] {

@@ -116,9 +116,9 @@ function answerTo(
   return { status: 206, headers: { ...whole, 'content-range': `bytes ${start}-${end}/${file.sizeBytes}` }, range }
 }
 
-/** `null` would be serialized where the content type is JSON; a 304 has neither a type nor a length. */
-function noBytes({ status }: Answer): Buffer | null {
-  return status === 304 ? null : EMPTY
+/** A 304 has no content at all, and so no length; anything else has none that is worth a byte. */
+function noBytes({ status }: Answer): Buffer | undefined {
+  return status === 304 ? undefined : EMPTY
 }
 
 /** RFC 6266, with a plain ASCII name for old clients where the real one has more. */

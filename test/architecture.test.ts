@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+/** Who may import whom: this table is the rule. A layer's own files may always import each other. */
+const MAY_IMPORT: Record<string, string[]> = {
+  server: ['compose', 'app', 'config', 'vault'],
+  compose: ['adapters', 'ports', 'config'],
+  app: ['plugins', 'routes', 'vault'],
+  routes: ['schemas', 'problems', 'vault', 'ports'],
+  plugins: ['schemas', 'problems', 'vault', 'ports'],
+  vault: ['ports', 'problems'],
+  adapters: ['ports'],
+  ports: [],
+  problems: [],
+  config: [],
+  schemas: [],
+}
+
+/** A driver is imported by its own adapter and nowhere else. */
+const DRIVERS: Record<string, string> = { 'better-sqlite3': 'src/adapters/sqlite/' }
+
+/** What knows HTTP stays out of what does not. */
+const HTTP_PACKAGES = /^(fastify|@fastify\/|node:http)/
+
+const src = join(import.meta.dirname, '..', 'src')
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'))
+const imports = files.flatMap((path) =>
+  [...readFileSync(join(src, path), 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, target]) => ({
+    from: path,
+    target: target as string,
+  })),
+)
+const ours = imports
+  .filter(({ target }) => target.startsWith('.'))
+  .map(({ from, target }) => ({ from, to: relative(src, join(src, dirname(from), target)) }))
+const layerOf = (path: string) => (path.split('/')[0] as string).replace(/\.ts$/, '')
+
+describe('the layers', () => {
+  it('are all in the table', () => {
+    expect([...new Set(files.map(layerOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort())
+  })
+
+  it('import along the table and never back', () => {
+    const wrong = ours.filter(({ from, to }) => {
+      return layerOf(from) !== layerOf(to) && !MAY_IMPORT[layerOf(from)]?.includes(layerOf(to))
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('have adapters that do not know each other', () => {
+    const engineOf = (path: string) => path.split('/')[1]
+    const wrong = ours.filter(
+      ({ from, to }) => layerOf(from) === 'adapters' && layerOf(to) === 'adapters' && engineOf(from) !== engineOf(to),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('keep a driver in its own adapter', () => {
+    const wrong = imports.filter(({ from, target }) => {
+      const home = DRIVERS[target]
+      return home !== undefined && !`src/${from}`.startsWith(home)
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('keep HTTP out of the vault and its adapters', () => {
+    const inner = ['vault', 'adapters', 'ports', 'problems', 'config']
+    const wrong = imports.filter(({ from, target }) => inner.includes(layerOf(from)) && HTTP_PACKAGES.test(target))
+    expect(wrong).toEqual([])
+  })
+
+  it('keep SQL and files out of the vault', () => {
+    const wrong = imports.filter(({ from, target }) => layerOf(from) === 'vault' && /^node:fs|sqlite/.test(target))
+    expect(wrong).toEqual([])
+  })
+})

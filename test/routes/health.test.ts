@@ -1,0 +1,31 @@
+import { rm } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
+import { testApp } from '../support/app.ts'
+
+describe('health', () => {
+  it('is alive and ready', async () => {
+    const app = await testApp()
+    for (const path of ['/health/live', '/health/ready']) {
+      const { status, body } = await app.request(path)
+      expect([status, body]).toEqual([200, { status: 'ok' }])
+    }
+  })
+
+  it('is not ready without its uploads folder, and says so', async () => {
+    const app = await testApp()
+    await rm(app.config.UPLOADS_DIR, { recursive: true })
+    const answer = await app.request('/health/ready')
+    expect(answer).toBeProblem(503, 'not-ready')
+    expect(answer.body).toMatchObject({ detail: 'Not working: uploads.' })
+    expect(answer.headers['retry-after']).toBe('5')
+    expect((await app.request('/health/live')).status).toBe(200)
+  })
+
+  it('is not ready while the server closes', async () => {
+    const app = await testApp()
+    app.drain()
+    const answer = await app.request('/health/ready')
+    expect(answer).toBeProblem(503, 'not-ready')
+    expect(answer.body).toMatchObject({ detail: 'Not working: the server is closing.' })
+  })
+})
