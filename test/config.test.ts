@@ -1,0 +1,88 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ConfigError, ConfigSchema, environmentWithFile, readConfig } from '../src/config.ts'
+import { temporaryFolder } from './support/app.ts'
+
+describe('the settings', () => {
+  it('have defaults that need no thought', () => {
+    expect(readConfig({})).toEqual({
+      HOST: '127.0.0.1',
+      PORT: 8000,
+      DATA_DIR: './data',
+      UPLOADS_DIR: './uploads',
+      LOG_LEVEL: 'info',
+      PIN_DELIVERY: 'response',
+      PIN_TTL_SECONDS: 300,
+      PIN_MAX_ATTEMPTS: 5,
+      SESSION_TTL_DAYS: 30,
+      SESSION_MAX_DAYS: 365,
+      MAX_FILE_BYTES: 10_737_418_240,
+    })
+  })
+
+  it('come from the environment, where an empty value is none', () => {
+    const environment = { PORT: '9000', HOST: '', SESSION_TTL_DAYS: '0.5', PIN_DELIVERY: 'console', PATH: '/bin' }
+    expect(readConfig(environment)).toMatchObject({
+      PORT: 9000,
+      HOST: '127.0.0.1',
+      SESSION_TTL_DAYS: 0.5,
+      PIN_DELIVERY: 'console',
+    })
+    expect(readConfig(environment)).not.toHaveProperty('PATH')
+  })
+
+  it('tell all their faults at once, each by its name', () => {
+    const read = () =>
+      readConfig({
+        PORT: 'http',
+        PIN_DELIVERY: 'pigeon',
+        LOG_LEVEL: 'loud',
+        SESSION_TTL_DAYS: '0',
+        MAX_FILE_BYTES: '1.5',
+      })
+    expect(read).toThrow(ConfigError)
+    expect(read).toThrow(`The settings cannot be used:
+  PORT is "http"; it must be a whole number from 0 to 65535.
+  LOG_LEVEL is "loud"; it must be one of trace, debug, info, warn, error, fatal, silent.
+  PIN_DELIVERY is "pigeon"; it must be one of response, console.
+  SESSION_TTL_DAYS is "0"; it must be a number above 0 to 3650.
+  MAX_FILE_BYTES is "1.5"; it must be a whole number from 1 to 9007199254740991.`)
+  })
+
+  it.each(['8000.5', '-1', '65536', '8 000', 'Infinity', 'true'])('do not take the port %j', (PORT) => {
+    expect(() => readConfig({ PORT })).toThrow('PORT')
+  })
+})
+
+describe('the file .env', () => {
+  it('lies under the environment', async () => {
+    const path = join(await temporaryFolder(), '.env')
+    writeFileSync(path, 'PORT=9000\nHOST="0.0.0.0" # everywhere\n')
+    expect(environmentWithFile({ PORT: '9001' }, path)).toEqual({ PORT: '9001', HOST: '0.0.0.0' })
+  })
+
+  it('may be missing', async () => {
+    const path = join(await temporaryFolder(), '.env')
+    expect(environmentWithFile({ PORT: '9001' }, path)).toEqual({ PORT: '9001' })
+  })
+
+  it('that cannot be read is a fault', async () => {
+    const folder = await temporaryFolder()
+    expect(() => environmentWithFile({}, folder)).toThrow(ConfigError)
+  })
+})
+
+describe('.env.example', () => {
+  const text = readFileSync(join(import.meta.dirname, '..', '.env.example'), 'utf8')
+
+  it('has every setting with its default, and no other', () => {
+    const shown = [...text.matchAll(/^#(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value])
+    const settings = Object.entries(ConfigSchema.properties).map(([name, { default: value }]) => [name, String(value)])
+    expect(shown).toEqual(settings)
+  })
+
+  it('says of each what it is for', () => {
+    for (const { description } of Object.values(ConfigSchema.properties)) expect(text).toContain(`# ${description}`)
+  })
+})

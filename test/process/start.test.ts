@@ -1,0 +1,73 @@
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { temporaryFolder } from '../support/app.ts'
+import { serverProcess } from '../support/process.ts'
+
+describe('the process', () => {
+  it('says where it listens, where the data lies, what it uses and what is not fit for production', async () => {
+    const server = serverProcess(await temporaryFolder())
+    await server.url
+    await expect.poll(server.output).toContain('no rate limit')
+    const lines = server.output().trim().split('\n')
+    const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
+    expect(messages).toEqual([
+      expect.stringMatching(/^listening on (http:\/\/127\.0\.0\.1:\d+) \(Swagger UI at \1\/docs\)$/),
+      'data in ./data, files in ./uploads',
+      'using SQLite, pending PINs in memory, files on disk, PIN delivery by response',
+      expect.stringMatching(/^not fit for production: PIN_DELIVERY=response/),
+      expect.stringMatching(/^not fit for production: contents are stored as they are/),
+      expect.stringMatching(/^not fit for production: there is no rate limit/),
+    ])
+  })
+
+  it('warns of being reachable over plain HTTP', async () => {
+    const server = serverProcess(await temporaryFolder(), { HOST: '0.0.0.0', PIN_DELIVERY: 'console' })
+    await server.url
+    await expect.poll(server.output).toContain('0.0.0.0 is reachable from other machines over plain HTTP')
+    expect(server.output()).toContain('PIN_DELIVERY=console: PINs stand in this log')
+  })
+
+  it('reads .env', async () => {
+    const folder = await temporaryFolder()
+    await writeFile(join(folder, '.env'), 'PIN_DELIVERY=console\nPORT=1\n')
+    const server = serverProcess(folder, { PORT: '0' })
+    await server.url
+    await expect.poll(server.output).toContain('PIN delivery by console')
+  })
+
+  it('ends with 1 and every fault of its settings', async () => {
+    const server = serverProcess(await temporaryFolder(), { PORT: 'x', LOG_LEVEL: 'y' })
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toMatch(/PORT is "x".*\n.*LOG_LEVEL is "y"/)
+    expect(server.output()).not.toContain('at ')
+  })
+
+  it('ends with 1 where its port is taken', async () => {
+    const holder = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => holder.once('listening', resolve))
+    const { port } = holder.address() as { port: number }
+    const server = serverProcess(await temporaryFolder(), { PORT: String(port) })
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toContain('the port is in use')
+    holder.close()
+  })
+
+  it('ends with 1 where another server uses its data, and leaves that one alone', async () => {
+    const folder = await temporaryFolder()
+    const first = serverProcess(folder)
+    await first.url
+    const second = serverProcess(folder)
+    expect(await second.exit).toBe(1)
+    expect(second.output()).toContain('Another server is using ./data')
+    expect((await first.request('/health/ready')).status).toBe(200)
+  })
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('closes cleanly on %s', async (signal) => {
+    const server = serverProcess(await temporaryFolder())
+    await server.url
+    expect(await server.stop(signal)).toBe(0)
+    expect(server.output()).toContain(`closing on ${signal}`)
+  })
+})

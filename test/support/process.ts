@@ -1,0 +1,77 @@
+/** The server as a process of its own, as its operator runs it. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { type Answer, type Call, call } from './http.ts'
+
+const root = join(import.meta.dirname, '..', '..')
+const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+
+export interface ServerProcess {
+  pid: number
+  /** Standard output and error so far. */
+  output(): string
+  /** Resolves with the URL once the server listens; rejects where it ends before. */
+  url: Promise<string>
+  request(path: string, options?: Call): Promise<Answer>
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** Ends the process and answers its exit code, `null` after a signal that it could not handle. */
+  stop(signal: NodeJS.Signals): Promise<number | null>
+  exit: Promise<number | null>
+  /** Resident memory in bytes, now and at its highest. */
+  memory(): { now: number; peak: number }
+}
+
+export function serverProcess(folder: string, settings: Record<string, string> = {}): ServerProcess {
+  const child: ChildProcess = spawn(process.execPath, ['--import', typescript, join(root, 'src', 'server.ts')], {
+    cwd: folder,
+    env: {
+      PATH: process.env.PATH,
+      PORT: '0',
+      TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'),
+      ...settings,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  const exit = once(child, 'close').then(([code]) => code as number | null)
+  const url = new Promise<string>((resolve, reject) => {
+    const read = (chunk: Buffer) => {
+      output += chunk
+      const listening = /listening on (http:\/\/[^\s"]+)/.exec(output)?.[1]
+      if (listening) resolve(listening)
+    }
+    child.stdout?.on('data', read)
+    child.stderr?.on('data', read)
+    void exit.then((code) => reject(new Error(`the server ended with ${code}: ${output}`)))
+  })
+  url.catch(() => {})
+  const stop = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    return exit
+  }
+  onTestFinished(() => void stop('SIGKILL'))
+  return {
+    pid: child.pid as number,
+    output: () => output,
+    url,
+    exit,
+    stop,
+    request: async (path, options) => call((await url) + path, options),
+    post: async (path, body, headers = {}) =>
+      call((await url) + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
+    memory: () => {
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
+      const kib = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024
+      return { now: kib('VmRSS'), peak: kib('VmHWM') }
+    },
+  }
+}
