@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { consoleDelivery } from './adapters/delivery/console.ts'
-import { responseDelivery } from './adapters/delivery/response.ts'
 import { diskBlobs } from './adapters/disk/blobs.ts'
 import { memoryPendingPins } from './adapters/memory/pending-pins.ts'
 import { holdFolder, openDatabase } from './adapters/sqlite/database.ts'
@@ -86,7 +85,7 @@ export function warningsOf(config: Config): string[] {
 }
 
 function deliveryOf(config: Config, log: FastifyBaseLogger): PinDelivery {
-  if (config.PIN_DELIVERY === 'response') return responseDelivery()
+  if (config.PIN_DELIVERY === 'response') return { mode: 'response' }
   // Whatever the level of the log, this mode is for reading PINs there.
   const out = log.child({}, { level: 'info' })
   return consoleDelivery((fields, message) => out.info(fields, message))

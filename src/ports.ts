@@ -169,9 +169,12 @@ export interface PendingPinStore {
   spend(pin: PendingPin): Promise<boolean>
 }
 
-export interface PinDelivery {
-  mode: PinDeliveryMode
-  /** Brings the PIN to its person. Not called in `response` mode. */
+/** In `response` mode the PIN goes out with the answer, and there is nothing to deliver. */
+export type PinDelivery = { mode: 'response' } | PinMessenger
+
+export interface PinMessenger {
+  mode: Exclude<PinDeliveryMode, 'response'>
+  /** Brings the PIN to its person. */
   deliver(letter: { email: string; pin: string; expiresAt: number; requestId: string }): Promise<void>
 }
 

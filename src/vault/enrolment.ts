@@ -1,5 +1,5 @@
 /** Who may have a PIN, and what it opens. A registration lives only in its pending PIN until that PIN is redeemed. */
-import type { PendingPin, PinDeliveryMode, PinGrant, Ports, VaultRules } from '../ports.ts'
+import type { PendingPin, PinGrant, PinMessenger, Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Background } from './background.ts'
 import { pinDigest } from './secrets.ts'
@@ -20,7 +20,7 @@ export interface ShownPin {
 /** A PIN that reaches its person some other way; it tells nothing about who has an account. */
 export interface SentPin {
   deviceId: string
-  pinDelivery: Exclude<PinDeliveryMode, 'response'>
+  pinDelivery: PinMessenger['mode']
   pinExpiresAt: number
 }
 
@@ -42,7 +42,7 @@ export function enrolment(ports: Ports, rules: VaultRules, background: Backgroun
         const { pin, pinExpiresAt } = await issue(applicant.deviceId, 'open', grant)
         return { userId: grant.userId, deviceId: applicant.deviceId, pin, pinExpiresAt }
       }
-      return send(delivery.mode, applicant.deviceId, email, grant, requestId)
+      return send(delivery, applicant.deviceId, email, grant, requestId)
     },
 
     /** A PIN for another device of a user who is signed in, or for the same one. */
@@ -54,21 +54,21 @@ export function enrolment(ports: Ports, rules: VaultRules, background: Backgroun
     /** A PIN for whoever owns the address. Not in `response` mode: there it is `unauthorized`. */
     async remind(email: string, deviceId: string, requestId: string): Promise<SentPin> {
       if (delivery.mode === 'response') throw problems.unauthorized()
-      return send(delivery.mode, deviceId, email.toLowerCase(), { kind: 'nothing' }, requestId)
+      return send(delivery, deviceId, email.toLowerCase(), { kind: 'nothing' }, requestId)
     },
   }
 
   /** Answers at once; then puts a pending PIN in any case, one that opens nothing where there is nobody to tell. */
-  function send(mode: SentPin['pinDelivery'], deviceId: string, email: string, otherwise: PinGrant, requestId: string) {
+  function send(messenger: PinMessenger, deviceId: string, email: string, otherwise: PinGrant, requestId: string) {
     const pinExpiresAt = clock() + rules.pinTtlMs
     background('sending a PIN', later())
-    return { deviceId, pinDelivery: mode, pinExpiresAt }
+    return { deviceId, pinDelivery: messenger.mode, pinExpiresAt }
 
     async function later() {
       const user = await users.findByEmail(email)
       const grant: PinGrant = user ? { kind: 'user', userId: user.id } : otherwise
       const { pin } = await issue(deviceId, 'open', grant, pinExpiresAt)
-      if (grant.kind !== 'nothing') await delivery.deliver({ email, pin, expiresAt: pinExpiresAt, requestId })
+      if (grant.kind !== 'nothing') await messenger.deliver({ email, pin, expiresAt: pinExpiresAt, requestId })
     }
   }
 

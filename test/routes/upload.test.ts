@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import type { StoredFile } from '../../src/ports.ts'
 import { form, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -122,6 +123,27 @@ describe('uploading a form', () => {
     expect(again.body).toMatchObject({ name: 'beach (7).jpg' })
     const other = await post(ada, [photo('none of them')], '?onConflict=rename')
     expect(other.body).toMatchObject({ name: 'beach (1).jpg' })
+  })
+
+  it('numbers on behind more names than fit a page', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const first = (await ada.put('beach.jpg', 'first')).body as StoredFile
+    const runs = (await blobsOnDisk(app)).length
+    const { blob } = (await app.ports.files.find(ada.userId, 'beach.jpg')) as StoredFile
+    const numbered = Array.from({ length: 1005 }, (_, n) => ({
+      ...first,
+      sizeBytes: 1,
+      id: `id-${n}`,
+      name: `beach (${n + 1}).jpg`,
+      blob: `${blob}-${n}`,
+      createdAt: 0,
+      updatedAt: 0,
+    }))
+    await Promise.all(numbered.map((file) => app.ports.files.commit(ada.userId, file, null)))
+    const answer = await post(ada, [photo('other')], '?onConflict=rename')
+    expect(answer.body).toMatchObject({ name: 'beach (1006).jpg' })
+    expect(await blobsOnDisk(app)).toHaveLength(runs + 1)
   })
 
   it('gives each of many at once a name of its own', async () => {

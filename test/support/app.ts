@@ -27,6 +27,8 @@ export interface TestApp {
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
   /** Waits for what the server does after it has answered. */
   settled(): Promise<void>
+  /** One round of sweeping. */
+  sweep(): void
   /** What the server does first when it is told to stop. */
   drain(): void
   close(): Promise<void>
@@ -94,6 +96,7 @@ export async function testApp(settings: Record<string, string> = {}, folder?: st
       }),
     settled: vault.settled,
     drain: vault.drain,
+    sweep: vault.sweep,
     close,
   }
 }

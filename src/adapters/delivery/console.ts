@@ -1,7 +1,7 @@
-import type { PinDelivery } from '../../ports.ts'
+import type { PinMessenger } from '../../ports.ts'
 
 /** PINs stand in the server's log, beside the id of the request that asked for them: for development. */
-export function consoleDelivery(print: (fields: object, message: string) => void): PinDelivery {
+export function consoleDelivery(print: (fields: object, message: string) => void): PinMessenger {
   return {
     mode: 'console',
     async deliver({ pin, expiresAt, requestId }) {
