@@ -2,8 +2,10 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import fastifyPlugin from 'fastify-plugin'
+import { Problem, type ProblemCode } from '../problems.ts'
 import { ProblemSchema } from '../schemas/common.ts'
 import { File } from '../schemas/files.ts'
+import { PROBLEM_JSON } from './errors.ts'
 
 const description = `A private vault behind four steps:
 
@@ -12,7 +14,9 @@ const description = `A private vault behind four steps:
 3. **POST /v1/files** with a file, or **PUT /v1/files/{name}** with its bytes: stored.
 4. **GET /v1/files/{name}**: the bytes again.
 
-Refusals are \`application/problem+json\` (RFC 9457); their \`code\` is stable. Every answer carries \`X-Request-Id\`.`
+Refusals are \`application/problem+json\` (RFC 9457); their \`code\` is stable, and each status lists the codes that it can
+carry. A refusal given before the body was read ends the connection (\`Connection: close\`). An unknown path is a 404
+\`not-found\`, another method of a known path a 405 \`method-not-allowed\` with \`Allow\`.`
 
 /** What Swagger UI needs, and no more: its pictures are data URLs, its downloads are blobs, its styles are inline. */
 const CONTENT_SECURITY_POLICY = [
@@ -49,23 +53,112 @@ export const docs = fastifyPlugin(async (app) => {
         { name: 'health', description: 'For whoever watches the server.' },
       ],
       components: {
+        headers: {
+          'X-Request-Id': {
+            description: 'The id of this request, as in the log: the one that it brought, or a new one.',
+            schema: { type: 'string', pattern: '^[A-Za-z0-9._-]{1,64}$' },
+            example: 'V1StGXR8_Z5jdHi6B-myT',
+          },
+        },
         securitySchemes: {
           session: { type: 'http', scheme: 'bearer', description: 'The `token` of POST /v1/sessions.' },
         },
       },
     },
     refResolver: { buildLocalReference: (schema, _base, _fragment, i) => String(schema.$id ?? `def-${i}`) },
-    transformObject: (document) => ('openapiObject' in document ? withoutMarkers(document.openapiObject) : {}),
+    transformObject: (document) => ('openapiObject' in document ? finished(document.openapiObject) : {}),
   })
 
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: CONTENT_SECURITY_POLICY,
-    uiConfig: { tryItOutEnabled: true, displayRequestDuration: true, docExpansion: 'list', validatorUrl: null },
+    theme: { title: 'minikeepsafe' },
+    uiConfig: {
+      // Without a bar that offers other documents.
+      layout: 'BaseLayout',
+      tryItOutEnabled: true,
+      displayRequestDuration: true,
+      docExpansion: 'list',
+      validatorUrl: null,
+      requestInterceptor: withoutEmptyName,
+    },
   })
 })
 
-/** The document without the marks that are for this server's own plugins. */
-function withoutMarkers<Document extends object>(document: Document): Document {
-  return JSON.parse(JSON.stringify(document, (key, value) => (key.startsWith('x-') ? undefined : value)))
+/**
+ * Runs in the page: a name that nobody filled in is left out of the form. The page would send it, and no file has an
+ * empty name.
+ */
+function withoutEmptyName<Sent extends { body?: unknown }>(request: Sent): Sent {
+  if (request.body instanceof FormData && request.body.get('name') === '') request.body.delete('name')
+  return request
+}
+
+interface Operation {
+  operationId: string
+  parameters?: Parameter[]
+  responses: Record<string, Response>
+}
+
+interface Response {
+  description: string
+  headers?: Record<string, unknown>
+  content?: Record<string, { schema: unknown; examples?: Record<string, { value: unknown }> }>
+}
+
+interface Parameter {
+  in: string
+  name: string
+  required?: boolean
+  example?: unknown
+  schema: Record<string, unknown>
+}
+
+/** The generated document, with what the generator leaves undone. */
+function finished<Document extends { paths?: object }>(generated: Document): Document {
+  const document: Document = JSON.parse(JSON.stringify(generated, plain))
+  for (const path of Object.values(document.paths ?? {}) as Record<string, Operation>[]) {
+    for (const [method, operation] of Object.entries(path)) {
+      operation.parameters?.forEach(finishParameter)
+      for (const response of Object.values(operation.responses)) finishResponse(response)
+      if (method === 'head') finishHead(operation)
+    }
+  }
+  return document
+}
+
+/** Leaves out the marks for this server's own plugins, and tells a choice of words in the way that gives a menu. */
+function plain(key: string, value: unknown): unknown {
+  if (key.startsWith('x-')) return undefined
+  const { anyOf, ...rest } = (value ?? {}) as { anyOf?: { enum?: string[] }[] }
+  return anyOf?.every((choice) => choice.enum)
+    ? { ...rest, type: 'string', enum: anyOf.flatMap((choice) => choice.enum) }
+    : value
+}
+
+/** A page fills an `example` in: good for a path, but nobody wants to send every optional header. */
+function finishParameter(parameter: Parameter) {
+  if (parameter.in === 'header') parameter.name = parameter.name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase())
+  if (parameter.required || parameter.example === undefined) return
+  parameter.schema.examples = [parameter.example]
+  delete parameter.example
+}
+
+/** Every response has an id, and a refusal an example for each code that its description lists. */
+function finishResponse(response: Response) {
+  response.headers = { ...response.headers, 'X-Request-Id': { $ref: '#/components/headers/X-Request-Id' } }
+  const refusal = response.content?.[PROBLEM_JSON]
+  if (!refusal) return
+  const codes = [...response.description.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code as ProblemCode)
+  refusal.examples = Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }]))
+}
+
+function exampleOf(code: ProblemCode) {
+  return new Problem(code, 'What exactly was wrong, in a sentence.').toDocument('V1StGXR8_Z5jdHi6B-myT')
+}
+
+/** No answer to HEAD has a body; and its id needs no suffix, since GET has another. */
+function finishHead(operation: Operation) {
+  operation.operationId = operation.operationId.replace(/-head$/, '')
+  for (const response of Object.values(operation.responses)) delete response.content
 }

@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import type { StoredFile } from '../ports.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
-import { ByName, Disposition, Downloads, GetHeaders, Heads } from '../schemas/files.ts'
+import { ByName, Disposition, Downloads, GetHeaders, HeadHeaders, Heads } from '../schemas/files.ts'
 import type { Range } from '../vault/files.ts'
 import { entityTag, evaluate, lastModified, rangeOf } from './conditions.ts'
 import { reprDigest } from './digests.ts'
@@ -24,7 +24,7 @@ const SAFETY = {
 }
 
 const refusals = failures({
-  400: 'invalid-name invalid-request',
+  400: 'invalid-name malformed-url invalid-request',
   401: 'unauthorized',
   404: 'file-not-found',
   412: 'precondition-failed',
@@ -39,10 +39,11 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'headFile',
         summary: 'Look at a file without its bytes',
+        description: 'The headers of GET. A `Range` is ignored.',
         tags: ['files'],
         params: ByName,
         querystring: Disposition,
-        headers: GetHeaders,
+        headers: HeadHeaders,
         response: { ...Heads, ...refusals },
       },
     },
@@ -66,6 +67,8 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'getFile',
         summary: 'Download a file, or a part of it',
+        description:
+          'Conditional requests and one range, as in RFC 9110. A page cannot run what is stored: it comes as an attachment, under `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`.',
         tags: ['files'],
         params: ByName,
         querystring: Disposition,

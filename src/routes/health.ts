@@ -10,6 +10,7 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'isAlive',
         summary: 'Whether the process runs',
+        description: 'Looks at nothing else: a process that does not answer should be started again.',
         tags: ['health'],
         security: [],
         response: { 200: Alive, ...failures({}) },

@@ -82,7 +82,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
           200: uploaded('Replaced, or the same version was there already.'),
           201: uploaded('Stored, and durable: it survives a power cut.', location),
           ...failures({
-            400: 'invalid-name digest-mismatch invalid-digest range-not-allowed incomplete-body',
+            400: 'invalid-name malformed-url digest-mismatch invalid-digest range-not-allowed incomplete-body',
             401: 'unauthorized',
             412: 'precondition-failed',
             413: 'file-too-large',

@@ -11,17 +11,26 @@ export const timestamp = (ms: number): string => new Date(ms).toISOString()
 /** An answer without a body. */
 export const nothing = (description: string) => Type.Null({ description })
 
+const Fault = Type.Object({
+  path: Type.String({ description: 'JSON Pointer to the value at fault (RFC 6901).', examples: ['/email'] }),
+  message: Type.String({ examples: ['is required'] }),
+})
+
 export const ProblemSchema = Type.Object(
   {
-    type: Type.String({ examples: ['urn:problem-type:minikeepsafe:file-not-found'] }),
-    title: Type.String({ examples: ['There is no such file'] }),
-    status: Type.Integer({ examples: [404] }),
-    detail: Type.String({ examples: ['You have no file of this name.'] }),
+    type: Type.String({
+      format: 'uri',
+      description: 'Made from the code.',
+      examples: ['urn:problem-type:minikeepsafe:file-not-found'],
+    }),
+    title: Type.String({ description: 'One for each code.', examples: ['There is no such file'] }),
+    status: Type.Integer({ description: 'The HTTP status.', examples: [404] }),
+    detail: Type.String({ description: 'What is wrong, for a person.', examples: ['You have no file of this name.'] }),
     code: Type.String({ description: 'Stable, in kebab-case: switch on this.', examples: ['file-not-found'] }),
     requestId: Type.String({ description: 'As in X-Request-Id.', examples: ['V1StGXR8_Z5jdHi6B-myT'] }),
     errors: Type.Optional(
-      Type.Array(Type.Object({ path: Type.String({ examples: ['/email'] }), message: Type.String() }), {
-        description: 'Every fault of a request that does not fit its schema.',
+      Type.Array(Fault, {
+        description: 'With `invalid-request`: every fault of a request that does not fit its schema.',
       }),
     ),
   },
@@ -33,19 +42,31 @@ type FailureStatus = 400 | 401 | 404 | 405 | 409 | 412 | 413 | 415 | 416 | 500 |
 /** The refusals of a route: for each status the codes that it can carry. Any route can fail with a 500. */
 export function failures<Codes extends Partial<Record<FailureStatus, string>>>(codes: Codes) {
   const documented: Partial<Record<FailureStatus, string>> = { ...codes, 500: 'internal-error' }
-  return Object.fromEntries(Object.entries(documented).map(([status, list]) => [status, refusal(list)])) as Record<
-    keyof Codes,
-    TSchema
-  >
+  return Object.fromEntries(
+    Object.entries(documented).map(([status, list]) => [status, refusal(Number(status), list)]),
+  ) as Record<keyof Codes, TSchema>
 }
 
-function refusal(codes: string) {
+const text = (description: string) => ({ type: 'string', description })
+
+/** What a refusal carries beside its problem. */
+const REFUSAL_HEADERS: Record<number, Record<string, unknown>> = {
+  401: { 'WWW-Authenticate': text('`Bearer` (RFC 9110, section 11.6.1).') },
+  415: {
+    Accept: text('The media type that is taken, where that was the trouble.'),
+    'Accept-Encoding': text('`identity`, where a content encoding was the trouble.'),
+  },
+  416: { 'Content-Range': text('`bytes */N`, where the file has N bytes.') },
+  503: { 'Retry-After': text('Seconds.') },
+}
+
+function refusal(status: number, codes: string) {
   return {
     description: codes
       .split(' ')
       .map((code) => `\`${code}\``)
       .join(', '),
-    headers: { 'X-Request-Id': { type: 'string', description: 'The id of this request, as in the log.' } },
+    headers: REFUSAL_HEADERS[status],
     content: { 'application/problem+json': { schema: Type.Ref('Problem') } },
   } as unknown as TSchema
 }

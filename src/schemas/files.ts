@@ -8,6 +8,7 @@ export const File = Type.Object(
     size: Type.Integer({ minimum: 0, description: 'Bytes.', examples: [2_481_733] }),
     contentType: Type.String({ examples: ['image/jpeg'] }),
     sha256: Type.String({
+      pattern: '^[0-9a-f]{64}$',
       description: 'SHA-256 of the bytes as uploaded, in lower-case hex.',
       examples: ['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
     }),
@@ -39,7 +40,6 @@ export const uploaded = (description: string, headers: Record<string, unknown> =
   Type.Unsafe<Static<typeof File>>({
     ...Type.Ref('File'),
     description,
-    'x-response-description': description,
     headers: { ETag: entityTag, ...headers },
   })
 
@@ -54,8 +54,14 @@ export const ByName = Type.Object({
 
 export const Form = streamed(
   Type.Object({
-    file: Bytes,
-    name: Type.Optional(Type.String({ description: 'Overrides the file name of the part.', examples: ['beach.jpg'] })),
+    file: Type.String({ ...Bytes, description: 'The file.' }),
+    name: Type.Optional(
+      Type.String({
+        description: 'Overrides the file name of the part, where it is given: `beach.jpg`.',
+        // A page fills the example in, and whatever stands here would be the name of every upload.
+        examples: [''],
+      }),
+    ),
   }),
 )
 
@@ -70,13 +76,13 @@ export const OnConflict = Type.Object({
   ),
 })
 
+const TAG = '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"'
+
 const header = (description: string, examples: string[]) => Type.Optional(Type.String({ description, examples }))
 
 export const Preconditions = {
   'if-match': header('Go on only if the file has one of these entity tags, or with `*` if it exists.', ['*']),
-  'if-none-match': header('Go on only if the file has none of these entity tags, or with `*` if there is none.', [
-    '"9f86d081884c7d65"',
-  ]),
+  'if-none-match': header('Go on only if the file has none of these entity tags, or with `*` if there is none.', [TAG]),
   'if-unmodified-since': header('Go on only if the file has not changed since.', ['Sun, 22 Nov 2026 08:30:00 GMT']),
 }
 
@@ -90,13 +96,20 @@ export const PutHeaders = Type.Object({
   ]),
 })
 
-export const GetHeaders = Type.Object({
+const Conditions = {
   ...Preconditions,
+  'if-none-match': header('304 where the file has one of these entity tags.', [TAG]),
   'if-modified-since': header('304 where the file has not changed since.', ['Sun, 22 Nov 2026 08:30:00 GMT']),
+}
+
+export const HeadHeaders = Type.Object(Conditions)
+
+export const GetHeaders = Type.Object({
+  ...Conditions,
   range: header('Which bytes (RFC 9110, section 14). Several ranges that do not touch are answered with the whole.', [
     'bytes=0-1023',
   ]),
-  'if-range': header('Answer the whole file where it is no longer this one.', ['"9f86d081884c7d65"']),
+  'if-range': header('Answer the whole file where it is no longer this one.', [TAG]),
 })
 
 export const Disposition = Type.Object({
@@ -114,6 +127,7 @@ const validators = { ETag: entityTag, 'Last-Modified': text('When content or typ
 
 const downloadHeaders = {
   ...validators,
+  'Cache-Control': text('`private, no-cache`: keep it, and ask before each use.'),
   'Accept-Ranges': text('`bytes`'),
   'Content-Disposition': text('`attachment` or `inline` with the file name (RFC 6266).'),
   'Repr-Digest': text('The sha-256 of the whole file (RFC 9530).'),
@@ -141,7 +155,9 @@ export const Heads = {
 }
 
 export const FileListQuery = Type.Object({
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'How many files a page has at most.' }),
+  ),
   cursor: Type.Optional(Type.String({ maxLength: 2048, description: '`nextCursor` of the page before.' })),
   prefix: Type.Optional(
     Type.String({ maxLength: 255, description: 'Only names that begin so.', examples: ['holiday-'] }),
@@ -152,7 +168,9 @@ export const FileListQuery = Type.Object({
       description: 'Names are compared by their UTF-8 bytes.',
     }),
   ),
-  order: Type.Optional(Type.Union([Type.Literal('asc'), Type.Literal('desc')], { default: 'asc' })),
+  order: Type.Optional(
+    Type.Union([Type.Literal('asc'), Type.Literal('desc')], { default: 'asc', description: 'Upwards or downwards.' }),
+  ),
 })
 
 export const FileList = Type.Object(

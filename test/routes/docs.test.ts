@@ -1,0 +1,199 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { FastifyInstance } from 'fastify'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { problemCatalogue } from '../../src/problems.ts'
+import { member, testApp } from '../support/app.ts'
+
+interface Operation {
+  requestBody?: { content: Record<string, unknown> }
+  operationId: string
+  summary: string
+  tags: string[]
+  security?: unknown[]
+  responses: Record<
+    string,
+    { description: string; headers: Record<string, unknown>; content?: Record<string, unknown> }
+  >
+}
+
+interface OpenApi {
+  openapi: string
+  tags: { name: string }[]
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, unknown> }
+}
+
+describe('the page', () => {
+  it('is Swagger UI, with scripts from this server alone', async () => {
+    const app = await testApp()
+
+    const page = await app.request('/docs')
+
+    expect(page.status).toBe(200)
+    expect(page.headers['content-type']).toMatch(/^text\/html/)
+    expect(page.headers['content-security-policy']).toContain("default-src 'self'")
+    expect(page.body).toContain('swagger-ui-bundle.js')
+  })
+
+  it('gives the document as JSON', async () => {
+    const app = await testApp()
+
+    const json = await app.request('/docs/json')
+
+    expect(json.headers['content-type']).toMatch(/^application\/json/)
+    expect(json.body).toMatchObject({ openapi: '3.1.0', info: { title: 'minikeepsafe' } })
+  })
+
+  it('gives the same document as YAML', async () => {
+    const app = await testApp()
+    const { paths } = (await app.request('/docs/json')).body as OpenApi
+
+    const yaml = await app.request('/docs/yaml')
+
+    expect(yaml.headers['content-type']).toMatch(/yaml/)
+    expect(yaml.body).toMatch(/^openapi: 3\.1\.0$/m)
+    expect(pathsOfYaml(yaml.body as string)).toEqual(Object.keys(paths))
+  })
+})
+
+describe('the document', () => {
+  it('has every route of the server, and no other', async () => {
+    const { routes, operations } = await documentedApp()
+    const documented = operations.map(({ route }) => route)
+
+    expect(routes).toEqual(expect.arrayContaining(documented))
+    // The framework answers HEAD wherever there is a GET.
+    expect(documented).toEqual(expect.arrayContaining(routes.filter((route) => !route.startsWith('HEAD '))))
+  })
+
+  it('gives every operation an id of its own', async () => {
+    const { operations } = await documentedApp()
+    const ids = operations.map(({ operation }) => operation.operationId)
+
+    expect(ids.every((id) => /^[a-z][A-Za-z]+$/.test(id))).toBe(true)
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  it('sums every operation up, under a tag that it explains', async () => {
+    const { document, operations } = await documentedApp()
+    const tags = document.tags.map(({ name }) => name)
+
+    for (const { route, operation } of operations) {
+      expect(operation.summary, route).toMatch(/\S/)
+      expect(operation.tags, route).toHaveLength(1)
+      expect(tags, route).toEqual(expect.arrayContaining(operation.tags))
+    }
+  })
+
+  it('tells of every refusal the codes that the catalogue has for its status', async () => {
+    const { operations } = await documentedApp()
+    const known = new Set(problemCatalogue.map(({ status, code }) => `${status} ${code}`))
+
+    for (const { route, operation } of operations) {
+      for (const [status, codes] of refusalsOf(operation)) {
+        expect(codes, `${route} ${status}`).not.toHaveLength(0)
+        for (const code of codes) expect(known, `${route}`).toContain(`${status} ${code}`)
+      }
+    }
+  })
+
+  it('shows every refusal as a problem, except to HEAD, which has no body to show', async () => {
+    const { operations } = await documentedApp()
+
+    for (const { route, operation } of operations) {
+      for (const [status] of refusalsOf(operation)) {
+        const types = Object.keys(operation.responses[status]?.content ?? {})
+        expect(types, `${route} ${status}`).toEqual(route.startsWith('HEAD') ? [] : ['application/problem+json'])
+      }
+    }
+  })
+
+  it('has a 401 with its challenge wherever a session is needed', async () => {
+    const { operations } = await documentedApp()
+    const members = operations.filter(({ operation }) => operation.security === undefined)
+
+    expect(members).not.toHaveLength(0)
+    for (const { route, operation } of members) {
+      expect(operation.responses[401]?.headers, route).toHaveProperty('WWW-Authenticate')
+    }
+  })
+
+  it('tells of the id that every answer carries', async () => {
+    const { operations } = await documentedApp()
+
+    for (const { route, operation } of operations) {
+      for (const [status, { headers }] of Object.entries(operation.responses)) {
+        expect(headers, `${route} ${status}`).toHaveProperty('X-Request-Id')
+      }
+    }
+  })
+
+  it('names what routes share, and keeps its own marks to itself', async () => {
+    const { document } = await documentedApp()
+
+    expect(Object.keys(document.components.schemas)).toEqual(['Problem', 'File'])
+    expect(JSON.stringify(document)).not.toMatch(/"(?:x-[^"]*|\$id)":|def-\d/)
+  })
+
+  it('offers a file picker for both ways to upload', async () => {
+    const { document } = await documentedApp()
+    const bytes = { type: 'string', format: 'binary' }
+
+    expect(document.paths['/v1/files']?.post).toMatchObject({
+      requestBody: {
+        content: { 'multipart/form-data': { schema: { required: ['file'], properties: { file: bytes } } } },
+      },
+    })
+    expect(document.paths['/v1/files/{name}']?.put).toMatchObject({
+      requestBody: { content: { 'application/octet-stream': { schema: bytes } } },
+    })
+  })
+})
+
+describe('a refused media type', () => {
+  it.each(['/v1/users', '/v1/sessions', '/v1/files'])('is told the type that the document has for %s', async (path) => {
+    const app = await testApp()
+    const { token } = await member(app)
+    const { paths } = (await app.request('/docs/json')).body as OpenApi
+    const [documented] = Object.keys(paths[path]?.post?.requestBody?.content ?? {})
+
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'text/html' }
+    const answer = await app.request(path, { method: 'POST', headers, body: '<p>' })
+
+    expect(answer).toBeProblem(415, 'unsupported-media-type')
+    expect(answer.headers.accept).toBe(documented)
+  })
+})
+
+/** The document of a server by its operations, and the routes that the server was built with, the page's own aside. */
+async function documentedApp() {
+  const routes = new Set<string>()
+  const watch = (message: unknown) => {
+    const { fastify } = message as { fastify: FastifyInstance }
+    fastify.addHook('onRoute', ({ method, url, schema }) => {
+      if (schema?.hide) return
+      for (const one of [method].flat()) routes.add(`${one} ${url.replace(/:(\w+)/g, '{$1}')}`)
+    })
+  }
+  subscribe('fastify.initialization', watch)
+  onTestFinished(() => void unsubscribe('fastify.initialization', watch))
+
+  const app = await testApp()
+  const document = (await app.request('/docs/json')).body as OpenApi
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ route: `${method.toUpperCase()} ${path}`, operation })),
+  )
+  return { routes: [...routes], document, operations }
+}
+
+/** Each status of a refusal, with the codes that stand in backticks in its description. */
+function refusalsOf({ responses }: Operation): [status: string, codes: string[]][] {
+  return Object.entries(responses)
+    .filter(([status]) => Number(status) >= 400)
+    .map(([status, { description }]) => [status, [...description.matchAll(/`([^`]+)`/g)].map(([, code]) => code ?? '')])
+}
+
+function pathsOfYaml(yaml: string): string[] {
+  const [, paths = ''] = yaml.split(/^paths:$/m)
+  return [...paths.matchAll(/^ {2}(\/\S*):$/gm)].map(([, path]) => path ?? '')
+}

@@ -1,0 +1,27 @@
+/** Writes the OpenAPI document to the path that is given: the app is built in a temporary folder and never listens. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { pino } from 'pino'
+import { buildApp } from '../../src/app.ts'
+import { compose, rulesOf } from '../../src/compose.ts'
+import { readConfig } from '../../src/config.ts'
+import { cryptographicChance } from '../../src/vault/secrets.ts'
+import { openVault } from '../../src/vault/vault.ts'
+
+const [path] = process.argv.slice(2)
+if (path === undefined) throw new Error('Usage: print-openapi.ts <path>')
+
+const home = await mkdtemp(join(tmpdir(), 'minikeepsafe-openapi-'))
+try {
+  const config = readConfig({ DATA_DIR: join(home, 'data'), UPLOADS_DIR: join(home, 'uploads') })
+  const log = pino({ level: 'silent' })
+  const ports = await compose(config, log, Date.now, cryptographicChance)
+  const app = await buildApp(await openVault(ports, rulesOf(config)), log)
+  await app.ready()
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, `${JSON.stringify(app.swagger(), null, 2)}\n`)
+  await app.close()
+} finally {
+  await rm(home, { recursive: true, force: true })
+}
