@@ -1,0 +1,162 @@
+/** The servers that are compared, each a process of its own, and what the system says about what they use. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { rawCall } from './raw-client.ts'
+
+const START_MS = 10_000
+/** `getconf CLK_TCK`, which Linux has fixed at this. */
+const TICKS_PER_SECOND = 100
+
+export interface Server {
+  name: 'ours' | 'bare' | 'nginx'
+  port: number
+  pid: number
+  headers: Record<string, string>
+  stop(): Promise<void>
+}
+
+/** This server as it is released, built before. */
+export async function ourServer(folder: string): Promise<Server> {
+  const settings = { DATA_DIR: join(folder, 'data'), UPLOADS_DIR: join(folder, 'uploads'), LOG_LEVEL: 'warn' }
+  const server = await start('ours', process.execPath, ['dist/server.js'], settings)
+  return { ...server, headers: await signedIn(server.port) }
+}
+
+export async function bareServer(folder: string): Promise<Server> {
+  mkdirSync(folder)
+  const server = await start('bare', process.execPath, ['--import', 'tsx', 'bench/bare-server.ts'], { FOLDER: folder })
+  return { ...server, headers: await signedIn(server.port) }
+}
+
+/** `null` where there is no nginx. One worker, since the others are one process too. */
+export async function nginxServer(folder: string): Promise<Server | null> {
+  const nginx = onPath('nginx')
+  if (!nginx) return null
+  mkdirSync(join(folder, 'files'), { recursive: true })
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  const config = (port: number) => `
+    ${process.getuid?.() === 0 ? 'user root;' : ''}
+    daemon off; worker_processes 1; pid nginx.pid; error_log stderr crit;
+    events { worker_connections 1024; }
+    http {
+      access_log off; keepalive_requests 1000000000; client_max_body_size 0; client_body_buffer_size 64k;
+      ${temporary.map((kind) => `${kind}_temp_path ${kind};`).join(' ')}
+      server { listen 127.0.0.1:${port}; root files; location / { dav_methods PUT; create_full_put_path on; } }
+    }`
+  const prepare = (port: number) => writeFileSync(join(folder, 'nginx.conf'), config(port))
+  const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr']
+  return { ...(await start('nginx', nginx, args, {}, prepare)), headers: {} }
+}
+
+/** Seconds of CPU that the server and its children have used; `null` where the system does not tell. */
+export function cpuSeconds(pid: number): number | null {
+  try {
+    // The name, in parentheses, may hold spaces; user and system time are the 14th and 15th field.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    const own = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
+    return children.reduce((sum, child) => sum + (cpuSeconds(Number(child)) ?? 0), own)
+  } catch {
+    return null
+  }
+}
+
+/** Begins to watch the server's memory; the answer tells how far it rose above where it was, in MiB. */
+export function watchMemory(pid: number): () => number | null {
+  try {
+    // Makes the peak start again from what is resident now (proc(5)).
+    writeFileSync(`/proc/${pid}/clear_refs`, '5')
+    const before = memory('VmRSS')
+    return () => memory('VmHWM') - before
+  } catch {
+    return () => null
+  }
+
+  function memory(field: string): number {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
+  }
+}
+
+async function start(
+  name: Server['name'],
+  command: string,
+  args: string[],
+  settings: Record<string, string>,
+  prepare: (port: number) => void = () => {},
+): Promise<Omit<Server, 'headers'>> {
+  const port = await freePort()
+  prepare(port)
+  const env = { ...process.env, ...settings, PORT: String(port) }
+  const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const stop = () => end(child)
+  // However this process ends, the server does too.
+  process.once('exit', () => child.kill())
+  await untilListening(name, child, port)
+  return { name, port, pid: child.pid as number, stop }
+}
+
+async function untilListening(name: string, child: ChildProcess, port: number): Promise<void> {
+  const deadline = Date.now() + START_MS
+  for (;;) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} did not start`)
+    // Any answer will do, and an error may be one.
+    const failure = await rawCall(port, { method: 'GET', path: '/', headers: {} }).catch(String)
+    if (!String(failure).includes('ECONNREFUSED')) return
+    await sleep(50)
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill()
+  await exited
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no free port')
+  return address.port
+}
+
+/** Registers, signs in, and answers the header of the session. */
+async function signedIn(port: number): Promise<Record<string, string>> {
+  const deviceId = 'bench-0123456789abcdef'
+  const { pin } = await post(port, '/v1/users', { name: 'Bench', email: 'bench@example.org', deviceId })
+  const { token } = await post(port, '/v1/sessions', { deviceId, pin })
+  return { authorization: `Bearer ${token}` }
+}
+
+async function post(port: number, path: string, body: object): Promise<Record<string, string>> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  if (!response.ok) throw new Error(`${path} answered ${response.status}`)
+  return (await response.json()) as Record<string, string>
+}
+
+function onPath(program: string): string | null {
+  const isExecutable = (path: string) => {
+    try {
+      accessSync(path, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  }
+  const places = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, program))
+  return places.find(isExecutable) ?? null
+}

@@ -1,0 +1,72 @@
+/** Many small requests at once, by autocannon. */
+import { randomBytes } from 'node:crypto'
+import autocannon, { type Request } from 'autocannon'
+import { rawCall } from './raw-client.ts'
+import type { Sample } from './report.ts'
+import { cpuSeconds, type Server } from './servers.ts'
+
+const CONNECTIONS = 64
+const SMALL_BYTES = 20 * 1024
+const SMALL = '/v1/files/small'
+
+const body = randomBytes(SMALL_BYTES)
+const json = { 'content-type': 'application/json' }
+/** No two requests of a run, in whatever round, have a name or an address in common. */
+let serial = 0
+
+export function putSmall(server: Server, seconds: number): Promise<Sample> {
+  const setupRequest = (request: Request) => ({ ...request, path: `/v1/files/small-${++serial}.bin` })
+  return fire(server, seconds, [{ method: 'PUT', headers: server.headers, body, setupRequest }])
+}
+
+/** To be done once, before `getSmall`. */
+export async function prepareSmall(server: Server): Promise<void> {
+  await rawCall(server.port, { method: 'PUT', path: SMALL, headers: server.headers, block: body, times: 1 })
+}
+
+export function getSmall(server: Server, seconds: number): Promise<Sample> {
+  return fire(server, seconds, [{ method: 'GET', path: SMALL, headers: server.headers }])
+}
+
+/** Each connection registers, then signs in with the PIN that it got. A pair counts once. */
+export async function signUp(server: Server, seconds: number): Promise<Sample> {
+  const { rate, cpu, ...rest } = await fire(server, seconds, [
+    {
+      method: 'POST',
+      path: '/v1/users',
+      headers: json,
+      setupRequest(request, context) {
+        const n = ++serial
+        context.deviceId = `bench-device-${n}`
+        const person = { name: 'Bench', email: `bench-${n}@example.org`, deviceId: context.deviceId }
+        return { ...request, body: JSON.stringify(person) }
+      },
+      onResponse(_status, answer, context) {
+        context.pin = JSON.parse(answer).pin
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/sessions',
+      headers: json,
+      setupRequest: (request, { deviceId, pin }) => ({ ...request, body: JSON.stringify({ deviceId, pin }) }),
+    },
+  ])
+  return { rate: rate / 2, cpu: cpu === null ? null : cpu * 2, ...rest }
+}
+
+async function fire(server: Server, seconds: number, requests: Request[]): Promise<Sample> {
+  const url = `http://127.0.0.1:${server.port}`
+  const cpu = cpuSeconds(server.pid)
+  const result = await autocannon({ url, connections: CONNECTIONS, duration: seconds, requests })
+  const cpuAfter = cpuSeconds(server.pid)
+  if (result.non2xx + result.errors + result.timeouts > 0 || result['2xx'] === 0) {
+    const { statusCodeStats, errors, timeouts } = result
+    throw new Error(`${server.name}: ${JSON.stringify({ statusCodeStats, errors, timeouts })}`)
+  }
+  return {
+    rate: result['2xx'] / result.duration,
+    cpu: cpu === null || cpuAfter === null ? null : ((cpuAfter - cpu) * 1000) / result['2xx'],
+    memoryMib: null,
+  }
+}
