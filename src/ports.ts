@@ -128,7 +128,8 @@ export interface BlobStore {
   put(blob: string, batches: AsyncIterable<Uint8Array[]>): Promise<void>
   /**
    * The bytes from `start` to `end`, both inclusive; `null` where there is no such blob. The blob is held open before
-   * this answers, so a later delete does not touch the reader. A blob that is too short makes the stream fail.
+   * this answers, so a later delete does not touch the reader. A blob that is too short makes the stream fail. Its
+   * buffers are used again: a chunk holds until the next one is taken, so whoever keeps chunks copies them.
    */
   read(blob: string, start: number, end: number): Promise<Readable | null>
   /** Durable once resolved; an absent blob is no fault. */

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 import type { BlobStore } from '../../ports.ts'
 import { sharedSync } from './shared-sync.ts'
 
-/** Reads of about this size cost the least for each byte; two are under way at a time. */
+/** Reads of about this size cost the least for each byte. */
 const READ_BYTES = 1024 * 1024
 
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
@@ -150,9 +150,14 @@ function dropBytes(chunks: Uint8Array[], count: number): Uint8Array[] {
   return []
 }
 
-/** A stream that owns the open file: however it ends, also before its first byte was asked for, the file is closed. */
+/**
+ * A stream that owns the open file: however it ends, also before its first byte was asked for, the file is closed. It
+ * reads one chunk ahead of the one that it handed out, into the other of two buffers: new memory for every chunk would
+ * cost several times what the reading does.
+ */
 function reader(file: FileHandle, start: number, end: number): Readable {
   let at = start
+  let [free, handedOut] = [Buffer.alloc(0), Buffer.alloc(0)]
   const stream = new Readable({
     highWaterMark: READ_BYTES,
     read() {
@@ -167,10 +172,22 @@ function reader(file: FileHandle, start: number, end: number): Readable {
 
   async function readNext() {
     const wanted = Math.min(READ_BYTES, end - at + 1)
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(wanted), 0, wanted, at)
-    if (bytesRead === 0) throw new Error(`a blob ends at ${at}, before ${end + 1}`)
-    at += bytesRead
-    stream.push(buffer.subarray(0, bytesRead))
+    if (free.length < wanted) free = Buffer.allocUnsafeSlow(wanted)
+    const chunk = free.subarray(0, wanted)
+    await fill(chunk)
+    ;[free, handedOut] = [handedOut, free]
+    stream.push(chunk)
+  }
+
+  /** Whole, since a short chunk would let the stream read a second one ahead. */
+  async function fill(chunk: Buffer) {
+    let filled = 0
+    while (filled < chunk.length) {
+      const { bytesRead } = await file.read(chunk, filled, chunk.length - filled, at)
+      if (bytesRead === 0) throw new Error(`a blob ends at ${at}, before ${end + 1}`)
+      filled += bytesRead
+      at += bytesRead
+    }
   }
 }
 
