@@ -3,8 +3,6 @@
  * and `test/contracts/` holds every adapter to it. Times are milliseconds since the Unix epoch, sizes are bytes.
  * Absence is `null`, conflict is an answer; only faults throw.
  */
-import type { Readable } from 'node:stream'
-
 /** How a PIN reaches its person: in the response, in the server's log, by mail. */
 export type PinDeliveryMode = 'response' | 'console'
 
@@ -119,6 +117,17 @@ export interface BlobLedger {
   forgetGarbage(blobs: string[]): Promise<void>
 }
 
+/** The bytes of one blob, in order. */
+export interface BlobReader {
+  /**
+   * The next bytes, at most about 1 MiB; `null` after the last. They hold until the call after the next, when their
+   * memory is used again. Throws where the blob is too short.
+   */
+  next(): Promise<Buffer | null>
+  /** Lets go of the blob. To be called once, however the reading ended. */
+  close(): Promise<void>
+}
+
 /** Bytes by id. Blobs are written once, whole or not at all, and never changed. */
 export interface BlobStore {
   /**
@@ -127,11 +136,10 @@ export interface BlobStore {
    */
   put(blob: string, batches: AsyncIterable<Uint8Array[]>): Promise<void>
   /**
-   * The bytes from `start` to `end`, both inclusive; `null` where there is no such blob. The blob is held open before
-   * this answers, so a later delete does not touch the reader. A blob that is too short makes the stream fail. Its
-   * buffers are used again: a chunk holds until the next one is taken, so whoever keeps chunks copies them.
+   * Opens the bytes from `start` to `end`, both inclusive; `null` where there is no such blob. From then on a delete
+   * does not touch the reader.
    */
-  read(blob: string, start: number, end: number): Promise<Readable | null>
+  open(blob: string, start: number, end: number): Promise<BlobReader | null>
   /** Durable once resolved; an absent blob is no fault. */
   delete(blobs: string[]): Promise<void>
   /** Every blob of one run, finished or not. */

@@ -9,6 +9,7 @@ import { ByName, Disposition, Downloads, GetHeaders, HeadHeaders, Heads } from '
 import type { Range } from '../vault/files.ts'
 import { entityTag, evaluate, lastModified, rangeOf } from './conditions.ts'
 import { reprDigest } from './digests.ts'
+import { sendBytes } from './sending.ts'
 
 /** What a browser may show in place: pictures without scripts, sound, film. */
 const INLINE =
@@ -81,10 +82,8 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
       const { choice, bytes } = await app.vault.files.open(session.userId, params.name, (file) => {
         return answerTo(request, file, rangeOf)
       })
-      return reply
-        .code(choice.status)
-        .headers(choice.headers)
-        .send(bytes ?? noBytes(choice))
+      reply.code(choice.status).headers(choice.headers)
+      return bytes ? sendBytes(reply, bytes, Number(choice.headers['content-length'])) : reply.send(noBytes(choice))
     },
   )
 }

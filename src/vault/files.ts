@@ -1,7 +1,6 @@
 /** Files: taken in whole or not at all, each under one name of its owner, and handed out again. */
 import { createHash } from 'node:crypto'
-import type { Readable } from 'node:stream'
-import type { FileQuery, Ports, StoredFile, VaultRules } from '../ports.ts'
+import type { BlobReader, FileQuery, Ports, StoredFile, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Background } from './background.ts'
 import { fileName, numberedName, numberedPrefix, numberIn } from './names.ts'
@@ -94,21 +93,21 @@ export function files(ports: Ports, rules: VaultRules, run: string, background: 
     find,
 
     /**
-     * A file and the bytes of it that `choose` wants. A version that is replaced in between is looked up again, so
+     * A file and the bytes of it that `choose` wants, for the caller to close. A version that is replaced in between is looked up again, so
      * what is answered always belongs together.
      */
     async open<Choice extends { range: Range | null }>(
       owner: string,
       name: string,
       choose: (file: StoredFile) => Choice,
-    ): Promise<{ choice: Choice; bytes: Readable | null }> {
+    ): Promise<{ choice: Choice; bytes: BlobReader | null }> {
       let missing = ''
       for (;;) {
         const file = await find(owner, name)
         if (file.blob === missing) throw problems.internalError(new Error(`blob ${file.blob} is missing`))
         const choice = choose(file)
         if (!choice.range) return { choice, bytes: null }
-        const bytes = await blobs.read(file.blob, choice.range.start, choice.range.end)
+        const bytes = await blobs.open(file.blob, choice.range.start, choice.range.end)
         if (bytes) return { choice, bytes }
         missing = file.blob
       }
@@ -126,8 +125,23 @@ export function files(ports: Ports, rules: VaultRules, run: string, background: 
     return file
   }
 
-  /** Runs an act that receives bytes; what it received and did not place is deleted before this settles. */
-  async function tidily(act: (receive: Receive) => Promise<Placement>): Promise<Placement> {
+  /**
+   * Runs an act that receives bytes; what it received and did not place is deleted before this settles. It is waited for
+   * before the engines are closed, also where its client has left.
+   */
+  function tidily(act: (receive: Receive) => Promise<Placement>): Promise<Placement> {
+    const placing = placeOrDelete(act)
+    background(
+      'an upload',
+      placing.then(
+        () => {},
+        () => {},
+      ),
+    )
+    return placing
+  }
+
+  async function placeOrDelete(act: (receive: Receive) => Promise<Placement>): Promise<Placement> {
     let received: Received | null = null
     let placement: Placement | null = null
     try {

@@ -32,7 +32,7 @@ it.each(['../escape', 'run/../../escape', 'run', 'run/a/b', '/etc/passwd', ''])(
   'has no blob called %j',
   async (blob) => {
     const blobs = await store()
-    await expect(blobs.read(blob, 0, 0)).rejects.toThrow('not a blob id')
+    await expect(blobs.open(blob, 0, 0)).rejects.toThrow('not a blob id')
   },
 )
 
@@ -71,7 +71,7 @@ it('passes on faults that are not absence', async () => {
   await writeFile(join(folder, 'a-file'), '')
   await expect(blobs.delete(['run/a-folder'])).rejects.toThrow()
   await expect(blobs.list('a-file')).rejects.toThrow('ENOTDIR')
-  await expect(blobs.read('a-file/a', 0, 0)).rejects.toThrow('ENOTDIR')
+  await expect(blobs.open('a-file/a', 0, 0)).rejects.toThrow('ENOTDIR')
   await expect(blobs.closeRun('a-file')).rejects.toThrow('ENOTDIR')
   await expect(blobs.put('a-file/a', one('x'))).rejects.toThrow('EEXIST')
 })

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { BlobStore } from '../../src/ports.ts'
+import type { BlobReader, BlobStore } from '../../src/ports.ts'
 
 const MiB = 1024 * 1024
 
@@ -37,7 +37,18 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
 
     it('answers null for a blob that is not there', async () => {
       const store = await make()
-      expect(await store.read('run/none', 0, 0)).toBeNull()
+      expect(await store.open('run/none', 0, 0)).toBeNull()
+    })
+
+    it('keeps a chunk as it is until the call after the next', async () => {
+      const store = await make()
+      const bytes = randomBytes(3 * MiB)
+      await store.put('run/a', batches(bytes))
+      const reader = (await store.open('run/a', 0, bytes.length - 1)) as BlobReader
+      const first = (await reader.next()) as Buffer
+      await reader.next()
+      expect(first.equals(bytes.subarray(0, first.length))).toBe(true)
+      await reader.close()
     })
 
     it('fails a read beyond the end of a blob instead of ending early', async () => {
@@ -68,10 +79,10 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
       const store = await make()
       const bytes = randomBytes(4 * MiB)
       await store.put('run/a', batches(bytes))
-      const stream = await store.read('run/a', 0, bytes.length - 1)
+      const reader = await store.open('run/a', 0, bytes.length - 1)
       await store.delete(['run/a'])
-      expect((await all(stream)).equals(bytes)).toBe(true)
-      expect(await store.read('run/a', 0, 0)).toBeNull()
+      expect((await all(reader)).equals(bytes)).toBe(true)
+      expect(await store.open('run/a', 0, 0)).toBeNull()
     })
 
     it('deletes what is there and does not mind what is not', async () => {
@@ -120,11 +131,16 @@ async function* batches(bytes: Buffer): AsyncGenerator<Buffer[]> {
 }
 
 async function read(store: BlobStore, blob: string, start: number, end: number): Promise<Buffer> {
-  return all(await store.read(blob, start, end))
+  return all(await store.open(blob, start, end))
 }
 
-async function all(stream: AsyncIterable<Buffer> | null): Promise<Buffer> {
+/** Copies, as a reader's memory is used again. */
+async function all(reader: BlobReader | null): Promise<Buffer> {
   const chunks = []
-  for await (const chunk of stream ?? []) chunks.push(chunk)
-  return Buffer.concat(chunks)
+  try {
+    for (let chunk = await reader?.next(); chunk; chunk = await reader?.next()) chunks.push(Buffer.from(chunk))
+    return Buffer.concat(chunks)
+  } finally {
+    await reader?.close()
+  }
 }

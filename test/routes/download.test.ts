@@ -282,12 +282,12 @@ describe('a file that is replaced while it is read', () => {
     const app = await testApp()
     const ada = await member(app)
     await ada.put('file', 'old bytes')
-    const read = app.ports.blobs.read
-    app.ports.blobs.read = async (...args) => {
-      app.ports.blobs.read = read
+    const open = app.ports.blobs.open
+    app.ports.blobs.open = async (...args) => {
+      app.ports.blobs.open = open
       await ada.put('file', 'new bytes')
       await app.settled()
-      return read(...args)
+      return open(...args)
     }
     const answer = await ada.get('file')
     expect([answer.body, answer.headers.etag]).toEqual(['new bytes', etag('new bytes')])

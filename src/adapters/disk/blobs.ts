@@ -4,12 +4,10 @@
  */
 import { access, constants, type FileHandle, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
 import type { BlobStore } from '../../ports.ts'
+import { blobReader } from './reader.ts'
 import { sharedSync } from './shared-sync.ts'
-
-/** Reads of about this size cost the least for each byte. */
-const READ_BYTES = 1024 * 1024
+import { writeAll } from './writer.ts'
 
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
 
@@ -41,9 +39,9 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
       await sync()
     },
 
-    async read(blob, start, end) {
+    async open(blob, start, end) {
       const file = await openIfThere(pathOf(blob))
-      return file && reader(file, start, end)
+      return file && blobReader(file, start, end)
     },
 
     async delete(blobs) {
@@ -113,80 +111,6 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
       await rmdir(join(folder, run))
     } catch (error) {
       if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(codeOf(error))) throw error
-    }
-  }
-}
-
-/** Writes one batch while the next one is gathered. */
-async function writeAll(file: FileHandle, batches: AsyncIterable<Uint8Array[]>): Promise<void> {
-  let writing: Promise<void> = Promise.resolve()
-  try {
-    for await (const batch of batches) {
-      await writing
-      writing = writeBatch(file, batch)
-      // Awaited with the next batch: until then its failure is nobody's unhandled rejection.
-      writing.catch(() => {})
-    }
-  } finally {
-    await writing
-  }
-}
-
-async function writeBatch(file: FileHandle, batch: Uint8Array[]): Promise<void> {
-  let rest = batch
-  while (rest.length > 0) {
-    const { bytesWritten } = await file.writev(rest)
-    rest = dropBytes(rest, bytesWritten)
-  }
-}
-
-/** A write may take less than it was given, as on a disk that is nearly full. */
-function dropBytes(chunks: Uint8Array[], count: number): Uint8Array[] {
-  let dropped = 0
-  for (const [index, chunk] of chunks.entries()) {
-    if (dropped + chunk.length > count) return [chunk.subarray(count - dropped), ...chunks.slice(index + 1)]
-    dropped += chunk.length
-  }
-  return []
-}
-
-/**
- * A stream that owns the open file: however it ends, also before its first byte was asked for, the file is closed. It
- * reads one chunk ahead of the one that it handed out, into the other of two buffers: new memory for every chunk would
- * cost several times what the reading does.
- */
-function reader(file: FileHandle, start: number, end: number): Readable {
-  let at = start
-  let [free, handedOut] = [Buffer.alloc(0), Buffer.alloc(0)]
-  const stream = new Readable({
-    highWaterMark: READ_BYTES,
-    read() {
-      if (at > end) stream.push(null)
-      else readNext().catch((error: Error) => stream.destroy(error))
-    },
-    destroy(error, done) {
-      file.close().then(() => done(error), done)
-    },
-  })
-  return stream
-
-  async function readNext() {
-    const wanted = Math.min(READ_BYTES, end - at + 1)
-    if (free.length < wanted) free = Buffer.allocUnsafeSlow(wanted)
-    const chunk = free.subarray(0, wanted)
-    await fill(chunk)
-    ;[free, handedOut] = [handedOut, free]
-    stream.push(chunk)
-  }
-
-  /** Whole, since a short chunk would let the stream read a second one ahead. */
-  async function fill(chunk: Buffer) {
-    let filled = 0
-    while (filled < chunk.length) {
-      const { bytesRead } = await file.read(chunk, filled, chunk.length - filled, at)
-      if (bytesRead === 0) throw new Error(`a blob ends at ${at}, before ${end + 1}`)
-      filled += bytesRead
-      at += bytesRead
     }
   }
 }
