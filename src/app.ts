@@ -1,7 +1,8 @@
 /** The table of contents: plugins and routes in order. What stands inside `members` needs a session. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import fastify, { type FastifyBaseLogger } from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { auth } from './plugins/auth.ts'
+import { closing } from './plugins/closing.ts'
 import { docs } from './plugins/docs.ts'
 import { errors, JSON_BODY_BYTES, respondEarly, respondToNoise } from './plugins/errors.ts'
 import { identityOnly } from './plugins/identity-only.ts'
@@ -23,6 +24,13 @@ import type { Vault } from './vault/vault.ts'
 /** A connection on which nothing moves for so long is closed. */
 const IDLE_MS = 120_000
 
+type JsonParser = ReturnType<FastifyInstance['getDefaultJsonParser']>
+
+/** Many clients announce JSON with every request, also with a DELETE that has no body. */
+function jsonOrNothing(parse: JsonParser): JsonParser {
+  return (request, body, done) => (body === '' ? done(null, undefined) : parse(request, body, done))
+}
+
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
 export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
   const app = fastify({
@@ -39,10 +47,14 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.decorate('vault', vault)
-  app.addHook('preClose', async () => vault.drain())
-  app.addHook('onClose', async () => vault.close())
-  app.removeContentTypeParser('text/plain')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string' },
+    jsonOrNothing(app.getDefaultJsonParser('error', 'error')),
+  )
 
+  await app.register(closing)
   await app.register(requestId)
   await app.register(requestLog)
   await app.register(safeDefaults)

@@ -65,15 +65,15 @@ function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): 
 
 function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Problem {
   if (error instanceof Problem) return error
-  if (raw.destroyed && !raw.complete) return problems.incompleteBody(error)
-  switch ((error as Partial<FastifyError> | undefined)?.code) {
+  const { code } = (error ?? {}) as Partial<FastifyError>
+  if (raw.destroyed && (!raw.complete || code === 'ECONNRESET')) return problems.incompleteBody(error)
+  switch (code) {
     case 'FST_ERR_BAD_URL':
       return problems.malformedUrl()
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return problems.unsupportedMediaType((routeOptions.schema?.consumes ?? ['application/json']).join(', '))
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return problems.bodyTooLarge(JSON_BODY_BYTES)
-    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return problems.malformedJson(error)

@@ -1,9 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
 import { serverProcess } from '../support/process.ts'
+import { head, wire } from '../support/wire.ts'
 
 describe('the process', () => {
   it('says where it listens, where the data lies, what it uses and what is not fit for production', async () => {
@@ -62,6 +63,24 @@ describe('the process', () => {
     expect(await second.exit).toBe(1)
     expect(second.output()).toContain('Another server is using ./data')
     expect((await first.request('/health/ready')).status).toBe(200)
+  })
+
+  it('finishes an upload that is under way when it is told to stop', async () => {
+    const folder = await temporaryFolder()
+    const server = serverProcess(folder)
+    const deviceId = 'stopping-device'
+    const ada = { name: 'Ada', email: 'ada@example.org', deviceId }
+    const { pin } = (await server.post('/v1/users', ada)).body as { pin: string }
+    const { token } = (await server.post('/v1/sessions', { deviceId, pin })).body as { token: string }
+    const line = wire(await server.url)
+    const headers = { authorization: `Bearer ${token}`, 'content-length': 10 }
+    line.socket.write(`${head('PUT /v1/files/ten', headers)}first`)
+    await expect.poll(() => readdir(join(folder, 'uploads'))).toHaveLength(1)
+    const stopped = server.stop('SIGTERM')
+    await expect.poll(server.output).toContain('closing on SIGTERM')
+    line.socket.write('later')
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
+    expect(await stopped).toBe(0)
   })
 
   it.each(['SIGTERM', 'SIGINT'] as const)('closes cleanly on %s', async (signal) => {

@@ -49,7 +49,7 @@ describe('a refusal', () => {
     expect(answer.headers.allow).toBe(allow)
   })
 
-  it.each(['{', '', '{"name":', 'null x', '{"__proto__":{}}', '{"constructor":{"prototype":{}}}'])(
+  it.each(['{', ' ', '{"name":', 'null x', '{"__proto__":{}}', '{"constructor":{"prototype":{}}}'])(
     'of the JSON %j is 400',
     async (body) => {
       const app = await testApp()
@@ -71,7 +71,7 @@ describe('a refusal', () => {
     })
   })
 
-  it.each(['null', '[]', '"text"', '7'])('of the body %s, which is no object, is 400', async (body) => {
+  it.each(['', 'null', '[]', '"text"', '7'])('of the body %s, which is no object, is 400', async (body) => {
     const app = await testApp()
     const answer = await app.request('/v1/users', { method: 'POST', headers: json, body })
     expect(answer).toBeProblem(400, 'invalid-request')

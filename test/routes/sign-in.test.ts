@@ -184,6 +184,13 @@ describe('a session', () => {
     expect(await lastUsedAt()).toBe(start + exactness)
   })
 
+  it('is signed out also by a client that announces JSON and sends none', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const headers = { 'content-type': 'application/json' }
+    expect((await ada.request('/v1/sessions/current', { method: 'DELETE', headers })).status).toBe(204)
+  })
+
   it('is over the moment it is signed out', async () => {
     const app = await testApp()
     const ada = await member(app)

@@ -515,6 +515,21 @@ describe('an upload that breaks off', () => {
     expect(await names(ada)).toEqual([])
   })
 
+  it('is no fault of the server’s, and is waited for when the server closes', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const broken = Array.from({ length: 8 }, (_, n) => {
+      const line = wire(app.url)
+      const headers = { authorization: `Bearer ${ada.token}`, 'content-length': 20_000 }
+      line.socket.write(head(`PUT /v1/files/f${n}`, headers))
+      line.socket.write(randomBytes(20_000 - (n % 2)), () => line.socket.destroy())
+      return line.ended
+    })
+    await Promise.all(broken)
+    await app.close()
+    expect(app.log.filter((line) => line.includes('"level":50'))).toEqual([])
+  })
+
   it('is seen by nobody while it goes on', async () => {
     const app = await testApp()
     const ada = await member(app)
