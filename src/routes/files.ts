@@ -3,7 +3,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FileQuery, FileSort, StoredFile } from '../ports.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
-import { FileList, FileListQuery, presentFile } from '../schemas/files.ts'
+import { FileList, FileListQuery } from '../schemas/files.ts'
+import { presentFile } from './presenting.ts'
 
 const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {
   name: ({ name }) => name,

@@ -4,10 +4,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
-import { ByName, Form, location, OnConflict, PutHeaders, presentFile, RawBytes, uploaded } from '../schemas/files.ts'
+import { ByName, Form, location, OnConflict, PutHeaders, RawBytes, uploaded } from '../schemas/files.ts'
 import type { Placement, ReadForm, Receive } from '../vault/files.ts'
 import { entityTag, guardOf } from './conditions.ts'
 import { digestCheckOf } from './digests.ts'
+import { presentFile } from './presenting.ts'
 
 /** More than a form has around its file: boundaries, part headers, the name. */
 const FORM_OVERHEAD_BYTES = 64 * 1024

@@ -1,5 +1,5 @@
 /** Shapes that several routes share. A response schema is an allow-list: what is not in it never leaves. */
-import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 
 export const Id = Type.String({ description: 'A nanoid.', examples: ['V1StGXR8_Z5jdHi6B-myT'] })
 
@@ -79,5 +79,3 @@ export const streamed = (schema: TSchema) => Type.Unsafe<unknown>({ ...schema, '
 
 /** Bytes of any kind; gives a page a file picker. */
 export const Bytes = Type.String({ format: 'binary' })
-
-export type ProblemDocument = Static<typeof ProblemSchema>

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Bytes, Id, streamed, Timestamp, timestamp } from './common.ts'
+import { Bytes, Id, streamed, Timestamp } from './common.ts'
 
 export const File = Type.Object(
   {
@@ -17,21 +17,6 @@ export const File = Type.Object(
   },
   { $id: 'File', description: 'A file, without its bytes.' },
 )
-
-/** A stored file as it crosses the wire. */
-export function presentFile(file: {
-  id: string
-  name: string
-  sizeBytes: number
-  contentType: string
-  sha256: string
-  createdAt: number
-  updatedAt: number
-}): Static<typeof File> {
-  const { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt } = file
-  const times = { createdAt: timestamp(createdAt), updatedAt: timestamp(updatedAt) }
-  return { id, name, size: sizeBytes, contentType, sha256, ...times }
-}
 
 const entityTag = { type: 'string', description: 'Strong, made from the SHA-256 (RFC 9110, section 8.8.3).' }
 

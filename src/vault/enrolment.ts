@@ -24,8 +24,6 @@ export interface SentPin {
   pinExpiresAt: number
 }
 
-export type Enrolment = ReturnType<typeof enrolment>
-
 export function enrolment(ports: Ports, rules: VaultRules, background: Background) {
   const { users, pendingPins, delivery, clock, chance, pinKey } = ports
 

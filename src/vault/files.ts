@@ -46,8 +46,6 @@ export interface Range {
   end: number
 }
 
-export type Files = ReturnType<typeof files>
-
 export function files(ports: Ports, rules: VaultRules, run: string, background: Background) {
   const { files, ledger, blobs, clock, chance } = ports
 

@@ -15,8 +15,6 @@ export interface OpenedSession {
   expiresAt: number
 }
 
-export type Sessions = ReturnType<typeof sessions>
-
 export function sessions(ports: Ports, rules: VaultRules, background: Background) {
   const { sessions, pendingPins, clock, chance, pinKey } = ports
   /** How far `lastUsedAt` may lag behind: it is written no more often than this. */

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { diskBlobs } from '../../src/adapters/disk/blobs.ts'
@@ -26,6 +26,31 @@ it('keeps blobs from other users of the machine', async () => {
     ['', 'run', 'run/a'].map(async (path) => (await stat(join(folder, path))).mode & 0o777),
   )
   expect(modes).toEqual([0o700, 0o700, 0o600])
+})
+
+it('syncs the bytes, then the folder, before it says that they are stored', async () => {
+  const folder = await temporaryFolder()
+  const blobs = await store(folder)
+  await blobs.put('run/first', one('opens the folder of the run'))
+  const probe = await open(folder)
+  const handles = Object.getPrototypeOf(probe) as FileHandle
+  await probe.close()
+  const calls: string[] = []
+  for (const name of ['writev', 'datasync', 'sync'] as const) {
+    const real = Reflect.get(handles, name) as (...args: unknown[]) => Promise<unknown>
+    Object.defineProperty(handles, name, {
+      configurable: true,
+      writable: true,
+      async value(this: FileHandle, ...args: unknown[]) {
+        const answer = await real.apply(this, args)
+        calls.push(name)
+        return answer
+      },
+    })
+    onTestFinished(() => void Object.defineProperty(handles, name, { configurable: true, writable: true, value: real }))
+  }
+  await blobs.put('run/a', one('a'))
+  expect(calls).toEqual(['writev', 'datasync', 'sync'])
 })
 
 it.each(['../escape', 'run/../../escape', 'run', 'run/a/b', '/etc/passwd', ''])(

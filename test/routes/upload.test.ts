@@ -1,10 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { StoredFile } from '../../src/ports.ts'
-import { form, type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { blobsOnDisk, form, type Member, member, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
 const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest()
@@ -19,12 +18,6 @@ const photo = (content: string | Buffer, filename = 'beach.jpg') => ({
   filename,
   type: 'image/jpeg',
 })
-
-/** Every blob on the disk, whatever run wrote it. */
-async function blobsOnDisk(app: TestApp): Promise<string[]> {
-  const entries = await readdir(app.config.UPLOADS_DIR, { recursive: true, withFileTypes: true })
-  return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
-}
 
 async function names(owner: Member): Promise<string[]> {
   const { body } = await owner.request('/v1/files')

@@ -1,6 +1,6 @@
 /** A whole server for one test: real sockets, a real SQLite file, real folders; only the clock can be turned. */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -99,6 +99,12 @@ export async function testApp(settings: Record<string, string> = {}, folder?: st
     sweep: vault.sweep,
     close,
   }
+}
+
+/** The random part of every blob on the disk, whatever run wrote it. */
+export async function blobsOnDisk({ config }: Pick<TestApp, 'config'>): Promise<string[]> {
+  const entries = await readdir(config.UPLOADS_DIR, { recursive: true, withFileTypes: true })
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
 }
 
 export interface Member {

@@ -1,12 +1,6 @@
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { DAY, member, type TestApp, testApp } from '../support/app.ts'
-
-async function blobsOnDisk(app: TestApp): Promise<string[]> {
-  const entries = await readdir(app.config.UPLOADS_DIR, { recursive: true, withFileTypes: true })
-  return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
-}
+import { blobsOnDisk, DAY, member, type TestApp, testApp } from '../support/app.ts'
 
 const homeOf = (app: TestApp) => join(app.config.DATA_DIR, '..')
 
