@@ -15,6 +15,10 @@ const FORM_OVERHEAD_BYTES = 64 * 1024
 
 const ANY_BYTES = 'application/octet-stream'
 
+/** RFC 9110, section 8.3.1, in what a header field can carry back. */
+const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;[\t\x20-\x7e]*)?$/
+const MEDIA_TYPE_CHARACTERS = 255
+
 const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
   const { maxFileBytes } = app.vault.rules
   app.removeAllContentTypeParsers()
@@ -99,7 +103,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
       const check = digestCheckOf(headers)
       // The stream is not destroyed with a refusal: its connection has yet to carry the answer.
       const bytes = raw.iterator({ destroyOnReturn: false })
-      const options = { contentType: headers['content-type'] ?? ANY_BYTES, guard: guardOf(headers), check }
+      const options = { contentType: contentTypeOf(headers['content-type']), guard: guardOf(headers), check }
       const placement = await app.vault.files.put(session.userId, request.params.name, bytes, options)
       if (placement.outcome === 'created') reply.header('location', pathOf(placement))
       return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
@@ -120,6 +124,11 @@ function statusOf({ outcome }: Placement): 200 | 201 {
   return outcome === 'created' ? 201 : 200
 }
 
+/** The type as it was given, or the one that says nothing where it is none. */
+function contentTypeOf(given: string | undefined): string {
+  return given && given.length <= MEDIA_TYPE_CHARACTERS && MEDIA_TYPE.test(given) ? given : ANY_BYTES
+}
+
 /** Refuses at once what its Content-Length shows to be too large. */
 function refuseOversized({ headers }: FastifyRequest, maxBodyBytes: number, maxFileBytes: number) {
   if (Number(headers['content-length'] ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)
@@ -134,7 +143,7 @@ async function readForm(request: FastifyRequest, receive: Receive): Promise<Read
       if (part.fieldname !== 'file') throw problems.malformedMultipart('The file part must be called "file".')
       if (file) throw problems.malformedMultipart('A form carries one file.')
       const received = await receive(bytesOf(part, request))
-      file = { name: part.filename ?? '', contentType: part.mimetype, received }
+      file = { name: part.filename ?? '', contentType: contentTypeOf(part.mimetype), received }
     } else if (part.fieldname === 'name') {
       if (name !== null) throw problems.malformedMultipart('A form carries one "name".')
       if (part.valueTruncated) throw problems.invalidName('A file name has at most 255 bytes of UTF-8.')

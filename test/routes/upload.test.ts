@@ -53,6 +53,21 @@ describe('uploading a form', () => {
     expect(await names(ada)).toEqual(['Strand am Abend.jpg'])
   })
 
+  it.each([
+    ['image/jpeg', 'image/jpeg'],
+    ['application/vnd.api+json', 'application/vnd.api+json'],
+    ['image/日本', 'application/octet-stream'],
+    ['nonsense', 'application/octet-stream'],
+    ['a/b\x01', 'application/octet-stream'],
+    [`a/${'b'.repeat(300)}`, 'application/octet-stream'],
+    ['', 'text/plain'],
+  ])('keeps the part’s type %j as %j', async (type, kept) => {
+    const app = await testApp()
+    const ada = await member(app)
+    await post(ada, [{ ...photo('sand'), type }])
+    expect((await ada.get('beach.jpg')).headers['content-type']).toBe(kept)
+  })
+
   it('takes names in UTF-8', async () => {
     const app = await testApp()
     const ada = await member(app)
@@ -275,6 +290,13 @@ describe('uploading raw bytes', () => {
     await ada.put('file', '{"a":', { 'content-type': type })
     const { headers, body } = await ada.get('file')
     expect([headers['content-type'], body]).toEqual([type, '{"a":'])
+  })
+
+  it('takes application/octet-stream for a type that no header could carry back', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const answer = await ada.put('file', 'bytes', { 'content-type': `text/plain; x=${'y'.repeat(300)}` })
+    expect(answer.body).toMatchObject({ contentType: 'application/octet-stream' })
   })
 
   it('takes application/octet-stream where no type is given', async () => {
