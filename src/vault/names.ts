@@ -2,7 +2,10 @@
 import { extname } from 'node:path/posix'
 import { problems } from '../problems.ts'
 
-export const MAX_NAME_BYTES = 255
+const MAX_NAME_BYTES = 255
+
+/** No vault has more files of one name. */
+const MOST = 999_999_999
 
 /**
  * Answers the name if a file may have it, else throws `invalid-name`: one path segment, 1–255 bytes of UTF-8 in
@@ -34,15 +37,19 @@ export function numberedName(name: string, n: number): string {
 
 /** Which stand-in of `name` the candidate is, from 1; `null` where it is none. */
 export function numberIn(name: string, candidate: string): number | null {
-  const n = Number(/ \(([1-9]\d{0,8})\)[^()]*$/.exec(candidate)?.[1] ?? Number.NaN)
+  const [, extension] = split(name)
+  if (!candidate.endsWith(extension)) return null
+  const stem = candidate.slice(0, candidate.length - extension.length)
+  const n = Number(/ \(([1-9]\d{0,8})\)$/.exec(stem)?.[1] ?? Number.NaN)
   return n && numberedName(name, n) === candidate ? n : null
 }
 
 /** What all stand-ins of `name` begin with. */
 export function numberedPrefix(name: string): string {
-  const [stem] = split(name)
-  const longest = numberedName(name, 999_999_999)
-  return longest.startsWith(`${stem} (`) ? `${stem} (` : longest.slice(0, longest.lastIndexOf(' ('))
+  const [stem, extension] = split(name)
+  const tail = ` (${MOST})${extension}`
+  const kept = numberedName(name, MOST).slice(0, -tail.length)
+  return kept === stem ? `${stem} (` : kept
 }
 
 function split(name: string): [stem: string, extension: string] {

@@ -56,16 +56,23 @@ describe('a numbered name', () => {
     for (const character of clean) if (Buffer.byteLength(name + character) <= 255) name += character
     return name === '.' || name === '..' || name === '' ? 'x' : name.normalize('NFC')
   })
+  const bracketed = fc.string({
+    unit: fc.constantFrom(' ', '(', ')', '.', '1', '2', 'a', 'x'.repeat(60)),
+    minLength: 1,
+    maxLength: 12,
+  })
+  const awkwardName = bracketed.map((text) => (text === '.' || text === '..' ? 'x' : text.slice(0, 255)))
   const anyNumber = fc.integer({ min: 1, max: 999_999_999 })
 
   it('is a file name, of which the number can be read again', () => {
     fc.assert(
-      fc.property(anyName, anyNumber, (name, n) => {
+      fc.property(fc.oneof(anyName, awkwardName), anyNumber, (name, n) => {
         const numbered = numberedName(name, n)
         expect(fileName(numbered)).toBe(numbered)
         expect(numberIn(name, numbered)).toBe(n)
         expect(numbered.startsWith(numberedPrefix(name))).toBe(true)
       }),
+      { numRuns: 1000 },
     )
   })
 
