@@ -7,6 +7,8 @@ import { fileName, numberedName, numberedPrefix, numberIn } from './names.ts'
 
 /** Bytes are hashed and written in batches of about this size: large writes are several times cheaper than small ones. */
 const BATCH_BYTES = 1024 * 1024
+/** A client may send a byte at a time; each costs far more than a byte to keep. */
+const BATCH_CHUNKS = 256
 
 /** Bytes that are on disk, but that nobody can see yet. */
 export interface Received {
@@ -171,7 +173,7 @@ export function files(ports: Ports, rules: VaultRules, run: string, background: 
         hash.update(chunk)
         batch.push(chunk)
         batchBytes += chunk.length
-        if (batchBytes >= BATCH_BYTES) {
+        if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_CHUNKS) {
           yield batch
           batch = []
           batchBytes = 0

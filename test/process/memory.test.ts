@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { expect, it } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
 import { serverProcess } from '../support/process.ts'
+import { head, wire } from '../support/wire.ts'
 
 const MiB = 1024 * 1024
 const SIZE_MIB = 1024
@@ -40,6 +42,25 @@ it('takes and hands out 1 GiB by each route with memory that grows by less than 
   expect(await digestOf(`${await server.url}/v1/files/raw`, headers)).toBe(expected)
   expect((server.memory().peak - before) / MiB).toBeLessThan(100)
 }, 180_000)
+
+it('takes bytes that come one at a time with memory that grows by less than 100 MiB', async () => {
+  const server = serverProcess(await temporaryFolder())
+  const deviceId = 'memory-test-device'
+  const ada = { name: 'Ada', email: 'ada@example.org', deviceId }
+  const { pin } = (await server.post('/v1/users', ada)).body as { pin: string }
+  const { token } = (await server.post('/v1/sessions', { deviceId, pin })).body as { token: string }
+  const headers = { authorization: `Bearer ${token}`, 'transfer-encoding': 'chunked', connection: 'close' }
+  const before = server.memory().now
+  const line = wire(await server.url)
+  line.socket.write(head('PUT /v1/files/drops', headers))
+  const drops = '1\r\nx\r\n'.repeat(10_000)
+  for (let n = 0; n < 100; n += 1) {
+    if (!line.socket.write(drops)) await once(line.socket, 'drain')
+  }
+  line.socket.write('0\r\n\r\n')
+  expect(await line.ended).toMatch(/^HTTP\/1\.1 201 .*"size":1000000,/s)
+  expect((server.memory().peak - before) / MiB).toBeLessThan(100)
+}, 120_000)
 
 function* gibibyte() {
   for (let n = 0; n < SIZE_MIB; n += 1) yield block

@@ -120,6 +120,16 @@ describe('uploading a form', () => {
     expect(await names(ada)).toEqual(['beach (1).jpg', 'beach (2).jpg', 'beach.jpg'])
   })
 
+  it('numbers a name with brackets in its extension', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const added = []
+    for (const bytes of ['one', 'two', 'three'])
+      added.push(await post(ada, [photo(bytes, 'a.jpg (copy)')], '?onConflict=rename'))
+    expect(added.map(({ status }) => status)).toEqual([201, 201, 201])
+    expect(await names(ada)).toEqual(['a (1).jpg (copy)', 'a (2).jpg (copy)', 'a.jpg (copy)'])
+  })
+
   it('finds equal bytes under any numbered name, also behind a gap', async () => {
     const app = await testApp()
     const ada = await member(app)
