@@ -38,6 +38,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
     logController: quietFramework,
     genReqId: requestIdOf,
     bodyLimit: JSON_BODY_BYTES,
+    // plugins/errors.ts asks for the Host, and answers in our own words.
+    http: { requireHostHeader: false },
     connectionTimeout: IDLE_MS,
     return503OnClosing: false,
     frameworkErrors: respondEarly,

@@ -19,11 +19,14 @@ const LOOK_AGAIN_MS = 4000
 export const auth = fastifyPlugin(async (app) => {
   app.addHook('onRequest', async (request, reply) => {
     request.session = await app.vault.sessions.authenticate(request.headers.authorization)
-    cutWhenEnded(request, reply, app.vault)
+    // A pipelined request may wait for its turn for ever; it moves no bytes until then.
+    if (reply.raw.socket) cutWhenEnded(request, reply, app.vault)
+    else reply.raw.once('socket', () => cutWhenEnded(request, reply, app.vault))
   })
 })
 
 function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault) {
+  if (request.raw.socket.destroyed) return
   const timer = setInterval(() => {
     vault.sessions.lives(request.session).then(
       (lives) => {

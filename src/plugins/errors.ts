@@ -1,15 +1,24 @@
 /** Where refusals become responses: everything that is thrown ends here, as `application/problem+json` (RFC 9457). */
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { Problem, problems } from '../problems.ts'
 import { requestIdOf } from './request-id.ts'
+import { SAFE_DEFAULTS } from './safe-defaults.ts'
 import { sendRefusal } from './unread-body.ts'
 
 export const PROBLEM_JSON = 'application/problem+json'
 
 export const errors = fastifyPlugin(async (app) => {
   const paths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
+
+  app.server.on('request', (_request, response: ServerResponse) => {
+    const responses = answering.get(response.req.socket) ?? new Set()
+    answering.set(response.req.socket, responses.add(response))
+    response.once('close', () => responses.delete(response))
+  })
+  app.server.on('connect', (_request, socket: Socket) => respondRaw(socket, problems.malformedHttp()))
 
   app.addHook('onRoute', ({ url, method }: RouteOptions) => {
     const known = paths.get(url) ?? { pattern: patternOf(url), methods: new Set() }
@@ -18,11 +27,17 @@ export const errors = fastifyPlugin(async (app) => {
   })
 
   app.setErrorHandler(respond)
+  // For plugins that find out by themselves that there is nothing.
+  app.setNotFoundHandler(() => {
+    throw problems.notFound()
+  })
 
   // Here, and not in a handler of its own: a body that nobody wants is not read.
   app.addHook('onRequest', async (request) => {
+    // RFC 9112, section 3.2. Node would refuse this without a word.
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) throw problems.malformedHttp()
     if (!request.is404) return
-    const path = request.url.split('?', 1)[0] as string
+    const path = pathOf(request.url)
     const allowed = [...paths.values()]
       .filter(({ pattern }) => pattern.test(path))
       .flatMap(({ methods }) => [...methods])
@@ -32,22 +47,33 @@ export const errors = fastifyPlugin(async (app) => {
 
 /** For faults that the framework finds before any route or hook has run. */
 export function respondEarly(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  reply.header('x-request-id', request.id)
+  reply.headers({ ...SAFE_DEFAULTS, 'x-request-id': request.id })
   respond(error, request, reply)
 }
 
+/** The responses of each connection that are not finished. */
+const answering = new WeakMap<Socket, Set<ServerResponse>>()
+
 /** For bytes that are no HTTP request: there is no request to answer, only a socket. */
 export function respondToNoise(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const problem = noise(error.code)
+  const [answer, ...others] = answering.get(socket) ?? []
+  // In the middle of an answer, or before others that are due, a refusal would be taken for what it is not.
+  const misleading = answer?.headersSent || others.length > 0
+  if (error.code === 'ECONNRESET' || !socket.writable || misleading) return void socket.destroy()
+  respondRaw(socket, noise(error.code))
+}
+
+function respondRaw(socket: Socket, problem: Problem): void {
   const requestId = requestIdOf({ headers: {} })
   const body = JSON.stringify(problem.toDocument(requestId))
   socket.end(
     [
-      `HTTP/1.1 ${problem.status} ${problem.title}`,
+      `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
       `Content-Type: ${PROBLEM_JSON}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
+      `Date: ${new Date().toUTCString()}`,
       `X-Request-Id: ${requestId}`,
+      'Cache-Control: no-store',
       'Connection: close',
       '',
       body,
@@ -65,7 +91,7 @@ function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): 
 
 function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Problem {
   if (error instanceof Problem) return error
-  const { code } = (error ?? {}) as Partial<FastifyError>
+  const { code, statusCode } = (error ?? {}) as Partial<FastifyError>
   if (raw.destroyed && (!raw.complete || code === 'ECONNRESET')) return problems.incompleteBody(error)
   switch (code) {
     case 'FST_ERR_BAD_URL':
@@ -78,8 +104,15 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return problems.malformedJson(error)
     default:
-      return problems.internalError(error)
+      return byStatus(statusCode) ?? problems.internalError(error)
   }
+}
+
+/** What a plugin refuses in its own way, such as a path or a precondition of a page of the documentation. */
+function byStatus(status: number | undefined): Problem | null {
+  if (status === 400) return problems.malformedUrl()
+  if (status === 403 || status === 404) return problems.notFound()
+  return status === 412 ? problems.preconditionFailed() : null
 }
 
 /** A JSON body is at most this long. */
@@ -88,11 +121,22 @@ export const JSON_BODY_BYTES = 16 * 1024
 function noise(code: string | undefined): Problem {
   if (code === 'HPE_HEADER_OVERFLOW') return problems.headersTooLarge()
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return problems.requestTimeout()
+  if (code === 'HPE_INVALID_EOF_STATE') return problems.incompleteBody()
   return problems.malformedHttp()
 }
 
 /** What paths a route takes: `/v1/files/:name` and `/docs/static/*` as expressions. */
 function patternOf(url: string): RegExp {
   const source = url.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+')
-  return new RegExp(`^${source.replace(/\*/g, '.*')}/?$`)
+  return new RegExp(`^${source.replace(/\*/g, '.*')}$`)
+}
+
+/** The path of a request target (RFC 9112, section 3.2), decoded but for what would split a segment. */
+function pathOf(target: string): string {
+  const path = target.replace(/^https?:\/\/[^/?]*/i, '').split('?', 1)[0] as string
+  try {
+    return decodeURI(path)
+  } catch {
+    return path
+  }
 }

@@ -53,6 +53,8 @@ function thenDrain(refusal: Buffer, request: IncomingMessage): Readable {
   request.on('data', count)
   request.on('end', stop)
   request.on('close', stop)
+  // A stream that was piped before does not flow by itself.
+  request.resume()
   return response
 
   function count(chunk: Buffer) {

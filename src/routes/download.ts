@@ -9,7 +9,7 @@ import { ByName, Disposition, Downloads, GetHeaders, HeadHeaders, Heads } from '
 import type { Range } from '../vault/files.ts'
 import { entityTag, evaluate, lastModified, rangeOf } from './conditions.ts'
 import { reprDigest } from './digests.ts'
-import { sendBytes } from './sending.ts'
+import { sendBytes, turnOf } from './sending.ts'
 
 /** What a browser may show in place: pictures without scripts, sound, film. */
 const INLINE =
@@ -79,6 +79,7 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { session, params } = request
+      await turnOf(reply.raw)
       const { choice, bytes } = await app.vault.files.open(session.userId, params.name, (file) => {
         return answerTo(request, file, rangeOf)
       })

@@ -5,6 +5,14 @@ import type { FastifyReply } from 'fastify'
 import type { BlobReader } from '../ports.ts'
 
 /**
+ * Resolves when the response has the connection to itself. A pipelined one waits for those before it, and for ever
+ * where the client leaves first: nothing that must be let go of is to be taken before.
+ */
+export async function turnOf(response: ServerResponse): Promise<void> {
+  if (!response.socket) await once(response, 'socket')
+}
+
+/**
  * Sends the bytes under the status and headers that the reply has, and lets go of them. What goes wrong before the
  * first byte is thrown; after it the connection breaks, so that no client takes a part for the whole.
  */
@@ -17,7 +25,7 @@ export async function sendBytes(reply: FastifyReply, bytes: BlobReader, sizeByte
     const { raw, statusCode, log } = reply
     raw.writeHead(statusCode, reply.getHeaders() as OutgoingHttpHeaders)
     await pump(first, bytes, raw).catch((err: unknown) => {
-      if (!raw.destroyed) log.error({ err }, 'a download broke off')
+      log.error({ err }, 'a download broke off')
       raw.destroy()
     })
     return reply
@@ -26,22 +34,20 @@ export async function sendBytes(reply: FastifyReply, bytes: BlobReader, sizeByte
   }
 }
 
-/** Fetches the next bytes while the last ones are on their way, and never has more than these two in memory. */
+/** Fetches the next bytes while the last ones are on their way. Ends quietly where the client goes away. */
 async function pump(first: Buffer | null, bytes: BlobReader, response: ServerResponse): Promise<void> {
-  const gone = once(response, 'close').then(() => Promise.reject(new Error('the client went away')))
-  gone.catch(() => {})
-  let chunk = first
-  while (chunk) {
-    const sent = Promise.race([written(response, chunk), gone])
-    const [next] = await Promise.all([bytes.next(), sent])
+  // A response whose turn comes on a dead connection hears of nothing any more.
+  if (response.destroyed || response.socket?.destroyed) return
+  const gone = new Promise<false>((resolve) => response.once('close', () => resolve(false)))
+  for (let chunk = first; chunk; ) {
+    const [next, sent] = await Promise.all([bytes.next(), Promise.race([written(response, chunk), gone])])
+    if (!sent || response.destroyed) return
     chunk = next
   }
   response.end()
 }
 
-/** Resolves once the system has taken the chunk, so that its memory may be used again. */
-function written(response: ServerResponse, chunk: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    response.write(chunk, (error) => (error ? reject(error) : resolve()))
-  })
+/** True once the system has taken the chunk, so that its memory may be used again; false where the client is gone. */
+function written(response: ServerResponse, chunk: Buffer): Promise<boolean> {
+  return new Promise((resolve) => response.write(chunk, (error) => resolve(!error)))
 }

@@ -42,11 +42,54 @@ describe('a refusal', () => {
     ['PROPFIND', '/v1/sessions/current', 'DELETE'],
     ['DELETE', '/health/live', 'GET, HEAD'],
     ['POST', '/docs/json', 'GET, HEAD'],
+    ['DELETE', '/health/l%69ve?a=b', 'GET, HEAD'],
   ])('of %s %s is 405 with Allow', async (method, path, allow) => {
     const app = await testApp()
     const answer = await app.request(path, { method })
     expect(answer).toBeProblem(405, 'method-not-allowed')
     expect(answer.headers.allow).toBe(allow)
+  })
+
+  it('of a path with a slash too many is 404', async () => {
+    const app = await testApp()
+    expect(await app.request('/health/live/')).toBeProblem(404, 'not-found')
+    expect(await app.request('/v1/files/', { method: 'PATCH' })).toBeProblem(404, 'not-found')
+  })
+
+  it('of an absolute target is that of its path', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write(head('DELETE http://vault.example/health/live', { connection: 'close' }))
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 405 .*"method-not-allowed"/s)
+  })
+
+  it.each([
+    ['/docs/static/nothing', 404, 'not-found'],
+    ['/docs/static/%00', 404, 'not-found'],
+    ['/docs/static/..%2f..%2fpackage.json', 404, 'not-found'],
+    ['/docs/static/swagger-ui.css', 412, 'precondition-failed'],
+  ])('of %s, which a plugin serves, is a problem too', async (path, status, code) => {
+    const app = await testApp()
+    const headers = status === 412 ? { 'if-match': '"x"' } : {}
+    expect(await app.request(path, { headers })).toBeProblem(status, code)
+    expect(app.log.join('\n')).not.toContain('"level":50')
+  })
+
+  it('of a request without a Host is 400', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write('GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n')
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 400 .*"code":"malformed-http"/s)
+    const older = wire(app.url)
+    older.socket.write('GET /health/live HTTP/1.0\r\n\r\n')
+    expect(await older.ended).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  it('of CONNECT is 400', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write('CONNECT vault.example:443 HTTP/1.1\r\nHost: vault.example\r\n\r\n')
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n.*"code":"malformed-http"/s)
   })
 
   it.each(['{', ' ', '{"name":', 'null x', '{"__proto__":{}}', '{"constructor":{"prototype":{}}}'])(
@@ -201,6 +244,33 @@ describe('a refusal before the body was read', () => {
     const line = wire(app.url)
     line.socket.write(head('PUT /v1/files/never', { 'content-length': 100 }))
     expect(await line.ended).toContain('"unauthorized"')
+  })
+
+  it.each([
+    [
+      'a form',
+      'POST /v1/files',
+      'multipart/form-data; boundary=b',
+      '--b\r\nContent-Disposition: form-data; name="wrong"; filename="f"\r\n\r\nsome bytes',
+    ],
+    ['JSON', 'POST /v1/pins', 'application/json', ' '.repeat(20_000)],
+  ])('lets the rest of %s be sent that was read in part', async (_what, line, type, start) => {
+    const app = await testApp()
+    const owner = await member(app)
+    const sender = wire(app.url)
+    const size = 900_000
+    const headers = { authorization: `Bearer ${owner.token}`, 'content-type': type, 'transfer-encoding': 'chunked' }
+    const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
+    sender.socket.write(head(line, headers) + chunk(start))
+    await sender.until('"requestId"')
+    for (let sent = 0; sent < size; sent += 50_000) {
+      sender.socket.write(chunk('x'.repeat(50_000)))
+      await pause(5)
+    }
+    sender.socket.write('0\r\n\r\n')
+    const answer = await sender.ended
+    expect(answer).toMatch(/^HTTP\/1\.1 4\d\d .*connection: close/s)
+    expect(sender.fault()).toBeNull()
   })
 
   it('comes instead of the 100 that the client waits for', async () => {

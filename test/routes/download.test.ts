@@ -321,6 +321,51 @@ describe('a damaged blob', () => {
   })
 })
 
+it('puts nothing of its own into bytes that are on their way', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const bytes = randomBytes(8_000_000)
+  await ada.put('large', bytes)
+  const line = wire(app.url)
+  line.socket.pause()
+  line.socket.write(head('GET /v1/files/large', { authorization: `Bearer ${ada.token}` }))
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  line.socket.write('NOISE\0\r\n\r\n')
+  line.socket.resume()
+  const answer = Buffer.from(await line.ended, 'latin1')
+  const body = answer.subarray(answer.indexOf('\r\n\r\n') + 4)
+  expect(body.length).toBeLessThan(bytes.length)
+  expect(body.equals(bytes.subarray(0, body.length))).toBe(true)
+})
+
+it('opens no blob for requests whose turn never comes', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('large', randomBytes(30_000_000))
+  const blob = await pathOfOnlyBlob(app)
+  const open = async () => (await openFiles()).filter((path) => path === blob).length
+  const line = wire(app.url)
+  line.socket.write(head('GET /v1/files/large', { authorization: `Bearer ${ada.token}` }).repeat(20))
+  await line.until('\r\n\r\n')
+  line.socket.pause()
+  await expect.poll(open).toBe(1)
+  line.socket.destroy()
+  await expect.poll(open).toBe(0)
+  expect(app.log.filter((entry) => entry.includes('"level":50'))).toEqual([])
+})
+
+it('answers pipelined requests in their order', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  for (const name of ['a', 'b', 'c']) await ada.put(name, name.repeat(2_000_000))
+  const line = wire(app.url)
+  const authorization = `Bearer ${ada.token}`
+  const requests = ['a', 'b', 'c'].map((name) => head(`GET /v1/files/${name}`, { authorization }))
+  line.socket.write(`${requests.join('')}${head('GET /health/live', { connection: 'close' })}`)
+  const order = [...(await line.ended).matchAll(/a{2000000}|b{2000000}|c{2000000}|"ok"/g)].map(([text]) => text[0])
+  expect(order).toEqual(['a', 'b', 'c', '"'])
+})
+
 it('closes the blob when the reader goes away', async () => {
   const app = await testApp()
   const ada = await member(app)

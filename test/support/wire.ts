@@ -7,6 +7,8 @@ export interface Wire {
   received(): string
   /** Resolves once the text has come back. */
   until(text: string): Promise<string>
+  /** What broke the connection, if anything did: a reset, say. */
+  fault(): string | null
   /** Resolves with all that came back once the server has ended the connection. */
   ended: Promise<string>
 }
@@ -20,11 +22,15 @@ export function wire(url: string): Wire {
     text += chunk.toString('latin1')
     for (const listener of listeners) listener()
   })
-  socket.on('error', () => {})
+  let fault: string | null = null
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    fault = error.code ?? error.message
+  })
   const ended = new Promise<string>((resolve) => socket.on('close', () => resolve(text)))
   return {
     socket,
     received: () => text,
+    fault: () => fault,
     ended,
     until: (wanted) =>
       new Promise((resolve, reject) => {
