@@ -1,11 +1,12 @@
 /** The table of contents: plugins and routes in order. What stands inside `members` needs a session. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import fastify, { type FastifyBaseLogger } from 'fastify'
 import { auth } from './plugins/auth.ts'
 import { closing } from './plugins/closing.ts'
 import { docs } from './plugins/docs.ts'
-import { errors, JSON_BODY_BYTES, respondEarly, respondToNoise } from './plugins/errors.ts'
+import { errors, respondEarly, respondToNoise } from './plugins/errors.ts'
 import { identityOnly } from './plugins/identity-only.ts'
+import { jsonBodies } from './plugins/json-bodies.ts'
 import { requestId, requestIdOf } from './plugins/request-id.ts'
 import { quietFramework, requestLog } from './plugins/request-log.ts'
 import { safeDefaults } from './plugins/safe-defaults.ts'
@@ -24,20 +25,12 @@ import type { Vault } from './vault/vault.ts'
 /** A connection on which nothing moves for so long is closed. */
 const IDLE_MS = 120_000
 
-type JsonParser = ReturnType<FastifyInstance['getDefaultJsonParser']>
-
-/** Many clients announce JSON with every request, also with a DELETE that has no body. */
-function jsonOrNothing(parse: JsonParser): JsonParser {
-  return (request, body, done) => (body === '' ? done(null, undefined) : parse(request, body, done))
-}
-
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
 export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
   const app = fastify({
     loggerInstance: log,
     logController: quietFramework,
     genReqId: requestIdOf,
-    bodyLimit: JSON_BODY_BYTES,
     // plugins/errors.ts asks for the Host, and answers in our own words.
     http: { requireHostHeader: false },
     connectionTimeout: IDLE_MS,
@@ -49,12 +42,6 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.decorate('vault', vault)
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser(
-    'application/json',
-    { parseAs: 'string' },
-    jsonOrNothing(app.getDefaultJsonParser('error', 'error')),
-  )
 
   await app.register(closing)
   await app.register(requestId)
@@ -63,6 +50,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
   await app.register(errors)
   await app.register(lateContinue)
   await app.register(identityOnly)
+  await app.register(jsonBodies)
   await app.register(validation)
   await app.register(docs)
   await app.register(sweeper)

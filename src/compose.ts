@@ -18,11 +18,19 @@ const DAY_MS = 24 * 60 * 60 * SECOND_MS
 
 /** Opens every engine that the settings choose. Throws, and lets go of what it opened, where one cannot be had. */
 export async function compose(config: Config, log: FastifyBaseLogger, clock: Clock, chance: Chance): Promise<Ports> {
-  const letGo = holdFolder(config.DATA_DIR)
+  const opened: (() => unknown)[] = []
+  const close = async () => {
+    for (const letGo of opened.splice(0).reverse()) await letGo()
+  }
   try {
-    const db = openDatabase(config.DATA_DIR)
+    const db = naming('DATA_DIR', config.DATA_DIR, () => {
+      opened.push(holdFolder(config.DATA_DIR))
+      return openDatabase(config.DATA_DIR)
+    })
+    opened.push(() => db.close())
+    const blobs = await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => diskBlobs(config.UPLOADS_DIR))
+    opened.push(blobs.close)
     const act = groupCommit(db)
-    const blobs = await diskBlobs(config.UPLOADS_DIR)
     const ping = db.prepare('SELECT 1 FROM users')
     return {
       users: sqliteUsers(db),
@@ -41,15 +49,23 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
         database: async () => void ping.get(),
         uploads: blobs.check,
       },
-      async close() {
-        await blobs.close()
-        db.close()
-        letGo()
-      },
+      close,
     }
   } catch (error) {
-    letGo()
+    await close()
     throw error
+  }
+}
+
+/** What goes wrong with a folder is told with the setting that names it. */
+function naming<T>(setting: string, folder: string, act: () => T): T {
+  const named = (cause: unknown) =>
+    new Error(`${setting} is ${folder}, which cannot be used: ${(cause as Error).message}`, { cause })
+  try {
+    const result = act()
+    return result instanceof Promise ? (result.catch((cause) => Promise.reject(named(cause))) as T) : result
+  } catch (cause) {
+    throw named(cause)
   }
 }
 

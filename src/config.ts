@@ -5,6 +5,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 
 const GiB = 1024 ** 3
+const NUMBER = /^-?\d+(\.\d+)?$/
 
 export const ConfigSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
@@ -60,8 +61,8 @@ export class ConfigError extends Error {
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
   const given: Record<string, unknown> = {}
   for (const [name, { type }] of Object.entries<TSchema>(ConfigSchema.properties)) {
-    const text = environment[name]
-    if (text) given[name] = type === 'string' || Number.isNaN(Number(text)) ? text : Number(text)
+    const text = environment[name]?.trim()
+    if (text) given[name] = type !== 'string' && NUMBER.test(text) ? Number(text) : text
   }
   const config = Value.Default(ConfigSchema, given)
   const faults = new Map<string, string>()
@@ -73,14 +74,19 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   return config as Config
 }
 
-/** The environment with the `.env` file of the working folder beneath it, where there is one. */
-export function environmentWithFile(environment: NodeJS.ProcessEnv, path = '.env'): NodeJS.ProcessEnv {
+/** The variables of a `.env` file; none where there is no such file. */
+export function readEnvFile(path: string): NodeJS.ProcessEnv {
   try {
-    return { ...parseEnv(readFileSync(path, 'utf8')), ...environment }
+    return parseEnv(readFileSync(path, 'utf8'))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return environment
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
     throw new ConfigError([`${path} cannot be read: ${(error as Error).message}`])
   }
+}
+
+/** The names that mean nothing to this version: slips of the pen, and settings of another one. */
+export function unknownSettings(file: NodeJS.ProcessEnv): string[] {
+  return Object.keys(file).filter((name) => !(name in ConfigSchema.properties))
 }
 
 function wanted(properties: Record<string, TSchema>, name: string): string {

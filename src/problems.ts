@@ -36,6 +36,7 @@ const catalogue = {
   'range-not-satisfiable': [416, 'The file has no such range'],
   'headers-too-large': [431, 'The header fields are too large'],
   'internal-error': [500, 'Something went wrong on the server'],
+  'unsupported-transfer-coding': [501, 'The transfer coding is not known here'],
   'not-ready': [503, 'The server cannot do its work at the moment'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
@@ -141,6 +142,8 @@ export const problems = {
   headersTooLarge: () => new Problem('headers-too-large', 'The header fields are larger than this server reads.'),
   internalError: (cause?: unknown) =>
     new Problem('internal-error', 'The operator finds the cause in the log under this requestId.', { cause }),
+  unsupportedTransferCoding: () =>
+    new Problem('unsupported-transfer-coding', 'Send the body with a Content-Length or in chunks (RFC 9112, 6.1).'),
   notReady: (down: string[]) =>
     new Problem('not-ready', `Not working: ${down.join(', ')}.`, { headers: { 'retry-after': '5' } }),
 }

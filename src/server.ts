@@ -1,10 +1,11 @@
 /** The process: settings, ports, app, listen; and close on a signal. */
+import { resolve } from 'node:path'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { buildApp } from './app.ts'
 import { adaptersOf, compose, rulesOf, warningsOf } from './compose.ts'
-import { type Config, ConfigError, environmentWithFile, readConfig } from './config.ts'
+import { type Config, ConfigError, readConfig, readEnvFile, unknownSettings } from './config.ts'
 import { cryptographicChance } from './vault/secrets.ts'
 import { openVault } from './vault/vault.ts'
 
@@ -12,13 +13,14 @@ import { openVault } from './vault/vault.ts'
 const GRACE_MS = 10_000
 
 try {
-  await serve(readConfig(environmentWithFile(process.env)))
+  const file = readEnvFile('.env')
+  await serve(readConfig({ ...file, ...process.env }), unknownSettings(file))
 } catch (error) {
   process.stderr.write(`${error instanceof ConfigError ? error.message : startFailure(error)}\n`)
   process.exit(1)
 }
 
-async function serve(config: Config) {
+async function serve(config: Config, unknown: string[]) {
   const log = pino({ level: config.LOG_LEVEL, base: null }, logStream())
   const ports = await compose(config, log, Date.now, cryptographicChance)
   const app = await buildApp(await openVault(ports, rulesOf(config)), log)
@@ -33,9 +35,10 @@ async function serve(config: Config) {
     port: config.PORT,
     listenTextResolver: (url) => `listening on ${url} (Swagger UI at ${url}/docs)`,
   })
-  log.info(`data in ${config.DATA_DIR}, files in ${config.UPLOADS_DIR}`)
+  log.info(`data in ${resolve(config.DATA_DIR)}, files in ${resolve(config.UPLOADS_DIR)}`)
   log.info(`using ${adaptersOf(config)}`)
   for (const warning of warningsOf(config)) log.warn(warning)
+  if (unknown.length > 0) log.warn(`.env has settings that this version does not know: ${unknown.join(', ')}`)
 }
 
 /** Readable lines for a person at a terminal, JSON lines for everything else. */
@@ -47,5 +50,8 @@ function startFailure(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE')
     return `The server cannot start: the port is in use. Choose another with PORT. (${message})`
+  if (code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL') {
+    return `The server cannot start: HOST is no address of this machine. (${message})`
+  }
   return `The server cannot start: ${message ?? error}`
 }

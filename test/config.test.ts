@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, ConfigSchema, environmentWithFile, readConfig } from '../src/config.ts'
+import { ConfigError, ConfigSchema, readConfig, readEnvFile, unknownSettings } from '../src/config.ts'
 import { temporaryFolder } from './support/app.ts'
 
 describe('the settings', () => {
@@ -22,7 +22,7 @@ describe('the settings', () => {
   })
 
   it('come from the environment, where an empty value is none', () => {
-    const environment = { PORT: '9000', HOST: '', SESSION_TTL_DAYS: '0.5', PIN_DELIVERY: 'console', PATH: '/bin' }
+    const environment = { PORT: ' 9000 ', HOST: ' ', SESSION_TTL_DAYS: '0.5', PIN_DELIVERY: 'console', PATH: '/bin' }
     expect(readConfig(environment)).toMatchObject({
       PORT: 9000,
       HOST: '127.0.0.1',
@@ -50,26 +50,32 @@ describe('the settings', () => {
   MAX_FILE_BYTES is "1.5"; it must be a whole number from 1 to 9007199254740991.`)
   })
 
-  it.each(['8000.5', '-1', '65536', '8 000', 'Infinity', 'true'])('do not take the port %j', (PORT) => {
-    expect(() => readConfig({ PORT })).toThrow('PORT')
-  })
+  it.each(['8000.5', '0x1F91', '1e3', '-1', '65536', '8 000', 'Infinity', 'true'])(
+    'do not take the port %j',
+    (PORT) => {
+      expect(() => readConfig({ PORT })).toThrow('PORT')
+    },
+  )
 })
 
 describe('the file .env', () => {
-  it('lies under the environment', async () => {
+  it('is read', async () => {
     const path = join(await temporaryFolder(), '.env')
     writeFileSync(path, 'PORT=9000\nHOST="0.0.0.0" # everywhere\n')
-    expect(environmentWithFile({ PORT: '9001' }, path)).toEqual({ PORT: '9001', HOST: '0.0.0.0' })
+    expect(readEnvFile(path)).toEqual({ PORT: '9000', HOST: '0.0.0.0' })
   })
 
   it('may be missing', async () => {
-    const path = join(await temporaryFolder(), '.env')
-    expect(environmentWithFile({ PORT: '9001' }, path)).toEqual({ PORT: '9001' })
+    expect(readEnvFile(join(await temporaryFolder(), '.env'))).toEqual({})
   })
 
   it('that cannot be read is a fault', async () => {
     const folder = await temporaryFolder()
-    expect(() => environmentWithFile({}, folder)).toThrow(ConfigError)
+    expect(() => readEnvFile(folder)).toThrow(ConfigError)
+  })
+
+  it('has names that mean nothing', () => {
+    expect(unknownSettings({ PORT: '1', PIN_TTL: '3' })).toEqual(['PIN_TTL'])
   })
 })
 

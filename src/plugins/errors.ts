@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { Problem, problems } from '../problems.ts'
+import { JSON_BODY_BYTES } from './json-bodies.ts'
 import { requestIdOf } from './request-id.ts'
 import { SAFE_DEFAULTS } from './safe-defaults.ts'
 import { sendRefusal } from './unread-body.ts'
@@ -114,9 +115,6 @@ function byStatus(status: number | undefined): Problem | null {
   if (status === 403 || status === 404) return problems.notFound()
   return status === 412 ? problems.preconditionFailed() : null
 }
-
-/** A JSON body is at most this long. */
-export const JSON_BODY_BYTES = 16 * 1024
 
 function noise(code: string | undefined): Problem {
   if (code === 'HPE_HEADER_OVERFLOW') return problems.headersTooLarge()

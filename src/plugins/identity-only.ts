@@ -5,7 +5,10 @@ import { problems } from '../problems.ts'
 export const identityOnly = fastifyPlugin(async (app) => {
   // After authentication, before the body.
   app.addHook('preParsing', async (request) => {
-    const coding = request.headers['content-encoding']
+    const { 'transfer-encoding': transferCoding, 'content-encoding': coding } = request.headers
+    if (transferCoding !== undefined && transferCoding.trim().toLowerCase() !== 'chunked') {
+      throw problems.unsupportedTransferCoding()
+    }
     if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') throw problems.unsupportedEncoding()
   })
 })

@@ -90,7 +90,9 @@ function union(ranges: Range[]): Range | null {
 
 function ifRangeHolds(condition: string | string[] | undefined, file: StoredFile): boolean {
   if (typeof condition !== 'string') return true
-  return condition.startsWith('"') ? condition === entityTag(file) : condition === lastModified(file)
+  if (condition.startsWith('"')) return condition === entityTag(file)
+  // A date is strong only where no other version can have had it (RFC 9110, sections 8.8.2.2 and 13.1.5).
+  return file.updatedAt === file.createdAt && condition === lastModified(file)
 }
 
 /** Whether a list of entity tags, or `*`, names this one (RFC 9110, section 8.8.3.2). */
@@ -102,6 +104,13 @@ function names(list: string, tag: string, comparison: 'strong' | 'weak'): boolea
 
 /** Whether the file changed after the date; `null` where there is no valid date, and the condition is ignored. */
 function isAfter(file: StoredFile, date: string | undefined): boolean | null {
-  const time = Date.parse(date ?? '')
+  const time = timeOf(date ?? '')
   return Number.isNaN(time) ? null : Math.floor(file.updatedAt / 1000) * 1000 > time
+}
+
+/** The three forms of RFC 9110, section 5.6.7; the last, of asctime, does not name its zone. */
+function timeOf(date: string): number {
+  if (/^[A-Z][a-z]{2,8}, \d\d[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT$/.test(date)) return Date.parse(date)
+  if (/^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/.test(date)) return Date.parse(`${date} GMT`)
+  return Number.NaN
 }

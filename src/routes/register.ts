@@ -62,6 +62,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
       onRequest: async (request) => {
         const { authorization } = request.headers
         if (authorization !== undefined) request.session = await app.vault.sessions.authenticate(authorization)
+        else if (app.vault.enrolment.mode === 'response') throw problems.unauthorized()
       },
     },
     async (request, reply) => {

@@ -69,6 +69,10 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
   const { maxFileBytes } = app.vault.rules
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  // Bytes may be of any type; the framework would refuse one that it cannot read.
+  app.addHook('onRequest', async ({ raw }) => {
+    raw.headers['content-type'] = contentTypeOf(raw.headers['content-type'])
+  })
 
   app.put(
     '/v1/files/:name',
@@ -103,7 +107,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
       const check = digestCheckOf(headers)
       // The stream is not destroyed with a refusal: its connection has yet to carry the answer.
       const bytes = raw.iterator({ destroyOnReturn: false })
-      const options = { contentType: contentTypeOf(headers['content-type']), guard: guardOf(headers), check }
+      const options = { contentType: headers['content-type'] ?? ANY_BYTES, guard: guardOf(headers), check }
       const placement = await app.vault.files.put(session.userId, request.params.name, bytes, options)
       if (placement.outcome === 'created') reply.header('location', pathOf(placement))
       return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
@@ -151,7 +155,13 @@ async function readForm(request: FastifyRequest, receive: Receive): Promise<Read
     }
   }
   if (!file) throw problems.malformedMultipart('The form has no file part called "file".')
-  return { ...file, name: name ?? file.name }
+  return { ...file, name: wellFormed(name ?? file.name) }
+}
+
+/** Bytes that are no UTF-8 have become U+FFFD by now: another name than the one that was sent. */
+function wellFormed(name: string): string {
+  if (name.includes('\ufffd')) throw problems.invalidName('A file name is well-formed UTF-8.')
+  return name
 }
 
 async function* partsOf(request: FastifyRequest) {

@@ -24,9 +24,10 @@ export const DeviceId = Type.String({
 export const Registration = Type.Object({
   name: Type.String({
     // After trimming; a code point is one character, with and without the `u` flag.
-    pattern: '^\\s*(?!\\s)(?:[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]|[^\\uD800-\\uDBFF]){1,100}?\\s*$',
-    'x-fault': 'must be 1 to 100 characters, not counting space around them',
-    description: '1 to 100 characters after trimming.',
+    pattern:
+      '^\\s*(?!\\s)(?:[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]|[^\\u0000-\\u001F\\u007F-\\u009F\\uD800-\\uDFFF]){1,100}?\\s*$',
+    'x-fault': 'must be 1 to 100 characters, not counting space around them, and no control characters',
+    description: '1 to 100 characters after trimming, no control characters.',
     examples: ['Ada'],
   }),
   email: Email,

@@ -1,4 +1,5 @@
 /** Who may have a PIN, and what it opens. A registration lives only in its pending PIN until that PIN is redeemed. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { PendingPin, PinGrant, PinMessenger, Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Background } from './background.ts'
@@ -28,6 +29,8 @@ export function enrolment(ports: Ports, rules: VaultRules, background: Backgroun
   const { users, pendingPins, delivery, clock, chance, pinKey } = ports
 
   return {
+    mode: delivery.mode,
+
     /**
      * Asks for a PIN for a new user. In `response` mode the PIN is answered, and the address of a user is refused
      * (`email-taken`); in any other the answer is the same for known and unknown addresses, given before the look-up.
@@ -63,6 +66,8 @@ export function enrolment(ports: Ports, rules: VaultRules, background: Backgroun
     return { deviceId, pinDelivery: messenger.mode, pinExpiresAt }
 
     async function later() {
+      // The look-up may be quick enough to delay the answer, and so to tell.
+      await nextTurn()
       const user = await users.findByEmail(email)
       const grant: PinGrant = user ? { kind: 'user', userId: user.id } : otherwise
       const { pin } = await issue(deviceId, 'open', grant, pinExpiresAt)

@@ -48,7 +48,7 @@ export interface Range {
   end: number
 }
 
-export function files(ports: Ports, rules: VaultRules, run: string, background: Background) {
+export function files(ports: Ports, rules: VaultRules, run: string, background: Background, doubtful: Set<string>) {
   const { files, ledger, blobs, clock, chance } = ports
 
   return {
@@ -152,8 +152,9 @@ export function files(ports: Ports, rules: VaultRules, run: string, background: 
       return placement
     } finally {
       const last = received as Received | null
-      // An offered blob is left to the sweeper, which asks the database first.
-      if (last && !last.offered && last.blob !== placement?.file.blob) await blobs.delete([last.blob])
+      // The sweeper asks the database whether a row names an offered blob.
+      if (last?.offered) doubtful.add(last.blob)
+      else if (last && last.blob !== placement?.file.blob) await blobs.delete([last.blob])
     }
   }
 
@@ -194,7 +195,9 @@ export function files(ports: Ports, rules: VaultRules, run: string, background: 
     const now = clock()
     const { id, createdAt } = current ?? { id: chance.id(), createdAt: now }
     const { blob, sizeBytes, sha256 } = received
-    const file = { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt: now, blob }
+    // Later than any version before, also where the clock is not.
+    const updatedAt = current ? Math.max(now, current.updatedAt + 1) : now
+    const file = { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt, blob }
     received.offered = true
     const answer = await files.commit(owner, file, current?.blob ?? null)
     received.offered = false

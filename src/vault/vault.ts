@@ -16,17 +16,19 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   let draining = false
   await ports.ledger.openRun(run, ports.clock())
 
+  /** Blobs that the database was asked to name, and failed; it has decided by the time it says so. */
+  const doubtful = new Set<string>()
   const signedIn = sessions(ports, rules, background.run)
 
   return {
     rules,
     enrolment: enrolment(ports, rules, background.run),
     sessions: signedIn,
-    files: files(ports, rules, run, background.run),
+    files: files(ports, rules, run, background.run, doubtful),
 
     /** Starts one round of sweeping; the operator hears of it if it fails. */
     sweep(): void {
-      background.run('sweeping blobs', sweep(ports, run))
+      background.run('sweeping blobs', sweep(ports, run, doubtful))
       background.run('forgetting sessions', signedIn.forgetEnded())
     },
 

@@ -101,6 +101,22 @@ it('passes on faults that are not absence', async () => {
   await expect(blobs.put('a-file/a', one('x'))).rejects.toThrow('EEXIST')
 })
 
+it('leaves nothing of a blob whose folder could not be synced', async () => {
+  const folder = await temporaryFolder()
+  const blobs = await store(folder)
+  await blobs.put('run/first', one('opens the folder of the run'))
+  const probe = await open(folder)
+  const handles = Object.getPrototypeOf(probe) as FileHandle
+  await probe.close()
+  const { sync } = handles
+  handles.sync = () => Promise.reject(new Error('input/output error'))
+  onTestFinished(() => {
+    handles.sync = sync
+  })
+  await expect(blobs.put('run/a', one('a'))).rejects.toThrow('input/output error')
+  expect(await blobs.list('run')).toEqual(['run/first'])
+})
+
 it('opens a run folder again after it could not be made', async () => {
   const folder = await temporaryFolder()
   await writeFile(join(folder, 'run'), '')

@@ -38,7 +38,10 @@ it('keeps the database from other users of the machine', async () => {
   const folder = join(await temporaryFolder(), 'data')
   await database(folder)
   expect((await stat(folder)).mode & 0o777).toBe(0o700)
-  expect((await stat(join(folder, 'minikeepsafe.db'))).mode & 0o777).toBe(0o600)
+  holdFolder(folder)()
+  for (const name of ['minikeepsafe.db', 'server.lock']) {
+    expect((await stat(join(folder, name))).mode & 0o777).toBe(0o600)
+  }
 })
 
 it('runs each migration once', async () => {
@@ -59,7 +62,7 @@ it('does not touch a database from a newer version', async () => {
 it('lets one server hold a folder, and the next one once it is let go', async () => {
   const folder = await temporaryFolder()
   const letGo = holdFolder(folder)
-  expect(() => holdFolder(folder)).toThrow('Another server is using')
+  expect(() => holdFolder(folder)).toThrow('another server is using it')
   letGo()
   holdFolder(folder)()
 })

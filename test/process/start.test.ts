@@ -8,14 +8,15 @@ import { head, wire } from '../support/wire.ts'
 
 describe('the process', () => {
   it('says where it listens, where the data lies, what it uses and what is not fit for production', async () => {
-    const server = serverProcess(await temporaryFolder())
+    const folder = await temporaryFolder()
+    const server = serverProcess(folder)
     await server.url
     await expect.poll(server.output).toContain('no rate limit')
     const lines = server.output().trim().split('\n')
     const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
     expect(messages).toEqual([
       expect.stringMatching(/^listening on (http:\/\/127\.0\.0\.1:\d+) \(Swagger UI at \1\/docs\)$/),
-      'data in ./data, files in ./uploads',
+      `data in ${join(folder, 'data')}, files in ${join(folder, 'uploads')}`,
       'using SQLite, pending PINs in memory, files on disk, PIN delivery by response',
       expect.stringMatching(/^not fit for production: PIN_DELIVERY=response/),
       expect.stringMatching(/^not fit for production: contents are stored as they are/),
@@ -32,10 +33,21 @@ describe('the process', () => {
 
   it('reads .env', async () => {
     const folder = await temporaryFolder()
-    await writeFile(join(folder, '.env'), 'PIN_DELIVERY=console\nPORT=1\n')
+    await writeFile(join(folder, '.env'), 'PIN_DELIVERY=console\nPORT=1\nPIN_TTL=3\nQUOTA_BYTES=5\n')
     const server = serverProcess(folder, { PORT: '0' })
     await server.url
     await expect.poll(server.output).toContain('PIN delivery by console')
+    await expect.poll(server.output).toContain('settings that this version does not know: PIN_TTL, QUOTA_BYTES')
+  })
+
+  it.each([
+    [{ DATA_DIR: '/dev/null' }, 'DATA_DIR is /dev/null, which cannot be used'],
+    [{ UPLOADS_DIR: '/dev/null' }, 'UPLOADS_DIR is /dev/null, which cannot be used'],
+    [{ HOST: '203.0.113.1' }, 'HOST is no address of this machine'],
+  ])('ends with 1 and names the setting for %j', async (settings, message) => {
+    const server = serverProcess(await temporaryFolder(), settings)
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toContain(message)
   })
 
   it('ends with 1 and every fault of its settings', async () => {
@@ -61,7 +73,7 @@ describe('the process', () => {
     await first.url
     const second = serverProcess(folder)
     expect(await second.exit).toBe(1)
-    expect(second.output()).toContain('Another server is using ./data')
+    expect(second.output()).toContain('DATA_DIR is ./data, which cannot be used: another server is using it')
     expect((await first.request('/health/ready')).status).toBe(200)
   })
 

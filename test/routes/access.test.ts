@@ -6,7 +6,7 @@ interface Operation {
 }
 
 it('lets nobody in without a session but where the list of public routes says so', async () => {
-  const app = await testApp()
+  const app = await testApp({ PIN_DELIVERY: 'console' })
   const { body } = await app.request('/docs/json')
   const { paths } = body as { paths: Record<string, Record<string, Operation>> }
   const open: string[] = []

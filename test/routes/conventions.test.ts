@@ -108,7 +108,10 @@ describe('a refusal', () => {
     expect(answer.body).toMatchObject({
       errors: [
         { path: '/deviceId', message: 'is required' },
-        { path: '/name', message: 'must be 1 to 100 characters, not counting space around them' },
+        {
+          path: '/name',
+          message: 'must be 1 to 100 characters, not counting space around them, and no control characters',
+        },
         { path: '/email', message: 'must be an e-mail address of at most 254 characters' },
       ],
     })
@@ -137,6 +140,21 @@ describe('a refusal', () => {
     const coded = { 'content-encoding': coding }
     expect(await app.post('/v1/users', ada, coded)).toBeProblem(415, 'unsupported-encoding')
     expect(await owner.put('a', 'bytes', coded)).toBeProblem(415, 'unsupported-encoding')
+  })
+
+  it('of JSON that is no UTF-8 is 400', async () => {
+    const app = await testApp()
+    const body = Buffer.from(JSON.stringify({ ...ada, name: 'Ad\xff' }), 'latin1')
+    expect(await app.request('/v1/users', { method: 'POST', headers: json, body })).toBeProblem(400, 'malformed-json')
+  })
+
+  it('of a transfer coding beside chunked is 501', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    const line = wire(app.url)
+    const headers = { authorization: `Bearer ${owner.token}`, 'transfer-encoding': 'gzip, chunked' }
+    line.socket.write(`${head('PUT /v1/files/coded', headers)}5\r\nbytes\r\n0\r\n\r\n`)
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 501 .*"unsupported-transfer-coding"/s)
   })
 
   it('of a JSON body over 16 KiB is 413', async () => {
@@ -271,6 +289,7 @@ describe('a refusal before the body was read', () => {
     const answer = await sender.ended
     expect(answer).toMatch(/^HTTP\/1\.1 4\d\d .*connection: close/s)
     expect(sender.fault()).toBeNull()
+    expect(app.connections.at(-1)?.bytesRead).toBeGreaterThan(size)
   })
 
   it('comes instead of the 100 that the client waits for', async () => {

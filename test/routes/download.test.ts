@@ -212,6 +212,14 @@ describe('a range', () => {
     expect((await ada.get('digits', { range: 'bytes=1-2', 'if-range': ifRange })).status).toBe(status)
   })
 
+  it('with a date is answered with the whole where another version can have had that date', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('digits', content)
+    await ada.put('digits', 'abcdefghij')
+    expect((await ada.get('digits', { range: 'bytes=1-2', 'if-range': NOW })).body).toBe('abcdefghij')
+  })
+
   it('is cut exactly, whatever its size and place', async () => {
     const app = await testApp()
     const ada = await member(app)

@@ -82,6 +82,9 @@ describe('registering with the PIN in the response', () => {
     { name: '   ' },
     { name: 'x'.repeat(101) },
     { name: 7 },
+    { name: 'A\0da' },
+    { name: 'A\udc00' },
+    { name: 'A\ud800' },
     { email: 'ada' },
     { email: 'ada@' },
     { email: 'ada@localhost' },
@@ -221,6 +224,7 @@ describe('a PIN for another device', () => {
   it('needs a session where PINs stand in responses', async () => {
     const app = await testApp()
     expect(await app.post('/v1/pins', { deviceId: 'second-device' })).toBeProblem(401, 'unauthorized')
+    expect(await app.post('/v1/pins', {})).toBeProblem(401, 'unauthorized')
     const withAddress = await app.post('/v1/pins', { deviceId: 'second-device', email: 'ada@example.org' })
     expect(withAddress).toBeProblem(401, 'unauthorized')
   })

@@ -199,6 +199,15 @@ describe('uploading a form', () => {
     },
   )
 
+  it('refuses a name whose bytes are no UTF-8', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const { headers, body } = form([photo('sand', 'b?d.jpg')])
+    const bytes = Buffer.from(String(body), 'latin1')
+    bytes[bytes.indexOf('?d.jpg')] = 0xff
+    expect(await ada.request('/v1/files', { method: 'POST', headers, body: bytes })).toBeProblem(400, 'invalid-name')
+  })
+
   it.each([
     ['no boundary', 'multipart/form-data', 'x'],
     ['a body without the boundary', 'multipart/form-data; boundary=b', 'nothing of the kind'],
@@ -305,8 +314,10 @@ describe('uploading raw bytes', () => {
   it('takes application/octet-stream for a type that no header could carry back', async () => {
     const app = await testApp()
     const ada = await member(app)
-    const answer = await ada.put('file', 'bytes', { 'content-type': `text/plain; x=${'y'.repeat(300)}` })
-    expect(answer.body).toMatchObject({ contentType: 'application/octet-stream' })
+    for (const type of [`text/plain; x=${'y'.repeat(300)}`, 'foo', 'a/b/c', '']) {
+      await ada.put('file', `bytes of ${type}`, { 'content-type': type })
+      expect((await ada.get('file')).headers['content-type']).toBe('application/octet-stream')
+    }
   })
 
   it('takes application/octet-stream where no type is given', async () => {
@@ -450,6 +461,19 @@ describe('preconditions of an upload', () => {
     ['If-Match on a new name', 'new', { 'if-match': etag('old') }, 412],
     ['If-Unmodified-Since now', 'old', { 'if-unmodified-since': 'Sun, 22 Nov 2026 08:30:00 GMT' }, 200],
     ['If-Unmodified-Since before', 'old', { 'if-unmodified-since': 'Sun, 22 Nov 2026 08:29:59 GMT' }, 412],
+    [
+      'If-Unmodified-Since before, as RFC 850 had it',
+      'old',
+      { 'if-unmodified-since': 'Sunday, 22-Nov-26 08:29:59 GMT' },
+      412,
+    ],
+    [
+      'If-Unmodified-Since before, as asctime has it',
+      'old',
+      { 'if-unmodified-since': 'Sun Nov 22 08:29:59 2026' },
+      412,
+    ],
+    ['If-Unmodified-Since a number', 'old', { 'if-unmodified-since': '1' }, 200],
     ['If-Unmodified-Since nonsense', 'old', { 'if-unmodified-since': 'the other day' }, 200],
   ])('%s', async (_what, name, headers, status) => {
     const app = await testApp()
@@ -612,6 +636,22 @@ describe('a fault of an engine', () => {
     }
     expect(await ada.put('file', 'bytes')).toBeProblem(500, 'internal-error')
     expect((await ada.get('file')).body).toBe('bytes')
+    app.sweep()
+    await app.settled()
+    expect((await ada.get('file')).body).toBe('bytes')
+  })
+
+  it('of the database that has committed nothing leaves nothing after a sweep', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    app.ports.files.commit = async () => {
+      throw new Error('the database is busy')
+    }
+    expect(await ada.put('file', 'bytes')).toBeProblem(500, 'internal-error')
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+    app.sweep()
+    await app.settled()
+    expect(await blobsOnDisk(app)).toEqual([])
   })
 
   it('refuses to commit once another process has ended this run', async () => {

@@ -1,7 +1,7 @@
 /** A whole server for one test: real sockets, a real SQLite file, real folders; only the clock can be turned. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -22,6 +22,8 @@ export interface TestApp {
   /** The server's log, a line each. */
   log: string[]
   clock: TestClock
+  /** The server's side of every connection so far. */
+  connections: Socket[]
   request(path: string, options?: Call): Promise<Answer>
   /** Sends JSON. */
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
@@ -73,6 +75,8 @@ export async function testApp(settings: Record<string, string> = {}, folder?: st
   const ports = await compose(config, logger, clock, cryptographicChance)
   const vault = await openVault(ports, rulesOf(config))
   const app = await buildApp(vault, logger)
+  const connections: Socket[] = []
+  app.server.on('connection', (socket: Socket) => connections.push(socket))
   await app.listen({ port: 0, host: '127.0.0.1' })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   let closing: Promise<void> | null = null
@@ -87,6 +91,7 @@ export async function testApp(settings: Record<string, string> = {}, folder?: st
     ports,
     log,
     clock,
+    connections,
     request: (path, options) => call(url + path, options),
     post: (path, body, headers = {}) =>
       call(url + path, {

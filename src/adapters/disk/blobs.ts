@@ -18,7 +18,8 @@ export interface DiskBlobs extends BlobStore {
 }
 
 export async function diskBlobs(folder: string): Promise<DiskBlobs> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (made !== undefined) await syncFolder(dirname(made))
   /** The runs of blobs written by this process, each with its folder held open for syncing. */
   const runs = new Map<string, Promise<{ handle: FileHandle; sync: () => Promise<void> }>>()
 
@@ -28,15 +29,18 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
       const { sync } = await runFolder(dirname(blob))
       const file = await open(path, 'wx', 0o600)
       try {
-        await writeAll(file, batches)
-        await file.datasync()
+        try {
+          await writeAll(file, batches)
+          await file.datasync()
+        } finally {
+          await file.close()
+        }
+        await sync()
       } catch (error) {
-        await file.close()
-        await unlink(path)
+        // What cannot be removed now is the sweeper's, once this run is over.
+        await unlink(path).catch(() => {})
         throw error
       }
-      await file.close()
-      await sync()
     },
 
     async open(blob, start, end) {

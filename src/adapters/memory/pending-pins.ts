@@ -20,7 +20,8 @@ export function memoryPendingPins(clock: Clock): PendingPinStore {
 
     async guess(deviceId, maxAttempts) {
       const open: PendingPin[] = []
-      for (const origin of ['open', 'vouched'] as const) {
+      // Where both have the same digits, the one that its owner asked for goes first.
+      for (const origin of ['vouched', 'open'] as const) {
         const entry = pending.get(keyOf({ deviceId, origin }))
         if (!entry || entry.pin.expiresAt <= clock()) continue
         entry.guesses += 1

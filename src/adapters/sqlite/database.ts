@@ -1,6 +1,6 @@
 /** One SQLite file, opened so that a commit survives a power cut, and brought up to the newest schema. */
-import { chmodSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { migrate } from './migrate.ts'
 
@@ -11,7 +11,7 @@ export type { Database } from 'better-sqlite3'
  * newer version of this program.
  */
 export function openDatabase(folder: string): Database.Database {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   const path = join(folder, 'minikeepsafe.db')
   const db = new Database(path)
   chmodSync(path, 0o600)
@@ -22,7 +22,8 @@ export function openDatabase(folder: string): Database.Database {
   db.pragma('fullfsync = ON')
   db.pragma('foreign_keys = ON')
   db.pragma('trusted_schema = OFF')
-  db.pragma('busy_timeout = 5000')
+  // While it waits for another process's write, every request waits with it.
+  db.pragma('busy_timeout = 250')
   migrate(db)
   return db
 }
@@ -33,13 +34,24 @@ export function openDatabase(folder: string): Database.Database {
  * server holds it.
  */
 export function holdFolder(folder: string): () => void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const lock = new Database(join(folder, 'server.lock'), { timeout: 0 })
+  makeFolder(folder)
+  const path = join(folder, 'server.lock')
+  const lock = new Database(path, { timeout: 0 })
+  chmodSync(path, 0o600)
   try {
     lock.exec('BEGIN EXCLUSIVE')
   } catch (cause) {
     lock.close()
-    throw new Error(`Another server is using ${folder}: stop it first, or give this one its own DATA_DIR.`, { cause })
+    throw new Error('another server is using it; stop that one first, or give this one a folder of its own', { cause })
   }
   return () => lock.close()
+}
+
+/** A folder for this user alone, whose entry survives a power cut. */
+function makeFolder(folder: string): void {
+  const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if (made === undefined) return
+  const parent = openSync(dirname(made), 'r')
+  fsyncSync(parent)
+  closeSync(parent)
 }

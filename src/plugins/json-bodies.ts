@@ -1,0 +1,25 @@
+/** JSON is what a body is, unless its route says otherwise: strictly UTF-8, and of a limited size. */
+import fastifyPlugin from 'fastify-plugin'
+import { problems } from '../problems.ts'
+
+export const JSON_BODY_BYTES = 16 * 1024
+
+export const jsonBodies = fastifyPlugin(async (app) => {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser<Buffer>(
+    'application/json',
+    { parseAs: 'buffer', bodyLimit: JSON_BODY_BYTES },
+    (request, body, done) => {
+      // Many clients announce JSON with every request, also with a DELETE that has no body.
+      if (body.length === 0) return done(null, undefined)
+      try {
+        return parse(request, utf8.decode(body), done)
+      } catch (cause) {
+        return done(problems.malformedJson(cause))
+      }
+    },
+  )
+})
