@@ -10,8 +10,8 @@ import { entityTag, guardOf } from './conditions.ts'
 import { digestCheckOf } from './digests.ts'
 import { presentFile } from './presenting.ts'
 
-/** More than a form has around its file: boundaries, part headers, the name. */
-const FORM_OVERHEAD_BYTES = 64 * 1024
+/** More than a form has around its file: boundaries, part headers, the name, fields that nobody reads. */
+const FORM_OVERHEAD_BYTES = 1024 * 1024
 
 const ANY_BYTES = 'application/octet-stream'
 

@@ -93,8 +93,8 @@ export function files(ports: Ports, rules: VaultRules, run: string, background: 
     find,
 
     /**
-     * A file and the bytes of it that `choose` wants, for the caller to close. A version that is replaced in between is looked up again, so
-     * what is answered always belongs together.
+     * A file and the bytes of it that `choose` wants, for the caller to close. A version that is replaced in between is
+     * looked up again, so what is answered always belongs together.
      */
     async open<Choice extends { range: Range | null }>(
       owner: string,
