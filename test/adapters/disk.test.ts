@@ -16,6 +16,13 @@ async function* one(text: string) {
   yield [Buffer.from(text)]
 }
 
+/** What every open file inherits, so that a test can watch what is done to files, or let it fail. */
+async function everyFileHandle(folder: string): Promise<FileHandle> {
+  const probe = await open(folder)
+  await probe.close()
+  return Object.getPrototypeOf(probe)
+}
+
 blobStoreContract('disk', () => store())
 
 it('keeps blobs from other users of the machine', async () => {
@@ -32,9 +39,7 @@ it('syncs the bytes, then the folder, before it says that they are stored', asyn
   const folder = await temporaryFolder()
   const blobs = await store(folder)
   await blobs.put('run/first', one('opens the folder of the run'))
-  const probe = await open(folder)
-  const handles = Object.getPrototypeOf(probe) as FileHandle
-  await probe.close()
+  const handles = await everyFileHandle(folder)
   const calls: string[] = []
   for (const name of ['writev', 'datasync', 'sync'] as const) {
     const real = Reflect.get(handles, name) as (...args: unknown[]) => Promise<unknown>
@@ -105,9 +110,7 @@ it('leaves nothing of a blob whose folder could not be synced', async () => {
   const folder = await temporaryFolder()
   const blobs = await store(folder)
   await blobs.put('run/first', one('opens the folder of the run'))
-  const probe = await open(folder)
-  const handles = Object.getPrototypeOf(probe) as FileHandle
-  await probe.close()
+  const handles = await everyFileHandle(folder)
   const { sync } = handles
   handles.sync = () => Promise.reject(new Error('input/output error'))
   onTestFinished(() => {

@@ -18,14 +18,9 @@ const QUIET = [
 ]
 
 it('takes a person through all four steps, with the bytes unchanged', async () => {
-  const app = await testApp()
-  const { page, complaints } = await openPage(`${app.url}/docs`)
+  const { page, complaints } = await signedInPage()
   const photo = await photoFile('beach.jpg')
-  const deviceId = newDeviceId()
 
-  const registered = await call(page, 'register', { name: 'Ada', email: 'ada@example.org', deviceId })
-  const { token } = await call(page, 'signIn', { deviceId, pin: registered.pin })
-  await authorize(page, token)
   const stored = await upload(page, photo.path)
   const downloaded = await download(page, 'beach.jpg')
 
@@ -37,13 +32,8 @@ it('takes a person through all four steps, with the bytes unchanged', async () =
 })
 
 it('uploads raw bytes with a file picker', async () => {
-  const app = await testApp()
-  const { page, complaints } = await openPage(`${app.url}/docs`)
+  const { page, complaints } = await signedInPage()
   const photo = await photoFile('beach.jpg')
-  const deviceId = newDeviceId()
-  const registered = await call(page, 'register', { name: 'Ada', email: 'ada@example.org', deviceId })
-  const { token } = await call(page, 'signIn', { deviceId, pin: registered.pin })
-  await authorize(page, token)
 
   const put = await open(page, 'putFile')
   await put.getByPlaceholder('name', { exact: true }).fill('raw.jpg')
@@ -55,6 +45,17 @@ it('uploads raw bytes with a file picker', async () => {
   expect(downloaded.bytes.equals(photo.bytes)).toBe(true)
   expect(complaints).toEqual([])
 })
+
+/** The page after its first two steps, done by hand: registered, signed in, and authorized with the token. */
+async function signedInPage() {
+  const app = await testApp()
+  const opened = await openPage(`${app.url}/docs`)
+  const deviceId = newDeviceId()
+  const registered = await call(opened.page, 'register', { name: 'Ada', email: 'ada@example.org', deviceId })
+  const { token } = await call(opened.page, 'signIn', { deviceId, pin: registered.pin })
+  await authorize(opened.page, token)
+  return opened
+}
 
 /** The page in a browser of its own, and what the browser complained about: policy violations and failed scripts. */
 async function openPage(url: string): Promise<{ page: Page; complaints: string[] }> {

@@ -3,8 +3,8 @@ import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { StoredFile } from '../../src/ports.ts'
-import { blobsOnDisk, form, type Member, member, testApp } from '../support/app.ts'
-import { head, wire } from '../support/wire.ts'
+import { blobsOnDisk, form, type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { head, type Wire, wire } from '../support/wire.ts'
 
 const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest()
 const sha256Hex = (bytes: string | Buffer) => sha256(bytes).toString('hex')
@@ -582,11 +582,7 @@ describe('an upload that breaks off', () => {
   it('is seen by nobody while it goes on', async () => {
     const app = await testApp()
     const ada = await member(app)
-    const slow = wire(app.url)
-    const headers = { authorization: `Bearer ${ada.token}`, 'content-length': 8_000_000 }
-    slow.socket.write(head('PUT /v1/files/slow', headers))
-    slow.socket.write(randomBytes(3_000_000))
-    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    const slow = await underWay(app, ada, 'slow')
     expect(await names(ada)).toEqual([])
     expect(await ada.get('slow')).toBeProblem(404, 'file-not-found')
     slow.socket.destroy()
@@ -666,12 +662,18 @@ describe('a fault of an engine', () => {
 it('cuts an upload whose session was ended', async () => {
   const app = await testApp()
   const ada = await member(app)
-  const slow = wire(app.url)
-  const headers = { authorization: `Bearer ${ada.token}`, 'content-length': 8_000_000 }
-  slow.socket.write(head('PUT /v1/files/slow', headers))
-  slow.socket.write(randomBytes(3_000_000))
-  await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+  const slow = await underWay(app, ada, 'slow')
   await ada.request('/v1/sessions/current', { method: 'DELETE' })
   await slow.ended
   await expect.poll(() => blobsOnDisk(app)).toEqual([])
 })
+
+/** An upload of which some bytes are on the disk and the rest is yet to come. */
+async function underWay(app: TestApp, owner: Member, name: string): Promise<Wire> {
+  const line = wire(app.url)
+  const headers = { authorization: `Bearer ${owner.token}`, 'content-length': 8_000_000 }
+  line.socket.write(head(`PUT /v1/files/${name}`, headers))
+  line.socket.write(randomBytes(3_000_000))
+  await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+  return line
+}
