@@ -88,7 +88,7 @@ export function adaptersOf(config: Config): string {
 export function warningsOf(config: Config): string[] {
   const mode = {
     response: 'PIN_DELIVERY=response: whoever registers an address reads the PIN in the answer and proves nothing',
-    console: 'PIN_DELIVERY=console: PINs stand in this log',
+    console: 'PIN_DELIVERY=console: PINs stand in this log, and whoever knows an address can go on guessing new ones',
   }[config.PIN_DELIVERY]
   return [
     `not fit for production: ${mode}`,
