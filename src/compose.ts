@@ -1,17 +1,20 @@
 /** Settings to ports: the one file that names adapters. */
-import { randomBytes } from 'node:crypto'
+import { join, resolve } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import { consoleDelivery } from './adapters/delivery/console.ts'
 import { diskBlobs } from './adapters/disk/blobs.ts'
+import { makeKeyFile, readKeyFile } from './adapters/disk/key-file.ts'
 import { memoryPendingPins } from './adapters/memory/pending-pins.ts'
 import { holdFolder, openDatabase } from './adapters/sqlite/database.ts'
 import { sqliteFiles } from './adapters/sqlite/files.ts'
 import { groupCommit } from './adapters/sqlite/group-commit.ts'
+import { sqliteKeySlots } from './adapters/sqlite/key-slots.ts'
 import { sqliteLedger } from './adapters/sqlite/ledger.ts'
 import { sqliteSessions } from './adapters/sqlite/sessions.ts'
+import { sqliteTrash } from './adapters/sqlite/trash.ts'
 import { sqliteUsers } from './adapters/sqlite/users.ts'
 import type { Config } from './config.ts'
-import type { Chance, Clock, PinDelivery, Ports, VaultRules } from './ports.ts'
+import type { Chance, Clock, KeySlotRepository, MasterKeys, PinDelivery, Ports, VaultRules } from './ports.ts'
 
 const SECOND_MS = 1000
 const DAY_MS = 24 * 60 * 60 * SECOND_MS
@@ -31,20 +34,23 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     const blobs = await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => diskBlobs(config.UPLOADS_DIR))
     opened.push(blobs.close)
     const act = groupCommit(db)
+    const keySlots = sqliteKeySlots(db, act)
+    const masterKeys = await masterKeysOf(config, keySlots, log)
     const ping = db.prepare('SELECT 1 FROM users')
     return {
-      users: sqliteUsers(db),
+      users: sqliteUsers(db, act),
+      keySlots,
       sessions: sqliteSessions(db, act),
       files: sqliteFiles(db, act),
-      ledger: sqliteLedger(db, act),
+      trash: sqliteTrash(db, act),
+      ledger: sqliteLedger(db, act, true),
       blobs,
       pendingPins: memoryPendingPins(clock),
       delivery: deliveryOf(config, log),
       clock,
       chance,
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
-      // Pending PINs live in this process alone, so their key may too.
-      pinKey: randomBytes(32),
+      masterKeys,
       checks: {
         database: async () => void ping.get(),
         uploads: blobs.check,
@@ -76,12 +82,50 @@ export function rulesOf(config: Config): VaultRules {
     sessionTtlMs: config.SESSION_TTL_DAYS * DAY_MS,
     sessionMaxMs: config.SESSION_MAX_DAYS * DAY_MS,
     maxFileBytes: config.MAX_FILE_BYTES,
+    quotaBytes: config.QUOTA_BYTES ?? null,
+    trashMs: config.TRASH_DAYS * DAY_MS,
   }
+}
+
+/** Where the settings name no key: the one beside the database, made while there is nothing yet that it could not open. */
+async function masterKeysOf(config: Config, slots: KeySlotRepository, log: FastifyBaseLogger): Promise<MasterKeys> {
+  if (config.MASTER_KEY && config.MASTER_KEY_FILE) throw new Error('give MASTER_KEY or MASTER_KEY_FILE, not both')
+  const previous = (config.MASTER_KEY_PREVIOUS ?? '').split(',').filter((text) => text.trim() !== '')
+  return {
+    current: keyIn(await currentKey(), config.MASTER_KEY ? 'MASTER_KEY' : 'the master key file'),
+    previous: previous.map((text) => keyIn(text, 'a key in MASTER_KEY_PREVIOUS')),
+  }
+
+  async function currentKey(): Promise<string> {
+    if (config.MASTER_KEY) return config.MASTER_KEY
+    const path = config.MASTER_KEY_FILE ?? join(config.DATA_DIR, 'master.key')
+    const text = readKeyFile(path)
+    if (text !== null) return text
+    if (config.MASTER_KEY_FILE) throw new Error(`MASTER_KEY_FILE is ${path}, and there is no such file`)
+    if ((await slots.countByKey()).size > 0) {
+      throw new Error(
+        `the master key ${path} is missing; without it nothing in this vault opens. Put it back, or give MASTER_KEY or MASTER_KEY_FILE`,
+      )
+    }
+    log.warn(
+      `made a master key: ${resolve(path)}. Keep a copy of it in another place: without it every file is lost, and while it lies beside the files, whoever has this disk can read them`,
+    )
+    return makeKeyFile(path)
+  }
+}
+
+/** Never shows what it was given. */
+function keyIn(text: string, source: string): Buffer {
+  const key = Buffer.from(text.trim(), 'base64')
+  if (key.length !== 32 || !/^[A-Za-z0-9+/_-]{43}=?$/.test(text.trim())) {
+    throw new Error(`${source} must be 32 bytes in base64, such as openssl rand -base64 32 makes`)
+  }
+  return key
 }
 
 /** What is in use, for the operator who reads the first lines of the log. */
 export function adaptersOf(config: Config): string {
-  return `SQLite, pending PINs in memory, files on disk, PIN delivery by ${config.PIN_DELIVERY}`
+  return `SQLite, pending PINs in memory, sealed files on disk, PIN delivery by ${config.PIN_DELIVERY}`
 }
 
 /** What the operator must not overlook before strangers can reach the server. */
@@ -92,7 +136,9 @@ export function warningsOf(config: Config): string[] {
   }[config.PIN_DELIVERY]
   return [
     `not fit for production: ${mode}`,
-    'not fit for production: contents are stored as they are, so whoever has the disk can read them',
+    ...(config.MASTER_KEY || config.MASTER_KEY_FILE
+      ? []
+      : ['not fit for production: the master key lies in DATA_DIR, so whoever has the disk can read all contents']),
     'not fit for production: there is no rate limit',
     ...(['127.0.0.1', '::1', 'localhost'].includes(config.HOST)
       ? []

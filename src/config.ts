@@ -16,6 +16,15 @@ export const ConfigSchema = Type.Object({
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'trace, debug, info, warn, error, fatal or silent.' },
   ),
+  MASTER_KEY: Type.Optional(
+    Type.String({
+      description: '32 bytes in base64: openssl rand -base64 32. Without one, DATA_DIR/master.key is made.',
+    }),
+  ),
+  MASTER_KEY_FILE: Type.Optional(Type.String({ description: 'A file with the master key in base64, instead.' })),
+  MASTER_KEY_PREVIOUS: Type.Optional(
+    Type.String({ description: 'Master keys that still open and never seal, separated by commas.' }),
+  ),
   PIN_DELIVERY: Type.Union([Type.Literal('response'), Type.Literal('console')], {
     default: 'response',
     description: 'response: whoever registers reads the PIN in the answer. console: the PIN stands in the log.',
@@ -44,6 +53,20 @@ export const ConfigSchema = Type.Object({
     minimum: 1,
     maximum: Number.MAX_SAFE_INTEGER,
     description: 'The largest file taken, in bytes.',
+  }),
+  QUOTA_BYTES: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        'What the files and the trash of one user may take together, in bytes. Without it there is no limit.',
+    }),
+  ),
+  TRASH_DAYS: Type.Number({
+    default: 30,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'Days for which a deleted file can be restored; fractions allowed.',
   }),
 })
 

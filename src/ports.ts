@@ -13,6 +13,10 @@ export interface VaultRules {
   sessionTtlMs: number
   sessionMaxMs: number
   maxFileBytes: number
+  /** What a user's files and trash may hold together; `null` for no limit. */
+  quotaBytes: number | null
+  /** How long a deleted file can be restored. */
+  trashMs: number
 }
 
 export interface User {
@@ -33,18 +37,41 @@ export interface Session {
   lastUsedAt: number
 }
 
-export interface StoredFile {
+/** A user's vault key under a lock (`docs/blob-format.md`). */
+export interface KeySlot {
+  kind: 'server'
+  /** The id of the master key that opens it. */
+  keyId: string
+  sealed: Buffer
+}
+
+export interface Usage {
+  /** Live files. */
+  files: number
+  /** Live files and trash. */
+  bytes: number
+}
+
+/** A file as its row has it: all but the contents and their digest stands in clear. */
+export interface SealedFile {
   id: string
   name: string
   sizeBytes: number
   contentType: string
-  /** Lower-case hex of the bytes as uploaded. */
-  sha256: string
   createdAt: number
   /** Changes with content and type only. */
   updatedAt: number
   /** The blob that holds this version; a new version has a new one, so it also tells versions apart. */
   blob: string
+  /** File key, SHA-256 and size under the vault key. */
+  seal: Buffer
+}
+
+/** What tells one version of a file from another. */
+export type Seen = Pick<SealedFile, 'id' | 'blob'>
+
+export interface SealedTrash extends SealedFile {
+  deletedAt: number
 }
 
 export type FileSort = 'name' | 'createdAt' | 'updatedAt' | 'size'
@@ -58,15 +85,47 @@ export interface FileQuery {
   limit: number
 }
 
+export interface TrashQuery {
+  since: number
+  after: { deletedAt: number; id: string } | null
+  limit: number
+}
+
 export interface UserRepository {
+  find(owner: string): Promise<User | null>
   findByEmail(email: string): Promise<User | null>
+  /** Nothing is used by a user who does not exist. */
+  usage(owner: string): Promise<Usage>
+  /**
+   * One act: the user, every session and every key slot are gone, and the address is free. What is left of the files
+   * belongs to a departed user and opens no more. False where there is no such user.
+   */
+  remove(owner: string): Promise<boolean>
+  /** Users who were removed and whose removal is not finished. */
+  departed(limit: number): Promise<string[]>
+  /** Removes at most `limit` files of a departed user; their blobs become garbage in the same act, and are answered. */
+  clearOut(owner: string, limit: number): Promise<string[]>
+  /** Finishes a removal: nothing is left of the user where keys were kept, not even as freed space. */
+  forget(owner: string): Promise<void>
+}
+
+export interface KeySlotRepository {
+  /** Empty for a user who does not exist. */
+  find(owner: string): Promise<KeySlot[]>
+  /** How many slots there are under each master key, by its id. */
+  countByKey(): Promise<Map<string, number>>
+  /** At most `limit` slots under another master key than this, with their owners. */
+  notUnder(keyId: string, limit: number): Promise<{ owner: string; slot: KeySlot }[]>
+  /** Puts one slot in place of another. False where that is not there any more. */
+  replace(owner: string, old: KeySlot, fresh: KeySlot): Promise<boolean>
 }
 
 /** What a redeemed PIN makes: a session, for a new user or for one that exists. */
 export interface Redemption {
   pinId: string
   session: { id: string; deviceId: string; tokenHash: Buffer; createdAt: number }
-  user: User | { id: string }
+  /** A new user comes with the first slot of a vault key. */
+  user: (User & { slot: KeySlot }) | { id: string }
 }
 
 /** The owner is the first argument where one is known: another's session is "not found" by construction. */
@@ -88,16 +147,42 @@ export interface SessionRepository {
   forget(endedBefore: number, lastUsedBefore: number, createdBefore: number): Promise<void>
 }
 
+/** An act on a file that the caller saw is `stale` where another version, or nothing, stands there now. */
 export interface FileRepository {
-  find(owner: string, name: string): Promise<StoredFile | null>
+  find(owner: string, name: string): Promise<SealedFile | null>
   /**
    * One act, durable once answered: puts the file under its name. `replaces` is the blob that the caller saw there, or
    * null for none; where another version stands there now, nothing happens and the answer is `stale`. The replaced
    * blob becomes garbage in the same act. `run-ended`: the run that wrote the blob is over, so the sweeper may have it.
+   * `quota`: the user would use more than `quotaBytes`. `gone`: there is no such user.
    */
-  commit(owner: string, file: StoredFile, replaces: string | null): Promise<'done' | 'stale' | 'run-ended'>
+  commit(
+    owner: string,
+    file: SealedFile,
+    replaces: string | null,
+    quotaBytes: number | null,
+  ): Promise<'done' | 'stale' | 'run-ended' | 'quota' | 'gone'>
+  /** Gives the file that the caller saw another name. `taken`: another file has it. */
+  rename(owner: string, seen: Seen, name: string): Promise<'done' | 'stale' | 'taken'>
+  /** Moves the file that the caller saw to the trash; its name is free. */
+  discard(owner: string, seen: Seen, at: number): Promise<'done' | 'stale'>
   /** At most `limit` files in the order asked for, ties broken by id; stable while others write. */
-  list(owner: string, query: FileQuery): Promise<StoredFile[]>
+  list(owner: string, query: FileQuery): Promise<SealedFile[]>
+}
+
+/** Deleted files, by id, until they are restored or gone for good. They hold no names. */
+export interface TrashRepository {
+  find(owner: string, id: string): Promise<SealedTrash | null>
+  /** At most `limit` files that were deleted after `since`, the last deleted first, ties broken by id. */
+  list(owner: string, query: TrashQuery): Promise<SealedTrash[]>
+  /** Takes a file out of the trash under this name. `taken`: a file has it. `gone`: it is not in the trash. */
+  restore(owner: string, id: string, name: string): Promise<'done' | 'taken' | 'gone'>
+  /** Removes one file for good and answers its blob, which is garbage now; `null` where it is not in the trash. */
+  remove(owner: string, id: string): Promise<string | null>
+  /** Removes at most `limit` files deleted up to this time, and answers their blobs, which are garbage now. */
+  empty(owner: string, deletedUntil: number, limit: number): Promise<string[]>
+  /** The same for all users at once. */
+  expire(deletedUntil: number, limit: number): Promise<string[]>
 }
 
 /**
@@ -105,9 +190,12 @@ export interface FileRepository {
  * leaves behind is found by its run, and a living run's unfinished uploads are never touched.
  */
 export interface BlobLedger {
-  openRun(run: string, at: number): Promise<void>
-  /** Ends every run but this one, for good, and answers all ended runs whose blobs are not swept yet. */
-  endOtherRuns(run: string): Promise<string[]>
+  /** `keyIds` are the master keys that the run can open. */
+  openRun(run: string, at: number, keyIds: string[]): Promise<void>
+  /** Ends for good every other run that is certain to be over, and answers all ended runs that are not swept yet. */
+  endedRuns(run: string): Promise<string[]>
+  /** The master keys that each run which may still live can open. */
+  livingRuns(): Promise<{ run: string; keyIds: string[] }[]>
   /** Those of the blobs that a row still names. */
   named(blobs: string[]): Promise<string[]>
   /** The run's blobs are swept: nothing remembers it. */
@@ -115,15 +203,19 @@ export interface BlobLedger {
   /** Blobs that no row names any more, the oldest first. */
   garbage(limit: number): Promise<string[]>
   forgetGarbage(blobs: string[]): Promise<void>
+  /** While a hold lasts, no process deletes a blob. True where it was taken, or renewed before it ran out. */
+  hold(id: string, now: number, until: number): Promise<boolean>
+  release(id: string): Promise<void>
+  held(now: number): Promise<boolean>
 }
 
 /** The bytes of one blob, in order. */
 export interface BlobReader {
   /**
-   * The next bytes, at most about 1 MiB; `null` after the last. They hold until the call after the next, when their
-   * memory is used again. Throws where the blob is too short.
+   * The next `count` bytes, about 1 MiB at most, or fewer where `end` is reached. They hold until the next call, when their memory is used again. Throws
+   * where the blob is too short.
    */
-  next(): Promise<Buffer | null>
+  read(count: number): Promise<Buffer>
   /** Lets go of the blob. To be called once, however the reading ended. */
   close(): Promise<void>
 }
@@ -136,14 +228,18 @@ export interface BlobStore {
    */
   put(blob: string, batches: AsyncIterable<Uint8Array[]>): Promise<void>
   /**
-   * Opens the bytes from `start` to `end`, both inclusive; `null` where there is no such blob. From then on a delete
+   * Opens the bytes from `start` up to, and not with, `end`; `null` where there is no such blob. From then on a delete
    * does not touch the reader.
    */
   open(blob: string, start: number, end: number): Promise<BlobReader | null>
+  /** The length of a blob; `null` where there is no such blob. */
+  length(blob: string): Promise<number | null>
   /** Durable once resolved; an absent blob is no fault. */
   delete(blobs: string[]): Promise<void>
   /** Every blob of one run, finished or not. */
   list(run: string): Promise<string[]>
+  /** Every run that has blobs here. */
+  runs(): Promise<string[]>
   /** Removes what is kept for an ended run beside its blobs. Its unfinished blobs were deleted before. */
   closeRun(run: string): Promise<void>
 }
@@ -198,15 +294,25 @@ export interface Chance {
   pin(): string
   /** `mks_` and 43 URL-safe characters, 256 bits. */
   token(): string
+  /** So many random bytes: keys, salts, nonces. */
+  bytes(count: number): Buffer
 }
 
 /** Tells the operator of work that failed where no request waits for it. */
 export type Alarm = (error: unknown, doing: string) => void
 
+/** The operator's keys, 32 bytes each. Only the current one seals. */
+export interface MasterKeys {
+  current: Buffer
+  previous: Buffer[]
+}
+
 export interface Ports {
   users: UserRepository
+  keySlots: KeySlotRepository
   sessions: SessionRepository
   files: FileRepository
+  trash: TrashRepository
   ledger: BlobLedger
   blobs: BlobStore
   pendingPins: PendingPinStore
@@ -214,8 +320,7 @@ export interface Ports {
   clock: Clock
   chance: Chance
   alarm: Alarm
-  /** Keys the digests of pending PINs. */
-  pinKey: Buffer
+  masterKeys: MasterKeys
   /** Each resolves while its engine can do its work, by the name that the operator knows it by. */
   checks: Record<string, () => Promise<void>>
   close(): Promise<void>

@@ -38,6 +38,7 @@ const catalogue = {
   'internal-error': [500, 'Something went wrong on the server'],
   'unsupported-transfer-coding': [501, 'The transfer coding is not known here'],
   'not-ready': [503, 'The server cannot do its work at the moment'],
+  'quota-exceeded': [507, 'Your files would take more room than you have'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
 export type ProblemCode = keyof typeof catalogue
@@ -144,6 +145,8 @@ export const problems = {
     new Problem('internal-error', 'The operator finds the cause in the log under this requestId.', { cause }),
   unsupportedTransferCoding: () =>
     new Problem('unsupported-transfer-coding', 'Send the body with a Content-Length or in chunks (RFC 9112, 6.1).'),
+  quotaExceeded: (quotaBytes: number) =>
+    new Problem('quota-exceeded', `Your files and trash may take ${quotaBytes} bytes together. Nothing was stored.`),
   notReady: (down: string[]) =>
     new Problem('not-ready', `Not working: ${down.join(', ')}.`, { headers: { 'retry-after': '5' } }),
 }

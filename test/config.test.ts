@@ -11,6 +11,7 @@ describe('the settings', () => {
       PORT: 8000,
       DATA_DIR: './data',
       UPLOADS_DIR: './uploads',
+      TRASH_DAYS: 30,
       LOG_LEVEL: 'info',
       PIN_DELIVERY: 'response',
       PIN_TTL_SECONDS: 300,
@@ -84,7 +85,10 @@ describe('.env.example', () => {
 
   it('has every setting with its default, and no other', () => {
     const shown = [...text.matchAll(/^#(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value])
-    const settings = Object.entries(ConfigSchema.properties).map(([name, { default: value }]) => [name, String(value)])
+    const settings = Object.entries(ConfigSchema.properties).map(([name, { default: value }]) => [
+      name,
+      String(value ?? ''),
+    ])
     expect(shown).toEqual(settings)
   })
 

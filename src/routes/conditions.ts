@@ -1,8 +1,8 @@
 /** Conditional requests and ranges, as RFC 9110 has them. Pure functions over header fields. */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { StoredFile } from '../ports.ts'
 import { problems } from '../problems.ts'
-import type { Range } from '../vault/files.ts'
+import type { Range } from '../vault/content.ts'
+import type { StoredFile } from '../vault/stored-file.ts'
 
 /** Strong: the same bytes, the same tag (RFC 9110, section 8.8.3). */
 export const entityTag = (file: StoredFile): string => `"${file.sha256}"`

@@ -1,9 +1,10 @@
 /** What files there are. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FileQuery, FileSort, StoredFile } from '../ports.ts'
+import type { FileQuery, FileSort } from '../ports.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { FileList, FileListQuery } from '../schemas/files.ts'
+import type { StoredFile } from '../vault/stored-file.ts'
 import { presentFile } from './presenting.ts'
 
 const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {

@@ -1,8 +1,8 @@
 /** Records of the vault as they cross the wire. */
 import type { Static } from '@sinclair/typebox'
-import type { StoredFile } from '../ports.ts'
 import { timestamp } from '../schemas/common.ts'
 import type { File } from '../schemas/files.ts'
+import type { StoredFile } from '../vault/stored-file.ts'
 
 export function presentFile({
   sizeBytes,

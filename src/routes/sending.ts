@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
-import type { BlobReader } from '../ports.ts'
+import type { ContentReader } from '../vault/content.ts'
 
 /**
  * Resolves when the response has the connection to itself. A pipelined one waits for those before it, and for ever
@@ -16,10 +16,10 @@ export async function turnOf(response: ServerResponse): Promise<void> {
  * Sends the bytes under the status and headers that the reply has, and lets go of them. What goes wrong before the
  * first byte is thrown; after it the connection breaks, so that no client takes a part for the whole.
  */
-export async function sendBytes(reply: FastifyReply, bytes: BlobReader, sizeBytes: number): Promise<FastifyReply> {
+export async function sendBytes(reply: FastifyReply, bytes: ContentReader, sizeBytes: number): Promise<FastifyReply> {
   try {
     const first = await bytes.next()
-    if (first?.length === sizeBytes) return reply.send(first)
+    if (first?.length === 1 && first[0]?.length === sizeBytes) return reply.send(first[0])
     // Past the framework, whose pipe waits for the socket to drain: that costs a third of the rate.
     reply.hijack()
     const { raw, statusCode, log } = reply
@@ -35,19 +35,25 @@ export async function sendBytes(reply: FastifyReply, bytes: BlobReader, sizeByte
 }
 
 /** Fetches the next bytes while the last ones are on their way. Ends quietly where the client goes away. */
-async function pump(first: Buffer | null, bytes: BlobReader, response: ServerResponse): Promise<void> {
+async function pump(first: Buffer[] | null, bytes: ContentReader, response: ServerResponse): Promise<void> {
   // A response whose turn comes on a dead connection hears of nothing any more.
   if (response.destroyed || response.socket?.destroyed) return
   const gone = new Promise<false>((resolve) => response.once('close', () => resolve(false)))
-  for (let chunk = first; chunk; ) {
-    const [next, sent] = await Promise.all([bytes.next(), Promise.race([written(response, chunk), gone])])
+  for (let batch = first; batch; ) {
+    const [next, sent] = await Promise.all([bytes.next(), Promise.race([written(response, batch), gone])])
     if (!sent || response.destroyed) return
-    chunk = next
+    batch = next
   }
   response.end()
 }
 
-/** True once the system has taken the chunk, so that its memory may be used again; false where the client is gone. */
-function written(response: ServerResponse, chunk: Buffer): Promise<boolean> {
-  return new Promise((resolve) => response.write(chunk, (error) => resolve(!error)))
+/** True once the system has taken all of the batch; false where the client is gone. */
+function written(response: ServerResponse, batch: Buffer[]): Promise<boolean> {
+  return new Promise((resolve) => {
+    // Corked, the frames leave in one write.
+    response.cork()
+    for (const bytes of batch.slice(0, -1)) response.write(bytes)
+    response.write(batch.at(-1), (error) => resolve(!error))
+    response.uncork()
+  })
 }

@@ -5,7 +5,8 @@ import type { FastifyRequest } from 'fastify'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { ByName, Form, location, OnConflict, PutHeaders, RawBytes, uploaded } from '../schemas/files.ts'
-import type { Placement, ReadForm, Receive } from '../vault/files.ts'
+import type { Placement, ReadForm } from '../vault/files.ts'
+import type { Receive } from '../vault/receiving.ts'
 import { entityTag, guardOf } from './conditions.ts'
 import { digestCheckOf } from './digests.ts'
 import { presentFile } from './presenting.ts'
@@ -49,6 +50,7 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
             409: 'file-exists',
             413: 'file-too-large',
             415: 'unsupported-media-type unsupported-encoding',
+            507: 'quota-exceeded',
           }),
         },
       },
@@ -58,7 +60,11 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
       refuseOversized(request, maxFileBytes + FORM_OVERHEAD_BYTES, maxFileBytes)
       const { userId } = request.session
       const { onConflict = 'fail' } = request.query
-      const placement = await app.vault.files.add(userId, (receive) => readForm(request, receive), onConflict)
+      const announced = announcedBytes(request)
+      const placement = await app.vault.files.add(userId, (receive) => readForm(request, receive), {
+        announcedBytes: announced && Math.max(0, announced - FORM_OVERHEAD_BYTES),
+        onConflict,
+      })
       reply.header('location', pathOf(placement))
       return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
     },
@@ -96,6 +102,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
             412: 'precondition-failed',
             413: 'file-too-large',
             415: 'unsupported-media-type unsupported-encoding',
+            507: 'quota-exceeded',
           }),
         },
       },
@@ -107,7 +114,12 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
       const check = digestCheckOf(headers)
       // The stream is not destroyed with a refusal: its connection has yet to carry the answer.
       const bytes = raw.iterator({ destroyOnReturn: false })
-      const options = { contentType: headers['content-type'] ?? ANY_BYTES, guard: guardOf(headers), check }
+      const options = {
+        contentType: headers['content-type'] ?? ANY_BYTES,
+        announcedBytes: announcedBytes(request),
+        guard: guardOf(headers),
+        check,
+      }
       const placement = await app.vault.files.put(session.userId, request.params.name, bytes, options)
       if (placement.outcome === 'created') reply.header('location', pathOf(placement))
       return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
@@ -134,8 +146,13 @@ function contentTypeOf(given: string | undefined): string {
 }
 
 /** Refuses at once what its Content-Length shows to be too large. */
-function refuseOversized({ headers }: FastifyRequest, maxBodyBytes: number, maxFileBytes: number) {
-  if (Number(headers['content-length'] ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)
+function refuseOversized(request: FastifyRequest, maxBodyBytes: number, maxFileBytes: number) {
+  if ((announcedBytes(request) ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)
+}
+
+/** The Content-Length, where there is one. */
+function announcedBytes({ headers }: FastifyRequest): number | null {
+  return headers['content-length'] === undefined ? null : Number(headers['content-length'])
 }
 
 /** Reads the form to its end; the file goes to `receive` as it comes, since its name may come after it. */

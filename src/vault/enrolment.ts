@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { PendingPin, PinGrant, PinMessenger, Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Background } from './background.ts'
+import type { Keyring } from './keyring.ts'
 import { pinDigest } from './secrets.ts'
 
 export interface Applicant {
@@ -25,8 +26,8 @@ export interface SentPin {
   pinExpiresAt: number
 }
 
-export function enrolment(ports: Ports, rules: VaultRules, background: Background) {
-  const { users, pendingPins, delivery, clock, chance, pinKey } = ports
+export function enrolment(ports: Ports, rules: VaultRules, { pinKey }: Keyring, background: Background) {
+  const { users, pendingPins, delivery, clock, chance } = ports
 
   return {
     mode: delivery.mode,

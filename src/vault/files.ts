@@ -1,25 +1,15 @@
 /** Files: taken in whole or not at all, each under one name of its owner, and handed out again. */
-import { createHash } from 'node:crypto'
-import type { BlobReader, FileQuery, Ports, StoredFile, VaultRules } from '../ports.ts'
+import type { FileQuery, Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Background } from './background.ts'
-import { fileName, numberedName, numberedPrefix, numberIn } from './names.ts'
-
-/** Bytes are hashed and written in batches of about this size: large writes are several times cheaper than small ones. */
-const BATCH_BYTES = 1024 * 1024
-/** A client may send a byte at a time; each costs far more than a byte to keep. */
-const BATCH_CHUNKS = 256
-
-/** Bytes that are on disk, but that nobody can see yet. */
-export interface Received {
-  blob: string
-  sizeBytes: number
-  sha256: string
-  /** While the database was asked to name the blob and has not answered: after a fault there, a row may name it. */
-  offered: boolean
-}
-
-export type Receive = (bytes: AsyncIterable<Uint8Array>) => Promise<Received>
+import { type ContentReader, openContent, type Range } from './content.ts'
+import { sealSecrets } from './envelope.ts'
+import type { Collect } from './garbage.ts'
+import type { Keyring } from './keyring.ts'
+import { fileName } from './names.ts'
+import { type Receive, type Received, receiving } from './receiving.ts'
+import { firstFree, standIns } from './stand-ins.ts'
+import { type StoredFile, unseal } from './stored-file.ts'
 
 export interface Placement {
   file: StoredFile
@@ -27,10 +17,14 @@ export interface Placement {
   outcome: 'created' | 'replaced' | 'same'
 }
 
+/** Throws where what stands under the name, if anything, is not what the caller asked for. */
+export type Guard = (current: StoredFile | null) => void
+
 export interface PutOptions {
   contentType: string
-  /** Throws where what stands under the name, if anything, is not what the caller asked for. */
-  guard(current: StoredFile | null): void
+  /** How many bytes will come, where that is known. */
+  announcedBytes: number | null
+  guard: Guard
   /** Throws where the bytes are not those that the caller meant. */
   check(received: Received): void
 }
@@ -42,25 +36,37 @@ export interface ReadForm {
   received: Received
 }
 
-export interface Range {
-  start: number
-  /** Inclusive, as in RFC 9110, section 14.1.2. */
-  end: number
+export interface AddOptions {
+  /** How many bytes will come at least, where that is known. */
+  announcedBytes: number | null
+  /** What to do where the name is taken by other bytes: refuse, or take the first free numbered name. */
+  onConflict: 'fail' | 'rename'
 }
 
-export function files(ports: Ports, rules: VaultRules, run: string, background: Background, doubtful: Set<string>) {
-  const { files, ledger, blobs, clock, chance } = ports
+export function files(
+  ports: Ports,
+  rules: VaultRules,
+  keys: Keyring,
+  run: string,
+  background: Background,
+  doubtful: Set<string>,
+  collect: Collect,
+) {
+  const { users, files, blobs, clock, chance } = ports
+  const tidily = receiving(ports, rules, run, background, doubtful)
 
   return {
     /** Puts the bytes under exactly this name, in place of what stands there (PUT, RFC 9110, section 9.3.4). */
     put(owner: string, name: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<Placement> {
       return tidily(async (receive) => {
         fileName(name)
-        options.guard(await files.find(owner, name))
+        const before = await standing(owner, name)
+        options.guard(before)
+        await refuseOverQuota(owner, options.announcedBytes, before?.sizeBytes ?? 0)
         const received = await receive(bytes)
         options.check(received)
         for (;;) {
-          const current = await files.find(owner, name)
+          const current = await standing(owner, name)
           options.guard(current)
           if (current && sameBytes(current, received) && current.contentType === options.contentType) {
             return { file: current, outcome: 'same' }
@@ -76,8 +82,9 @@ export function files(ports: Ports, rules: VaultRules, run: string, background: 
      * Where the name is taken by the same bytes the answer is the file that is there; by others, `file-exists`, or with
      * `rename` the first free numbered name.
      */
-    add(owner: string, readForm: (receive: Receive) => Promise<ReadForm>, onConflict: 'fail' | 'rename') {
-      return tidily(async (receive) => {
+    add(owner: string, readForm: (receive: Receive) => Promise<ReadForm>, { announcedBytes, onConflict }: AddOptions) {
+      return tidily<Placement>(async (receive) => {
+        await refuseOverQuota(owner, announcedBytes, 0)
         const { name, contentType, received } = await readForm(receive)
         fileName(name)
         for (;;) {
@@ -100,87 +107,70 @@ export function files(ports: Ports, rules: VaultRules, run: string, background: 
       owner: string,
       name: string,
       choose: (file: StoredFile) => Choice,
-    ): Promise<{ choice: Choice; bytes: BlobReader | null }> {
+    ): Promise<{ choice: Choice; bytes: ContentReader | null }> {
+      const vaultKey = await keys.vaultKey(owner)
       let missing = ''
       for (;;) {
-        const file = await find(owner, name)
-        if (file.blob === missing) throw problems.internalError(new Error(`blob ${file.blob} is missing`))
+        const row = await files.find(owner, fileName(name))
+        if (!row) throw problems.fileNotFound()
+        const { file, secrets } = unseal(vaultKey, owner, row)
+        if (file.blob === missing) {
+          throw problems.internalError(new Error(`file ${file.id} is damaged: its blob ${file.blob} is missing`))
+        }
         const choice = choose(file)
         if (!choice.range) return { choice, bytes: null }
-        const bytes = await blobs.open(file.blob, choice.range.start, choice.range.end)
+        const bytes = await openContent(blobs, file.blob, secrets, choice.range)
         if (bytes) return { choice, bytes }
         missing = file.blob
       }
     },
 
     /** One page of the owner's files. */
-    list(owner: string, query: FileQuery): Promise<StoredFile[]> {
-      return files.list(owner, query)
+    async list(owner: string, query: FileQuery): Promise<StoredFile[]> {
+      const vaultKey = await keys.vaultKey(owner)
+      return (await files.list(owner, query)).map((row) => unseal(vaultKey, owner, row).file)
+    },
+
+    /** Gives a file another name. Where another file has it, `file-exists`. */
+    async rename(owner: string, name: string, newName: string, guard: Guard): Promise<StoredFile> {
+      fileName(newName)
+      for (;;) {
+        const current = await find(owner, name)
+        guard(current)
+        const answer = await files.rename(owner, current, newName)
+        if (answer === 'taken') throw problems.fileExists()
+        if (answer === 'done') return { ...current, name: newName }
+      }
+    },
+
+    /** Moves a file to the trash. */
+    async discard(owner: string, name: string, guard: Guard): Promise<void> {
+      for (;;) {
+        const current = await find(owner, name)
+        guard(current)
+        if ((await files.discard(owner, current, clock())) === 'done') return
+      }
     },
   }
 
+  async function standing(owner: string, name: string): Promise<StoredFile | null> {
+    const row = await files.find(owner, name)
+    return row && unseal(await keys.vaultKey(owner), owner, row).file
+  }
+
   async function find(owner: string, name: string): Promise<StoredFile> {
-    const file = await files.find(owner, fileName(name))
+    const file = await standing(owner, fileName(name))
     if (!file) throw problems.fileNotFound()
     return file
   }
 
-  /**
-   * Runs an act that receives bytes; what it received and did not place is deleted before this settles. It is waited for
-   * before the engines are closed, also where its client has left.
-   */
-  function tidily(act: (receive: Receive) => Promise<Placement>): Promise<Placement> {
-    const placing = placeOrDelete(act)
-    background(
-      'an upload',
-      placing.then(
-        () => {},
-        () => {},
-      ),
-    )
-    return placing
-  }
-
-  async function placeOrDelete(act: (receive: Receive) => Promise<Placement>): Promise<Placement> {
-    let received: Received | null = null
-    let placement: Placement | null = null
-    try {
-      placement = await act(async (bytes) => {
-        received = await take(bytes)
-        return received
-      })
-      return placement
-    } finally {
-      const last = received as Received | null
-      // The sweeper asks the database whether a row names an offered blob.
-      if (last?.offered) doubtful.add(last.blob)
-      else if (last && last.blob !== placement?.file.blob) await blobs.delete([last.blob])
-    }
-  }
-
-  async function take(bytes: AsyncIterable<Uint8Array>): Promise<Received> {
-    const blob = `${run}/${chance.id()}`
-    const hash = createHash('sha256')
-    let sizeBytes = 0
-    await blobs.put(blob, batches())
-    return { blob, sizeBytes, sha256: hash.digest('hex'), offered: false }
-
-    async function* batches() {
-      let batch: Uint8Array[] = []
-      let batchBytes = 0
-      for await (const chunk of bytes) {
-        sizeBytes += chunk.length
-        if (sizeBytes > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
-        hash.update(chunk)
-        batch.push(chunk)
-        batchBytes += chunk.length
-        if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_CHUNKS) {
-          yield batch
-          batch = []
-          batchBytes = 0
-        }
-      }
-      if (batchBytes > 0) yield batch
+  /** What is decided at the commit can often be told before the bytes come. */
+  async function refuseOverQuota(owner: string, announcedBytes: number | null, freedBytes: number): Promise<void> {
+    const { quotaBytes } = rules
+    if (quotaBytes === null || announcedBytes === null) return
+    const grownBytes = announcedBytes - freedBytes
+    if (grownBytes > 0 && (await users.usage(owner)).bytes + grownBytes > quotaBytes) {
+      throw problems.quotaExceeded(quotaBytes)
     }
   }
 
@@ -197,50 +187,39 @@ export function files(ports: Ports, rules: VaultRules, run: string, background: 
     const { blob, sizeBytes, sha256 } = received
     // Later than any version before, also where the clock is not.
     const updatedAt = current ? Math.max(now, current.updatedAt + 1) : now
-    const file = { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt, blob }
+    const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, blob }
+    const seal = sealSecrets(await keys.vaultKey(owner), chance.bytes(12), owner, id, received)
     received.offered = true
-    const answer = await files.commit(owner, file, current?.blob ?? null)
+    const answer = await files.commit(owner, { ...file, seal }, current?.blob ?? null, rules.quotaBytes)
     received.offered = false
-    if (answer === 'run-ended') throw problems.internalError(new Error('this run was ended by another process'))
     if (answer === 'stale') return null
-    if (current) background('deleting a replaced blob', deleteGarbage([current.blob]))
-    return { file, outcome: current ? 'replaced' : 'created' }
-  }
-
-  async function deleteGarbage(garbage: string[]): Promise<void> {
-    await blobs.delete(garbage)
-    await ledger.forgetGarbage(garbage)
+    if (answer !== 'done') throw refusals[answer](rules)
+    if (current) background('deleting a replaced blob', collect([current.blob]))
+    return { file: { ...file, sha256 }, outcome: current ? 'replaced' : 'created' }
   }
 
   /** A free name for the bytes, or the file that holds these very bytes already. */
-  async function spotFor(owner: string, name: string, received: Received, onConflict: 'fail' | 'rename') {
-    const holder = await files.find(owner, name)
+  async function spotFor(owner: string, name: string, received: Received, onConflict: AddOptions['onConflict']) {
+    const holder = await standing(owner, name)
     if (!holder) return name
     if (sameBytes(holder, received)) return holder
     if (onConflict === 'fail') throw problems.fileExists()
 
+    const vaultKey = await keys.vaultKey(owner)
     const used = new Set<number>()
-    for await (const file of filesBeginning(owner, numberedPrefix(name))) {
-      const n = numberIn(name, file.name)
-      if (n !== null && sameBytes(file, received)) return file
-      if (n !== null) used.add(n)
+    for await (const { n, row } of standIns(files, owner, name)) {
+      const file = row.sizeBytes === received.sizeBytes ? unseal(vaultKey, owner, row).file : null
+      if (file && sameBytes(file, received)) return file
+      used.add(n)
     }
-    let free = 1
-    while (used.has(free)) free += 1
-    return numberedName(name, free)
+    return firstFree(name, used)
   }
+}
 
-  async function* filesBeginning(owner: string, prefix: string): AsyncGenerator<StoredFile> {
-    const limit = 1000
-    let after: FileQuery['after'] = null
-    for (;;) {
-      const page: StoredFile[] = await files.list(owner, { prefix, sort: 'name', order: 'asc', after, limit })
-      yield* page
-      const last = page.at(-1)
-      if (!last || page.length < limit) return
-      after = { key: last.name, id: last.id }
-    }
-  }
+const refusals = {
+  quota: (rules: VaultRules) => problems.quotaExceeded(rules.quotaBytes as number),
+  gone: () => problems.unauthorized(),
+  'run-ended': () => problems.internalError(new Error('this run was ended by another process')),
 }
 
 function sameBytes(file: StoredFile, received: Received): boolean {

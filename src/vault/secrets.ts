@@ -10,6 +10,7 @@ export const cryptographicChance: Chance = {
   id: () => nanoid(),
   pin: () => String(randomInt(10_000)).padStart(4, '0'),
   token: () => `mks_${randomBytes(32).toString('base64url')}`,
+  bytes: (count) => randomBytes(count),
 }
 
 /** SHA-256 of a session token: all of it that is ever stored. `null` for what cannot be a token. */

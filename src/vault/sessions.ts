@@ -2,6 +2,7 @@
 import type { PendingPin, Ports, Redemption, Session, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Background } from './background.ts'
+import type { Keyring } from './keyring.ts'
 import { pinDigest, sameDigest, tokenHash } from './secrets.ts'
 
 const MINUTE_MS = 60_000
@@ -15,15 +16,15 @@ export interface OpenedSession {
   expiresAt: number
 }
 
-export function sessions(ports: Ports, rules: VaultRules, background: Background) {
-  const { sessions, pendingPins, clock, chance, pinKey } = ports
+export function sessions(ports: Ports, rules: VaultRules, keys: Keyring, background: Background) {
+  const { sessions, pendingPins, clock, chance } = ports
   /** How far `lastUsedAt` may lag behind: it is written no more often than this. */
   const exactnessMs = Math.min(MINUTE_MS, rules.sessionTtlMs / 10)
 
   return {
     /** Redeems a PIN. Whatever is wrong with it, the answer is one and the same: `invalid-pin`. */
     async open(deviceId: string, pin: string): Promise<OpenedSession> {
-      const digest = pinDigest(pinKey, deviceId, pin)
+      const digest = pinDigest(keys.pinKey, deviceId, pin)
       const candidates = await pendingPins.guess(deviceId, rules.pinMaxAttempts)
       const match = candidates.find((candidate) => sameDigest(candidate.digest, digest))
       if (!match || match.grant.kind === 'nothing') throw problems.invalidPin()
@@ -32,7 +33,7 @@ export function sessions(ports: Ports, rules: VaultRules, background: Background
       const now = clock()
       const token = chance.token()
       const session = { id: chance.id(), deviceId, tokenHash: tokenHash(token) as Buffer, createdAt: now }
-      const user = userOf(match.grant, now)
+      const user = userOf(match.grant, keys, now)
       if ((await sessions.redeem({ pinId: match.id, session, user })) !== 'opened') throw problems.invalidPin()
       const expiresAt = endOf({ createdAt: now, lastUsedAt: now })
       return { sessionId: session.id, token, userId: user.id, deviceId, expiresAt }
@@ -74,7 +75,12 @@ export function sessions(ports: Ports, rules: VaultRules, background: Background
   }
 }
 
-function userOf(grant: Exclude<PendingPin['grant'], { kind: 'nothing' }>, now: number): Redemption['user'] {
+function userOf(
+  grant: Exclude<PendingPin['grant'], { kind: 'nothing' }>,
+  keys: Keyring,
+  now: number,
+): Redemption['user'] {
   if (grant.kind === 'user') return { id: grant.userId }
-  return { id: grant.userId, name: grant.name, email: grant.email, confirmedBy: grant.confirmedBy, createdAt: now }
+  const { userId: id, name, email, confirmedBy } = grant
+  return { id, name, email, confirmedBy, createdAt: now, slot: keys.newSlot(id) }
 }

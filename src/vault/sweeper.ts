@@ -1,4 +1,4 @@
-/** Deletes what no row names: the blobs of replaced files, and whatever a crash left of unfinished uploads. */
+/** Deletes what no row names: the blobs of replaced and removed files, and whatever a crash left of unfinished uploads. */
 import type { Ports } from '../ports.ts'
 
 const BATCH = 500
@@ -6,29 +6,36 @@ const BATCH = 500
 /**
  * One round. A run that has ended can commit nothing any more, so whichever of its blobs no row names by then never
  * will be named; the clock plays no part. `doubtful` are blobs of this run whose commit failed without an answer. Safe to
- * break off anywhere and to repeat.
+ * break off anywhere and to repeat. While somebody holds all blobs, nothing is deleted: the next round does it.
  */
-export async function sweep({ ledger, blobs }: Ports, run: string, doubtful: Set<string>): Promise<void> {
-  for (const ended of await ledger.endOtherRuns(run)) {
-    await deleteUnnamed(await blobs.list(ended))
+export async function sweep({ ledger, blobs, clock }: Ports, run: string, doubtful: Set<string>): Promise<void> {
+  for (const ended of await ledger.endedRuns(run)) {
+    if (!(await deleteUnnamed(await blobs.list(ended)))) return
     await blobs.closeRun(ended)
     await ledger.forgetRun(ended)
   }
   const judged = [...doubtful]
-  await deleteUnnamed(judged)
+  if (!(await deleteUnnamed(judged))) return
   for (const blob of judged) doubtful.delete(blob)
   for (;;) {
     const garbage = await ledger.garbage(BATCH)
-    if (garbage.length === 0) return
-    await blobs.delete(garbage)
+    if (garbage.length === 0 || !(await deleteAll(garbage))) return
     await ledger.forgetGarbage(garbage)
   }
 
-  async function deleteUnnamed(found: string[]): Promise<void> {
+  async function deleteUnnamed(found: string[]): Promise<boolean> {
     for (let at = 0; at < found.length; at += BATCH) {
       const batch = found.slice(at, at + BATCH)
       const named = new Set(await ledger.named(batch))
-      await blobs.delete(batch.filter((blob) => !named.has(blob)))
+      if (!(await deleteAll(batch.filter((blob) => !named.has(blob))))) return false
     }
+    return true
+  }
+
+  /** Looks for a hold after the choice was made: whoever takes one later sees rows that do not name these blobs. */
+  async function deleteAll(chosen: string[]): Promise<boolean> {
+    if (await ledger.held(clock())) return false
+    await blobs.delete(chosen)
+    return true
   }
 }

@@ -1,35 +1,45 @@
 /** The vault: all its rules over one set of ports. */
 import type { Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
+import { account } from './account.ts'
 import { backgroundWork } from './background.ts'
 import { enrolment } from './enrolment.ts'
 import { files } from './files.ts'
+import { garbageCollector } from './garbage.ts'
+import { keyring } from './keyring.ts'
 import { sessions } from './sessions.ts'
 import { sweep } from './sweeper.ts'
+import { trash } from './trash.ts'
 
 export type Vault = Awaited<ReturnType<typeof openVault>>
 
-/** Opens the vault for one run of this process. */
+/** Opens the vault for one run of this process. Throws where it is locked with other keys than those at hand. */
 export async function openVault(ports: Ports, rules: VaultRules) {
+  const keys = keyring(ports.masterKeys, ports.keySlots, ports.chance)
+  await keys.check()
   const background = backgroundWork(ports.alarm)
   const run = ports.chance.id()
   let draining = false
-  await ports.ledger.openRun(run, ports.clock())
+  await ports.ledger.openRun(run, ports.clock(), keys.keyIds)
 
   /** Blobs that the database was asked to name, and failed; it has decided by the time it says so. */
   const doubtful = new Set<string>()
-  const signedIn = sessions(ports, rules, background.run)
+  const collect = garbageCollector(ports)
+  const signedIn = sessions(ports, rules, keys, background.run)
+  const bin = trash(ports, rules, keys, collect)
+  const accounts = account(ports, rules, background.run, collect)
 
   return {
     rules,
-    enrolment: enrolment(ports, rules, background.run),
+    enrolment: enrolment(ports, rules, keys, background.run),
     sessions: signedIn,
-    files: files(ports, rules, run, background.run, doubtful),
+    files: files(ports, rules, keys, run, background.run, doubtful, collect),
+    trash: bin,
+    account: accounts,
 
     /** Starts one round of sweeping; the operator hears of it if it fails. */
     sweep(): void {
-      background.run('sweeping blobs', sweep(ports, run, doubtful))
-      background.run('forgetting sessions', signedIn.forgetEnded())
+      background.run('sweeping', sweepAll())
     },
 
     /** Throws `not-ready`, naming what is down. */
@@ -59,5 +69,12 @@ export async function openVault(ports: Ports, rules: VaultRules) {
       await background.settled()
       await ports.close()
     },
+  }
+  /** First what makes garbage, then the garbage. */
+  async function sweepAll() {
+    await signedIn.forgetEnded()
+    await bin.expire()
+    await accounts.finishRemovals()
+    await sweep(ports, run, doubtful)
   }
 }

@@ -5,8 +5,10 @@ import { expect, it, onTestFinished } from 'vitest'
 import { holdFolder, openDatabase } from '../../src/adapters/sqlite/database.ts'
 import { pageSql, sqliteFiles } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
+import { sqliteKeySlots } from '../../src/adapters/sqlite/key-slots.ts'
 import { sqliteLedger } from '../../src/adapters/sqlite/ledger.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
+import { sqliteTrash } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { temporaryFolder } from '../support/app.ts'
@@ -21,10 +23,12 @@ repositoriesContract('SQLite', async () => {
   const db = await database()
   const act = groupCommit(db)
   return {
-    users: sqliteUsers(db),
+    users: sqliteUsers(db, act),
+    keySlots: sqliteKeySlots(db, act),
     sessions: sqliteSessions(db, act),
     files: sqliteFiles(db, act),
-    ledger: sqliteLedger(db, act),
+    trash: sqliteTrash(db, act),
+    ledger: sqliteLedger(db, act, true),
   }
 })
 
@@ -48,7 +52,7 @@ it('runs each migration once', async () => {
   const folder = await temporaryFolder()
   openDatabase(folder).close()
   const db = await database(folder)
-  expect(db.pragma('user_version', { simple: true })).toBe(1)
+  expect(db.pragma('user_version', { simple: true })).toBe(2)
 })
 
 it('does not touch a database from a newer version', async () => {

@@ -12,7 +12,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
       const store = await make()
       const bytes = randomBytes(3 * MiB + 17)
       await store.put('run/a', batches(bytes))
-      expect((await read(store, 'run/a', 0, bytes.length - 1)).equals(bytes)).toBe(true)
+      expect((await read(store, 'run/a', 0, bytes.length)).equals(bytes)).toBe(true)
     })
 
     it('takes a blob without bytes', async () => {
@@ -22,39 +22,51 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
     })
 
     it.each([
-      [0, 0],
-      [5, 5],
-      [0, MiB - 1],
-      [MiB - 1, MiB],
+      [0, 1],
+      [5, 6],
+      [0, MiB],
+      [MiB - 1, MiB + 1],
       [MiB, 2 * MiB],
-      [2 * MiB + 5, 2 * MiB + 16],
-    ])('hands out the bytes from %i to %i alone', async (start, end) => {
+      [2 * MiB + 5, 2 * MiB + 17],
+    ])('hands out the bytes from %i up to %i alone', async (start, end) => {
       const store = await make()
       const bytes = randomBytes(2 * MiB + 17)
       await store.put('run/a', batches(bytes))
-      expect((await read(store, 'run/a', start, end)).equals(bytes.subarray(start, end + 1))).toBe(true)
+      expect((await read(store, 'run/a', start, end)).equals(bytes.subarray(start, end))).toBe(true)
     })
 
     it('answers null for a blob that is not there', async () => {
       const store = await make()
-      expect(await store.open('run/none', 0, 0)).toBeNull()
+      expect(await store.open('run/none', 0, 1)).toBeNull()
     })
 
-    it('keeps a chunk as it is until the call after the next', async () => {
+    it('reads on where the last read ended, and no further than the end', async () => {
       const store = await make()
       const bytes = randomBytes(3 * MiB)
       await store.put('run/a', batches(bytes))
-      const reader = (await store.open('run/a', 0, bytes.length - 1)) as BlobReader
-      const first = (await reader.next()) as Buffer
-      await reader.next()
-      expect(first.equals(bytes.subarray(0, first.length))).toBe(true)
+      const reader = (await store.open('run/a', 10, 2 * MiB)) as BlobReader
+      for (const [from, to] of [
+        [10, 50],
+        [50, MiB + 50],
+        [MiB + 50, 2 * MiB],
+      ] as const) {
+        expect((await reader.read(to - from)).equals(bytes.subarray(from, to))).toBe(true)
+      }
+      expect(await reader.read(1)).toHaveLength(0)
       await reader.close()
+    })
+
+    it('tells how long a blob is', async () => {
+      const store = await make()
+      await store.put('run/a', batches(Buffer.from('seventeen letters')))
+      expect(await store.length('run/a')).toBe(17)
+      expect(await store.length('run/none')).toBeNull()
     })
 
     it('fails a read beyond the end of a blob instead of ending early', async () => {
       const store = await make()
       await store.put('run/short', batches(Buffer.from('short')))
-      await expect(read(store, 'run/short', 0, 9)).rejects.toThrow()
+      await expect(read(store, 'run/short', 0, 10)).rejects.toThrow()
     })
 
     it('leaves nothing of a put whose bytes break off, and throws what broke it', async () => {
@@ -72,17 +84,17 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
       const store = await make()
       await store.put('run/a', batches(Buffer.from('first')))
       await expect(store.put('run/a', batches(Buffer.from('other')))).rejects.toThrow()
-      expect((await read(store, 'run/a', 0, 4)).equals(Buffer.from('first'))).toBe(true)
+      expect((await read(store, 'run/a', 0, 5)).equals(Buffer.from('first'))).toBe(true)
     })
 
     it('goes on reading a blob that is deleted meanwhile', async () => {
       const store = await make()
       const bytes = randomBytes(4 * MiB)
       await store.put('run/a', batches(bytes))
-      const reader = await store.open('run/a', 0, bytes.length - 1)
+      const reader = await store.open('run/a', 0, bytes.length)
       await store.delete(['run/a'])
       expect((await all(reader)).equals(bytes)).toBe(true)
-      expect(await store.open('run/a', 0, 0)).toBeNull()
+      expect(await store.open('run/a', 0, 1)).toBeNull()
     })
 
     it('deletes what is there and does not mind what is not', async () => {
@@ -99,6 +111,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
       await store.put('run-2/b', batches(Buffer.from('b')))
       expect(await store.list('run-1')).toEqual(['run-1/a'])
       expect(await store.list('run-3')).toEqual([])
+      expect((await store.runs()).sort()).toEqual(['run-1', 'run-2'])
     })
 
     it('closes a run without touching blobs that are left', async () => {
@@ -113,7 +126,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
       const store = await make()
       const blobs = Array.from({ length: 40 }, (_, n) => ({ id: `run/${n}`, bytes: randomBytes(20_000) }))
       await Promise.all(blobs.map(({ id, bytes }) => store.put(id, batches(bytes))))
-      for (const { id, bytes } of blobs) expect((await read(store, id, 0, bytes.length - 1)).equals(bytes)).toBe(true)
+      for (const { id, bytes } of blobs) expect((await read(store, id, 0, bytes.length)).equals(bytes)).toBe(true)
     })
   })
 }
@@ -138,7 +151,8 @@ async function read(store: BlobStore, blob: string, start: number, end: number):
 async function all(reader: BlobReader | null): Promise<Buffer> {
   const chunks = []
   try {
-    for (let chunk = await reader?.next(); chunk; chunk = await reader?.next()) chunks.push(Buffer.from(chunk))
+    for (let chunk = await reader?.read(MiB); chunk?.length; chunk = await reader?.read(MiB))
+      chunks.push(Buffer.from(chunk))
     return Buffer.concat(chunks)
   } finally {
     await reader?.close()

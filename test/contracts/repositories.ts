@@ -5,16 +5,20 @@ import type {
   BlobLedger,
   FileQuery,
   FileRepository,
+  KeySlotRepository,
   Redemption,
+  SealedFile,
   SessionRepository,
-  StoredFile,
+  TrashRepository,
   UserRepository,
 } from '../../src/ports.ts'
 
 export interface Repositories {
   users: UserRepository
+  keySlots: KeySlotRepository
   sessions: SessionRepository
   files: FileRepository
+  trash: TrashRepository
   ledger: BlobLedger
 }
 
@@ -24,10 +28,13 @@ const T = Date.UTC(2026, 10, 22)
 export function repositoriesContract(name: string, make: () => Promise<Repositories>) {
   describe(`${name} keeps users and sessions`, () => {
     it('makes the user with the first session and finds both', async () => {
-      const { users, sessions } = await make()
+      const { users, keySlots, sessions } = await make()
       const redemption = forNewUser()
       expect(await sessions.redeem(redemption)).toBe('opened')
-      expect(await users.findByEmail(redemption.user.email)).toEqual(redemption.user)
+      const { slot, ...user } = redemption.user
+      expect(await users.findByEmail(user.email)).toEqual(user)
+      expect(await users.find(user.id)).toEqual(user)
+      expect(await keySlots.find(user.id)).toEqual([slot])
       expect(await sessions.findByTokenHash(redemption.session.tokenHash)).toEqual({
         id: redemption.session.id,
         userId: redemption.user.id,
@@ -130,7 +137,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
     it('finds a committed file by its owner and name alone', async () => {
       const { files, ana, ben } = await withOwners(make)
       const file = newFile('beach.jpg')
-      expect(await files.commit(ana, file, null)).toBe('done')
+      expect(await files.commit(ana, file, null, null)).toBe('done')
       expect(await files.find(ana, 'beach.jpg')).toEqual(file)
       expect(await files.find(ben, 'beach.jpg')).toBeNull()
       expect(await files.find(ana, 'Beach.jpg')).toBeNull()
@@ -139,8 +146,8 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
     it('refuses a new file under a name that is taken', async () => {
       const { files, ana } = await withOwners(make)
       const first = newFile('beach.jpg')
-      await files.commit(ana, first, null)
-      expect(await files.commit(ana, newFile('beach.jpg'), null)).toBe('stale')
+      await files.commit(ana, first, null, null)
+      expect(await files.commit(ana, newFile('beach.jpg'), null, null)).toBe('stale')
       expect(await files.find(ana, 'beach.jpg')).toEqual(first)
     })
 
@@ -148,8 +155,8 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const { files, ledger, ana } = await withOwners(make)
       const first = newFile('beach.jpg')
       const second = { ...newFile('beach.jpg'), id: first.id, createdAt: first.createdAt }
-      await files.commit(ana, first, null)
-      expect(await files.commit(ana, second, first.blob)).toBe('done')
+      await files.commit(ana, first, null, null)
+      expect(await files.commit(ana, second, first.blob, null)).toBe('done')
       expect(await files.find(ana, 'beach.jpg')).toEqual(second)
       expect(await ledger.garbage(10)).toEqual([first.blob])
     })
@@ -157,9 +164,9 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
     it('replaces nothing where another version stands by now, or none', async () => {
       const { files, ledger, ana } = await withOwners(make)
       const first = newFile('beach.jpg')
-      await files.commit(ana, first, null)
-      expect(await files.commit(ana, newFile('beach.jpg'), 'run/another')).toBe('stale')
-      expect(await files.commit(ana, newFile('hill.jpg'), first.blob)).toBe('stale')
+      await files.commit(ana, first, null, null)
+      expect(await files.commit(ana, newFile('beach.jpg'), 'run/another', null)).toBe('stale')
+      expect(await files.commit(ana, newFile('hill.jpg'), first.blob, null)).toBe('stale')
       expect(await files.find(ana, 'beach.jpg')).toEqual(first)
       expect(await ledger.garbage(10)).toEqual([])
     })
@@ -167,19 +174,21 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
     it('lets one of many replace a version', async () => {
       const { files, ana } = await withOwners(make)
       const first = newFile('beach.jpg')
-      await files.commit(ana, first, null)
+      await files.commit(ana, first, null, null)
       const answers = await Promise.all(
-        Array.from({ length: 20 }, () => files.commit(ana, { ...newFile('beach.jpg'), id: first.id }, first.blob)),
+        Array.from({ length: 20 }, () =>
+          files.commit(ana, { ...newFile('beach.jpg'), id: first.id }, first.blob, null),
+        ),
       )
       expect(answers.filter((answer) => answer === 'done')).toHaveLength(1)
     })
 
     it('commits nothing for a run that is over or was never opened', async () => {
       const { files, ledger, ana } = await withOwners(make)
-      await ledger.openRun('run-2', T)
-      await ledger.endOtherRuns('run-2')
-      expect(await files.commit(ana, newFile('beach.jpg'), null)).toBe('run-ended')
-      expect(await files.commit(ana, { ...newFile('beach.jpg'), blob: 'no-run/x' }, null)).toBe('run-ended')
+      await ledger.openRun('run-2', T, [])
+      await ledger.endedRuns('run-2')
+      expect(await files.commit(ana, newFile('beach.jpg'), null, null)).toBe('run-ended')
+      expect(await files.commit(ana, { ...newFile('beach.jpg'), blob: 'no-run/x' }, null, null)).toBe('run-ended')
       expect(await files.find(ana, 'beach.jpg')).toBeNull()
     })
 
@@ -187,9 +196,9 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const { files, ana } = await withOwners(make)
       const [good, bad, alsoGood] = [newFile('a'), newFile('b'), newFile('c')]
       const answers = await Promise.allSettled([
-        files.commit(ana, good, null),
-        files.commit(ana, { ...bad, blob: good.blob }, null),
-        files.commit(ana, alsoGood, null),
+        files.commit(ana, good, null, null),
+        files.commit(ana, { ...bad, blob: good.blob }, null, null),
+        files.commit(ana, alsoGood, null, null),
       ])
       expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
       expect(await names(files, ana, {})).toEqual(['a', 'c'])
@@ -210,9 +219,9 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const { files, ana, ben } = await withOwners(make)
       for (const [n, [name, sizeBytes]] of Object.entries(sizes).entries()) {
         const times = { createdAt: T + n, updatedAt: T + 10 - n }
-        await files.commit(ana, { ...newFile(name), id: `id-${name}`, sizeBytes, ...times }, null)
+        await files.commit(ana, { ...newFile(name), id: `id-${name}`, sizeBytes, ...times }, null, null)
       }
-      await files.commit(ben, newFile('not-anas'), null)
+      await files.commit(ben, newFile('not-anas'), null, null)
       expect(await names(files, ana, { sort, order })).toEqual(expected)
       expect(await names(files, ana, { sort, order, limit: 1 })).toEqual(expected)
       expect(await names(files, ana, { sort, order, limit: 3 })).toEqual(expected)
@@ -241,7 +250,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
         '\u{10ffff}',
         '\u{10ffff}x',
       ]
-      for (const name of all) await files.commit(ana, newFile(name), null)
+      for (const name of all) await files.commit(ana, newFile(name), null, null)
       expect(await names(files, ana, { prefix })).toEqual(expected)
       expect((await names(files, ana, { prefix, sort: 'size', limit: 1 })).sort()).toEqual([...expected].sort())
       expect(await names(files, ana, { prefix, order: 'desc', limit: 2 })).toEqual([...expected].reverse())
@@ -250,7 +259,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
     it('neither repeats nor misses a file that stays while others come', async () => {
       const { files, ana } = await withOwners(make)
       const stay = ['b', 'd', 'f', 'h']
-      for (const name of stay) await files.commit(ana, newFile(name), null)
+      for (const name of stay) await files.commit(ana, newFile(name), null, null)
       const seen: string[] = []
       let after: FileQuery['after'] = null
       for (const newcomer of ['a', 'c', 'e', 'g']) {
@@ -258,7 +267,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
         if (!file) break
         seen.push(file.name)
         after = { key: file.name, id: file.id }
-        await files.commit(ana, newFile(newcomer), null)
+        await files.commit(ana, newFile(newcomer), null, null)
       }
       expect(seen.filter((name) => stay.includes(name))).toEqual([
         ...new Set(seen.filter((name) => stay.includes(name))),
@@ -271,26 +280,26 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
   describe(`${name} keeps the books on blobs`, () => {
     it('ends every other run, and answers those that are not forgotten', async () => {
       const { ledger } = await make()
-      await ledger.openRun('run-1', T)
-      await ledger.openRun('run-2', T + 1)
-      await ledger.openRun('run-3', T + 2)
-      expect(await ledger.endOtherRuns('run-3')).toEqual(['run-1', 'run-2'])
+      await ledger.openRun('run-1', T, [])
+      await ledger.openRun('run-2', T + 1, [])
+      await ledger.openRun('run-3', T + 2, [])
+      expect(await ledger.endedRuns('run-3')).toEqual(['run-1', 'run-2'])
       await ledger.forgetRun('run-1')
-      expect(await ledger.endOtherRuns('run-3')).toEqual(['run-2'])
+      expect(await ledger.endedRuns('run-3')).toEqual(['run-2'])
     })
 
     it('does not forget a run that goes on', async () => {
       const { ledger } = await make()
-      await ledger.openRun('run-1', T)
+      await ledger.openRun('run-1', T, [])
       await ledger.forgetRun('run-1')
-      await ledger.openRun('run-2', T)
-      expect(await ledger.endOtherRuns('run-2')).toEqual(['run-1'])
+      await ledger.openRun('run-2', T, [])
+      expect(await ledger.endedRuns('run-2')).toEqual(['run-1'])
     })
 
     it('says which blobs a row names', async () => {
       const { files, ledger, ana } = await withOwners(make)
       const file = newFile('beach.jpg')
-      await files.commit(ana, file, null)
+      await files.commit(ana, file, null, null)
       expect(await ledger.named(['run/none', file.blob, 'run/other'])).toEqual([file.blob])
     })
 
@@ -299,7 +308,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const versions = [newFile('f'), newFile('f'), newFile('f'), newFile('f')]
       let current: string | null = null
       for (const version of versions) {
-        await files.commit(ana, version, current)
+        await files.commit(ana, version, current, null)
         current = version.blob
       }
       const [first, second, third] = versions.map(({ blob }) => blob) as [string, string, string, string]
@@ -312,7 +321,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
 
 async function withOwners(make: () => Promise<Repositories>) {
   const repositories = await make()
-  await repositories.ledger.openRun('run', T)
+  await repositories.ledger.openRun('run', T, [])
   const ana = (await opened(repositories.sessions)).user.id
   const ben = (await opened(repositories.sessions)).user.id
   return { ...repositories, ana, ben }
@@ -331,6 +340,7 @@ function forNewUser(fields: { email?: string } = {}, deviceId?: string) {
     email: `${random()}@example.org`,
     confirmedBy: 'response' as const,
     createdAt: T,
+    slot: { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) },
     ...fields,
   }
   return { pinId: random(), session: newSession(deviceId), user } satisfies Redemption
@@ -340,16 +350,16 @@ function newSession(deviceId = `device-${random()}`) {
   return { id: random(), deviceId, tokenHash: randomBytes(32), createdAt: T }
 }
 
-function newFile(name: string): StoredFile {
+function newFile(name: string): SealedFile {
   return {
     id: random(),
     name,
     sizeBytes: 2 ** 40,
     contentType: 'image/jpeg',
-    sha256: randomBytes(32).toString('hex'),
     createdAt: T,
     updatedAt: T,
     blob: `run/${random()}`,
+    seal: randomBytes(105),
   }
 }
 
@@ -357,7 +367,7 @@ function newFile(name: string): StoredFile {
 async function names(files: FileRepository, owner: string, query: Partial<FileQuery>): Promise<string[]> {
   const whole: FileQuery = { prefix: '', sort: 'name', order: 'asc', after: null, limit: 100, ...query }
   const key = { name: 'name', createdAt: 'createdAt', updatedAt: 'updatedAt', size: 'sizeBytes' } as const
-  const found: StoredFile[] = []
+  const found: SealedFile[] = []
   for (;;) {
     const page = await files.list(owner, whole)
     found.push(...page)

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { StoredFile } from '../../src/ports.ts'
+import type { SealedFile } from '../../src/ports.ts'
 import { blobsOnDisk, form, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 
@@ -146,9 +146,9 @@ describe('uploading a form', () => {
   it('numbers on behind more names than fit a page', async () => {
     const app = await testApp()
     const ada = await member(app)
-    const first = (await ada.put('beach.jpg', 'first')).body as StoredFile
+    const first = (await ada.put('beach.jpg', 'first')).body as SealedFile
     const runs = (await blobsOnDisk(app)).length
-    const { blob } = (await app.ports.files.find(ada.userId, 'beach.jpg')) as StoredFile
+    const { blob } = (await app.ports.files.find(ada.userId, 'beach.jpg')) as SealedFile
     const numbered = Array.from({ length: 1005 }, (_, n) => ({
       ...first,
       sizeBytes: 1,
@@ -157,8 +157,9 @@ describe('uploading a form', () => {
       blob: `${blob}-${n}`,
       createdAt: 0,
       updatedAt: 0,
+      seal: Buffer.alloc(0),
     }))
-    await Promise.all(numbered.map((file) => app.ports.files.commit(ada.userId, file, null)))
+    await Promise.all(numbered.map((file) => app.ports.files.commit(ada.userId, file, null, null)))
     const answer = await post(ada, [photo('other')], '?onConflict=rename')
     expect(answer.body).toMatchObject({ name: 'beach (1006).jpg' })
     expect(await blobsOnDisk(app)).toHaveLength(runs + 1)
@@ -653,7 +654,7 @@ describe('a fault of an engine', () => {
   it('refuses to commit once another process has ended this run', async () => {
     const app = await testApp()
     const ada = await member(app)
-    await app.ports.ledger.endOtherRuns('another')
+    await app.ports.ledger.endedRuns('another')
     expect(await ada.put('file', 'bytes')).toBeProblem(500, 'internal-error')
     expect(await blobsOnDisk(app)).toEqual([])
   })

@@ -2,7 +2,7 @@
  * Blobs as files `<folder>/<run>/<random>`. A blob's name is random and nobody looks for it before a row names it, so
  * it is written in place: created exclusively, written, synced, then its folder synced.
  */
-import { access, constants, type FileHandle, mkdir, open, readdir, rmdir, unlink } from 'node:fs/promises'
+import { access, constants, type FileHandle, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BlobStore } from '../../ports.ts'
 import { blobReader } from './reader.ts'
@@ -48,6 +48,15 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
       return file && blobReader(file, start, end)
     },
 
+    async length(blob) {
+      try {
+        return (await stat(pathOf(blob))).size
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return null
+        throw error
+      }
+    },
+
     async delete(blobs) {
       const touched = new Set<string>()
       await Promise.all(
@@ -65,6 +74,11 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
         if (codeOf(error) === 'ENOENT') return []
         throw error
       }
+    },
+
+    async runs() {
+      const entries = await readdir(folder, { withFileTypes: true })
+      return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
     },
 
     closeRun: removeEmptyFolder,

@@ -21,6 +21,8 @@ export function openDatabase(folder: string): Database.Database {
   // Where the system has it (macOS), a sync then passes the drive's own cache too.
   db.pragma('fullfsync = ON')
   db.pragma('foreign_keys = ON')
+  // A key that was deleted is not to be found in what was its space.
+  db.pragma('secure_delete = ON')
   db.pragma('trusted_schema = OFF')
   // While it waits for another process's write, every request waits with it.
   db.pragma('busy_timeout = 250')

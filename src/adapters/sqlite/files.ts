@@ -1,9 +1,9 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { FileQuery, FileRepository, FileSort, StoredFile } from '../../ports.ts'
+import type { FileQuery, FileRepository, FileSort, SealedFile } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
 
-const COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType, sha256,
-  created_at AS createdAt, updated_at AS updatedAt, blob FROM files`
+export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
+  created_at AS createdAt, updated_at AS updatedAt, blob, seal`
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
@@ -13,37 +13,78 @@ const SORT_COLUMN: Record<FileSort, string> = {
 }
 
 export function sqliteFiles(db: Database, act: Act): FileRepository {
-  const byName = db.prepare<[string, string], StoredFile>(`SELECT ${COLUMNS} WHERE user_id = ? AND name = ?`)
+  const byName = db.prepare<[string, string], SealedFile>(
+    `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL`,
+  )
   const runLives = db.prepare<[string], unknown>('SELECT 1 FROM runs WHERE id = ? AND ended = 0')
-  const blobUnder = db.prepare<[string, string], { blob: string }>(
-    'SELECT blob FROM files WHERE user_id = ? AND name = ?',
+  const standing = db.prepare<[string, string], { blob: string; sizeBytes: number }>(
+    'SELECT blob, size AS sizeBytes FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
   )
-  const insert = db.prepare<[StoredFile & { owner: string }]>(
-    `INSERT INTO files (id, user_id, name, size, content_type, sha256, created_at, updated_at, blob)
-     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :sha256, :createdAt, :updatedAt, :blob)`,
+  const usedBytes = db.prepare<[string], { bytes: number }>('SELECT byte_count AS bytes FROM users WHERE id = ?')
+  const count = db.prepare<[{ owner: string; files: number; bytes: number }]>(
+    'UPDATE users SET file_count = file_count + :files, byte_count = byte_count + :bytes WHERE id = :owner',
   )
-  const replace = db.prepare<[StoredFile & { owner: string }]>(
-    `UPDATE files SET size = :sizeBytes, content_type = :contentType, sha256 = :sha256, updated_at = :updatedAt,
-     blob = :blob WHERE user_id = :owner AND name = :name`,
+  const insert = db.prepare<[SealedFile & { owner: string }]>(
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, seal)
+     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :blob, :seal)`,
   )
-  const discard = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
-  const pages = new Map<string, Statement<[Record<string, unknown>], StoredFile>>()
+  const replace = db.prepare<[SealedFile & { owner: string }]>(
+    `UPDATE files SET size = :sizeBytes, content_type = :contentType, updated_at = :updatedAt, blob = :blob,
+     seal = :seal WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
+  )
+  const discardBlob = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
+  const SEEN = 'user_id = :owner AND id = :id AND blob = :blob AND deleted_at IS NULL'
+  const isSeen = db.prepare<[{ owner: string; id: string; blob: string }], { name: string }>(
+    `SELECT name FROM files WHERE ${SEEN}`,
+  )
+  const rename = db.prepare<[{ owner: string; id: string; blob: string; name: string }]>(
+    `UPDATE files SET name = :name WHERE ${SEEN}`,
+  )
+  const discard = db.prepare<[{ owner: string; id: string; blob: string; at: number }]>(
+    `UPDATE files SET deleted_at = :at WHERE ${SEEN}`,
+  )
+  const pages = new Map<string, Statement<[Record<string, unknown>], SealedFile>>()
 
   return {
     async find(owner, name) {
       return byName.get(owner, name) ?? null
     },
 
-    commit(owner, file, replaces) {
+    commit(owner, file, replaces, quotaBytes) {
       return act(() => {
         if (!runLives.get(file.blob.slice(0, file.blob.indexOf('/')))) return 'run-ended'
-        if ((blobUnder.get(owner, file.name)?.blob ?? null) !== replaces) return 'stale'
+        const used = usedBytes.get(owner)
+        if (!used) return 'gone'
+        const current = standing.get(owner, file.name)
+        if ((current?.blob ?? null) !== replaces) return 'stale'
+        const bytes = file.sizeBytes - (current?.sizeBytes ?? 0)
+        // Who is over the quota already may still make a file smaller.
+        if (quotaBytes !== null && bytes > 0 && used.bytes + bytes > quotaBytes) return 'quota'
         if (replaces === null) {
           insert.run({ ...file, owner })
         } else {
           replace.run({ ...file, owner })
-          discard.run(replaces)
+          discardBlob.run(replaces)
         }
+        count.run({ owner, files: replaces === null ? 1 : 0, bytes })
+        return 'done'
+      })
+    },
+
+    rename(owner, { id, blob }, name) {
+      return act(() => {
+        const current = isSeen.get({ owner, id, blob })
+        if (!current) return 'stale'
+        if (current.name !== name && standing.get(owner, name)) return 'taken'
+        rename.run({ owner, id, blob, name })
+        return 'done'
+      })
+    },
+
+    discard(owner, { id, blob }, at) {
+      return act(() => {
+        if (discard.run({ owner, id, blob, at }).changes === 0) return 'stale'
+        count.run({ owner, files: -1, bytes: 0 })
         return 'done'
       })
     },
@@ -66,7 +107,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     const sql = pageSql({ sort, order, resumed, prefixed: prefix !== '', bounded: beyond !== null })
     let statement = pages.get(sql)
     if (!statement) {
-      statement = db.prepare<[Record<string, unknown>], StoredFile>(sql)
+      statement = db.prepare<[Record<string, unknown>], SealedFile>(sql)
       pages.set(sql, statement)
     }
     return statement
@@ -85,13 +126,13 @@ interface PageKind {
 export function pageSql({ sort, order, resumed, prefixed, bounded }: PageKind): string {
   const column = SORT_COLUMN[sort]
   const past = order === 'asc' ? '>' : '<'
-  const conditions = ['user_id = :owner']
+  const conditions = ['user_id = :owner', 'deleted_at IS NULL']
   if (prefixed) conditions.push('name >= :prefix')
   if (prefixed && bounded) conditions.push('name < :beyond')
   // Names are unique for their owner, so they need no tie-break.
   if (resumed) conditions.push(sort === 'name' ? `name ${past} :key` : `(${column}, id) ${past} (:key, :id)`)
   const by = sort === 'name' ? `name ${order}` : `${column} ${order}, id ${order}`
-  return `SELECT ${COLUMNS} WHERE ${conditions.join(' AND ')} ORDER BY ${by} LIMIT :limit`
+  return `SELECT ${FILE_COLUMNS} FROM files WHERE ${conditions.join(' AND ')} ORDER BY ${by} LIMIT :limit`
 }
 
 /** The least string, in the order of UTF-8 bytes, that is greater than all that begin so; `null` where none is. */

@@ -2,28 +2,41 @@ import type { Database } from 'better-sqlite3'
 import type { BlobLedger } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
 
-/** One server at a time holds the folder (`holdFolder`), so every run but the open one is over. */
-export function sqliteLedger(db: Database, act: Act): BlobLedger {
-  const open = db.prepare<[string, number]>('INSERT INTO runs (id, started_at) VALUES (?, ?)')
+/** `alone`: this process holds the folder (`holdFolder`), so every run but its own is over. */
+export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger {
+  const open = db.prepare<[string, number, string]>('INSERT INTO runs (id, started_at, key_ids) VALUES (?, ?, ?)')
   const endOthers = db.prepare<[string]>('UPDATE runs SET ended = 1 WHERE id <> ?')
   const ended = db.prepare<[], { id: string }>('SELECT id FROM runs WHERE ended = 1 ORDER BY started_at')
+  const living = db.prepare<[], { run: string; keyIds: string }>(
+    'SELECT id AS run, key_ids AS keyIds FROM runs WHERE ended = 0',
+  )
   const named = db.prepare<[string], { blob: string }>(
     'SELECT blob FROM files WHERE blob IN (SELECT value FROM json_each(?))',
   )
   const forget = db.prepare<[string]>('DELETE FROM runs WHERE id = ? AND ended = 1')
   const oldest = db.prepare<[number], { blob: string }>('SELECT blob FROM garbage ORDER BY position LIMIT ?')
   const forgetGarbage = db.prepare<[string]>('DELETE FROM garbage WHERE blob IN (SELECT value FROM json_each(?))')
+  // A hold that has run out is not renewed: blobs may be gone by now.
+  const hold = db.prepare<[{ id: string; now: number; until: number }]>(
+    'INSERT INTO holds (id, until) VALUES (:id, :until) ON CONFLICT (id) DO UPDATE SET until = :until WHERE until > :now',
+  )
+  const release = db.prepare<[string]>('DELETE FROM holds WHERE id = ?')
+  const heldAt = db.prepare<[number], unknown>('SELECT 1 FROM holds WHERE until > ?')
 
   return {
-    async openRun(run, at) {
-      await act(() => open.run(run, at))
+    async openRun(run, at, keyIds) {
+      await act(() => open.run(run, at, JSON.stringify(keyIds)))
     },
 
-    endOtherRuns(run) {
+    endedRuns(run) {
       return act(() => {
-        endOthers.run(run)
+        if (alone) endOthers.run(run)
         return ended.all().map(({ id }) => id)
       })
+    },
+
+    async livingRuns() {
+      return living.all().map(({ run, keyIds }) => ({ run, keyIds: JSON.parse(keyIds) as string[] }))
     },
 
     async named(blobs) {
@@ -40,6 +53,18 @@ export function sqliteLedger(db: Database, act: Act): BlobLedger {
 
     async forgetGarbage(blobs) {
       await act(() => forgetGarbage.run(JSON.stringify(blobs)))
+    },
+
+    hold(id, now, until) {
+      return act(() => hold.run({ id, now, until }).changes === 1)
+    },
+
+    async release(id) {
+      await act(() => release.run(id))
+    },
+
+    async held(now) {
+      return heldAt.get(now) !== undefined
     },
   }
 }

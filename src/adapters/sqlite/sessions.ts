@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { Redemption, Session, SessionRepository, User } from '../../ports.ts'
+import type { KeySlot, Redemption, Session, SessionRepository, User } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
 
 const COLUMNS =
@@ -15,6 +15,9 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const addUser = db.prepare<[User]>(
     `INSERT INTO users (id, name, email, confirmed_by, created_at)
      VALUES (:id, :name, :email, :confirmedBy, :createdAt) ON CONFLICT (email) DO NOTHING`,
+  )
+  const addSlot = db.prepare<[KeySlot & { owner: string }]>(
+    'INSERT INTO key_slots (user_id, kind, key_id, sealed) VALUES (:owner, :kind, :keyId, :sealed)',
   )
   const endOfDevice = db.prepare<[number, string, string]>(
     'UPDATE sessions SET ended_at = ? WHERE user_id = ? AND device_id = ? AND ended_at IS NULL',
@@ -38,7 +41,9 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
       return act(() => {
         if (pinUsed.get(pinId)) return 'spent'
         if ('email' in user) {
-          if (addUser.run(user).changes === 0) return 'taken'
+          const { slot, ...person } = user
+          if (addUser.run(person).changes === 0) return 'taken'
+          addSlot.run({ ...slot, owner: user.id })
         } else if (!userExists.get(user.id)) {
           return 'gone'
         }

@@ -1,13 +1,66 @@
 import type { Database } from 'better-sqlite3'
-import type { User, UserRepository } from '../../ports.ts'
+import type { Usage, User, UserRepository } from '../../ports.ts'
+import type { Act } from './group-commit.ts'
 
-export function sqliteUsers(db: Database): UserRepository {
-  const byEmail = db.prepare<[string], User>(
-    'SELECT id, name, email, confirmed_by AS confirmedBy, created_at AS createdAt FROM users WHERE email = ?',
+const COLUMNS = 'id, name, email, confirmed_by AS confirmedBy, created_at AS createdAt FROM users'
+
+export function sqliteUsers(db: Database, act: Act): UserRepository {
+  const byId = db.prepare<[string], User>(`SELECT ${COLUMNS} WHERE id = ?`)
+  const byEmail = db.prepare<[string], User>(`SELECT ${COLUMNS} WHERE email = ?`)
+  const usage = db.prepare<[string], Usage>('SELECT file_count AS files, byte_count AS bytes FROM users WHERE id = ?')
+  // Sessions and key slots go with their user.
+  const remove = db.prepare<[string]>('DELETE FROM users WHERE id = ?')
+  const depart = db.prepare<[string]>('INSERT INTO departed (user_id) VALUES (?)')
+  const departed = db.prepare<[number], { owner: string }>('SELECT user_id AS owner FROM departed LIMIT ?')
+  const leftBehind = db.prepare<[{ owner: string; limit: number }], { id: string; blob: string }>(
+    `SELECT id, blob FROM files WHERE user_id = :owner AND deleted_at IS NULL
+     UNION ALL SELECT id, blob FROM files WHERE user_id = :owner AND deleted_at IS NOT NULL LIMIT :limit`,
   )
+  const dropFile = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
+  const discard = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
+  const forget = db.prepare<[string]>('DELETE FROM departed WHERE user_id = ?')
+
   return {
+    async find(owner) {
+      return byId.get(owner) ?? null
+    },
+
     async findByEmail(email) {
       return byEmail.get(email) ?? null
+    },
+
+    async usage(owner) {
+      return usage.get(owner) ?? { files: 0, bytes: 0 }
+    },
+
+    remove(owner) {
+      return act(() => {
+        if (remove.run(owner).changes === 0) return false
+        depart.run(owner)
+        return true
+      })
+    },
+
+    async departed(limit) {
+      return departed.all(limit).map(({ owner }) => owner)
+    },
+
+    clearOut(owner, limit) {
+      return act(() => {
+        const files = leftBehind.all({ owner, limit })
+        for (const { id, blob } of files) {
+          dropFile.run(id)
+          discard.run(blob)
+        }
+        return files.map(({ blob }) => blob)
+      })
+    },
+
+    async forget(owner) {
+      // Pages that the keys stood on are overwritten in the database; the log still has them as they were.
+      const [log] = db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
+      if (log?.busy) throw new Error('another process is reading the database; the next sweep tries again')
+      await act(() => forget.run(owner))
     },
   }
 }

@@ -1,0 +1,22 @@
+/** A master key as a file: 32 bytes in base64, one line. */
+import { randomBytes } from 'node:crypto'
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** The text of the key file; `null` where there is none. */
+export function readKeyFile(path: string): string | null {
+  return existsSync(path) ? readFileSync(path, 'utf8') : null
+}
+
+/** Makes a key that nobody has seen, readable for this user alone. Durable once returned. Throws where there is a file. */
+export function makeKeyFile(path: string): string {
+  const text = randomBytes(32).toString('base64')
+  const file = openSync(path, 'wx', 0o600)
+  writeSync(file, `${text}\n`)
+  fsyncSync(file)
+  closeSync(file)
+  const folder = openSync(dirname(path), 'r')
+  fsyncSync(folder)
+  closeSync(folder)
+  return text
+}

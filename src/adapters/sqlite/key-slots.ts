@@ -1,0 +1,38 @@
+import type { Database } from 'better-sqlite3'
+import type { KeySlot, KeySlotRepository } from '../../ports.ts'
+import type { Act } from './group-commit.ts'
+
+export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
+  const ofUser = db.prepare<[string], KeySlot>(
+    'SELECT kind, key_id AS keyId, sealed FROM key_slots WHERE user_id = ? ORDER BY kind',
+  )
+  const counts = db.prepare<[], { keyId: string; slots: number }>(
+    'SELECT key_id AS keyId, count(*) AS slots FROM key_slots GROUP BY key_id ORDER BY key_id',
+  )
+  const others = db.prepare<[{ keyId: string; limit: number }], KeySlot & { owner: string }>(
+    `SELECT user_id AS owner, kind, key_id AS keyId, sealed FROM key_slots WHERE key_id < :keyId
+     UNION ALL SELECT user_id, kind, key_id, sealed FROM key_slots WHERE key_id > :keyId LIMIT :limit`,
+  )
+  const replace = db.prepare<[{ owner: string; kind: string; old: Buffer; keyId: string; sealed: Buffer }]>(
+    `UPDATE key_slots SET key_id = :keyId, sealed = :sealed
+     WHERE user_id = :owner AND kind = :kind AND sealed = :old`,
+  )
+
+  return {
+    async find(owner) {
+      return ofUser.all(owner)
+    },
+
+    async countByKey() {
+      return new Map(counts.all().map(({ keyId, slots }) => [keyId, slots]))
+    },
+
+    async notUnder(keyId, limit) {
+      return others.all({ keyId, limit }).map(({ owner, ...slot }) => ({ owner, slot }))
+    },
+
+    replace(owner, old, { kind, keyId, sealed }) {
+      return act(() => replace.run({ owner, kind, old: old.sealed, keyId, sealed }).changes === 1)
+    },
+  }
+}

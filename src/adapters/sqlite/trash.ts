@@ -1,0 +1,91 @@
+import type { Database } from 'better-sqlite3'
+import type { SealedTrash, TrashRepository } from '../../ports.ts'
+import { FILE_COLUMNS } from './files.ts'
+import type { Act } from './group-commit.ts'
+
+const COLUMNS = `${FILE_COLUMNS}, deleted_at AS deletedAt`
+
+interface Dropped {
+  id: string
+  owner: string
+  sizeBytes: number
+  blob: string
+}
+
+const DROPPED = 'SELECT id, user_id AS owner, size AS sizeBytes, blob FROM files'
+
+export function sqliteTrash(db: Database, act: Act): TrashRepository {
+  const byId = db.prepare<[string, string], SealedTrash>(
+    `SELECT ${COLUMNS} FROM files WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL`,
+  )
+  const firstPage = db.prepare<[{ owner: string; since: number; limit: number }], SealedTrash>(trashPageSql(false))
+  const nextPage = db.prepare<
+    [{ owner: string; since: number; deletedAt: number; id: string; limit: number }],
+    SealedTrash
+  >(trashPageSql(true))
+  const holder = db.prepare<[string, string], unknown>(
+    'SELECT 1 FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
+  )
+  const restore = db.prepare<[string, string, string]>(
+    'UPDATE files SET deleted_at = NULL, name = ? WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL',
+  )
+  const countLive = db.prepare<[string]>('UPDATE users SET file_count = file_count + 1 WHERE id = ?')
+  const one = db.prepare<[string, string], Dropped>(
+    `${DROPPED} WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL`,
+  )
+  const oldestOfUser = db.prepare<[string, number, number], Dropped>(
+    `${DROPPED} WHERE user_id = ? AND deleted_at <= ? ORDER BY deleted_at, id LIMIT ?`,
+  )
+  const oldest = db.prepare<[number, number], Dropped>(`${DROPPED} WHERE deleted_at <= ? ORDER BY deleted_at LIMIT ?`)
+  const drop = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
+  const discard = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
+  const free = db.prepare<[number, string]>('UPDATE users SET byte_count = byte_count - ? WHERE id = ?')
+
+  return {
+    async find(owner, id) {
+      return byId.get(id, owner) ?? null
+    },
+
+    async list(owner, { since, after, limit }) {
+      return after ? nextPage.all({ owner, since, ...after, limit }) : firstPage.all({ owner, since, limit })
+    },
+
+    restore(owner, id, name) {
+      return act(() => {
+        if (!byId.get(id, owner)) return 'gone'
+        if (holder.get(owner, name)) return 'taken'
+        restore.run(name, id, owner)
+        countLive.run(owner)
+        return 'done'
+      })
+    },
+
+    remove(owner, id) {
+      return act(() => {
+        const file = one.get(id, owner)
+        return file ? dropForGood(file) : null
+      })
+    },
+
+    empty(owner, deletedUntil, limit) {
+      return act(() => oldestOfUser.all(owner, deletedUntil, limit).map(dropForGood))
+    },
+
+    expire(deletedUntil, limit) {
+      return act(() => oldest.all(deletedUntil, limit).map(dropForGood))
+    },
+  }
+
+  function dropForGood({ id, owner, sizeBytes, blob }: Dropped): string {
+    drop.run(id)
+    discard.run(blob)
+    free.run(sizeBytes, owner)
+    return blob
+  }
+}
+
+export function trashPageSql(resumed: boolean): string {
+  const past = resumed ? 'AND (deleted_at, id) < (:deletedAt, :id)' : ''
+  return `SELECT ${COLUMNS} FROM files WHERE user_id = :owner AND deleted_at > :since ${past}
+    ORDER BY deleted_at DESC, id DESC LIMIT :limit`
+}

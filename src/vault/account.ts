@@ -1,0 +1,51 @@
+/** A user's own account: who it is, what it uses, and its end. */
+import type { Ports, Usage, User, VaultRules } from '../ports.ts'
+import { problems } from '../problems.ts'
+import type { Background } from './background.ts'
+import type { Collect } from './garbage.ts'
+
+/** Files that are removed in one act: other requests wait for it. */
+const BATCH = 500
+
+export interface Account extends User {
+  usage: Usage
+  /** `null` where there is no limit. */
+  quotaBytes: number | null
+}
+
+export function account({ users }: Ports, rules: VaultRules, background: Background, collect: Collect) {
+  return {
+    async describe(owner: string): Promise<Account> {
+      const user = await users.find(owner)
+      if (!user) throw problems.unauthorized()
+      return { ...user, usage: await users.usage(owner), quotaBytes: rules.quotaBytes }
+    },
+
+    /**
+     * The end of an account: first, in one act, the user with every session and key, so that nothing opens any more; then
+     * every file. What a crash leaves of the second is the sweeper's. False where there is no such user.
+     */
+    async remove(owner: string): Promise<boolean> {
+      if (!(await users.remove(owner))) return false
+      await clearOut(owner)
+      background('forgetting the keys of a removed user', users.forget(owner))
+      return true
+    },
+
+    /** Finishes the removals that were broken off. */
+    async finishRemovals(): Promise<void> {
+      for (const owner of await users.departed(BATCH)) {
+        await clearOut(owner)
+        await users.forget(owner)
+      }
+    },
+  }
+
+  async function clearOut(owner: string): Promise<void> {
+    for (;;) {
+      const garbage = await users.clearOut(owner, BATCH)
+      await collect(garbage)
+      if (garbage.length < BATCH) return
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/** Reading a content out of its sealed blob. Only frames that opened come out, and only what was asked for of them. */
+import type { BlobStore } from '../ports.ts'
+import {
+  blobBytes,
+  FRAME_BYTES,
+  frameAt,
+  frameOpener,
+  HEADER_BYTES,
+  SEALED_FRAME_BYTES,
+  type Secrets,
+} from './envelope.ts'
+
+/** Frames that are read at a time: about 1 MiB. */
+const BATCH_FRAMES = 16
+
+export interface Range {
+  start: number
+  /** Inclusive, as in RFC 9110, section 14.1.2. */
+  end: number
+}
+
+export interface ContentReader {
+  /** The next bytes, about 1 MiB at most, in memory of their own; `null` after the last. Throws where they were damaged. */
+  next(): Promise<Buffer[] | null>
+  /** Lets go of the blob. To be called once, however the reading ended. */
+  close(): Promise<void>
+}
+
+/** The whole of a content, for one that is not empty. */
+export const wholeOf = (sizeBytes: number): Range => ({ start: 0, end: sizeBytes - 1 })
+
+/** Opens a range of a content that is not empty; `null` where the blob is not there. */
+export async function openContent(
+  blobs: BlobStore,
+  blob: string,
+  { fileKey, sizeBytes }: Secrets,
+  range: Range,
+): Promise<ContentReader | null> {
+  const first = Math.floor(range.start / FRAME_BYTES)
+  const last = Math.floor(range.end / FRAME_BYTES)
+  const end = Math.min(frameAt(last + 1), blobBytes(sizeBytes))
+  // From the first frame on, the header and the frames are one piece, and so is their first reading.
+  const header = first === 0 ? null : await headerOf(blobs, blob)
+  if (first > 0 && !header) return null
+  const reader = await blobs.open(blob, first === 0 ? 0 : frameAt(first), end)
+  if (!reader) return null
+
+  let openFrame = header && frameOpener(fileKey, header, sizeBytes)
+  let frame = first
+  return {
+    async next() {
+      if (frame > last) return null
+      const from = frame
+      const until = Math.min(from + BATCH_FRAMES, last + 1)
+      const headerBytes = openFrame ? 0 : HEADER_BYTES
+      let sealed = await reader.read(headerBytes + Math.min(frameAt(until), end) - frameAt(from))
+      openFrame ??= frameOpener(fileKey, sealed.subarray(0, HEADER_BYTES), sizeBytes)
+      sealed = sealed.subarray(headerBytes)
+      const opened: Buffer[] = []
+      for (; frame < until; frame += 1) {
+        const at = (frame - from) * SEALED_FRAME_BYTES
+        const bytes = openFrame(frame, sealed.subarray(at, at + SEALED_FRAME_BYTES))
+        const start = frame * FRAME_BYTES
+        opened.push(bytes.subarray(Math.max(0, range.start - start), range.end + 1 - start))
+      }
+      return opened
+    },
+
+    close: () => reader.close(),
+  }
+}
+
+async function headerOf(blobs: BlobStore, blob: string): Promise<Buffer | null> {
+  const reader = await blobs.open(blob, 0, HEADER_BYTES)
+  if (!reader) return null
+  try {
+    return Buffer.from(await reader.read(HEADER_BYTES))
+  } finally {
+    await reader.close()
+  }
+}

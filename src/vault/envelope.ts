@@ -1,0 +1,141 @@
+/** Contents under file keys: the seal of a file, and the frames of its blob (`docs/blob-format.md`). */
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import type { SealedFile } from '../ports.ts'
+import { open, seal } from './gcm.ts'
+
+const ALGORITHM = 'aes-256-gcm'
+const KEY_BYTES = 32
+const TAG_BYTES = 16
+const SALT_BYTES = 32
+const MAGIC = Buffer.from('MKSBLOB\x01', 'latin1')
+export const HEADER_BYTES = MAGIC.length + SALT_BYTES
+/** A plain upload is one part. */
+const PARTS = 1
+
+/** Plaintext in a frame; only the last has less. */
+export const FRAME_BYTES = 64 * 1024
+export const SEALED_FRAME_BYTES = FRAME_BYTES + TAG_BYTES
+
+/** What a seal hides and vouches for. */
+export interface Secrets {
+  fileKey: Buffer
+  /** Lower-case hex of the bytes as uploaded. */
+  sha256: string
+  sizeBytes: number
+}
+
+/** Binds a file's secrets to its owner and its id. */
+export function sealSecrets(vaultKey: Buffer, nonce: Buffer, owner: string, fileId: string, secrets: Secrets): Buffer {
+  const numbers = Buffer.alloc(12)
+  numbers.writeBigUInt64BE(BigInt(secrets.sizeBytes))
+  numbers.writeUInt32BE(PARTS, 8)
+  const bytes = Buffer.concat([secrets.fileKey, Buffer.from(secrets.sha256, 'hex'), numbers])
+  return seal(vaultKey, nonce, contextOf(owner, fileId), bytes)
+}
+
+/** Throws where the seal is not this file's, or vouches for another size. */
+export function openSecrets(
+  vaultKey: Buffer,
+  owner: string,
+  file: Pick<SealedFile, 'id' | 'seal' | 'sizeBytes'>,
+): Secrets {
+  const bytes = open(vaultKey, contextOf(owner, file.id), file.seal)
+  const sizeBytes = Number(bytes.readBigUInt64BE(2 * KEY_BYTES))
+  if (sizeBytes !== file.sizeBytes || bytes.readUInt32BE(2 * KEY_BYTES + 8) !== PARTS) {
+    throw new Error('a seal that vouches for another file')
+  }
+  return { fileKey: bytes.subarray(0, KEY_BYTES), sha256: bytes.toString('hex', KEY_BYTES, 2 * KEY_BYTES), sizeBytes }
+}
+
+/** How long the blob of a content is. */
+export function blobBytes(sizeBytes: number): number {
+  return HEADER_BYTES + sizeBytes + TAG_BYTES * (lastFrameOf(sizeBytes) + 1)
+}
+
+/** The number of the last frame. An empty content has one, too. */
+export function lastFrameOf(sizeBytes: number): number {
+  return Math.max(0, Math.ceil(sizeBytes / FRAME_BYTES) - 1)
+}
+
+/** Where a frame begins in its blob. */
+export function frameAt(frame: number): number {
+  return HEADER_BYTES + frame * SEALED_FRAME_BYTES
+}
+
+/** Seals a content as it comes. What is ready is to be taken every now and then; the last of it after `end`. */
+export function frameSealer(fileKey: Buffer, salt: Buffer) {
+  const key = blobKeyOf(fileKey, salt)
+  const frame = Buffer.allocUnsafeSlow(FRAME_BYTES)
+  let filled = 0
+  let number = 0
+  let ready: Uint8Array[] = [MAGIC, salt]
+  let readyBytes = HEADER_BYTES
+
+  return {
+    readyBytes: () => readyBytes,
+
+    /** Copies the chunk. A full frame is sealed when more follows: only then it is not the last. */
+    add(chunk: Uint8Array): void {
+      for (let at = 0; at < chunk.length; ) {
+        if (filled === FRAME_BYTES) sealFrame(false)
+        const part = chunk.subarray(at, at + FRAME_BYTES - filled)
+        frame.set(part, filled)
+        filled += part.length
+        at += part.length
+      }
+    },
+
+    end: () => sealFrame(true),
+
+    take(): Uint8Array[] {
+      const taken = ready
+      ready = []
+      readyBytes = 0
+      return taken
+    },
+  }
+
+  function sealFrame(last: boolean) {
+    const cipher = createCipheriv(ALGORITHM, key, nonceOf(number, last))
+    const sealed = cipher.update(frame.subarray(0, filled))
+    cipher.final()
+    ready.push(sealed, cipher.getAuthTag())
+    readyBytes += sealed.length + TAG_BYTES
+    number += 1
+    filled = 0
+  }
+}
+
+/** Opens the frames of one blob. Throws where the header is none. */
+export function frameOpener(fileKey: Buffer, header: Buffer, sizeBytes: number) {
+  if (!header.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('a blob of an unknown format')
+  const key = blobKeyOf(fileKey, header.subarray(MAGIC.length, HEADER_BYTES))
+  const last = lastFrameOf(sizeBytes)
+
+  /** The frame's plaintext, in memory of its own. Throws for anything but this very frame. */
+  return (number: number, sealed: Buffer): Buffer => {
+    const tagAt = sealed.length - TAG_BYTES
+    const decipher = createDecipheriv(ALGORITHM, key, nonceOf(number, number === last))
+    decipher.setAuthTag(sealed.subarray(tagAt))
+    const bytes = decipher.update(sealed.subarray(0, tagAt))
+    decipher.final()
+    return bytes
+  }
+}
+
+/** HKDF-SHA-256 (RFC 5869) of the first and only part. */
+function blobKeyOf(fileKey: Buffer, salt: Buffer): Buffer {
+  return Buffer.from(hkdfSync('sha256', fileKey, salt, 'minikeepsafe blob 1\0\0\0\0\0', KEY_BYTES))
+}
+
+/** The STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár, CRYPTO 2015): where a frame stands, and if it ends. */
+function nonceOf(frame: number, last: boolean): Buffer {
+  const nonce = Buffer.alloc(12)
+  nonce.writeUInt32BE(frame, 7)
+  nonce[11] = last ? 1 : 0
+  return nonce
+}
+
+function contextOf(owner: string, fileId: string): Buffer {
+  return Buffer.from(['minikeepsafe file 1', owner, fileId].join('\0'))
+}

@@ -1,0 +1,69 @@
+/** Master keys and what they lock: every user's vault key, in slots (`docs/blob-format.md`). */
+import { hkdfSync } from 'node:crypto'
+import type { Chance, KeySlot, KeySlotRepository, MasterKeys } from '../ports.ts'
+import { problems } from '../problems.ts'
+import { open, seal } from './gcm.ts'
+
+const SLOT = 'minikeepsafe slot 1'
+
+export type Keyring = ReturnType<typeof keyring>
+
+/** What tells master keys apart; it tells nothing about the key. */
+export function keyIdOf(masterKey: Buffer): string {
+  return derive(masterKey, 'minikeepsafe master key id 1', 8).toString('hex')
+}
+
+export function keyring({ current, previous }: MasterKeys, slots: KeySlotRepository, { bytes }: Pick<Chance, 'bytes'>) {
+  const currentId = keyIdOf(current)
+  const slotKeys = new Map([current, ...previous].map((key) => [keyIdOf(key), derive(key, SLOT, 32)]))
+
+  return {
+    currentId,
+    keyIds: [...slotKeys.keys()],
+    /** Keys the digests of pending PINs. */
+    pinKey: derive(current, 'minikeepsafe pin 1', 32),
+
+    /** The first slot of a new user's vault. */
+    newSlot: (owner: string): KeySlot => lock(owner, bytes(32)),
+
+    /** The key of the owner's vault; `unauthorized` where there is no such user any more. */
+    async vaultKey(owner: string): Promise<Buffer> {
+      const [slot] = await slots.find(owner)
+      if (!slot) throw problems.unauthorized()
+      return unlock(owner, slot)
+    },
+
+    /** The same vault key under the current master key. */
+    relock: (owner: string, slot: KeySlot): KeySlot => lock(owner, unlock(owner, slot)),
+
+    /** Throws where vaults are locked with a master key that is not here. */
+    async check(): Promise<void> {
+      const missing = [...(await slots.countByKey()).keys()].filter((id) => !slotKeys.has(id))
+      if (missing.length === 0) return
+      throw new Error(
+        `the vaults are locked with master key ${missing.join(', ')}, and the key given here is ${[...slotKeys.keys()].join(', ')}. Give the right one in MASTER_KEY or MASTER_KEY_FILE, or a former one in MASTER_KEY_PREVIOUS`,
+      )
+    },
+  }
+
+  function lock(owner: string, vaultKey: Buffer): KeySlot {
+    const slot = { kind: 'server' as const, keyId: currentId }
+    const key = slotKeys.get(currentId) as Buffer
+    return { ...slot, sealed: seal(key, bytes(12), contextOf(owner, slot), vaultKey) }
+  }
+
+  function unlock(owner: string, slot: KeySlot): Buffer {
+    const key = slotKeys.get(slot.keyId)
+    if (!key) throw new Error(`a vault is locked with master key ${slot.keyId}, which is not here`)
+    return open(key, contextOf(owner, slot), slot.sealed)
+  }
+}
+
+function contextOf(owner: string, { kind, keyId }: Pick<KeySlot, 'kind' | 'keyId'>): Buffer {
+  return Buffer.from([SLOT, kind, owner, keyId].join('\0'))
+}
+
+/** HKDF-SHA-256 (RFC 5869) without a salt. */
+function derive(key: Buffer, use: string, bytes: number): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, '', use, bytes))
+}

@@ -1,0 +1,84 @@
+/** Bytes on their way in: hashed, sealed and stored under an id that nobody knows yet; placed, or gone again. */
+import { createHash } from 'node:crypto'
+import type { Ports, VaultRules } from '../ports.ts'
+import { problems } from '../problems.ts'
+import type { Background } from './background.ts'
+import { frameSealer, type Secrets } from './envelope.ts'
+
+/** Bytes are written in batches of about this size: large writes are several times cheaper than small ones. */
+const BATCH_BYTES = 1024 * 1024
+
+/** Bytes that are on disk, but that nobody can see yet. */
+export interface Received extends Secrets {
+  blob: string
+  /** While the database was asked to name the blob and has not answered: after a fault there, a row may name it. */
+  offered: boolean
+}
+
+export type Receive = (bytes: AsyncIterable<Uint8Array>) => Promise<Received>
+
+export function receiving(
+  { blobs, chance }: Ports,
+  rules: VaultRules,
+  run: string,
+  background: Background,
+  doubtful: Set<string>,
+) {
+  /**
+   * Runs an act that receives bytes and answers the blob that holds them now; what it received and did not place is
+   * deleted before this settles. It is waited for before the engines are closed, also where its client has left.
+   */
+  return <Placement extends { file: { blob: string } }>(act: (receive: Receive) => Promise<Placement>) => {
+    const placing = placeOrDelete(act)
+    background(
+      'an upload',
+      placing.then(
+        () => {},
+        () => {},
+      ),
+    )
+    return placing
+  }
+
+  async function placeOrDelete<Placement extends { file: { blob: string } }>(
+    act: (receive: Receive) => Promise<Placement>,
+  ): Promise<Placement> {
+    let received: Received | null = null
+    let placement: Placement | null = null
+    try {
+      placement = await act(async (bytes) => {
+        received = await take(bytes)
+        return received
+      })
+      return placement
+    } finally {
+      const last = received as Received | null
+      // The sweeper asks the database whether a row names an offered blob.
+      if (last?.offered) doubtful.add(last.blob)
+      else if (last && last.blob !== placement?.file.blob) await blobs.delete([last.blob])
+    }
+  }
+
+  async function take(bytes: AsyncIterable<Uint8Array>): Promise<Received> {
+    const blob = `${run}/${chance.id()}`
+    const fileKey = chance.bytes(32)
+    const hash = createHash('sha256')
+    let sizeBytes = 0
+    await blobs.put(blob, batches())
+    return { blob, fileKey, sizeBytes, sha256: hash.digest('hex'), offered: false }
+
+    async function* batches() {
+      const sealer = frameSealer(fileKey, chance.bytes(32))
+      for await (const chunk of bytes) {
+        sizeBytes += chunk.length
+        if (sizeBytes > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
+        if (rules.quotaBytes !== null && sizeBytes > rules.quotaBytes) throw problems.quotaExceeded(rules.quotaBytes)
+        hash.update(chunk)
+        sealer.add(chunk)
+        if (sealer.readyBytes() >= BATCH_BYTES) yield sealer.take()
+      }
+      sealer.end()
+      yield sealer.take()
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/** Deleted files: to be restored for a while, then gone for good. */
+import type { Ports, SealedTrash, TrashQuery, VaultRules } from '../ports.ts'
+import { problems } from '../problems.ts'
+import type { Collect } from './garbage.ts'
+import type { Keyring } from './keyring.ts'
+import { firstFree, standIns } from './stand-ins.ts'
+import { type StoredFile, unseal } from './stored-file.ts'
+
+/** Files that are removed in one act: other requests wait for it. */
+const BATCH = 500
+
+export interface TrashedFile extends StoredFile {
+  deletedAt: number
+  /** When it is gone for good. */
+  expiresAt: number
+}
+
+export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: Collect) {
+  const { files, trash, clock } = ports
+
+  return {
+    /** One page of the owner's trash, the last deleted first. */
+    async list(owner: string, { after, limit }: Pick<TrashQuery, 'after' | 'limit'>): Promise<TrashedFile[]> {
+      const vaultKey = await keys.vaultKey(owner)
+      const rows = await trash.list(owner, { since: clock() - rules.trashMs, after, limit })
+      return rows.map((row) => {
+        const { file } = unseal(vaultKey, owner, row)
+        return { ...file, expiresAt: row.deletedAt + rules.trashMs }
+      })
+    },
+
+    /** Takes a file out of the trash under the name it had, or with `rename` under the first free numbered one. */
+    async restore(owner: string, id: string, onConflict: 'fail' | 'rename'): Promise<StoredFile> {
+      const { deletedAt: _deletedAt, ...file } = unseal(await keys.vaultKey(owner), owner, await find(owner, id)).file
+      let name = file.name
+      for (;;) {
+        const answer = await trash.restore(owner, id, name)
+        if (answer === 'done') return { ...file, name }
+        if (answer === 'gone') throw problems.fileNotFound()
+        if (onConflict === 'fail') throw problems.fileExists()
+        const used = new Set<number>()
+        for await (const { n } of standIns(files, owner, file.name)) used.add(n)
+        name = firstFree(file.name, used)
+      }
+    },
+
+    /** Removes one file for good. */
+    async remove(owner: string, id: string): Promise<void> {
+      await find(owner, id)
+      const blob = await trash.remove(owner, id)
+      if (!blob) throw problems.fileNotFound()
+      await collect([blob])
+    },
+
+    /** Removes for good all that is in the trash now. */
+    async empty(owner: string): Promise<void> {
+      const now = clock()
+      await inBatches(() => trash.empty(owner, now, BATCH))
+    },
+
+    /** Removes for good, for all users, what has been in the trash for long enough. */
+    async expire(): Promise<void> {
+      const expired = clock() - rules.trashMs
+      await inBatches(() => trash.expire(expired, BATCH))
+    },
+  }
+
+  async function inBatches(removeSome: () => Promise<string[]>): Promise<void> {
+    for (;;) {
+      const garbage = await removeSome()
+      await collect(garbage)
+      if (garbage.length < BATCH) return
+    }
+  }
+
+  async function find(owner: string, id: string): Promise<SealedTrash> {
+    const file = await trash.find(owner, id)
+    if (!file || file.deletedAt + rules.trashMs <= clock()) throw problems.fileNotFound()
+    return file
+  }
+}
