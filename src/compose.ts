@@ -28,7 +28,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
   try {
     const db = naming('DATA_DIR', config.DATA_DIR, () => {
       opened.push(holdFolder(config.DATA_DIR))
-      return openDatabase(config.DATA_DIR)
+      return openDatabase(config.DATA_DIR, () => log.warn('the last stop was not clean: checking the database'))
     })
     opened.push(() => db.close())
     const blobs = await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => diskBlobs(config.UPLOADS_DIR))

@@ -1,5 +1,5 @@
 /** One SQLite file, opened so that a commit survives a power cut, and brought up to the newest schema. */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { migrate } from './migrate.ts'
@@ -7,12 +7,14 @@ import { migrate } from './migrate.ts'
 export type { Database } from 'better-sqlite3'
 
 /**
- * Opens `minikeepsafe.db` in the folder, which is made where it is missing. Throws where the file was written by a
- * newer version of this program.
+ * Opens `minikeepsafe.db` in the folder, which is made where it is missing. Where the last process did not close it, it is
+ * checked first, and `onCheck` is called before. Throws where it is damaged, or was written by a newer version of this
+ * program.
  */
-export function openDatabase(folder: string): Database.Database {
+export function openDatabase(folder: string, onCheck = () => {}): Database.Database {
   makeFolder(folder)
   const path = join(folder, 'minikeepsafe.db')
+  const leftOpen = hasLog(path)
   const db = new Database(path)
   chmodSync(path, 0o600)
   db.pragma('journal_mode = WAL')
@@ -26,8 +28,25 @@ export function openDatabase(folder: string): Database.Database {
   db.pragma('trusted_schema = OFF')
   // While it waits for another process's write, every request waits with it.
   db.pragma('busy_timeout = 250')
+  if (leftOpen) {
+    onCheck()
+    checkIntegrity(db)
+  }
   migrate(db)
   return db
+}
+
+/** Whoever closes a database last writes its log into it and removes the log. */
+function hasLog(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
+}
+
+function checkIntegrity(db: Database.Database): void {
+  const [fault] = db.pragma('integrity_check(1)') as { integrity_check: string }[]
+  if (fault?.integrity_check !== 'ok') {
+    db.close()
+    throw new Error(`the database is damaged (${fault?.integrity_check}); restore a backup of it`)
+  }
 }
 
 /**

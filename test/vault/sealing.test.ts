@@ -1,0 +1,162 @@
+/** That the product writes what `docs/blob-format.md` says: against its vectors, and against a reader written from it alone. */
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { SealedFile } from '../../src/ports.ts'
+import { blobBytes, frameSealer, openSecrets, sealSecrets } from '../../src/vault/envelope.ts'
+import { keyIdOf, keyring } from '../../src/vault/keyring.ts'
+import { member, type TestApp, testApp } from '../support/app.ts'
+import { contentOf, openBlob, openSeal, openSlot } from '../support/blob-reader.ts'
+
+interface Vectors {
+  masterKey: string
+  keyId: string
+  userId: string
+  vaultKey: string
+  slot: string
+  files: {
+    fileId: string
+    fileKey: string
+    sha256: string
+    size: number
+    seal: string
+    blob?: string
+    blobSha256?: string
+    salt?: string
+  }[]
+}
+
+const hex = (text: string) => Buffer.from(text, 'hex')
+const vectors = JSON.parse(
+  await readFile(join(import.meta.dirname, '..', '..', 'docs', 'blob-format-vectors.json'), 'utf8'),
+) as Vectors
+
+/** The nonce of a slot or seal. */
+const nonceIn = (sealed: string) => hex(sealed).subarray(1, 13)
+
+function sealed(fileKey: Buffer, salt: Buffer, content: Buffer, step: number): Buffer {
+  const sealer = frameSealer(fileKey, salt)
+  const taken: Uint8Array[] = []
+  for (let at = 0; at < content.length; at += step) {
+    sealer.add(content.subarray(at, at + step))
+    taken.push(...sealer.take())
+  }
+  sealer.end()
+  return Buffer.concat([...taken, ...sealer.take()])
+}
+
+describe('the vectors', () => {
+  const masterKey = hex(vectors.masterKey)
+  const slots = (sealedSlot: string) => ({
+    find: async () => [{ kind: 'server' as const, keyId: vectors.keyId, sealed: hex(sealedSlot) }],
+    countByKey: async () => new Map(),
+    notUnder: async () => [],
+    replace: async () => false,
+  })
+
+  it('give the master key its id', () => {
+    expect(keyIdOf(masterKey)).toBe(vectors.keyId)
+  })
+
+  it('are the slots that are made, and open', async () => {
+    const bytes = (count: number) => (count === 12 ? nonceIn(vectors.slot) : hex(vectors.vaultKey))
+    const keys = keyring({ current: masterKey, previous: [] }, slots(vectors.slot), { bytes })
+    expect(keys.newSlot(vectors.userId)).toEqual({
+      kind: 'server',
+      keyId: vectors.keyId,
+      sealed: hex(vectors.slot),
+    })
+    expect(await keys.vaultKey(vectors.userId)).toEqual(hex(vectors.vaultKey))
+    await expect(keys.vaultKey('somebody-else')).rejects.toThrow()
+  })
+
+  it.each(vectors.files)('are the seal and the blob that are made of $size bytes', ({ fileId, size, ...file }) => {
+    const vaultKey = hex(vectors.vaultKey)
+    const secrets = { fileKey: hex(file.fileKey), sha256: file.sha256, sizeBytes: size }
+    expect(sealSecrets(vaultKey, nonceIn(file.seal), vectors.userId, fileId, secrets).toString('hex')).toBe(file.seal)
+    const row = { id: fileId, seal: hex(file.seal), sizeBytes: size }
+    expect(openSecrets(vaultKey, vectors.userId, row)).toEqual(secrets)
+
+    const salt = file.salt ? hex(file.salt) : hex(file.blob as string).subarray(8, 40)
+    const blob = sealed(secrets.fileKey, salt, contentOf(size), 50_000)
+    expect(blob).toHaveLength(blobBytes(size))
+    if (file.blob) expect(blob.toString('hex')).toBe(file.blob)
+    else expect(createHash('sha256').update(blob).digest('hex')).toBe(file.blobSha256)
+  })
+})
+
+describe('a seal', () => {
+  const vaultKey = hex(vectors.vaultKey)
+  const seal = sealSecrets(vaultKey, Buffer.alloc(12), 'ana', 'file', {
+    fileKey: Buffer.alloc(32),
+    sha256: '00'.repeat(32),
+    sizeBytes: 5,
+  })
+
+  it.each<[string, string, Partial<SealedFile>]>([
+    ['another owner', 'ben', {}],
+    ['another file', 'ana', { id: 'other' }],
+    ['another size', 'ana', { sizeBytes: 6 }],
+    ['another version', 'ana', { seal: Buffer.concat([Buffer.of(2), seal.subarray(1)]) }],
+    ['a cut', 'ana', { seal: seal.subarray(0, 20) }],
+    ['a changed byte', 'ana', { seal: Buffer.concat([seal.subarray(0, 50), Buffer.of(1), seal.subarray(51)]) }],
+  ])('does not open for %s', (_case, owner, change) => {
+    expect(() => openSecrets(vaultKey, owner, { id: 'file', seal, sizeBytes: 5, ...change })).toThrow()
+  })
+})
+
+it('seals the same however the bytes come', () => {
+  const [fileKey, salt] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 200_000 }), fc.integer({ min: 1, max: 200_000 }), (size, step) => {
+      const content = contentOf(size)
+      expect(openBlob(fileKey, 0, size, sealed(fileKey, salt, content, step)).equals(content)).toBe(true)
+    }),
+    { numRuns: 40 },
+  )
+})
+
+it('puts on disk what a reader that knows the specification alone opens', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  for (const size of [0, 5, 65_536, 300_001]) {
+    await ada.put('file', contentOf(size))
+    const { slot, keyId, seal, id, blob } = rowsOf(app)
+    const masterKey = Buffer.from(await readFile(join(app.config.DATA_DIR, 'master.key'), 'utf8'), 'base64')
+    const vaultKey = openSlot(masterKey, { kind: 'server', userId: ada.userId, keyId, slot })
+    const { fileKey, sha256, parts } = openSeal(vaultKey, { userId: ada.userId, fileId: id, seal, size })
+    expect(parts).toBe(1)
+    const bytes = openBlob(fileKey, 0, size, await readFile(join(app.config.UPLOADS_DIR, blob)))
+    expect(bytes.equals(contentOf(size))).toBe(true)
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(Buffer.from(sha256).toString('hex'))
+  }
+})
+
+it('leaves no content and no digest on the disk in clear', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const content = `a secret that nobody else wrote ${'x'.repeat(100)}`
+  const { sha256 } = (await ada.put('file', content)).body as { sha256: string }
+  const { blob } = rowsOf(app)
+  const stored = [
+    await readFile(join(app.config.UPLOADS_DIR, blob)),
+    await readFile(join(app.config.DATA_DIR, 'minikeepsafe.db')),
+    await readFile(join(app.config.DATA_DIR, 'minikeepsafe.db-wal')),
+  ]
+  for (const bytes of stored) {
+    for (const secret of [content.slice(0, 16), sha256, hex(sha256)]) expect(bytes.includes(secret)).toBe(false)
+  }
+})
+
+function rowsOf(app: TestApp) {
+  const db = new Database(join(app.config.DATA_DIR, 'minikeepsafe.db'), { readonly: true })
+  const row = db.prepare(
+    'SELECT sealed AS slot, key_id AS keyId, seal, id, blob FROM files JOIN key_slots USING (user_id)',
+  )
+  const found = row.get() as { slot: Buffer; keyId: string; seal: Buffer; id: string; blob: string }
+  db.close()
+  return found
+}
