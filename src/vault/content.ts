@@ -3,6 +3,7 @@ import type { BlobStore } from '../ports.ts'
 import {
   blobBytes,
   FRAME_BYTES,
+  type FrameOpener,
   frameAt,
   frameOpener,
   HEADER_BYTES,
@@ -45,28 +46,34 @@ export async function openContent(
   const reader = await blobs.open(blob, first === 0 ? 0 : frameAt(first), end)
   if (!reader) return null
 
-  let openFrame = header && frameOpener(fileKey, header, sizeBytes)
+  let openFrame: FrameOpener | null = null
   let frame = first
   return {
     async next() {
       if (frame > last) return null
-      const from = frame
-      const until = Math.min(from + BATCH_FRAMES, last + 1)
-      const headerBytes = openFrame ? 0 : HEADER_BYTES
-      let sealed = await reader.read(headerBytes + Math.min(frameAt(until), end) - frameAt(from))
-      openFrame ??= frameOpener(fileKey, sealed.subarray(0, HEADER_BYTES), sizeBytes)
-      sealed = sealed.subarray(headerBytes)
-      const opened: Buffer[] = []
-      for (; frame < until; frame += 1) {
-        const at = (frame - from) * SEALED_FRAME_BYTES
-        const bytes = openFrame(frame, sealed.subarray(at, at + SEALED_FRAME_BYTES))
-        const start = frame * FRAME_BYTES
-        opened.push(bytes.subarray(Math.max(0, range.start - start), range.end + 1 - start))
+      const until = Math.min(frame + BATCH_FRAMES, last + 1)
+      const headerBytes = openFrame || header ? 0 : HEADER_BYTES
+      const sealed = await reader.read(headerBytes + Math.min(frameAt(until), end) - frameAt(frame))
+      try {
+        openFrame ??= frameOpener(fileKey, header ?? sealed.subarray(0, HEADER_BYTES), sizeBytes)
+        return framesIn(sealed.subarray(headerBytes), until, openFrame)
+      } catch (cause) {
+        throw new Error(`blob ${blob} is damaged`, { cause })
       }
-      return opened
     },
 
     close: () => reader.close(),
+  }
+
+  /** What was asked for of the frames up to this one. */
+  function framesIn(sealed: Buffer, until: number, openFrame: FrameOpener): Buffer[] {
+    const opened: Buffer[] = []
+    for (let at = 0; frame < until; at += SEALED_FRAME_BYTES, frame += 1) {
+      const bytes = openFrame(frame, sealed.subarray(at, at + SEALED_FRAME_BYTES))
+      const start = frame * FRAME_BYTES
+      opened.push(bytes.subarray(Math.max(0, range.start - start), range.end + 1 - start))
+    }
+    return opened
   }
 }
 

@@ -106,16 +106,19 @@ export function frameSealer(fileKey: Buffer, salt: Buffer) {
   }
 }
 
+/** Opens one frame by its number, in memory of its own. Throws for anything but this very frame. */
+export type FrameOpener = (number: number, sealed: Buffer) => Buffer
+
 /** Opens the frames of one blob. Throws where the header is none. */
-export function frameOpener(fileKey: Buffer, header: Buffer, sizeBytes: number) {
+export function frameOpener(fileKey: Buffer, header: Buffer, sizeBytes: number): FrameOpener {
   if (!header.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('a blob of an unknown format')
   const key = blobKeyOf(fileKey, header.subarray(MAGIC.length, HEADER_BYTES))
   const last = lastFrameOf(sizeBytes)
 
-  /** The frame's plaintext, in memory of its own. Throws for anything but this very frame. */
-  return (number: number, sealed: Buffer): Buffer => {
+  return (number, sealed) => {
     const tagAt = sealed.length - TAG_BYTES
-    const decipher = createDecipheriv(ALGORITHM, key, nonceOf(number, number === last))
+    // Without its length Node would take a tag that was cut.
+    const decipher = createDecipheriv(ALGORITHM, key, nonceOf(number, number === last), { authTagLength: TAG_BYTES })
     decipher.setAuthTag(sealed.subarray(tagAt))
     const bytes = decipher.update(sealed.subarray(0, tagAt))
     decipher.final()

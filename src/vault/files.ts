@@ -68,9 +68,6 @@ export function files(
         for (;;) {
           const current = await standing(owner, name)
           options.guard(current)
-          if (current && sameBytes(current, received) && current.contentType === options.contentType) {
-            return { file: current, outcome: 'same' }
-          }
           const placement = await place(owner, name, options.contentType, received, current)
           if (placement) return placement
         }
@@ -89,8 +86,10 @@ export function files(
         fileName(name)
         for (;;) {
           const spot = await spotFor(owner, name, received, onConflict)
-          if (typeof spot !== 'string') return { file: spot, outcome: 'same' }
-          const placement = await place(owner, spot, contentType, received, null)
+          const placement =
+            typeof spot === 'string'
+              ? await place(owner, spot, contentType, received, null)
+              : await place(owner, spot.name, spot.contentType, received, spot)
           if (placement) return placement
         }
       })
@@ -174,7 +173,10 @@ export function files(
     }
   }
 
-  /** Commits the received bytes in place of `current`; `null` where something else stands there by now. */
+  /**
+   * Commits the received bytes in place of `current`; `null` where something else stands there by now. Where the bytes are
+   * the same, only their blob is another: whoever sends them again mends what may have been damaged on the disk.
+   */
   async function place(
     owner: string,
     name: string,
@@ -185,8 +187,10 @@ export function files(
     const now = clock()
     const { id, createdAt } = current ?? { id: chance.id(), createdAt: now }
     const { blob, sizeBytes, sha256 } = received
-    // Later than any version before, also where the clock is not.
-    const updatedAt = current ? Math.max(now, current.updatedAt + 1) : now
+    const same = current !== null && sameBytes(current, received) && current.contentType === contentType
+    // A new version is later than any before, also where the clock is not.
+    const changedAt = current ? Math.max(now, current.updatedAt + 1) : now
+    const updatedAt = same ? current.updatedAt : changedAt
     const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, blob }
     const seal = sealSecrets(await keys.vaultKey(owner), chance.bytes(12), owner, id, received)
     received.offered = true
@@ -195,7 +199,7 @@ export function files(
     if (answer === 'stale') return null
     if (answer !== 'done') throw refusals[answer](rules)
     if (current) background('deleting a replaced blob', collect([current.blob]))
-    return { file: { ...file, sha256 }, outcome: current ? 'replaced' : 'created' }
+    return { file: { ...file, sha256 }, outcome: same ? 'same' : current ? 'replaced' : 'created' }
   }
 
   /** A free name for the bytes, or the file that holds these very bytes already. */

@@ -19,7 +19,7 @@ export function open(key: Buffer, context: Buffer, sealed: Buffer): Buffer {
   if (sealed[0] !== VERSION) throw new Error('a seal of an unknown version')
   const tagAt = sealed.length - TAG_BYTES
   if (tagAt < NONCE_END) throw new Error('a seal that was cut')
-  const decipher = createDecipheriv(ALGORITHM, key, sealed.subarray(1, NONCE_END))
+  const decipher = createDecipheriv(ALGORITHM, key, sealed.subarray(1, NONCE_END), { authTagLength: TAG_BYTES })
   decipher.setAAD(context).setAuthTag(sealed.subarray(tagAt))
   const bytes = decipher.update(sealed.subarray(NONCE_END, tagAt))
   decipher.final()
