@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
@@ -7,10 +8,11 @@ import { pageSql, sqliteFiles } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
 import { sqliteKeySlots } from '../../src/adapters/sqlite/key-slots.ts'
 import { sqliteLedger } from '../../src/adapters/sqlite/ledger.ts'
+import { initial } from '../../src/adapters/sqlite/migrations/001-initial.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
-import { sqliteTrash } from '../../src/adapters/sqlite/trash.ts'
+import { sqliteTrash, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
-import { repositoriesContract } from '../contracts/repositories.ts'
+import { accountsContract, repositoriesContract } from '../contracts/repositories.ts'
 import { temporaryFolder } from '../support/app.ts'
 
 async function database(folder?: string) {
@@ -19,7 +21,7 @@ async function database(folder?: string) {
   return db
 }
 
-repositoriesContract('SQLite', async () => {
+async function repositories() {
   const db = await database()
   const act = groupCommit(db)
   return {
@@ -30,7 +32,10 @@ repositoriesContract('SQLite', async () => {
     trash: sqliteTrash(db, act),
     ledger: sqliteLedger(db, act, true),
   }
-})
+}
+
+repositoriesContract('SQLite', repositories)
+accountsContract('SQLite', repositories)
 
 it('commits so that a power cut takes nothing back', async () => {
   const db = await database()
@@ -61,6 +66,80 @@ it('does not touch a database from a newer version', async () => {
   newer.pragma('user_version = 1000')
   newer.close()
   expect(() => openDatabase(folder)).toThrow('schema 1000')
+})
+
+it('ends no run where it is not alone', async () => {
+  const db = await database()
+  const act = groupCommit(db)
+  await sqliteLedger(db, act, true).openRun('server', 0, [])
+  const guest = sqliteLedger(db, act, false)
+  expect(await guest.endedRuns('guest')).toEqual([])
+  expect(await guest.livingRuns()).toHaveLength(1)
+})
+
+it('leaves nothing of a removed user’s keys on the disk', async () => {
+  const folder = await temporaryFolder()
+  const db = await database(folder)
+  const act = groupCommit(db)
+  const [users, sessions] = [sqliteUsers(db, act), sqliteSessions(db, act)]
+  const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
+  const session = { id: 's', deviceId: 'd', tokenHash: randomBytes(32), createdAt: 0 }
+  const user = { id: 'u', name: 'Ada', email: 'a@b', confirmedBy: 'response' as const, createdAt: 0, slot }
+  await sessions.redeem({ pinId: 'p', session, user })
+  const files = ['minikeepsafe.db', 'minikeepsafe.db-wal'].map((name) => join(folder, name))
+  const isThere = async () =>
+    (await Promise.all(files.map((path) => readFile(path)))).some((b) => b.includes(slot.sealed))
+  expect(await isThere()).toBe(true)
+  await users.remove('u')
+
+  const reader = new Database(files[0] as string)
+  reader.exec('BEGIN; SELECT 1 FROM users')
+  reader.prepare('SELECT count(*) FROM users').get()
+  await expect(users.forget('u')).rejects.toThrow('the next sweep tries again')
+  expect(await users.departed(1)).toEqual(['u'])
+  reader.close()
+  await users.forget('u')
+  expect(await isThere()).toBe(false)
+})
+
+it('checks a database that was not closed, and does not open one that is damaged', async () => {
+  const folder = await temporaryFolder()
+  const db = await database(folder)
+  db.exec(
+    "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000) INSERT INTO garbage (blob) SELECT 'blob-' || x FROM n",
+  )
+  db.pragma('wal_checkpoint(TRUNCATE)')
+  let checks = 0
+  const check = () => {
+    checks += 1
+  }
+  openDatabase(folder, check).close()
+  expect(checks).toBe(0)
+  db.exec("INSERT INTO garbage (blob) VALUES ('last')")
+  openDatabase(folder, check).close()
+  expect(checks).toBe(1)
+
+  const path = join(folder, 'minikeepsafe.db')
+  const bytes = await readFile(path)
+  bytes.fill(0x5a, bytes.length - 3 * 4096, bytes.length - 2 * 4096)
+  await writeFile(path, bytes)
+  expect(() => openDatabase(folder)).toThrow('the database is damaged')
+})
+
+it('does not take over contents that were stored in clear', async () => {
+  const folder = await temporaryFolder()
+  const db = new Database(join(folder, 'minikeepsafe.db'))
+  db.exec(initial)
+  db.pragma('user_version = 1')
+  openDatabase(folder).close()
+  db.exec(
+    'DROP TABLE files; DROP TABLE holds; DROP TABLE departed; DROP TABLE key_slots; DROP TABLE garbage; DROP TABLE runs; DROP TABLE sessions; DROP TABLE users',
+  )
+  db.exec(initial)
+  db.exec("INSERT INTO users VALUES ('u', 'a@b', 'Ada', 'response', 0)")
+  db.pragma('user_version = 1')
+  db.close()
+  expect(() => openDatabase(folder)).toThrow('did not seal contents')
 })
 
 it('lets one server hold a folder, and the next one once it is let go', async () => {
@@ -112,3 +191,15 @@ it.each(['name', 'createdAt', 'updatedAt', 'size'] as const)(
     }
   },
 )
+
+it('pages through the trash along an index, without sorting', async () => {
+  const db = await database()
+  for (const resumed of [false, true]) {
+    const plan = db
+      .prepare(`EXPLAIN QUERY PLAN ${trashPageSql(resumed)}`)
+      .all({ owner: '', since: 0, deletedAt: 0, id: '', limit: 1 }) as { detail: string }[]
+    expect(plan.map(({ detail }) => detail).join('; ')).toMatch(
+      /^SEARCH files USING INDEX trash_of_user \(user_id=[^;]*\)$/,
+    )
+  }
+})
