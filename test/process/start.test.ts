@@ -15,11 +15,12 @@ describe('the process', () => {
     const lines = server.output().trim().split('\n')
     const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
     expect(messages).toEqual([
+      expect.stringMatching(/^made a master key: .*\/data\/master\.key\. Keep a copy of it in another place/),
       expect.stringMatching(/^listening on (http:\/\/127\.0\.0\.1:\d+) \(Swagger UI at \1\/docs\)$/),
       `data in ${join(folder, 'data')}, files in ${join(folder, 'uploads')}`,
-      'using SQLite, pending PINs in memory, files on disk, PIN delivery by response',
+      'using SQLite, pending PINs in memory, sealed files on disk, PIN delivery by response',
       expect.stringMatching(/^not fit for production: PIN_DELIVERY=response/),
-      expect.stringMatching(/^not fit for production: contents are stored as they are/),
+      expect.stringMatching(/^not fit for production: the master key lies in DATA_DIR/),
       expect.stringMatching(/^not fit for production: there is no rate limit/),
     ])
   })
@@ -33,16 +34,17 @@ describe('the process', () => {
 
   it('reads .env', async () => {
     const folder = await temporaryFolder()
-    await writeFile(join(folder, '.env'), 'PIN_DELIVERY=console\nPORT=1\nPIN_TTL=3\nQUOTA_BYTES=5\n')
+    await writeFile(join(folder, '.env'), 'PIN_DELIVERY=console\nPORT=1\nPIN_TTL=3\nQUOTA=5\n')
     const server = serverProcess(folder, { PORT: '0' })
     await server.url
     await expect.poll(server.output).toContain('PIN delivery by console')
-    await expect.poll(server.output).toContain('settings that this version does not know: PIN_TTL, QUOTA_BYTES')
+    await expect.poll(server.output).toContain('settings that this version does not know: PIN_TTL, QUOTA')
   })
 
   it.each([
     [{ DATA_DIR: '/dev/null' }, 'DATA_DIR is /dev/null, which cannot be used'],
     [{ UPLOADS_DIR: '/dev/null' }, 'UPLOADS_DIR is /dev/null, which cannot be used'],
+    [{ MASTER_KEY: 'short' }, 'MASTER_KEY must be 32 bytes in base64'],
     [{ HOST: '203.0.113.1' }, 'HOST is no address of this machine'],
   ])('ends with 1 and names the setting for %j', async (settings, message) => {
     const server = serverProcess(await temporaryFolder(), settings)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
-import { blobsOnDisk, DAY, member, type TestApp, testApp } from '../support/app.ts'
+import { describe, expect, it } from 'vitest'
+import type { Seen } from '../../src/ports.ts'
+import { blobsOnDisk, DAY, MINUTE, member, type TestApp, testApp } from '../support/app.ts'
 
 const homeOf = (app: TestApp) => join(app.config.DATA_DIR, '..')
 
@@ -48,4 +49,59 @@ it('forgets sessions that are over', async () => {
   await app.settled()
   expect(await app.ports.sessions.find(ada.userId, ada.sessionId)).toBeNull()
   expect(await app.ports.sessions.find(ben.userId, ben.sessionId)).not.toBeNull()
+})
+
+describe('while somebody holds the blobs', () => {
+  it('deletes none, and all of them once the hold is over', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    for (const name of ['replaced', 'kept', 'removed']) await ada.put(name, name)
+    await app.ports.ledger.hold('backup', app.clock(), app.clock() + MINUTE)
+    await ada.put('replaced', 'by this')
+    const removed = await app.ports.files.find(ada.userId, 'removed')
+    await app.ports.files.discard(ada.userId, removed as Seen, app.clock() - 31 * DAY)
+    app.sweep()
+    await app.settled()
+    expect(await blobsOnDisk(app)).toHaveLength(4)
+    app.clock.turn(MINUTE)
+    app.sweep()
+    await app.settled()
+    expect(await blobsOnDisk(app)).toHaveLength(2)
+    expect(await app.ports.ledger.garbage(10)).toEqual([])
+  })
+
+  it('leaves what a crash left, and what a fault left in doubt', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const { commit } = app.ports.files
+    app.ports.files.commit = async () => {
+      throw new Error('the database does not answer')
+    }
+    await ada.put('doubtful', 'bytes')
+    app.ports.files.commit = commit
+    await app.ports.ledger.hold('backup', app.clock(), app.clock() + DAY)
+    app.sweep()
+    await app.settled()
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+    await app.close()
+
+    const next = await testApp({}, homeOf(app))
+    await next.settled()
+    expect(await blobsOnDisk(next)).toHaveLength(1)
+    next.clock.turn(DAY)
+    next.sweep()
+    await next.settled()
+    expect(await blobsOnDisk(next)).toEqual([])
+  })
+})
+
+it('finishes the removal of a user that was broken off', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  for (const name of ['one', 'two']) await ada.put(name, name)
+  await app.ports.users.remove(ada.userId)
+  app.sweep()
+  await app.settled()
+  expect(await blobsOnDisk(app)).toEqual([])
+  expect(await app.ports.users.departed(10)).toEqual([])
 })
