@@ -2,22 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { temporaryFolder } from '../support/app.ts'
-import { type ServerProcess, serverProcess } from '../support/process.ts'
+import { blobsIn, temporaryFolder } from '../support/app.ts'
+import { serverProcess, signedIn } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
-
-async function signedIn(server: ServerProcess): Promise<{ authorization: string }> {
-  const deviceId = `test-${randomBytes(8).toString('hex')}`
-  const email = `${deviceId}@example.org`
-  const { pin } = (await server.post('/v1/users', { name: 'Ada', email, deviceId })).body as { pin: string }
-  const { token } = (await server.post('/v1/sessions', { deviceId, pin })).body as { token: string }
-  return { authorization: `Bearer ${token}` }
-}
-
-async function blobsIn(folder: string): Promise<string[]> {
-  const entries = await readdir(join(folder, 'uploads'), { recursive: true, withFileTypes: true })
-  return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
-}
 
 describe('after kill -9', () => {
   it('what was acknowledged is there, and what was not is swept', async () => {

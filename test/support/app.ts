@@ -107,8 +107,13 @@ export async function testApp(settings: Record<string, string> = {}, folder?: st
 }
 
 /** The random part of every blob on the disk, whatever run wrote it. */
-export async function blobsOnDisk({ config }: Pick<TestApp, 'config'>): Promise<string[]> {
-  const entries = await readdir(config.UPLOADS_DIR, { recursive: true, withFileTypes: true })
+export function blobsOnDisk({ config }: Pick<TestApp, 'config'>): Promise<string[]> {
+  return blobsIn(join(config.UPLOADS_DIR, '..'))
+}
+
+/** The same for a server whose folders have their usual names. */
+export async function blobsIn(home: string): Promise<string[]> {
+  const entries = await readdir(join(home, 'uploads'), { recursive: true, withFileTypes: true })
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
 }
 

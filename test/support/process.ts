@@ -1,5 +1,6 @@
 /** The server as a process of its own, as its operator runs it. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -26,8 +27,15 @@ export interface ServerProcess {
   memory(): { now: number; peak: number }
 }
 
-export function serverProcess(folder: string, settings: Record<string, string> = {}): ServerProcess {
-  const child: ChildProcess = spawn(process.execPath, ['--import', typescript, join(root, 'src', 'server.ts')], {
+/** `from` the source, or as it was built, which starts faster. */
+export function serverProcess(
+  folder: string,
+  settings: Record<string, string> = {},
+  from: 'source' | 'built' = 'source',
+): ServerProcess {
+  const program =
+    from === 'built' ? [join(root, 'dist', 'server.js')] : ['--import', typescript, join(root, 'src', 'server.ts')]
+  const child: ChildProcess = spawn(process.execPath, program, {
     cwd: folder,
     env: {
       PATH: process.env.PATH,
@@ -74,4 +82,13 @@ export function serverProcess(folder: string, settings: Record<string, string> =
       return { now: kib('VmRSS'), peak: kib('VmHWM') }
     },
   }
+}
+
+/** The header of a new user's session. */
+export async function signedIn(server: Pick<ServerProcess, 'post'>): Promise<{ authorization: string }> {
+  const deviceId = `test-${randomBytes(8).toString('hex')}`
+  const email = `${deviceId}@example.org`
+  const { pin } = (await server.post('/v1/users', { name: 'Ada', email, deviceId })).body as { pin: string }
+  const { token } = (await server.post('/v1/sessions', { deviceId, pin })).body as { token: string }
+  return { authorization: `Bearer ${token}` }
 }

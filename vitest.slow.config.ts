@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config'
+
+/** What takes minutes: run once in CI, after the build. */
+export default defineConfig({
+  test: {
+    include: ['test/slow/**/*.test.ts'],
+    setupFiles: ['test/support/matchers.ts'],
+    fileParallelism: false,
+  },
+})
