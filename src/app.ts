@@ -19,6 +19,7 @@ import { health } from './routes/health.ts'
 import { register } from './routes/register.ts'
 import { sessions } from './routes/sessions.ts'
 import { signIn } from './routes/sign-in.ts'
+import { trash } from './routes/trash.ts'
 import { upload } from './routes/upload.ts'
 import type { Vault } from './vault/vault.ts'
 
@@ -65,6 +66,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
     await members.register(files)
     await members.register(upload)
     await members.register(download)
+    await members.register(trash)
   })
 
   return app

@@ -67,8 +67,8 @@ export interface SealedFile {
   seal: Buffer
 }
 
-/** What tells one version of a file from another. */
-export type Seen = Pick<SealedFile, 'id' | 'blob'>
+/** What tells a file as it was seen, under its name, from what became of it. */
+export type Seen = Pick<SealedFile, 'id' | 'name' | 'blob'>
 
 export interface SealedTrash extends SealedFile {
   deletedAt: number
@@ -147,7 +147,7 @@ export interface SessionRepository {
   forget(endedBefore: number, lastUsedBefore: number, createdBefore: number): Promise<void>
 }
 
-/** An act on a file that the caller saw is `stale` where another version, or nothing, stands there now. */
+/** An act on a file that the caller saw is `stale` where another version, or nothing, stands under its name now. */
 export interface FileRepository {
   find(owner: string, name: string): Promise<SealedFile | null>
   /**

@@ -27,7 +27,7 @@ const catalogue = {
   'method-not-allowed': [405, 'The path does not take this method'],
   'request-timeout': [408, 'The request took too long to arrive'],
   'email-taken': [409, 'The address belongs to a user'],
-  'file-exists': [409, 'The name is taken by a file with other bytes'],
+  'file-exists': [409, 'The name is taken by another file'],
   'precondition-failed': [412, 'A precondition does not hold'],
   'body-too-large': [413, 'The body is too large'],
   'file-too-large': [413, 'The file is too large'],
@@ -113,7 +113,7 @@ export const problems = {
       headers: challenge,
     }),
   notFound: () => new Problem('not-found', 'No resource of this server has this path. The paths are listed at /docs.'),
-  fileNotFound: () => new Problem('file-not-found', 'You have no file of this name.'),
+  fileNotFound: (which = 'of this name') => new Problem('file-not-found', `You have no file ${which}.`),
   methodNotAllowed: (allowed: string[]) =>
     new Problem('method-not-allowed', `This path takes ${allowed.join(', ')}.`, {
       headers: { allow: allowed.join(', ') },
@@ -124,8 +124,8 @@ export const problems = {
       'email-taken',
       'A user has confirmed this address. To sign in on this device, ask a signed-in device for a PIN (POST /v1/pins), or the operator of this server.',
     ),
-  fileExists: () =>
-    new Problem('file-exists', 'Another file has this name. Choose another, or send ?onConflict=rename.'),
+  fileExists: (orElse = ', or send ?onConflict=rename') =>
+    new Problem('file-exists', `Another file has this name. Choose another${orElse}.`),
   preconditionFailed: () =>
     new Problem('precondition-failed', 'The file is not in the state that the request asked for. Nothing was changed.'),
   bodyTooLarge: (limit: number) => new Problem('body-too-large', `A body here is at most ${limit} bytes.`),

@@ -50,6 +50,7 @@ export const docs = fastifyPlugin(async (app) => {
         { name: 'register', description: 'A user, and a PIN on its way.' },
         { name: 'sessions', description: 'From a PIN to a session, and out again.' },
         { name: 'files', description: 'Bytes in and out.' },
+        { name: 'trash', description: 'Deleted files, to be restored for a while.' },
         { name: 'health', description: 'For whoever watches the server.' },
       ],
       components: {

@@ -1,10 +1,11 @@
-/** What files there are. */
+/** What files there are, and what becomes of them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FileQuery, FileSort } from '../ports.ts'
-import { problems } from '../problems.ts'
-import { failures } from '../schemas/common.ts'
-import { FileList, FileListQuery } from '../schemas/files.ts'
+import type { FileSort } from '../ports.ts'
+import { failures, nothing } from '../schemas/common.ts'
+import { ByName, ChangeHeaders, FileList, FileListQuery, NewName, withFile } from '../schemas/files.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
+import { entityTag, guardOf } from './conditions.ts'
+import { pageOf, readCursor } from './cursors.ts'
 import { presentFile } from './presenting.ts'
 
 const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {
@@ -30,34 +31,69 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { limit = 50, cursor, prefix = '', sort = 'name', order = 'asc' } = request.query
       const list = [prefix, sort, order].join('\0')
-      const after = cursor === undefined ? null : readCursor(cursor, list)
-      // One more than asked for tells whether there is another page.
+      const after = readCursor(cursor, list, sort === 'name' ? 'string' : 'number')
       const query = { prefix, sort, order, after, limit: limit + 1 }
       const found = await app.vault.files.list(request.session.userId, query)
-      const page = found.slice(0, limit)
-      const last = found.length > limit ? page.at(-1) : undefined
-      return { files: page.map(presentFile), nextCursor: last ? cursorAfter(last, sort, list) : null }
+      const { page, nextCursor } = pageOf(found, limit, list, SORT_KEY[sort])
+      return { files: page.map(presentFile), nextCursor }
     },
   )
-}
 
-/** A cursor says which list it belongs to and where in it the page ended. Nothing in it is secret. */
-function cursorAfter(file: StoredFile, sort: FileSort, list: string): string {
-  return Buffer.from(JSON.stringify([list, SORT_KEY[sort](file), file.id])).toString('base64url')
-}
+  app.patch(
+    '/v1/files/:name',
+    {
+      schema: {
+        operationId: 'renameFile',
+        summary: 'Give a file another name',
+        description: 'Nothing else of it changes, its entity tag and the time of its last change included.',
+        tags: ['files'],
+        params: ByName,
+        headers: ChangeHeaders,
+        body: NewName,
+        response: {
+          200: withFile('The file under its new name.'),
+          ...failures({
+            400: 'invalid-request invalid-name malformed-json malformed-url',
+            401: 'unauthorized',
+            404: 'file-not-found',
+            409: 'file-exists',
+            412: 'precondition-failed',
+            413: 'body-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
+          }),
+        },
+      },
+    },
+    async ({ session, params, body, headers }, reply) => {
+      const file = await app.vault.files.rename(session.userId, params.name, body.name, guardOf(headers))
+      return reply.header('etag', entityTag(file)).send(presentFile(file))
+    },
+  )
 
-function readCursor(cursor: string, list: string): FileQuery['after'] {
-  const [of, key, id] = contentOf(cursor)
-  const expected = list.split('\0')[1] === 'name' ? 'string' : 'number'
-  if (of !== list || typeof key !== expected || typeof id !== 'string') throw problems.invalidCursor()
-  return { key: key as string | number, id }
-}
-
-function contentOf(cursor: string): unknown[] {
-  try {
-    const content: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    return Array.isArray(content) ? content : []
-  } catch {
-    return []
-  }
+  app.delete(
+    '/v1/files/:name',
+    {
+      schema: {
+        operationId: 'deleteFile',
+        summary: 'Move a file to the trash',
+        description: 'Its name is free at once. In the trash it has an id and goes on to count towards the quota.',
+        tags: ['files'],
+        params: ByName,
+        headers: ChangeHeaders,
+        response: {
+          204: nothing('The file is in the trash.'),
+          ...failures({
+            400: 'invalid-name malformed-url',
+            401: 'unauthorized',
+            404: 'file-not-found',
+            412: 'precondition-failed',
+          }),
+        },
+      },
+    },
+    async ({ session, params, headers }, reply) => {
+      await app.vault.files.discard(session.userId, params.name, guardOf(headers))
+      return reply.code(204).send(null)
+    },
+  )
 }

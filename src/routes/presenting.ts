@@ -2,7 +2,9 @@
 import type { Static } from '@sinclair/typebox'
 import { timestamp } from '../schemas/common.ts'
 import type { File } from '../schemas/files.ts'
+import type { TrashList } from '../schemas/trash.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
+import type { TrashedFile } from '../vault/trash.ts'
 
 export function presentFile({
   sizeBytes,
@@ -12,4 +14,12 @@ export function presentFile({
   ...file
 }: StoredFile): Static<typeof File> {
   return { ...file, size: sizeBytes, createdAt: timestamp(createdAt), updatedAt: timestamp(updatedAt) }
+}
+
+export function presentTrashed({
+  deletedAt,
+  expiresAt,
+  ...file
+}: TrashedFile): Static<typeof TrashList>['files'][number] {
+  return { ...presentFile(file), deletedAt: timestamp(deletedAt), expiresAt: timestamp(expiresAt) }
 }

@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
-import { ByName, Form, location, OnConflict, PutHeaders, RawBytes, uploaded } from '../schemas/files.ts'
+import { ByName, Form, location, OnConflict, PutHeaders, RawBytes, withFile } from '../schemas/files.ts'
 import type { Placement, ReadForm } from '../vault/files.ts'
 import type { Receive } from '../vault/receiving.ts'
 import { entityTag, guardOf } from './conditions.ts'
@@ -42,8 +42,8 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
         body: Form,
         querystring: OnConflict,
         response: {
-          200: uploaded('These bytes were there already: the file that holds them.', location),
-          201: uploaded('Stored, and durable: it survives a power cut.', location),
+          200: withFile('These bytes were there already: the file that holds them.', location),
+          201: withFile('Stored, and durable: it survives a power cut.', location),
           ...failures({
             400: 'malformed-multipart invalid-name invalid-request incomplete-body',
             401: 'unauthorized',
@@ -94,8 +94,8 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
         headers: PutHeaders,
         body: RawBytes,
         response: {
-          200: uploaded('Replaced, or the same version was there already.'),
-          201: uploaded('Stored, and durable: it survives a power cut.', location),
+          200: withFile('Replaced, or the same version was there already.'),
+          201: withFile('Stored, and durable: it survives a power cut.', location),
           ...failures({
             400: 'invalid-name malformed-url digest-mismatch invalid-digest range-not-allowed incomplete-body',
             401: 'unauthorized',

@@ -37,7 +37,7 @@ export const ProblemSchema = Type.Object(
   { $id: 'Problem', description: 'A refusal (RFC 9457).' },
 )
 
-type FailureStatus = 400 | 401 | 404 | 405 | 409 | 412 | 413 | 415 | 416 | 500 | 503
+type FailureStatus = 400 | 401 | 404 | 405 | 409 | 412 | 413 | 415 | 416 | 500 | 503 | 507
 
 /** The refusals of a route: for each status the codes that it can carry. Any route can fail with a 500. */
 export function failures<Codes extends Partial<Record<FailureStatus, string>>>(codes: Codes) {
@@ -76,6 +76,16 @@ function refusal(status: number, codes: string) {
  * lets it pass.
  */
 export const streamed = (schema: TSchema) => Type.Unsafe<unknown>({ ...schema, 'x-streamed': true })
+
+/** What a list takes to be read page by page. */
+export const Paging = {
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'How many files a page has at most.' }),
+  ),
+  cursor: Type.Optional(Type.String({ maxLength: 2048, description: '`nextCursor` of the page before.' })),
+}
+
+export const NextCursor = Type.Union([Type.String(), Type.Null()], { description: '`null` on the last page.' })
 
 /** Bytes of any kind; gives a page a file picker. */
 export const Bytes = Type.String({ format: 'binary' })

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Bytes, Id, streamed, Timestamp } from './common.ts'
+import { Bytes, Id, NextCursor, Paging, streamed, Timestamp } from './common.ts'
 
 export const File = Type.Object(
   {
@@ -20,8 +20,8 @@ export const File = Type.Object(
 
 const entityTag = { type: 'string', description: 'Strong, made from the SHA-256 (RFC 9110, section 8.8.3).' }
 
-/** The file, as the answer to an upload. */
-export const uploaded = (description: string, headers: Record<string, unknown> = {}) =>
+/** The file, as the answer to what was done with it. */
+export const withFile = (description: string, headers: Record<string, unknown> = {}) =>
   Type.Unsafe<Static<typeof File>>({
     ...Type.Ref('File'),
     description,
@@ -52,13 +52,24 @@ export const Form = streamed(
 
 export const RawBytes = streamed(Bytes)
 
-export const OnConflict = Type.Object({
-  onConflict: Type.Optional(
-    Type.Union([Type.Literal('fail'), Type.Literal('rename')], {
-      default: 'fail',
-      description: 'Where other bytes have the name: refuse, or store as `beach (1).jpg` and so on.',
-    }),
-  ),
+const onConflict = (description: string) =>
+  Type.Object({
+    onConflict: Type.Optional(
+      Type.Union([Type.Literal('fail'), Type.Literal('rename')], { default: 'fail', description }),
+    ),
+  })
+
+export const OnConflict = onConflict('Where other bytes have the name: refuse, or store as `beach (1).jpg` and so on.')
+
+export const OnRestoreConflict = onConflict(
+  'Where another file has the name by now: refuse, or restore as `beach (1).jpg` and so on.',
+)
+
+export const NewName = Type.Object({
+  name: Type.String({
+    description: 'One path segment: 1 to 255 bytes of UTF-8 in NFC, no control characters.',
+    examples: ['holiday.jpg'],
+  }),
 })
 
 const TAG = '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"'
@@ -70,6 +81,8 @@ export const Preconditions = {
   'if-none-match': header('Go on only if the file has none of these entity tags, or with `*` if there is none.', [TAG]),
   'if-unmodified-since': header('Go on only if the file has not changed since.', ['Sun, 22 Nov 2026 08:30:00 GMT']),
 }
+
+export const ChangeHeaders = Type.Object(Preconditions)
 
 export const PutHeaders = Type.Object({
   ...Preconditions,
@@ -140,10 +153,7 @@ export const Heads = {
 }
 
 export const FileListQuery = Type.Object({
-  limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'How many files a page has at most.' }),
-  ),
-  cursor: Type.Optional(Type.String({ maxLength: 2048, description: '`nextCursor` of the page before.' })),
+  ...Paging,
   prefix: Type.Optional(
     Type.String({ maxLength: 255, description: 'Only names that begin so.', examples: ['holiday-'] }),
   ),
@@ -161,7 +171,7 @@ export const FileListQuery = Type.Object({
 export const FileList = Type.Object(
   {
     files: Type.Array(Type.Unsafe<Static<typeof File>>(Type.Ref('File'))),
-    nextCursor: Type.Union([Type.String(), Type.Null()], { description: '`null` on the last page.' }),
+    nextCursor: NextCursor,
   },
   { description: 'One page of the files of the signed-in user.' },
 )

@@ -137,7 +137,7 @@ export function files(
         const current = await find(owner, name)
         guard(current)
         const answer = await files.rename(owner, current, newName)
-        if (answer === 'taken') throw problems.fileExists()
+        if (answer === 'taken') throw problems.fileExists('')
         if (answer === 'done') return { ...current, name: newName }
       }
     },

@@ -9,6 +9,8 @@ import { type StoredFile, unseal } from './stored-file.ts'
 /** Files that are removed in one act: other requests wait for it. */
 const BATCH = 500
 
+const IN_TRASH = 'of this id in the trash'
+
 export interface TrashedFile extends StoredFile {
   deletedAt: number
   /** When it is gone for good. */
@@ -36,7 +38,7 @@ export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: C
       for (;;) {
         const answer = await trash.restore(owner, id, name)
         if (answer === 'done') return { ...file, name }
-        if (answer === 'gone') throw problems.fileNotFound()
+        if (answer === 'gone') throw problems.fileNotFound(IN_TRASH)
         if (onConflict === 'fail') throw problems.fileExists()
         const used = new Set<number>()
         for await (const { n } of standIns(files, owner, file.name)) used.add(n)
@@ -48,7 +50,7 @@ export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: C
     async remove(owner: string, id: string): Promise<void> {
       await find(owner, id)
       const blob = await trash.remove(owner, id)
-      if (!blob) throw problems.fileNotFound()
+      if (!blob) throw problems.fileNotFound(IN_TRASH)
       await collect([blob])
     },
 
@@ -75,7 +77,7 @@ export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: C
 
   async function find(owner: string, id: string): Promise<SealedTrash> {
     const file = await trash.find(owner, id)
-    if (!file || file.deletedAt + rules.trashMs <= clock()) throw problems.fileNotFound()
+    if (!file || file.deletedAt + rules.trashMs <= clock()) throw problems.fileNotFound(IN_TRASH)
     return file
   }
 }

@@ -36,7 +36,9 @@ describe('a refusal', () => {
 
   it.each([
     ['PATCH', '/v1/files', 'GET, HEAD, POST'],
-    ['POST', '/v1/files/beach.jpg', 'GET, HEAD, PUT'],
+    ['POST', '/v1/files/beach.jpg', 'DELETE, GET, HEAD, PATCH, PUT'],
+    ['PUT', '/v1/trash', 'DELETE, GET, HEAD'],
+    ['GET', '/v1/trash/x/restore', 'POST'],
     ['GET', '/v1/users', 'POST'],
     ['OPTIONS', '/v1/sessions', 'POST'],
     ['PROPFIND', '/v1/sessions/current', 'DELETE'],
@@ -53,7 +55,7 @@ describe('a refusal', () => {
   it('of a path with a slash too many is 404', async () => {
     const app = await testApp()
     expect(await app.request('/health/live/')).toBeProblem(404, 'not-found')
-    expect(await app.request('/v1/files/', { method: 'PATCH' })).toBeProblem(404, 'not-found')
+    expect(await app.request('/v1/files/', { method: 'POST' })).toBeProblem(404, 'not-found')
   })
 
   it('of an absolute target is that of its path', async () => {

@@ -1,5 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { FileQuery, FileRepository, FileSort, SealedFile } from '../../ports.ts'
+import type { FileQuery, FileRepository, FileSort, SealedFile, Seen } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
@@ -33,16 +33,12 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
      seal = :seal WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
   )
   const discardBlob = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
-  const SEEN = 'user_id = :owner AND id = :id AND blob = :blob AND deleted_at IS NULL'
-  const isSeen = db.prepare<[{ owner: string; id: string; blob: string }], { name: string }>(
-    `SELECT name FROM files WHERE ${SEEN}`,
+  const SEEN = 'user_id = :owner AND name = :name AND id = :id AND blob = :blob AND deleted_at IS NULL'
+  const isSeen = db.prepare<[Seen & { owner: string }], unknown>(`SELECT 1 FROM files WHERE ${SEEN}`)
+  const rename = db.prepare<[Seen & { owner: string; newName: string }]>(
+    `UPDATE files SET name = :newName WHERE ${SEEN}`,
   )
-  const rename = db.prepare<[{ owner: string; id: string; blob: string; name: string }]>(
-    `UPDATE files SET name = :name WHERE ${SEEN}`,
-  )
-  const discard = db.prepare<[{ owner: string; id: string; blob: string; at: number }]>(
-    `UPDATE files SET deleted_at = :at WHERE ${SEEN}`,
-  )
+  const discard = db.prepare<[Seen & { owner: string; at: number }]>(`UPDATE files SET deleted_at = :at WHERE ${SEEN}`)
   const pages = new Map<string, Statement<[Record<string, unknown>], SealedFile>>()
 
   return {
@@ -71,19 +67,18 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
       })
     },
 
-    rename(owner, { id, blob }, name) {
+    rename(owner, { id, name, blob }, newName) {
       return act(() => {
-        const current = isSeen.get({ owner, id, blob })
-        if (!current) return 'stale'
-        if (current.name !== name && standing.get(owner, name)) return 'taken'
-        rename.run({ owner, id, blob, name })
+        if (!isSeen.get({ owner, id, name, blob })) return 'stale'
+        if (newName !== name && standing.get(owner, newName)) return 'taken'
+        rename.run({ owner, id, name, blob, newName })
         return 'done'
       })
     },
 
-    discard(owner, { id, blob }, at) {
+    discard(owner, { id, name, blob }, at) {
       return act(() => {
-        if (discard.run({ owner, id, blob, at }).changes === 0) return 'stale'
+        if (discard.run({ owner, id, name, blob, at }).changes === 0) return 'stale'
         count.run({ owner, files: -1, bytes: 0 })
         return 'done'
       })

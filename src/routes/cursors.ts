@@ -1,0 +1,42 @@
+/** Lists page by page. A cursor says which list it belongs to and where in it the page ended. Nothing in it is secret. */
+import { problems } from '../problems.ts'
+
+/** The key by which the list is sorted, and the id as a tie-break. */
+type Place<Key> = { key: Key; id: string }
+
+/** Where the page before ended; `null` on the first. Throws `invalid-cursor` for one of another list. */
+export function readCursor<Type extends 'string' | 'number'>(
+  cursor: string | undefined,
+  list: string,
+  keyType: Type,
+): Place<Type extends 'string' ? string : number> | null {
+  if (cursor === undefined) return null
+  const [of, key, id] = contentOf(cursor)
+  if (of !== list || typeof key !== keyType || typeof id !== 'string') throw problems.invalidCursor()
+  return { key: key as Type extends 'string' ? string : number, id }
+}
+
+/** The first `limit` of what was found. One more than asked for tells whether there is another page. */
+export function pageOf<Row extends { id: string }>(
+  found: Row[],
+  limit: number,
+  list: string,
+  keyOf: (row: Row) => string | number,
+): { page: Row[]; nextCursor: string | null } {
+  const page = found.slice(0, limit)
+  const last = found.length > limit ? page.at(-1) : undefined
+  return { page, nextCursor: last ? cursorOf(list, { key: keyOf(last), id: last.id }) : null }
+}
+
+function cursorOf(list: string, { key, id }: Place<string | number>): string {
+  return Buffer.from(JSON.stringify([list, key, id])).toString('base64url')
+}
+
+function contentOf(cursor: string): unknown[] {
+  try {
+    const content: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    return Array.isArray(content) ? content : []
+  } catch {
+    return []
+  }
+}

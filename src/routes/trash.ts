@@ -1,0 +1,98 @@
+/** Deleted files: what there is, back from there, gone for good. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { failures, nothing } from '../schemas/common.ts'
+import { OnRestoreConflict, withFile } from '../schemas/files.ts'
+import { ById, TrashList, TrashQuery } from '../schemas/trash.ts'
+import { entityTag } from './conditions.ts'
+import { pageOf, readCursor } from './cursors.ts'
+import { presentFile, presentTrashed } from './presenting.ts'
+
+const LIST = 'trash'
+
+export const trash: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/v1/trash',
+    {
+      schema: {
+        operationId: 'listTrash',
+        summary: 'List deleted files, page by page',
+        description: 'The last deleted first. A name may be there more than once, and every file has its own id.',
+        tags: ['trash'],
+        querystring: TrashQuery,
+        response: { 200: TrashList, ...failures({ 400: 'invalid-request invalid-cursor', 401: 'unauthorized' }) },
+      },
+    },
+    async ({ session, query: { limit = 50, cursor } }) => {
+      const ended = readCursor(cursor, LIST, 'number')
+      const after = ended && { deletedAt: ended.key, id: ended.id }
+      const found = await app.vault.trash.list(session.userId, { after, limit: limit + 1 })
+      const { page, nextCursor } = pageOf(found, limit, LIST, ({ deletedAt }) => deletedAt)
+      return { files: page.map(presentTrashed), nextCursor }
+    },
+  )
+
+  app.post(
+    '/v1/trash/:id/restore',
+    {
+      schema: {
+        operationId: 'restoreFile',
+        summary: 'Take a file out of the trash',
+        description: 'Under the name that it had; the answer says which one it has now.',
+        tags: ['trash'],
+        params: ById,
+        querystring: OnRestoreConflict,
+        response: {
+          200: withFile('The file is back.'),
+          ...failures({
+            400: 'invalid-request malformed-url',
+            401: 'unauthorized',
+            404: 'file-not-found',
+            409: 'file-exists',
+          }),
+        },
+      },
+    },
+    async ({ session, params, query: { onConflict = 'fail' } }, reply) => {
+      const file = await app.vault.trash.restore(session.userId, params.id, onConflict)
+      return reply.header('etag', entityTag(file)).send(presentFile(file))
+    },
+  )
+
+  app.delete(
+    '/v1/trash/:id',
+    {
+      schema: {
+        operationId: 'deleteForGood',
+        summary: 'Delete a file of the trash for good',
+        description: 'Its room is free at once.',
+        tags: ['trash'],
+        params: ById,
+        response: {
+          204: nothing('The file is gone.'),
+          ...failures({ 400: 'malformed-url', 401: 'unauthorized', 404: 'file-not-found' }),
+        },
+      },
+    },
+    async ({ session, params }, reply) => {
+      await app.vault.trash.remove(session.userId, params.id)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.delete(
+    '/v1/trash',
+    {
+      schema: {
+        operationId: 'emptyTrash',
+        summary: 'Empty the trash',
+        description: 'All that is in it now is gone for good, and its room is free at once.',
+        tags: ['trash'],
+        response: { 204: nothing('The trash is empty.'), ...failures({ 401: 'unauthorized' }) },
+      },
+    },
+    async ({ session }, reply) => {
+      await app.vault.trash.empty(session.userId)
+      return reply.code(204).send(null)
+    },
+  )
+}

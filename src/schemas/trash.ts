@@ -1,0 +1,21 @@
+import { Type } from '@sinclair/typebox'
+import { Id, NextCursor, Paging, Timestamp } from './common.ts'
+import { File } from './files.ts'
+
+export const ById = Type.Object({ id: Id })
+
+export const TrashQuery = Type.Object(Paging)
+
+export const TrashList = Type.Object(
+  {
+    files: Type.Array(
+      Type.Object({
+        ...File.properties,
+        deletedAt: Timestamp,
+        expiresAt: Type.String({ ...Timestamp, description: 'When it is gone for good.' }),
+      }),
+    ),
+    nextCursor: NextCursor,
+  },
+  { description: 'One page of the trash, the last deleted first.' },
+)
