@@ -13,6 +13,7 @@ import { safeDefaults } from './plugins/safe-defaults.ts'
 import { sweeper } from './plugins/sweeper.ts'
 import { lateContinue } from './plugins/unread-body.ts'
 import { validation } from './plugins/validation.ts'
+import { account } from './routes/account.ts'
 import { download } from './routes/download.ts'
 import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
@@ -67,6 +68,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
     await members.register(upload)
     await members.register(download)
     await members.register(trash)
+    await members.register(account)
   })
 
   return app

@@ -11,6 +11,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     session: Session
   }
+  interface FastifyContextConfig {
+    /** The answer to the end of a session goes out on its own connection, however long the ending takes. */
+    endsSession?: true
+  }
 }
 
 /** A transfer looks at its session again this often, so that an ended one is cut within 5 seconds. */
@@ -26,7 +30,7 @@ export const auth = fastifyPlugin(async (app) => {
 })
 
 function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault) {
-  if (request.raw.socket.destroyed) return
+  if (request.raw.socket.destroyed || request.routeOptions.config.endsSession) return
   const timer = setInterval(() => {
     vault.sessions.lives(request.session).then(
       (lives) => {

@@ -1,8 +1,10 @@
 /** Records of the vault as they cross the wire. */
 import type { Static } from '@sinclair/typebox'
+import type { Me } from '../schemas/account.ts'
 import { timestamp } from '../schemas/common.ts'
 import type { File } from '../schemas/files.ts'
 import type { TrashList } from '../schemas/trash.ts'
+import type { Account } from '../vault/account.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
 import type { TrashedFile } from '../vault/trash.ts'
 
@@ -22,4 +24,8 @@ export function presentTrashed({
   ...file
 }: TrashedFile): Static<typeof TrashList>['files'][number] {
   return { ...presentFile(file), deletedAt: timestamp(deletedAt), expiresAt: timestamp(expiresAt) }
+}
+
+export function presentAccount({ id, name, email, createdAt, usage, quotaBytes }: Account): Static<typeof Me> {
+  return { userId: id, name, email, createdAt: timestamp(createdAt), usage, quota: { bytes: quotaBytes } }
 }

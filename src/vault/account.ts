@@ -23,13 +23,16 @@ export function account({ users }: Ports, rules: VaultRules, background: Backgro
 
     /**
      * The end of an account: first, in one act, the user with every session and key, so that nothing opens any more; then
-     * every file. What a crash leaves of the second is the sweeper's. False where there is no such user.
+     * every file. What a crash leaves of the second is the sweeper's. `unauthorized` where there is no such user.
      */
-    async remove(owner: string): Promise<boolean> {
-      if (!(await users.remove(owner))) return false
-      await clearOut(owner)
-      background('forgetting the keys of a removed user', users.forget(owner))
-      return true
+    async remove(owner: string): Promise<void> {
+      if (!(await users.remove(owner))) throw problems.unauthorized()
+      const cleared = clearOut(owner)
+      background(
+        'removing what was left of a user',
+        cleared.then(() => users.forget(owner)),
+      )
+      await cleared
     },
 
     /** Finishes the removals that were broken off. */

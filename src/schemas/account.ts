@@ -1,0 +1,22 @@
+import { Type } from '@sinclair/typebox'
+import { Id, Timestamp } from './common.ts'
+import { Email } from './users.ts'
+
+export const Me = Type.Object(
+  {
+    userId: Id,
+    name: Type.String({ examples: ['Ada'] }),
+    email: Email,
+    createdAt: Timestamp,
+    usage: Type.Object({
+      files: Type.Integer({ minimum: 0, description: 'Files, not counting the trash.', examples: [1204] }),
+      bytes: Type.Integer({ minimum: 0, description: 'Files and trash.', examples: [5_368_709_120] }),
+    }),
+    quota: Type.Object({
+      bytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+        description: 'What files and trash may take together; `null` where there is no limit.',
+      }),
+    }),
+  },
+  { description: 'Who is signed in, and what it uses.' },
+)
