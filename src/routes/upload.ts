@@ -60,9 +60,9 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
       refuseOversized(request, maxFileBytes + FORM_OVERHEAD_BYTES, maxFileBytes)
       const { userId } = request.session
       const { onConflict = 'fail' } = request.query
-      const announced = announcedBytes(request)
+      const mostBytes = announcedBytes(request)
       const placement = await app.vault.files.add(userId, (receive) => readForm(request, receive), {
-        announcedBytes: announced && Math.max(0, announced - FORM_OVERHEAD_BYTES),
+        announced: mostBytes === null ? null : { leastBytes: Math.max(0, mostBytes - FORM_OVERHEAD_BYTES), mostBytes },
         onConflict,
       })
       reply.header('location', pathOf(placement))

@@ -37,8 +37,8 @@ export interface ReadForm {
 }
 
 export interface AddOptions {
-  /** How many bytes will come at least, where that is known. */
-  announcedBytes: number | null
+  /** How many bytes will come, where that is known: a form is larger than its file. */
+  announced: { leastBytes: number; mostBytes: number } | null
   /** What to do where the name is taken by other bytes: refuse, or take the first free numbered name. */
   onConflict: 'fail' | 'rename'
 }
@@ -63,7 +63,7 @@ export function files(
         const before = await standing(owner, name)
         options.guard(before)
         await refuseOverQuota(owner, options.announcedBytes, before?.sizeBytes ?? 0)
-        const received = await receive(bytes)
+        const received = await receive(bytes, await reach(owner))
         options.check(received)
         for (;;) {
           const current = await standing(owner, name)
@@ -79,10 +79,11 @@ export function files(
      * Where the name is taken by the same bytes the answer is the file that is there; by others, `file-exists`, or with
      * `rename` the first free numbered name.
      */
-    add(owner: string, readForm: (receive: Receive) => Promise<ReadForm>, { announcedBytes, onConflict }: AddOptions) {
+    add(owner: string, readForm: (receive: Receive) => Promise<ReadForm>, { announced, onConflict }: AddOptions) {
       return tidily<Placement>(async (receive) => {
-        await refuseOverQuota(owner, announcedBytes, 0)
-        const { name, contentType, received } = await readForm(receive)
+        if (announced && !(await mayHave(owner, announced))) await refuseOverQuota(owner, announced.leastBytes, 0)
+        const mostBytes = await reach(owner)
+        const { name, contentType, received } = await readForm((bytes) => receive(bytes, mostBytes))
         fileName(name)
         for (;;) {
           const spot = await spotFor(owner, name, received, onConflict)
@@ -171,6 +172,19 @@ export function files(
     if (grownBytes > 0 && (await users.usage(owner)).bytes + grownBytes > quotaBytes) {
       throw problems.quotaExceeded(quotaBytes)
     }
+  }
+
+  /** No file of more bytes can be placed: none that is there is as large, so none is replaced by it without growing. */
+  async function reach(owner: string): Promise<number> {
+    const { quotaBytes } = rules
+    return quotaBytes === null ? Number.POSITIVE_INFINITY : Math.max(quotaBytes, (await users.usage(owner)).bytes)
+  }
+
+  /** Bytes that may be there already, as after a lost answer, may come again: then they take no room. */
+  async function mayHave(owner: string, { leastBytes, mostBytes }: NonNullable<AddOptions['announced']>) {
+    const after = { key: leastBytes, id: '' }
+    const [next] = await files.list(owner, { prefix: '', sort: 'size', order: 'asc', after, limit: 1 })
+    return next !== undefined && next.sizeBytes <= mostBytes
   }
 
   /**

@@ -17,6 +17,9 @@ export interface Received extends Secrets {
 
 export type Receive = (bytes: AsyncIterable<Uint8Array>) => Promise<Received>
 
+/** Receives no more than so many bytes, beyond which the quota does not reach. */
+type ReceiveUpTo = (bytes: AsyncIterable<Uint8Array>, mostBytes: number) => Promise<Received>
+
 export function receiving(
   { blobs, chance }: Ports,
   rules: VaultRules,
@@ -28,7 +31,7 @@ export function receiving(
    * Runs an act that receives bytes and answers the blob that holds them now; what it received and did not place is
    * deleted before this settles. It is waited for before the engines are closed, also where its client has left.
    */
-  return <Placement extends { file: { blob: string } }>(act: (receive: Receive) => Promise<Placement>) => {
+  return <Placement extends { file: { blob: string } }>(act: (receive: ReceiveUpTo) => Promise<Placement>) => {
     const placing = placeOrDelete(act)
     background(
       'an upload',
@@ -41,13 +44,13 @@ export function receiving(
   }
 
   async function placeOrDelete<Placement extends { file: { blob: string } }>(
-    act: (receive: Receive) => Promise<Placement>,
+    act: (receive: ReceiveUpTo) => Promise<Placement>,
   ): Promise<Placement> {
     let received: Received | null = null
     let placement: Placement | null = null
     try {
-      placement = await act(async (bytes) => {
-        received = await take(bytes)
+      placement = await act(async (bytes, mostBytes) => {
+        received = await take(bytes, mostBytes)
         return received
       })
       return placement
@@ -59,7 +62,7 @@ export function receiving(
     }
   }
 
-  async function take(bytes: AsyncIterable<Uint8Array>): Promise<Received> {
+  async function take(bytes: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Received> {
     const blob = `${run}/${chance.id()}`
     const fileKey = chance.bytes(32)
     const hash = createHash('sha256')
@@ -72,7 +75,7 @@ export function receiving(
       for await (const chunk of bytes) {
         sizeBytes += chunk.length
         if (sizeBytes > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
-        if (rules.quotaBytes !== null && sizeBytes > rules.quotaBytes) throw problems.quotaExceeded(rules.quotaBytes)
+        if (sizeBytes > mostBytes) throw problems.quotaExceeded(rules.quotaBytes ?? mostBytes)
         hash.update(chunk)
         sealer.add(chunk)
         if (sealer.readyBytes() >= BATCH_BYTES) yield sealer.take()
