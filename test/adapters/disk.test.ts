@@ -1,4 +1,6 @@
+import fs from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { diskBlobs } from '../../src/adapters/disk/blobs.ts'
@@ -14,6 +16,14 @@ async function store(folder?: string) {
 
 async function* one(text: string) {
   yield [Buffer.from(text)]
+}
+
+async function* batchesOf(sizes: number[]) {
+  for (const size of sizes) yield [Buffer.alloc(size)]
+}
+
+function firstByte([chunk]: Buffer[]): Buffer {
+  return (chunk as Buffer).subarray(0, 1)
 }
 
 /** What every open file inherits, so that a test can watch what is done to files, or let it fail. */
@@ -35,27 +45,84 @@ it('keeps blobs from other users of the machine', async () => {
   expect(modes).toEqual([0o700, 0o700, 0o600])
 })
 
-it('syncs the bytes, then the folder, before it says that they are stored', async () => {
+/** Puts something else in the place of a function of the system until the test is over. */
+function instead(name: 'writev' | 'writevSync' | 'fdatasync', other: (...args: never[]) => unknown) {
+  const real = fs[name]
+  const put = (value: unknown) => {
+    Object.assign(fs, { [name]: value })
+    syncBuiltinESMExports()
+  }
+  put(other)
+  onTestFinished(() => put(real))
+}
+
+/** Writes the name of a function down whenever it has done its work. */
+function note(calls: string[], name: 'writev' | 'writevSync' | 'fdatasync') {
+  const real = fs[name] as (...args: unknown[]) => unknown
+  instead(name, (...args: unknown[]) => {
+    const done = args.at(-1)
+    if (typeof done !== 'function') {
+      calls.push(name)
+      return real(...args)
+    }
+    return real(...args.slice(0, -1), (...answer: unknown[]) => {
+      calls.push(name)
+      done(...answer)
+    })
+  })
+}
+
+it.each([
+  ['small', [1], ['writevSync', 'fdatasync', 'sync']],
+  ['small, in batches', [1, 1], ['writevSync', 'fdatasync', 'sync']],
+  ['large', [100_000, 1], ['writev', 'writev', 'fdatasync', 'sync']],
+])('syncs the bytes, then the folder, before it says that they are stored: %s', async (_, sizes, expected) => {
   const folder = await temporaryFolder()
   const blobs = await store(folder)
   await blobs.put('run/first', one('opens the folder of the run'))
-  const handles = await everyFileHandle(folder)
   const calls: string[] = []
-  for (const name of ['writev', 'datasync', 'sync'] as const) {
-    const real = Reflect.get(handles, name) as (...args: unknown[]) => Promise<unknown>
-    Object.defineProperty(handles, name, {
-      configurable: true,
-      writable: true,
-      async value(this: FileHandle, ...args: unknown[]) {
-        const answer = await real.apply(this, args)
-        calls.push(name)
-        return answer
-      },
-    })
-    onTestFinished(() => void Object.defineProperty(handles, name, { configurable: true, writable: true, value: real }))
+  const handles = await everyFileHandle(folder)
+  const { sync } = handles
+  handles.sync = async function () {
+    await sync.call(this)
+    calls.push('sync')
   }
-  await blobs.put('run/a', one('a'))
-  expect(calls).toEqual(['writev', 'datasync', 'sync'])
+  onTestFinished(() => {
+    handles.sync = sync
+  })
+  for (const name of ['writev', 'writevSync', 'fdatasync'] as const) note(calls, name)
+  await blobs.put('run/a', batchesOf(sizes))
+  expect(calls).toEqual(expected)
+})
+
+it.each([[1], [100_000]])('goes on where a write of %i bytes took less than it was given', async (size) => {
+  const blobs = await store()
+  const { writevSync, writev } = fs
+  instead('writevSync', (fd: number, chunks: Buffer[]) => writevSync(fd, [firstByte(chunks)]))
+  instead('writev', (fd: number, chunks: Buffer[], done: () => void) => {
+    writev(fd, chunks.length > 1 ? [firstByte(chunks)] : chunks, done)
+  })
+  await blobs.put('run/a', batchesOf([2, size]))
+  const reader = await blobs.open('run/a', 0, size + 1)
+  expect((await reader?.next())?.length).toBe(size + 2)
+  await reader?.close()
+})
+
+it('leaves nothing of a blob whose bytes could not be synced', async () => {
+  const blobs = await store()
+  instead('fdatasync', (_fd: number, done: (error: Error) => void) => done(new Error('input/output error')))
+  await expect(blobs.put('run/small', one('a'))).rejects.toThrow('input/output error')
+  await expect(blobs.put('run/large', batchesOf([100_000]))).rejects.toThrow('input/output error')
+  expect(await blobs.list('run')).toEqual([])
+})
+
+it('leaves nothing of a blob whose bytes could not be written', async () => {
+  const blobs = await store()
+  instead('writev', (_fd: number, _chunks: Buffer[], done: (error: Error) => void) => {
+    done(new Error('no space left on device'))
+  })
+  await expect(blobs.put('run/a', batchesOf([100_000, 100_000]))).rejects.toThrow('no space left on device')
+  expect(await blobs.list('run')).toEqual([])
 })
 
 it.each(['../escape', 'run/../../escape', 'run', 'run/a/b', '/etc/passwd', ''])(

@@ -21,6 +21,13 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
       expect(await store.list('run')).toEqual(['run/empty'])
     })
 
+    it.each([1, 10, 1000])('hands out what came in %i chunks of a batch each', async (count) => {
+      const store = await make()
+      const bytes = randomBytes(count * 3)
+      await store.put('run/a', inBatchesOf(3, bytes))
+      expect((await read(store, 'run/a', 0, bytes.length - 1)).equals(bytes)).toBe(true)
+    })
+
     it.each([
       [0, 1],
       [5, 6],
@@ -78,6 +85,31 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
       }
       await expect(store.put('run/broken', broken())).rejects.toThrow('the line went dead')
       expect(await store.list('run')).toEqual([])
+    })
+
+    it('leaves nothing of a put that breaks off early', async () => {
+      const store = await make()
+      const broken = async function* () {
+        yield [Buffer.from('a few bytes')]
+        throw new Error('the line went dead')
+      }
+      await expect(store.put('run/broken', broken())).rejects.toThrow('the line went dead')
+      expect(await store.list('run')).toEqual([])
+    })
+
+    it('lets go of the batches of a put that fails', async () => {
+      const store = await make()
+      await store.put('run/a', batches(Buffer.from('first')))
+      let letGo = false
+      const bytes = async function* () {
+        try {
+          for (;;) yield [randomBytes(MiB)]
+        } finally {
+          letGo = true
+        }
+      }
+      await expect(store.put('run/a', bytes())).rejects.toThrow()
+      expect(letGo).toBe(true)
     })
 
     it('writes a blob once: a second put under its id fails and changes nothing', async () => {
@@ -141,6 +173,10 @@ async function* batches(bytes: Buffer): AsyncGenerator<Buffer[]> {
     await turn()
     yield batch
   }
+}
+
+async function* inBatchesOf(size: number, bytes: Buffer): AsyncGenerator<Buffer[]> {
+  for (let at = 0; at < bytes.length; at += size) yield [bytes.subarray(at, at + size)]
 }
 
 async function read(store: BlobStore, blob: string, start: number, end: number): Promise<Buffer> {

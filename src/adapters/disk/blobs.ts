@@ -2,12 +2,13 @@
  * Blobs as files `<folder>/<run>/<random>`. A blob's name is random and nobody looks for it before a row names it, so
  * it is written in place: created exclusively, written, synced, then its folder synced.
  */
+import { open as openFile } from 'node:fs'
 import { access, constants, type FileHandle, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BlobStore } from '../../ports.ts'
 import { blobReader } from './reader.ts'
 import { sharedSync } from './shared-sync.ts'
-import { writeAll } from './writer.ts'
+import { writeNew } from './writer.ts'
 
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
 
@@ -27,18 +28,18 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
     async put(blob, batches) {
       const path = pathOf(blob)
       const { sync } = await runFolder(dirname(blob))
-      const file = await open(path, 'wx', 0o600)
+      let created = false
+      const create = async () => {
+        const fd = await createFile(path)
+        created = true
+        return fd
+      }
       try {
-        try {
-          await writeAll(file, batches)
-          await file.datasync()
-        } finally {
-          await file.close()
-        }
+        await writeNew(create, batches)
         await sync()
       } catch (error) {
         // What cannot be removed now is the sweeper's, once this run is over.
-        await unlink(path).catch(() => {})
+        if (created) await unlink(path).catch(() => {})
         throw error
       }
     },
@@ -131,6 +132,12 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
       if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(codeOf(error))) throw error
     }
   }
+}
+
+function createFile(path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    openFile(path, 'wx', 0o600, (error, fd) => (error ? reject(error) : resolve(fd)))
+  })
 }
 
 async function openIfThere(path: string): Promise<FileHandle | null> {

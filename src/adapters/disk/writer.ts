@@ -1,26 +1,61 @@
-import type { FileHandle } from 'node:fs/promises'
+import { closeSync, fdatasync, writev, writevSync } from 'node:fs'
 
-/** Writes one batch while the next one is gathered. Settles once no write is under way any more. */
-export async function writeAll(file: FileHandle, batches: AsyncIterable<Uint8Array[]>): Promise<void> {
+/** So little costs less to copy into the system's cache at once than to hand to another thread. */
+const SMALL_BYTES = 64 * 1024
+/** Each may hold on to far more memory than its own bytes. */
+const SMALL_CHUNKS = 64
+
+/**
+ * Creates a file of the batches; its bytes are durable once resolved. One batch is written while the next one is
+ * gathered, but a small file is created when all of it is there. Settles once the file is closed.
+ */
+export async function writeNew(create: () => Promise<number>, batches: AsyncIterable<Uint8Array[]>): Promise<void> {
+  let fd: number | null = null
+  let chunks: Uint8Array[] = []
   let writing: Promise<void> = Promise.resolve()
   try {
-    for await (const batch of batches) {
+    try {
+      for await (const batch of batches) {
+        chunks = chunks.length === 0 ? batch : chunks.concat(batch)
+        if (fd === null && isSmall(chunks)) continue
+        fd ??= await create()
+        await writing
+        writing = writeAll(fd, chunks)
+        // Awaited with the next batch: until then its failure is nobody's unhandled rejection.
+        writing.catch(() => {})
+        chunks = []
+      }
+    } finally {
       await writing
-      writing = writeBatch(file, batch)
-      // Awaited with the next batch: until then its failure is nobody's unhandled rejection.
-      writing.catch(() => {})
     }
+    fd ??= await create()
+    writeNow(fd, chunks)
+    await sync(fd)
   } finally {
-    await writing
+    if (fd !== null) closeSync(fd)
   }
 }
 
-async function writeBatch(file: FileHandle, batch: Uint8Array[]): Promise<void> {
-  let rest = batch
-  while (rest.length > 0) {
-    const { bytesWritten } = await file.writev(rest)
-    rest = dropBytes(rest, bytesWritten)
+function isSmall(chunks: Uint8Array[]): boolean {
+  return chunks.length <= SMALL_CHUNKS && chunks.reduce((sum, { length }) => sum + length, 0) <= SMALL_BYTES
+}
+
+async function writeAll(fd: number, chunks: Uint8Array[]): Promise<void> {
+  for (let rest = chunks; rest.length > 0; ) {
+    const now = rest
+    const written = await new Promise<number>((resolve, reject) => {
+      writev(fd, now, (error, bytesWritten) => (error ? reject(error) : resolve(bytesWritten)))
+    })
+    rest = dropBytes(rest, written)
   }
+}
+
+function writeNow(fd: number, chunks: Uint8Array[]): void {
+  for (let rest = chunks; rest.length > 0; ) rest = dropBytes(rest, writevSync(fd, rest))
+}
+
+function sync(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fdatasync(fd, (error) => (error ? reject(error) : resolve())))
 }
 
 /** A write may take less than it was given, as on a disk that is nearly full. */
