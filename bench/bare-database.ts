@@ -1,10 +1,17 @@
 /** The yardstick's rows: the same engine, pragmas, tables, indexes and look-ups as the server's, and nothing around them. */
 import Database from 'better-sqlite3'
 
+/** In step with `src/adapters/sqlite/migrations`, for what is written and read here. */
 const SCHEMA = `
 CREATE TABLE users (
-  id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL, created_at INTEGER NOT NULL
+  id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL, confirmed_by TEXT NOT NULL,
+  created_at INTEGER NOT NULL, file_count INTEGER NOT NULL DEFAULT 0, byte_count INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE key_slots (
+  user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE, kind TEXT NOT NULL, key_id TEXT NOT NULL,
+  sealed BLOB NOT NULL, PRIMARY KEY (user_id, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX key_slots_by_key ON key_slots (key_id, user_id);
 CREATE TABLE sessions (
   id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE, device_id TEXT NOT NULL,
   token_hash BLOB NOT NULL UNIQUE, pin_id TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL,
@@ -12,21 +19,21 @@ CREATE TABLE sessions (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX sessions_of_device ON sessions (user_id, device_id) WHERE ended_at IS NULL;
 CREATE TABLE files (
-  id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users (id), name TEXT NOT NULL, size INTEGER NOT NULL,
-  content_type TEXT NOT NULL, sha256 TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
-  blob TEXT NOT NULL UNIQUE
+  id TEXT PRIMARY KEY, user_id TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, content_type TEXT NOT NULL,
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, blob TEXT NOT NULL UNIQUE, seal BLOB NOT NULL,
+  deleted_at INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX files_by_name ON files (user_id, name);
-CREATE INDEX files_by_created_at ON files (user_id, created_at, id);
-CREATE INDEX files_by_updated_at ON files (user_id, updated_at, id);
-CREATE INDEX files_by_size ON files (user_id, size, id);
+CREATE UNIQUE INDEX files_by_name ON files (user_id, name) WHERE deleted_at IS NULL;
+CREATE INDEX files_by_created_at ON files (user_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX files_by_updated_at ON files (user_id, updated_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX files_by_size ON files (user_id, size, id) WHERE deleted_at IS NULL;
 `
 
 export interface FileRow {
   id: string
   size: number
   contentType: string
-  sha256: string
+  seal: Buffer
   blob: string
 }
 
@@ -37,7 +44,11 @@ export interface Pin {
   user: { id: string; name: string; email: string }
 }
 
-export type BareDatabase = ReturnType<typeof bareDatabase>
+/** A new user's vault key under the master key of that id. */
+export interface Slot {
+  keyId: string
+  sealed: Buffer
+}
 
 export function bareDatabase(path: string) {
   const db = new Database(path)
@@ -54,14 +65,22 @@ export function bareDatabase(path: string) {
   )
   const byEmail = db.prepare<[string], unknown>('SELECT id FROM users WHERE email = ?')
   const byName = db.prepare<[string, string], FileRow>(
-    'SELECT id, size, content_type AS contentType, sha256, blob FROM files WHERE user_id = ? AND name = ?',
+    'SELECT id, size, content_type AS contentType, seal, blob FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
   )
-  const addFile = db.prepare('INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const addFile = db.prepare('INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)')
   const replaceFile = db.prepare(
-    'UPDATE files SET size = ?, content_type = ?, sha256 = ?, updated_at = ?, blob = ? WHERE user_id = ? AND name = ?',
+    'UPDATE files SET size = ?, content_type = ?, seal = ?, updated_at = ?, blob = ? WHERE id = ?',
   )
+  const count = db.prepare('UPDATE users SET file_count = file_count + ?, byte_count = byte_count + ? WHERE id = ?')
   const pinUsed = db.prepare<[string], unknown>('SELECT 1 FROM sessions WHERE pin_id = ?')
-  const addUser = db.prepare('INSERT INTO users VALUES (?, ?, ?, ?) ON CONFLICT (email) DO NOTHING')
+  const addUser = db.prepare(
+    `INSERT INTO users (id, email, name, confirmed_by, created_at) VALUES (?, ?, ?, 'response', ?)
+     ON CONFLICT (email) DO NOTHING`,
+  )
+  const slotOf = db.prepare<[string], { sealed: Buffer }>(
+    "SELECT sealed FROM key_slots WHERE user_id = ? AND kind = 'server'",
+  )
+  const addSlot = db.prepare("INSERT INTO key_slots VALUES (?, 'server', ?, ?)")
   const endOfDevice = db.prepare(
     'UPDATE sessions SET ended_at = ? WHERE user_id = ? AND device_id = ? AND ended_at IS NULL',
   )
@@ -69,27 +88,30 @@ export function bareDatabase(path: string) {
 
   return {
     ownerOf: (tokenHash: Buffer) => bySession.get(tokenHash)?.userId ?? null,
+    slot: (owner: string) => slotOf.get(owner)?.sealed as Buffer,
     isTaken: (email: string) => byEmail.get(email) !== undefined,
     file: (owner: string, name: string) => byName.get(owner, name) ?? null,
 
     /** Answers the blob that was replaced, or `null` for none. */
     putFile(owner: string, name: string, file: FileRow): Promise<string | null> {
       return commit(() => {
-        const { id, size, contentType, sha256, blob } = file
+        const { id, size, contentType, seal, blob } = file
         const now = Date.now()
         const replaced = byName.get(owner, name)
-        if (replaced) replaceFile.run(size, contentType, sha256, now, blob, owner, name)
-        else addFile.run(id, owner, name, size, contentType, sha256, now, now, blob)
+        if (replaced) replaceFile.run(size, contentType, seal, now, blob, id)
+        else addFile.run(id, owner, name, size, contentType, now, now, blob, seal)
+        count.run(replaced ? 0 : 1, size - (replaced?.size ?? 0), owner)
         return replaced?.blob ?? null
       })
     },
 
     /** False where the PIN was used or the address is taken. */
-    signIn(pin: Pin, sessionId: string, deviceId: string, tokenHash: Buffer): Promise<boolean> {
+    signIn(pin: Pin, slot: Slot, sessionId: string, deviceId: string, tokenHash: Buffer): Promise<boolean> {
       return commit(() => {
         const { id, name, email } = pin.user
         const now = Date.now()
         if (pinUsed.get(pin.id) || addUser.run(id, email, name, now).changes === 0) return false
+        addSlot.run(id, slot.keyId, slot.sealed)
         endOfDevice.run(now, id, deviceId)
         addSession.run(sessionId, id, deviceId, tokenHash, pin.id, now, now)
         return true

@@ -1,25 +1,57 @@
-/** The yardstick's bytes: hashed, written about 1 MiB at a time and synced; read 1 MiB at a time into reused buffers. */
-import { createHash } from 'node:crypto'
+/**
+ * The yardstick's bytes: taken in and written 1 MiB at a time, then synced; read 1 MiB at a time into reused buffers. What
+ * becomes of them on the way is for an intake and an outlet to say.
+ */
 import fs from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
-const MiB = 1024 * 1024
+/** Taken in, and sent, at a time. */
+export const BATCH_BYTES = 1024 * 1024
 
 const open = promisify(fs.open)
 const fdatasync = promisify(fs.fdatasync)
 const fsync = promisify(fs.fsync)
 export const unlink = promisify(fs.unlink)
 
-/** Durable once resolved, its entry in the folder included; where the body breaks off, nothing is left. */
-export async function receive(request: IncomingMessage, path: string, syncFolder: () => Promise<void>) {
+export interface Intake {
+  /** What is to be written for the next bytes: `BATCH_BYTES` of them, or with `last` what there is left, if anything. */
+  store(chunks: Buffer[], bytes: number, last: boolean): Buffer[]
+}
+
+export interface Outlet {
+  blobBytes: number
+  /** Before the first batch, and read together with it. */
+  headerBytes: number
+  /** Read at a time. */
+  batchBytes: number
+  /** What is to be sent for the next bytes of the blob. */
+  open(bytes: Buffer): Buffer[]
+}
+
+/** Bytes go through as they are. */
+export const copying: Intake = { store: (chunks) => chunks }
+export const uncopied = (size: number): Outlet => ({
+  blobBytes: size,
+  headerBytes: 0,
+  batchBytes: BATCH_BYTES,
+  open: (bytes) => [bytes],
+})
+
+/** Answers how many bytes came. Durable once resolved, its entry in the folder included; where the body breaks off, nothing is left. */
+export async function receive(
+  request: IncomingMessage,
+  path: string,
+  intake: Intake,
+  syncFolder: () => Promise<void>,
+): Promise<number> {
   const fd = await open(path, 'wx', 0o600)
   try {
-    const received = await writeBody(request, fd)
+    const size = await writeBody(request, fd, intake)
     await fdatasync(fd)
     await syncFolder()
-    return received
+    return size
   } catch (error) {
     await unlink(path)
     throw error
@@ -28,42 +60,54 @@ export async function receive(request: IncomingMessage, path: string, syncFolder
   }
 }
 
-function writeBody(request: IncomingMessage, fd: number): Promise<{ size: number; sha256: string }> {
-  const hash = createHash('sha256')
+/** A batch is stored when more than it is there, so that the last one is known for the last. */
+function writeBody(request: IncomingMessage, fd: number, intake: Intake): Promise<number> {
   let size = 0
-  let batch: Buffer[] = []
-  let batchBytes = 0
+  let gathered: Buffer[] = []
+  let gatheredBytes = 0
   let writing = false
+  let next: Buffer[] | null = null
   let ended = false
 
   return new Promise((resolve, reject) => {
     request.on('data', (chunk: Buffer) => {
-      hash.update(chunk)
       size += chunk.length
-      batch.push(chunk)
-      batchBytes += chunk.length
-      if (batchBytes < MiB) return
-      if (writing) request.pause()
-      else writeBatch()
+      gathered.push(chunk)
+      gatheredBytes += chunk.length
+      if (gatheredBytes > BATCH_BYTES) write(intake.store(takeBatch(chunk), BATCH_BYTES, false))
     })
     request.on('end', () => {
       ended = true
-      if (!writing) writeBatch()
+      write(intake.store(gathered, gatheredBytes, true))
     })
     request.on('close', () => ended || reject(new Error('the body broke off')))
     request.on('error', reject)
 
-    function writeBatch() {
-      if (batch.length === 0) return resolve({ size, sha256: hash.digest('hex') })
-      const full = batch
-      const fullBytes = batchBytes
-      batch = []
-      batchBytes = 0
+    /** Leaves behind what the last chunk has beyond the batch. */
+    function takeBatch(chunk: Buffer): Buffer[] {
+      const batch = gathered
+      const cut = chunk.length - (gatheredBytes - BATCH_BYTES)
+      gathered = [chunk.subarray(cut)]
+      gatheredBytes -= BATCH_BYTES
+      batch[batch.length - 1] = chunk.subarray(0, cut)
+      return batch
+    }
+
+    function write(batch: Buffer[]) {
+      if (writing) {
+        next = batch
+        request.pause()
+        return
+      }
       writing = true
-      fs.writev(fd, full, (error, written) => {
+      const bytes = batch.reduce((sum, { length }) => sum + length, 0)
+      fs.writev(fd, batch, (error, written) => {
         writing = false
-        if (error || written < fullBytes) return reject(error ?? new Error('the disk is full'))
-        if (ended || batchBytes >= MiB) writeBatch()
+        if (error || written < bytes) return reject(error ?? new Error('the disk is full'))
+        if (!next) return ended && resolve(size)
+        const waiting = next
+        next = null
+        write(waiting)
         request.resume()
       })
     }
@@ -71,20 +115,24 @@ function writeBody(request: IncomingMessage, fd: number): Promise<{ size: number
 }
 
 /** Sends the whole file under the headers. */
-export async function sendFile(response: ServerResponse, path: string, size: number, headers: string[]) {
+export async function sendFile(response: ServerResponse, path: string, outlet: Outlet, headers: string[]) {
+  const { blobBytes, headerBytes, batchBytes } = outlet
   const fd = await open(path, 'r')
   try {
-    const first = Buffer.allocUnsafe(Math.min(size, MiB))
-    await read(fd, first, 0)
+    let filled = Buffer.allocUnsafe(Math.min(blobBytes, headerBytes + batchBytes))
+    await read(fd, filled, 0)
+    const first = outlet.open(filled)
     response.writeHead(200, headers)
-    if (size <= MiB) return void response.end(first)
+    if (filled.length === blobBytes) return end(response, first)
 
-    let filled = first
-    let free = Buffer.allocUnsafe(MiB)
-    for (let at = first.length; filled.length > 0; ) {
-      const next = free.subarray(0, Math.min(free.length, size - at))
-      await both(write(response, filled), read(fd, next, at))
+    let free = Buffer.allocUnsafe(batchBytes)
+    let opened = first
+    for (let at = filled.length; ; ) {
+      const next = free.subarray(0, Math.min(batchBytes, blobBytes - at))
+      await both(write(response, opened), read(fd, next, at))
+      if (next.length === 0) break
       at += next.length
+      opened = outlet.open(next)
       free = filled
       filled = next
     }
@@ -110,11 +158,21 @@ function read(fd: number, buffer: Buffer, at: number): Promise<void> {
   })
 }
 
-/** Resolved once the system has taken the bytes, so that their buffer may be filled again. */
-function write(response: ServerResponse, bytes: Buffer): Promise<void> {
+/** Resolved once the system has taken the pieces, so that their memory may be filled again. */
+function write(response: ServerResponse, pieces: Buffer[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    response.write(bytes, (error) => (error ? reject(error) : resolve()))
+    const last = pieces.pop() as Buffer
+    response.cork()
+    for (const piece of pieces) response.write(piece)
+    response.write(last, (error) => (error ? reject(error) : resolve()))
+    response.uncork()
   })
+}
+
+function end(response: ServerResponse, pieces: Buffer[]): void {
+  const last = pieces.pop()
+  for (const piece of pieces) response.write(piece)
+  response.end(last)
 }
 
 /** One sync of the file's folder for all who wait at the same time; who comes while one is in flight joins the next. */

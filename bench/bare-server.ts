@@ -1,16 +1,18 @@
 /**
  * The yardstick: a bare `node:http` server that takes in, keeps and hands out the same bytes and rows as durably as
- * this server, without a framework, without rules and without care for callers who do anything unexpected.
- * `PORT` is where it listens, `FOLDER` where everything goes.
+ * this server, sealed as `docs/blob-format.md` says, without a framework, without rules and without care for callers who
+ * do anything unexpected. `PORT` is where it listens, `FOLDER` where everything goes. With `COPYING=yes` contents are
+ * neither hashed nor sealed, which tells what the bytes cost by themselves.
  */
 import { createHash, createHmac, randomBytes, randomInt, randomUUID, timingSafeEqual } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { bareDatabase, type Pin } from './bare-database.ts'
-import { receive, sendFile, sharedFolderSync, unlink } from './bare-files.ts'
+import { copying, receive, sendFile, sharedFolderSync, uncopied, unlink } from './bare-files.ts'
+import { opening, openSecrets, sealing, sealSecrets, vaultKeys } from './bare-sealing.ts'
 
-const { PORT, FOLDER } = process.env as { PORT: string; FOLDER: string }
+const { PORT, FOLDER, COPYING } = process.env as { PORT: string; FOLDER: string; COPYING?: string }
 const PIN_TTL_MS = 300_000
 const FILES = '/v1/files/'
 const EMAIL = /^[^\s@]{1,64}@[^\s@]{3,189}$/
@@ -20,6 +22,7 @@ const uploads = join(FOLDER, 'uploads')
 mkdirSync(uploads, { recursive: true })
 const database = bareDatabase(join(FOLDER, 'bare.db'))
 const syncFolder = sharedFolderSync(join(uploads, 'any'))
+const keys = vaultKeys(randomBytes(32))
 const pins = new Map<string, Pin>()
 const pinKey = randomBytes(32)
 
@@ -42,21 +45,29 @@ async function route(request: IncomingMessage, response: ServerResponse): Promis
   const token = request.headers.authorization?.slice('Bearer '.length) ?? ''
   const owner = database.ownerOf(sha256(token))
   if (owner === null) return answer(response, 401, {})
+  const vault = { owner, key: keys.open(owner, database.slot(owner)) }
   const name = decodeURIComponent(url.slice(FILES.length))
-  if (method === 'PUT') return upload(request, response, owner, name)
-  if (method === 'GET') return download(response, owner, name)
+  if (method === 'PUT') return upload(request, response, vault, name)
+  if (method === 'GET') return download(response, vault, name)
   answer(response, 405, {})
 }
 
-async function upload(request: IncomingMessage, response: ServerResponse, owner: string, name: string) {
+interface Vault {
+  owner: string
+  key: Buffer
+}
+
+async function upload(request: IncomingMessage, response: ServerResponse, { owner, key }: Vault, name: string) {
   const id = database.file(owner, name)?.id ?? randomUUID()
   const blob = randomUUID()
+  const sealed = sealing()
   try {
-    const received = await receive(request, join(uploads, blob), syncFolder)
+    const size = await receive(request, join(uploads, blob), COPYING ? copying : sealed, syncFolder)
+    const secrets = { ...sealed.secrets(), size }
     const contentType = request.headers['content-type'] ?? 'application/octet-stream'
-    const file = { id, contentType, blob, ...received }
+    const file = { id, size, contentType, seal: sealSecrets(key, owner, id, secrets), blob }
     const replaced = await database.putFile(owner, name, file)
-    answer(response, replaced ? 200 : 201, { ...file, name })
+    answer(response, replaced ? 200 : 201, { id, name, size, contentType, sha256: secrets.sha256.toString('hex') })
     if (replaced) await unlink(join(uploads, replaced))
   } catch (error) {
     // A client that went away is no fault of the server's.
@@ -64,11 +75,14 @@ async function upload(request: IncomingMessage, response: ServerResponse, owner:
   }
 }
 
-async function download(response: ServerResponse, owner: string, name: string) {
+async function download(response: ServerResponse, { owner, key }: Vault, name: string) {
   const file = database.file(owner, name)
   if (!file) return answer(response, 404, {})
-  const headers = ['content-type', file.contentType, 'content-length', String(file.size), 'etag', `"${file.sha256}"`]
-  await sendFile(response, join(uploads, file.blob), file.size, headers).catch((error: unknown) => {
+  const secrets = openSecrets(key, owner, file.id, file.seal)
+  const etag = `"${secrets.sha256.toString('hex')}"`
+  const headers = ['content-type', file.contentType, 'content-length', String(file.size), 'etag', etag]
+  const outlet = COPYING ? uncopied(file.size) : opening(secrets)
+  await sendFile(response, join(uploads, file.blob), outlet, headers).catch((error: unknown) => {
     if (!response.destroyed) throw error
   })
 }
@@ -95,7 +109,8 @@ async function signIn({ deviceId, pin }: Record<string, unknown>, response: Serv
   pins.delete(deviceId)
   const sessionId = randomUUID()
   const token = `mks_${randomBytes(32).toString('base64url')}`
-  if (!(await database.signIn(pending, sessionId, deviceId, sha256(token)))) return answer(response, 401, {})
+  const slot = { keyId: keys.keyId, sealed: keys.newSlot(pending.user.id) }
+  if (!(await database.signIn(pending, slot, sessionId, deviceId, sha256(token)))) return answer(response, 401, {})
   answer(response, 201, { sessionId, token, userId: pending.user.id, deviceId })
 }
 
