@@ -1,4 +1,4 @@
-/** One large file at a time, over sockets of our own. */
+/** Large files, one or sixteen at a time, over sockets of our own. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { rawCall } from './raw-client.ts'
@@ -6,6 +6,8 @@ import type { Sample } from './report.ts'
 import { cpuSeconds, type Server, watchMemory } from './servers.ts'
 
 const MiB = 1024 * 1024
+/** Files on their way together, each over a connection of its own. */
+export const MANY = 16
 const BOUNDARY = 'bench-7MA4YWxkTrZu0gW'
 /** What is done after an answer, as deleting a file that was replaced, is not to fall into the next round. */
 const SETTLE_MS = 200
@@ -17,7 +19,16 @@ let uploads = 0
 export async function putLarge(server: Server, mib: number): Promise<Sample> {
   const path = `/v1/files/put-${++uploads}`
   const sample = await timed(server, mib, () => put(server, path, mib))
-  await discard(server, path)
+  await discard(server, [path])
+  return sample
+}
+
+/** So many files together, each of so many MiB. */
+export async function putMany(server: Server, mibEach: number): Promise<Sample> {
+  const run = ++uploads
+  const paths = Array.from({ length: MANY }, (_, n) => `/v1/files/many-${run}-${n}`)
+  const sample = await timed(server, mibEach * MANY, () => Promise.all(paths.map((path) => put(server, path, mibEach))))
+  await discard(server, paths)
   return sample
 }
 
@@ -38,11 +49,12 @@ export async function postLarge(server: Server, mib: number): Promise<Sample> {
       after: `\r\n--${BOUNDARY}--\r\n`,
     }),
   )
-  await discard(server, `/v1/files/${name}`)
+  await discard(server, [`/v1/files/${name}`])
   return sample
 }
 
 const LARGE = '/v1/files/large'
+const EACH_OF_MANY = Array.from({ length: MANY }, (_, n) => `/v1/files/each-${n}`)
 
 /** To be done once, before `getLarge`. */
 export async function prepareLarge(server: Server, mib: number): Promise<void> {
@@ -50,14 +62,20 @@ export async function prepareLarge(server: Server, mib: number): Promise<void> {
 }
 
 export function getLarge(server: Server, mib: number): Promise<Sample> {
-  return timed(server, mib, async () => {
-    const got = await rawCall(server.port, { method: 'GET', path: LARGE, headers: server.headers })
-    if (got !== mib * MiB) throw new Error(`${server.name} sent ${got} bytes`)
-  })
+  return timed(server, mib, () => get(server, LARGE, mib))
+}
+
+/** To be done once, before `getMany`. */
+export async function prepareMany(server: Server, mibEach: number): Promise<void> {
+  await Promise.all(EACH_OF_MANY.map((path) => put(server, path, mibEach)))
+}
+
+export function getMany(server: Server, mibEach: number): Promise<Sample> {
+  return timed(server, mibEach * MANY, () => Promise.all(EACH_OF_MANY.map((path) => get(server, path, mibEach))))
 }
 
 async function timed(server: Server, mib: number, act: () => Promise<unknown>): Promise<Sample> {
-  const memoryGrowth = watchMemory(server.pid)
+  const memory = watchMemory(server.pid)
   const cpu = cpuSeconds(server.pid)
   const began = performance.now()
   await act()
@@ -66,7 +84,7 @@ async function timed(server: Server, mib: number, act: () => Promise<unknown>): 
   return {
     rate: mib / seconds,
     cpu: cpu === null || cpuAfter === null ? null : ((cpuAfter - cpu) * 1024) / mib,
-    memoryMib: memoryGrowth(),
+    memory: memory(),
   }
 }
 
@@ -74,8 +92,13 @@ function put(server: Server, path: string, mib: number): Promise<number> {
   return rawCall(server.port, { method: 'PUT', path, headers: server.headers, block, times: mib })
 }
 
-/** An empty version in its place gives the disk its room back. */
-async function discard(server: Server, path: string): Promise<void> {
-  await put(server, path, 0)
+async function get(server: Server, path: string, mib: number): Promise<void> {
+  const got = await rawCall(server.port, { method: 'GET', path, headers: server.headers })
+  if (got !== mib * MiB) throw new Error(`${server.name} sent ${got} bytes`)
+}
+
+/** Empty versions in their place give the disk its room back. */
+async function discard(server: Server, paths: string[]): Promise<void> {
+  for (const path of paths) await put(server, path, 0)
   await sleep(SETTLE_MS)
 }

@@ -1,34 +1,74 @@
 /** What came out, as text. */
+import type { Memory } from './servers.ts'
 
 export interface Sample {
   /** A second. */
   rate: number
   /** What the server's process took: seconds for a GiB, or for 1,000 requests; `null` where the system does not tell. */
   cpu: number | null
-  /** How far its memory rose meanwhile; `null` where nobody looked. */
-  memoryMib: number | null
+  /** What its memory came to meanwhile; `null` where nobody looked. */
+  memory: Memory | null
 }
 
-export type Round = Partial<Record<'ours' | 'bare' | 'nginx', Sample>>
+export type Round = Partial<Record<'ours' | 'bare' | 'copying' | 'nginx', Sample>>
 
-const COLUMNS = [36, 9, 9, 22, 6, 9]
+/** What we mean to keep: ratios to the bare server, and amounts of our own on a machine like that of the README. */
+export interface Aims {
+  /** The least ratio of the rates. */
+  rateRatio: number
+  /** The greatest ratio of the CPU times. */
+  cpuRatio?: number
+  /** The least rate. */
+  rate?: number
+  /** The most CPU time. */
+  cpu?: number
+}
 
-export const heading = `${row(['median', 'ours', 'bare', 'ours/bare (spread)', 'aim', 'nginx'])}\n`
+/** The costs of the first and of the last page of a list, in each round. */
+export interface Pages {
+  sort: string
+  rounds: { first: number; last: number }[]
+}
+
+interface Bounds {
+  ratio: string
+  own: string
+}
+
+const COLUMNS = [36, 9, 8, 9, 22, 8, 9, 9]
+
+export const heading = `${row(['median', 'ours', 'aim', 'bare', 'ours/bare (spread)', 'aim', 'copying', 'nginx'])}\n`
 
 /** A line of rates and one of CPU: medians, and of the ratio within each round also the least and the greatest. */
-export function measureLines(title: string, cpuUnit: string, aim: number, rounds: Round[]): string {
-  const rate = line(title, rounds, ({ rate }) => rate, aim.toFixed(2))
-  const cpu = line(`  CPU ${cpuUnit}`, rounds, ({ cpu }) => cpu, '')
+export function measureLines(title: string, cpuUnit: string, aims: Aims, rounds: Round[]): string {
+  const rates = { ratio: bound('≥', aims.rateRatio), own: bound('≥', aims.rate) }
+  const cpus = { ratio: bound('≤', aims.cpuRatio), own: bound('≤', aims.cpu) }
+  const rate = line(title, rounds, ({ rate }) => rate, rates)
+  const cpu = line(`  CPU ${cpuUnit}`, rounds, ({ cpu }) => cpu, cpus)
   return `${rate}\n${cpu}\n`
 }
 
 /** The most that one upload added to what the server had resident before it. */
-export function memoryLine(title: string, rounds: Round[]): string {
-  const growth = rounds.flatMap(({ ours }) => (ours?.memoryMib == null ? [] : [ours.memoryMib]))
+export function growthLine(title: string, rounds: Round[]): string {
+  const growth = rounds.flatMap(({ ours }) => (ours?.memory ? [ours.memory.growth] : []))
   return `${title}: ${growth.length === 0 ? 'n/a' : `at most ${Math.max(...growth).toFixed(0)} MiB`}\n`
 }
 
-function line(title: string, rounds: Round[], pick: (sample: Sample) => number | null, aim: string): string {
+export function peakLine(title: string, memory: Memory | null, aimMib: number): string {
+  return `${title}: ${memory === null ? 'n/a' : `${memory.peak.toFixed(0)} MiB`} resident at the most (aim < ${aimMib} MiB)\n`
+}
+
+export const pagesHeading = (rows: number) =>
+  `\n${row([`list of ${rows.toLocaleString('en')} files, ms/page`, 'first', '', 'last', 'last/first (spread)', 'aim'])}\n`
+
+export function pagesLine({ sort, rounds }: Pages, aim: number): string {
+  const first = amount(rounds.map(({ first }) => first))
+  const last = amount(rounds.map(({ last }) => last))
+  const ratios = spread(rounds.map(({ first, last }) => last / first))
+  return `${row([`  by ${sort}`, first, '', last, ratios, bound('≤', aim)])}\n`
+}
+
+function line(title: string, rounds: Round[], pick: (sample: Sample) => number | null, { ratio, own }: Bounds): string {
   const of = (name: keyof Round) =>
     rounds.map((round) => {
       const sample = round[name]
@@ -37,7 +77,16 @@ function line(title: string, rounds: Round[], pick: (sample: Sample) => number |
   const ours = of('ours')
   const bare = of('bare')
   const ratios = ours.map((value, i) => (value === null || bare[i] == null ? null : value / bare[i]))
-  return row([title, amount(ours), amount(bare), spread(ratios), aim, amount(of('nginx'))])
+  return row([
+    title,
+    amount(ours),
+    own,
+    amount(bare),
+    spread(ratios),
+    ratio,
+    amount(of('copying')),
+    amount(of('nginx')),
+  ])
 }
 
 function spread(values: (number | null)[]): string {
@@ -46,10 +95,16 @@ function spread(values: (number | null)[]): string {
   return `${median(known).toFixed(2)} (${Math.min(...known).toFixed(2)}–${Math.max(...known).toFixed(2)})`
 }
 
+function bound(side: '≥' | '≤', value: number | undefined): string {
+  return value === undefined ? '' : `${side} ${figure(value)}`
+}
+
 function amount(values: (number | null)[]): string {
   const known = values.filter((value) => value !== null)
-  if (known.length === 0) return '–'
-  const value = median(known)
+  return known.length === 0 ? '–' : figure(median(known))
+}
+
+function figure(value: number): string {
   return value < 100 ? value.toFixed(2) : Math.round(value).toLocaleString('en')
 }
 

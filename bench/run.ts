@@ -1,137 +1,80 @@
 /**
- * This server beside a bare `node:http` server that does the same work, and beside nginx where it is installed. Rounds
- * alternate between them, so that whatever else the machine does falls on all; what counts is the ratio within a round.
+ * This server beside a bare `node:http` server that does the same work, beside that one without the sealing, and beside
+ * nginx where it is installed. Rounds alternate between them, so that whatever else the machine does falls on all; what
+ * counts is the ratio within a round. Then, on this server alone, the memory of sixteen large uploads at once, and a list
+ * of very many files.
  *
- *   npm run bench                  everything, in about five minutes
- *   npm run bench -- put get       only the measures of these names
+ *   npm run bench                  everything
+ *   npm run bench -- put get       only what has these names
  *
- * `BENCH_ROUNDS` (5), `BENCH_MIB` (1024) and `BENCH_SECONDS` (5, for a round of small requests) make it shorter.
+ * `BENCH_ROUNDS` (5), `BENCH_MIB` (1024, of a large file), `BENCH_SECONDS` (5, for a round of small requests) and
+ * `BENCH_ROWS` (1,000,000, of the list) make it shorter.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { getLarge, postLarge, prepareLarge, putLarge } from './large.ts'
-import { heading, measureLines, memoryLine, type Round, type Sample } from './report.ts'
+import { MANY, putMany } from './large.ts'
+import { listing } from './listing.ts'
+import { type Extent, type Measure, measuresOf } from './measures.ts'
+import { growthLine, heading, measureLines, pagesHeading, pagesLine, peakLine, type Round } from './report.ts'
 import { bareServer, nginxServer, ourServer, type Server } from './servers.ts'
-import { getSmall, prepareSmall, putSmall, signUp } from './small.ts'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
+const rows = Number(process.env.BENCH_ROWS ?? 1_000_000)
 const full: Extent = { mib: Number(process.env.BENCH_MIB ?? 1024), seconds: Number(process.env.BENCH_SECONDS ?? 5) }
 /** Not counted: a compiler that learns and folders that are new are not what a server costs. */
-const warmUp: Extent = { mib: 128, seconds: Math.min(3, full.seconds) }
-const chosen = process.argv.slice(2)
+const warmUp: Extent = { mib: Math.min(128, full.mib), seconds: Math.min(3, full.seconds / 2) }
+/** Of two pages in turn, each of which costs a millisecond or so. */
+const pageSeconds = Math.min(1, full.seconds / 2)
+const MEMORY_AIM_MIB = 200
+const PAGES_AIM = 1.3
 
-interface Extent {
-  /** Of a large file. */
-  mib: number
-  /** Of small requests. */
-  seconds: number
-}
-
-type Act = (server: Server, extent: Extent) => Promise<Sample>
-
-interface Measure {
-  name: string
-  title: string
-  cpuUnit: 's/GiB' | 'ms/request' | 'ms/pair'
-  /** The least ratio of our rate to the bare server's that we mean to keep. */
-  aim: number
-  ours: Act
-  /** Where it is not what ours does. */
-  bare?: Act
-  nginx: boolean
-  prepare?: (server: Server) => Promise<void>
-  memory?: string
-}
-
-const put: Act = (server, { mib }) => putLarge(server, mib)
-const measures: Measure[] = [
-  {
-    name: 'put',
-    title: `PUT of ${full.mib} MiB, MiB/s`,
-    cpuUnit: 's/GiB',
-    aim: 0.85,
-    ours: put,
-    nginx: true,
-    memory: 'Memory added by a PUT',
-  },
-  {
-    name: 'form',
-    title: 'form of the same, beside a bare PUT',
-    cpuUnit: 's/GiB',
-    aim: 0.6,
-    ours: (server, { mib }) => postLarge(server, mib),
-    bare: put,
-    nginx: false,
-    memory: 'Memory added by a form',
-  },
-  {
-    name: 'get',
-    title: `GET of ${full.mib} MiB, MiB/s`,
-    cpuUnit: 's/GiB',
-    aim: 0.85,
-    ours: (server) => getLarge(server, full.mib),
-    prepare: (server) => prepareLarge(server, full.mib),
-    nginx: true,
-  },
-  {
-    name: 'put-small',
-    title: 'PUT of 20 KiB, requests/s',
-    cpuUnit: 'ms/request',
-    aim: 0.7,
-    ours: (server, { seconds }) => putSmall(server, seconds),
-    nginx: true,
-  },
-  {
-    name: 'get-small',
-    title: 'GET of 20 KiB, requests/s',
-    cpuUnit: 'ms/request',
-    aim: 0.7,
-    ours: (server, { seconds }) => getSmall(server, seconds),
-    prepare: prepareSmall,
-    nginx: true,
-  },
-  {
-    name: 'sign-up',
-    title: 'register + sign-in, pairs/s',
-    cpuUnit: 'ms/pair',
-    aim: 0.7,
-    ours: (server, { seconds }) => signUp(server, seconds),
-    nginx: false,
-  },
-]
+const measures = measuresOf(full)
+const named = process.argv.slice(2)
+const known = [...measures.map(({ name }) => name), 'memory', 'list']
+const unknown = named.filter((name) => !known.includes(name))
+if (unknown.length > 0) throw new Error(`there is no ${unknown.join(', ')}, but ${known.join(', ')}`)
+const isChosen = (name: string) => named.length === 0 || named.includes(name)
 
 execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' })
 const folder = mkdtempSync(join(tmpdir(), 'minikeepsafe-bench-'))
-const servers: Server[] = []
 try {
-  servers.push(await ourServer(join(folder, 'ours')), await bareServer(join(folder, 'bare')))
-  const nginx = await nginxServer(join(folder, 'nginx'))
-  if (nginx) servers.push(nginx)
-  await measureAll()
+  print(preamble())
+  const chosen = measures.filter(({ name }) => isChosen(name))
+  if (chosen.length > 0) await compare(chosen)
+  if (isChosen('memory')) await measureMemory()
+  if (isChosen('list')) await measureList()
 } finally {
-  for (const server of servers) await server.stop()
   rmSync(folder, { recursive: true, force: true })
 }
 
-async function measureAll() {
-  print(preamble())
-  print(heading)
-  let memory = ''
-  for (const measure of measures) {
-    if (chosen.length > 0 && !chosen.includes(measure.name)) continue
-    const taken = await interleaved(measure)
-    print(measureLines(measure.title, measure.cpuUnit, measure.aim, taken))
-    if (measure.memory) memory += memoryLine(measure.memory, taken)
+async function compare(chosen: Measure[]) {
+  const servers: Server[] = []
+  try {
+    servers.push(await ourServer(join(folder, 'ours')))
+    servers.push(await bareServer(join(folder, 'bare'), 'bare'), await bareServer(join(folder, 'copying'), 'copying'))
+    const nginx = await nginxServer(join(folder, 'nginx'))
+    if (nginx) servers.push(nginx)
+    else print('nginx: not installed, so left out.\n')
+    print(`\n${heading}`)
+    let memory = ''
+    for (const measure of chosen) {
+      const taken = await interleaved(measure, servers)
+      print(measureLines(measure.title, measure.cpuUnit, measure.aims, taken))
+      if (measure.memory) memory += growthLine(measure.memory, taken)
+    }
+    print(`\n${memory}`)
+  } finally {
+    for (const server of servers) await server.stop()
   }
-  print(memory)
 }
 
 /** The first goes last in the next round: nobody is always the one who finds the machine as another left it. */
-async function interleaved({ prepare, ours, bare = ours, nginx }: Measure): Promise<Round[]> {
-  const run = { ours, bare, nginx: ours }
-  const order = servers.filter(({ name }) => nginx || name !== 'nginx')
+async function interleaved({ prepare, ours, bare = ours, beside }: Measure, servers: Server[]): Promise<Round[]> {
+  const run = { ours, bare, copying: ours, nginx: ours }
+  const taking: Server['name'][] = ['ours', 'bare', ...beside]
+  const order = servers.filter(({ name }) => taking.includes(name))
   for (const server of order) {
     await prepare?.(server)
     await run[server.name](server, warmUp)
@@ -146,16 +89,31 @@ async function interleaved({ prepare, ours, bare = ours, nginx }: Measure): Prom
   return taken
 }
 
+/** On a server that did nothing before: what others left behind is not what uploads need. */
+async function measureMemory() {
+  const server = await ourServer(join(folder, 'memory'))
+  try {
+    const { memory } = await putMany(server, full.mib)
+    print(peakLine(`${MANY} PUTs of ${full.mib} MiB at once`, memory, MEMORY_AIM_MIB))
+  } finally {
+    await server.stop()
+    rmSync(join(folder, 'memory'), { recursive: true })
+  }
+}
+
+async function measureList() {
+  const measured = await listing(join(folder, 'list'), rows, rounds, pageSeconds)
+  print(pagesHeading(rows))
+  for (const pages of measured) print(pagesLine(pages, PAGES_AIM))
+}
+
 function preamble(): string {
-  const hasNginx = servers.some(({ name }) => name === 'nginx')
   return [
     `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node ${process.version}`,
     `${rounds} rounds, ${full.seconds} s each of small requests over 64 connections; files in ${tmpdir()}`,
-    'ours: node dist/server.js with LOG_LEVEL=warn. bare: node:http that hashes, syncs and looks up the same.',
-    hasNginx
-      ? 'nginx: DAV PUT and static GET, one worker, for reference: it neither hashes nor syncs nor asks who you are.'
-      : 'nginx: not installed, so left out.',
-    '\n',
+    'ours: node dist/server.js with LOG_LEVEL=warn. bare: node:http that hashes, seals, syncs and looks up the same.',
+    'copying: the bare one without hash and seal. nginx: DAV PUT and static GET, one worker, which does not sync either.',
+    '',
   ].join('\n')
 }
 

@@ -12,23 +12,28 @@ const START_MS = 10_000
 const TICKS_PER_SECOND = 100
 
 export interface Server {
-  name: 'ours' | 'bare' | 'nginx'
+  name: 'ours' | 'bare' | 'copying' | 'nginx'
   port: number
   pid: number
   headers: Record<string, string>
   stop(): Promise<void>
 }
 
-/** This server as it is released, built before. */
-export async function ourServer(folder: string): Promise<Server> {
-  const settings = { DATA_DIR: join(folder, 'data'), UPLOADS_DIR: join(folder, 'uploads'), LOG_LEVEL: 'warn' }
+/** This server as it is released, built before. With the headers of a session it goes on in a folder where it ran. */
+export async function ourServer(folder: string, session?: Server['headers']): Promise<Server> {
+  const settings = { DATA_DIR: dataFolder(folder), UPLOADS_DIR: join(folder, 'uploads'), LOG_LEVEL: 'warn' }
   const server = await start('ours', process.execPath, ['dist/server.js'], settings)
-  return { ...server, headers: await signedIn(server.port) }
+  return { ...server, headers: session ?? (await signedIn(server.port)) }
 }
 
-export async function bareServer(folder: string): Promise<Server> {
+/** Where `ourServer` keeps its database. */
+export const dataFolder = (folder: string) => join(folder, 'data')
+
+/** The yardstick, or with `copying` what is left of it without hash and seal. */
+export async function bareServer(folder: string, name: 'bare' | 'copying'): Promise<Server> {
   mkdirSync(folder)
-  const server = await start('bare', process.execPath, ['--import', 'tsx', 'bench/bare-server.ts'], { FOLDER: folder })
+  const settings = { FOLDER: folder, ...(name === 'copying' && { COPYING: 'yes' }) }
+  const server = await start(name, process.execPath, ['--import', 'tsx', 'bench/bare-server.ts'], settings)
   return { ...server, headers: await signedIn(server.port) }
 }
 
@@ -67,18 +72,38 @@ export function cpuSeconds(pid: number): number | null {
   }
 }
 
-/** Begins to watch the server's memory; the answer tells how far it rose above where it was, in MiB. */
-export function watchMemory(pid: number): () => number | null {
+/** CPU that the server's main thread has used, exact once it is idle; the time of day where the system does not tell. */
+export function mainThreadMs(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
+  } catch {
+    return performance.now()
+  }
+}
+
+/** In MiB. */
+export interface Memory {
+  /** The most that was resident at once. */
+  peak: number
+  /** How far that is above what was resident before. */
+  growth: number
+}
+
+/** Begins to watch the server's memory; the answer tells what it came to, or `null` where the system does not. */
+export function watchMemory(pid: number): () => Memory | null {
   try {
     // Makes the peak start again from what is resident now (proc(5)).
     writeFileSync(`/proc/${pid}/clear_refs`, '5')
-    const before = memory('VmRSS')
-    return () => memory('VmHWM') - before
+    const before = resident('VmRSS')
+    return () => {
+      const peak = resident('VmHWM')
+      return { peak, growth: peak - before }
+    }
   } catch {
     return () => null
   }
 
-  function memory(field: string): number {
+  function resident(field: string): number {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
     return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
   }

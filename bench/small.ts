@@ -67,6 +67,6 @@ async function fire(server: Server, seconds: number, requests: Request[]): Promi
   return {
     rate: result['2xx'] / result.duration,
     cpu: cpu === null || cpuAfter === null ? null : ((cpuAfter - cpu) * 1000) / result['2xx'],
-    memoryMib: null,
+    memory: null,
   }
 }

@@ -1,0 +1,112 @@
+/** A user with very many files: what the last page of a list costs beside the first. */
+import { randomBytes, randomInt } from 'node:crypto'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { nanoid } from 'nanoid'
+import type { Pages } from './report.ts'
+import { rowSeal } from './row-seal.ts'
+import { dataFolder, mainThreadMs, ourServer, type Server } from './servers.ts'
+
+const SORTS = ['name', 'createdAt', 'updatedAt', 'size']
+const PAGE = 50
+const PAGES_A_TURN = 16
+const YEAR_MS = 365 * 24 * 3600 * 1000
+
+/** In each round the first and the last page of every sort are asked for in turn, for so long. */
+export async function listing(folder: string, rows: number, rounds: number, seconds: number): Promise<Pages[]> {
+  const before = await ourServer(folder)
+  await before.stop()
+  await fill(folder, rows)
+  const server = await ourServer(folder, before.headers)
+  try {
+    const measured: Pages[] = []
+    for (const sort of SORTS) {
+      const cursor = await lastCursor(server, sort)
+      const pages: Pages = { sort, rounds: [] }
+      for (let round = 0; round < rounds; round += 1) pages.rounds.push(await costs(server, sort, cursor, seconds))
+      measured.push(pages)
+    }
+    return measured
+  } finally {
+    await server.stop()
+  }
+}
+
+/** Milliseconds a page. Turns are short, so that whatever else the machine does falls on both alike. */
+async function costs(server: Server, sort: string, cursor: string, seconds: number) {
+  const places = { first: '', last: `&cursor=${cursor}` }
+  const spent = { first: 0, last: 0 }
+  const order: ('first' | 'last')[] = ['first', 'last']
+  const end = performance.now() + seconds * 1000
+  let turns = 0
+  do {
+    for (const which of order) {
+      const began = mainThreadMs(server.pid)
+      await Promise.all(Array.from({ length: PAGES_A_TURN }, () => page(server, sort, PAGE, places[which])))
+      spent[which] += mainThreadMs(server.pid) - began
+    }
+    order.reverse()
+    turns += PAGES_A_TURN
+  } while (performance.now() < end)
+  return { first: spent.first / turns, last: spent.last / turns }
+}
+
+/**
+ * Where the last page begins. Walking there takes a thousand requests, so the cursor of another page is rewritten with
+ * what the list has at its other end; the page that it gives is the last, and whole, or this throws.
+ */
+async function lastCursor(server: Server, sort: string): Promise<string> {
+  const fromEnd = (await page(server, sort, PAGE + 1, '&order=desc')).files
+  const before = fromEnd[PAGE] as File
+  const key = sort.endsWith('At') ? Date.parse(String(before[sort])) : before[sort]
+  const [list] = JSON.parse(Buffer.from((await page(server, sort, 1)).nextCursor as string, 'base64url').toString())
+  const cursor = Buffer.from(JSON.stringify([list, key, before.id])).toString('base64url')
+  const { files, nextCursor } = await page(server, sort, PAGE, `&cursor=${cursor}`)
+  const ids = (files: File[]) => files.map(({ id }) => id).join()
+  if (ids(files) !== ids(fromEnd.slice(0, PAGE).reverse()) || nextCursor !== null) {
+    throw new Error(`the last page by ${sort} is not where it should be`)
+  }
+  return cursor
+}
+
+type File = Record<string, string | number>
+
+async function page(server: Server, sort: string, limit: number, where = '') {
+  const url = `http://127.0.0.1:${server.port}/v1/files?limit=${limit}&sort=${sort}${where}`
+  const response = await fetch(url, { headers: server.headers })
+  if (!response.ok) throw new Error(`a page was answered with ${response.status}`)
+  return (await response.json()) as { files: File[]; nextCursor: string | null }
+}
+
+/** Rows for the one user there is, whose order is another one by each sort and by id. There are no blobs to them. */
+async function fill(folder: string, rows: number): Promise<void> {
+  const database = new Database(join(dataFolder(folder), 'minikeepsafe.db'))
+  const { id: owner } = database.prepare<[], { id: string }>('SELECT id FROM users').get() as { id: string }
+  const seal = await rowSeal(database, owner)
+  const insert = database.prepare(
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, ${seal.column})
+     VALUES (?, ?, ?, ?, 'image/jpeg', ?, ?, ?, ?)`,
+  )
+  // Rows in the order of the table, and indexes made afterwards: minutes less for a million.
+  const ids = Array.from({ length: rows }, () => nanoid()).sort()
+  const indexes = database
+    .prepare<[], { name: string; sql: string }>(
+      `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'files' AND sql IS NOT NULL`,
+    )
+    .all()
+  const now = Date.now()
+  database.pragma('journal_mode = DELETE')
+  database.pragma('synchronous = OFF')
+  database.transaction(() => {
+    for (const { name } of indexes) database.exec(`DROP INDEX ${name}`)
+    for (const id of ids) {
+      const name = `${randomBytes(12).toString('hex')}.jpg`
+      const sizeBytes = randomInt(10_000_000)
+      const createdAt = now - randomInt(YEAR_MS)
+      const updatedAt = createdAt + randomInt(YEAR_MS)
+      insert.run(id, owner, name, sizeBytes, createdAt, updatedAt, `bench/${id}`, seal.of({ id, sizeBytes }))
+    }
+    for (const { sql } of indexes) database.exec(sql)
+  })()
+  database.close()
+}
