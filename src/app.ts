@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { auth } from './plugins/auth.ts'
 import { closing } from './plugins/closing.ts'
+import { crowding } from './plugins/crowding.ts'
 import { docs } from './plugins/docs.ts'
 import { errors, respondEarly, respondToNoise } from './plugins/errors.ts'
 import { identityOnly } from './plugins/identity-only.ts'
@@ -46,6 +47,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
   app.decorate('vault', vault)
 
   await app.register(closing)
+  await app.register(crowding)
   await app.register(requestId)
   await app.register(requestLog)
   await app.register(safeDefaults)

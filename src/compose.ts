@@ -3,13 +3,15 @@ import { join, resolve } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import { consoleDelivery } from './adapters/delivery/console.ts'
 import { diskBlobs } from './adapters/disk/blobs.ts'
+import { tellingFaults } from './adapters/disk/faults.ts'
 import { makeKeyFile, readKeyFile } from './adapters/disk/key-file.ts'
 import { memoryPendingPins } from './adapters/memory/pending-pins.ts'
-import { holdFolder, openDatabase } from './adapters/sqlite/database.ts'
+import { databaseCheck, holdFolder, openDatabase } from './adapters/sqlite/database.ts'
 import { sqliteFiles } from './adapters/sqlite/files.ts'
 import { groupCommit } from './adapters/sqlite/group-commit.ts'
 import { sqliteKeySlots } from './adapters/sqlite/key-slots.ts'
 import { sqliteLedger } from './adapters/sqlite/ledger.ts'
+import { diskReserve } from './adapters/sqlite/reserve.ts'
 import { sqliteSessions } from './adapters/sqlite/sessions.ts'
 import { sqliteTrash } from './adapters/sqlite/trash.ts'
 import { sqliteUsers } from './adapters/sqlite/users.ts'
@@ -26,17 +28,18 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     for (const letGo of opened.splice(0).reverse()) await letGo()
   }
   try {
-    const db = naming('DATA_DIR', config.DATA_DIR, () => {
+    const { db, reserve } = naming('DATA_DIR', config.DATA_DIR, () => {
       opened.push(holdFolder(config.DATA_DIR))
-      return openDatabase(config.DATA_DIR, () => log.warn('the last stop was not clean: checking the database'))
+      const reserve = diskReserve(config.DATA_DIR, (message) => log.warn(message))
+      const checking = () => log.warn('the last stop was not clean: checking the database')
+      return { reserve, db: reserve.rescue(() => openDatabase(config.DATA_DIR, checking)) }
     })
     opened.push(() => db.close())
     const blobs = await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => diskBlobs(config.UPLOADS_DIR))
     opened.push(blobs.close)
-    const act = groupCommit(db)
+    const act = groupCommit(db, reserve.rescue)
     const keySlots = sqliteKeySlots(db, act)
     const masterKeys = await masterKeysOf(config, keySlots, log)
-    const ping = db.prepare('SELECT 1 FROM users')
     return {
       users: sqliteUsers(db, act),
       keySlots,
@@ -44,7 +47,8 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       files: sqliteFiles(db, act),
       trash: sqliteTrash(db, act),
       ledger: sqliteLedger(db, act, true),
-      blobs,
+      blobs: tellingFaults(blobs),
+      room: reserve.take,
       pendingPins: memoryPendingPins(clock),
       delivery: deliveryOf(config, log),
       clock,
@@ -52,8 +56,9 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
       masterKeys,
       checks: {
-        database: async () => void ping.get(),
+        database: databaseCheck(db, config.DATA_DIR),
         uploads: blobs.check,
+        space: reserve.take,
       },
       close,
     }

@@ -2,6 +2,10 @@
  * What the vault needs from the world, and the records that cross that line. No code: a port is a promise,
  * and `test/contracts/` holds every adapter to it. Times are milliseconds since the Unix epoch, sizes are bytes.
  * Absence is `null`, conflict is an answer; only faults throw.
+ *
+ * A fault of the storage that may pass by itself has a `code`, whatever the engine: `ENOSPC` where there is no room,
+ * `EROFS` where it takes no writes at the moment, `EMFILE` or `ENFILE` where too many files are open. A `put`
+ * or an act of the database that throws with `ENOSPC` or `EROFS` has changed nothing.
  */
 /** How a PIN reaches its person: in the response, in the server's log, by mail. */
 export type PinDeliveryMode = 'response' | 'console'
@@ -190,7 +194,7 @@ export interface TrashRepository {
  * leaves behind is found by its run, and a living run's unfinished uploads are never touched.
  */
 export interface BlobLedger {
-  /** `keyIds` are the master keys that the run can open. */
+  /** `keyIds` are the master keys that the run can open. Opening it again changes nothing, not even where it has ended. */
   openRun(run: string, at: number, keyIds: string[]): Promise<void>
   /** Ends for good every other run that is certain to be over, and answers all ended runs that are not swept yet. */
   endedRuns(run: string): Promise<string[]>
@@ -315,6 +319,8 @@ export interface Ports {
   trash: TrashRepository
   ledger: BlobLedger
   blobs: BlobStore
+  /** Resolves while there is room to take bytes in; throws with the code `ENOSPC` where what is left is for deleting. */
+  room(): Promise<void>
   pendingPins: PendingPinStore
   delivery: PinDelivery
   clock: Clock

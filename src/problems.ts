@@ -38,6 +38,7 @@ const catalogue = {
   'internal-error': [500, 'Something went wrong on the server'],
   'unsupported-transfer-coding': [501, 'The transfer coding is not known here'],
   'not-ready': [503, 'The server cannot do its work at the moment'],
+  'insufficient-storage': [507, 'The server has no room left'],
   'quota-exceeded': [507, 'Your files would take more room than you have'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
@@ -147,8 +148,10 @@ export const problems = {
     new Problem('unsupported-transfer-coding', 'Send the body with a Content-Length or in chunks (RFC 9112, 6.1).'),
   quotaExceeded: (quotaBytes: number) =>
     new Problem('quota-exceeded', `Your files and trash may take ${quotaBytes} bytes together. Nothing was stored.`),
-  notReady: (down: string[]) =>
-    new Problem('not-ready', `Not working: ${down.join(', ')}.`, { headers: { 'retry-after': '5' } }),
+  notReady: (detail: string, cause?: unknown) =>
+    new Problem('not-ready', detail, { headers: { 'retry-after': '5' }, cause }),
+  insufficientStorage: (cause?: unknown) =>
+    new Problem('insufficient-storage', 'The disk of the server is full. Nothing was changed.', { cause }),
 }
 
 /** The catalogue as rows, for the documentation and its test. */

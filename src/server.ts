@@ -1,4 +1,5 @@
 /** The process: settings, ports, app, listen; and close on a signal. */
+import { fstatSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
@@ -43,7 +44,17 @@ async function serve(config: Config, unknown: string[]) {
 
 /** Readable lines for a person at a terminal, JSON lines for everything else. */
 function logStream() {
-  return process.stdout.isTTY ? pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }) : process.stdout
+  if (process.stdout.isTTY) return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
+  return fstatSync(1).isFile() ? { write: writeLine } : process.stdout
+}
+
+/** Into a file, where a stream would end with its first fault: on a full disk lines are lost, and no more than that. */
+function writeLine(line: string) {
+  try {
+    writeSync(1, line)
+  } catch {
+    // There is no other place to tell it.
+  }
 }
 
 function startFailure(error: unknown): string {

@@ -64,7 +64,8 @@ export function respondToNoise(error: Error & { code?: string }, socket: Socket)
   respondRaw(socket, noise(error.code))
 }
 
-function respondRaw(socket: Socket, problem: Problem): void {
+/** The whole answer, and the last of its connection. */
+export function respondRaw(socket: Socket, problem: Problem): void {
   const requestId = requestIdOf({ headers: {} })
   const body = JSON.stringify(problem.toDocument(requestId))
   socket.end(
@@ -76,6 +77,7 @@ function respondRaw(socket: Socket, problem: Problem): void {
       `X-Request-Id: ${requestId}`,
       'Cache-Control: no-store',
       'Connection: close',
+      ...Object.entries(problem.headers).map(([name, value]) => `${name}: ${value}`),
       '',
       body,
     ].join('\r\n'),
@@ -95,6 +97,13 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
   const { code, statusCode } = (error ?? {}) as Partial<FastifyError>
   if (raw.destroyed && (!raw.complete || code === 'ECONNRESET')) return problems.incompleteBody(error)
   switch (code) {
+    case 'ENOSPC':
+      return problems.insufficientStorage(error)
+    case 'EROFS':
+      return problems.notReady('The storage cannot be written at the moment. Nothing was changed.', error)
+    case 'EMFILE':
+    case 'ENFILE':
+      return problems.notReady('The server has too many files open at the moment.', error)
     case 'FST_ERR_BAD_URL':
       return problems.malformedUrl()
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':

@@ -74,7 +74,7 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
         params: ByName,
         querystring: Disposition,
         headers: GetHeaders,
-        response: { ...Downloads, ...refusals, ...failures({ 416: 'range-not-satisfiable' }) },
+        response: { ...Downloads, ...refusals, ...failures({ 416: 'range-not-satisfiable', 503: 'not-ready' }) },
       },
     },
     async (request, reply) => {

@@ -25,7 +25,8 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'isReady',
         summary: 'Whether the server can do its work',
-        description: 'The refusal names what is down. Not ready while the server is closing, either.',
+        description:
+          'The refusal names what is down: `database`, `uploads`, or `space` on a full disk. Not ready while the server is closing, either.',
         tags: ['health'],
         security: [],
         response: { 200: Ready, ...failures({ 503: 'not-ready' }) },

@@ -11,7 +11,10 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Sign this device out',
         description: 'In force at once; transfers of this session are cut within 5 seconds.',
         tags: ['sessions'],
-        response: { 204: nothing('The session is over.'), ...failures({ 401: 'unauthorized' }) },
+        response: {
+          204: nothing('The session is over.'),
+          ...failures({ 401: 'unauthorized', 503: 'not-ready', 507: 'insufficient-storage' }),
+        },
       },
     },
     async (request, reply) => {

@@ -21,6 +21,8 @@ export const signIn: FastifyPluginAsyncTypebox = async (app) => {
             401: 'invalid-pin',
             413: 'body-too-large',
             415: 'unsupported-media-type unsupported-encoding',
+            503: 'not-ready',
+            507: 'insufficient-storage',
           }),
         },
       },

@@ -1,6 +1,7 @@
 /** Files: taken in whole or not at all, each under one name of its owner, and handed out again. */
 import type { FileQuery, Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
+import { type Admit, changedNothing } from './admission.ts'
 import type { Background } from './background.ts'
 import { type ContentReader, openContent, type Range } from './content.ts'
 import { sealSecrets } from './envelope.ts'
@@ -48,12 +49,13 @@ export function files(
   rules: VaultRules,
   keys: Keyring,
   run: string,
+  admit: Admit,
   background: Background,
   doubtful: Set<string>,
   collect: Collect,
 ) {
   const { users, files, blobs, clock, chance } = ports
-  const tidily = receiving(ports, rules, run, background, doubtful)
+  const tidily = receiving(ports, rules, run, admit, background, doubtful)
 
   return {
     /** Puts the bytes under exactly this name, in place of what stands there (PUT, RFC 9110, section 9.3.4). */
@@ -208,7 +210,11 @@ export function files(
     const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, blob }
     const seal = sealSecrets(await keys.vaultKey(owner), chance.bytes(12), owner, id, received)
     received.offered = true
-    const answer = await files.commit(owner, { ...file, seal }, current?.blob ?? null, rules.quotaBytes)
+    const row = { ...file, seal }
+    const answer = await files.commit(owner, row, current?.blob ?? null, rules.quotaBytes).catch((error: unknown) => {
+      if (changedNothing(error)) received.offered = false
+      throw error
+    })
     received.offered = false
     if (answer === 'stale') return null
     if (answer !== 'done') throw refusals[answer](rules)

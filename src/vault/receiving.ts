@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
+import { type Admit, whileAdmitted } from './admission.ts'
 import type { Background } from './background.ts'
 import { frameSealer, type Secrets } from './envelope.ts'
 
@@ -24,6 +25,7 @@ export function receiving(
   { blobs, chance }: Ports,
   rules: VaultRules,
   run: string,
+  admit: Admit,
   background: Background,
   doubtful: Set<string>,
 ) {
@@ -49,6 +51,7 @@ export function receiving(
     let received: Received | null = null
     let placement: Placement | null = null
     try {
+      await admit()
       placement = await act(async (bytes, mostBytes) => {
         received = await take(bytes, mostBytes)
         return received
@@ -67,7 +70,7 @@ export function receiving(
     const fileKey = chance.bytes(32)
     const hash = createHash('sha256')
     let sizeBytes = 0
-    await blobs.put(blob, batches())
+    await blobs.put(blob, whileAdmitted(batches(), admit))
     return { blob, fileKey, sizeBytes, sha256: hash.digest('hex'), offered: false }
 
     async function* batches() {

@@ -2,6 +2,7 @@
 import type { Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import { account } from './account.ts'
+import { admission, changedNothing } from './admission.ts'
 import { backgroundWork } from './background.ts'
 import { enrolment } from './enrolment.ts'
 import { files } from './files.ts'
@@ -20,7 +21,12 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   const background = backgroundWork(ports.alarm)
   const run = ports.chance.id()
   let draining = false
-  await ports.ledger.openRun(run, ports.clock(), keys.keyIds)
+  const admit = admission(ports, run, keys.keyIds)
+  // On a full disk there is no run to open yet. Reads and deletes go on, and the first upload after it opens the run.
+  await admit().catch((error: unknown) => {
+    if (!changedNothing(error)) throw error
+    ports.alarm(error, 'getting ready for uploads')
+  })
 
   /** Blobs that the database was asked to name, and failed; it has decided by the time it says so. */
   const doubtful = new Set<string>()
@@ -33,7 +39,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
     rules,
     enrolment: enrolment(ports, rules, keys, background.run),
     sessions: signedIn,
-    files: files(ports, rules, keys, run, background.run, doubtful, collect),
+    files: files(ports, rules, keys, run, admit, background.run, doubtful, collect),
     trash: bin,
     account: accounts,
 
@@ -48,12 +54,15 @@ export async function openVault(ports: Ports, rules: VaultRules) {
         Object.entries(ports.checks).map(([name, check]) =>
           check().then(
             () => [],
-            () => [name],
+            (error: unknown) => {
+              ports.alarm(error, `checking ${name}`)
+              return [name]
+            },
           ),
         ),
       )
       const down = [...outcomes.flat(), ...(draining ? ['the server is closing'] : [])]
-      if (down.length > 0) throw problems.notReady(down)
+      if (down.length > 0) throw problems.notReady(`Not working: ${down.join(', ')}.`)
     },
 
     /** From now on the vault is not ready; what is under way goes on. */

@@ -290,6 +290,15 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect(await ledger.endedRuns('run-3')).toEqual(['run-2'])
     })
 
+    it('opens a run once, however often it is told to, and never one that has ended', async () => {
+      const { ledger } = await make()
+      await ledger.openRun('run-1', T, [])
+      await ledger.openRun('run-1', T + 1, [])
+      expect(await ledger.endedRuns('run-2')).toEqual(['run-1'])
+      await ledger.openRun('run-1', T + 2, [])
+      expect(await ledger.endedRuns('run-2')).toEqual(['run-1'])
+    })
+
     it('does not forget a run that goes on', async () => {
       const { ledger } = await make()
       await ledger.openRun('run-1', T, [])
@@ -388,7 +397,8 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       expect(await files.rename(ana, file, 'new')).toBe('done')
       expect(await files.find(ana, 'new')).toEqual({ ...file, name: 'new' })
       expect(await files.find(ana, 'old')).toBeNull()
-      expect(await files.rename(ana, file, 'new')).toBe('done')
+      expect(await files.rename(ana, file, 'again')).toBe('stale')
+      expect(await files.rename(ana, { ...file, name: 'new' }, 'new')).toBe('done')
     })
 
     it('where the name is free, and the version is the one that the caller saw', async () => {

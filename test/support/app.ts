@@ -1,7 +1,7 @@
 /** A whole server for one test: real sockets, a real SQLite file, real folders; only the clock can be turned. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -24,6 +24,7 @@ export interface TestApp {
   clock: TestClock
   /** The server's side of every connection so far. */
   connections: Socket[]
+  server: Server
   request(path: string, options?: Call): Promise<Answer>
   /** Sends JSON. */
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
@@ -92,6 +93,7 @@ export async function testApp(settings: Record<string, string> = {}, folder?: st
     log,
     clock,
     connections,
+    server: app.server,
     request: (path, options) => call(url + path, options),
     post: (path, body, headers = {}) =>
       call(url + path, {
@@ -108,12 +110,16 @@ export async function testApp(settings: Record<string, string> = {}, folder?: st
 
 /** The random part of every blob on the disk, whatever run wrote it. */
 export function blobsOnDisk({ config }: Pick<TestApp, 'config'>): Promise<string[]> {
-  return blobsIn(join(config.UPLOADS_DIR, '..'))
+  return filesUnder(config.UPLOADS_DIR)
 }
 
 /** The same for a server whose folders have their usual names. */
-export async function blobsIn(home: string): Promise<string[]> {
-  const entries = await readdir(join(home, 'uploads'), { recursive: true, withFileTypes: true })
+export function blobsIn(home: string): Promise<string[]> {
+  return filesUnder(join(home, 'uploads'))
+}
+
+async function filesUnder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
 }
 

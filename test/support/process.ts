@@ -27,15 +27,16 @@ export interface ServerProcess {
   memory(): { now: number; peak: number }
 }
 
-/** `from` the source, or as it was built, which starts faster. */
+/** `from` the source, or as it was built, which starts faster. `under` is a command that runs another, as `prlimit` does. */
 export function serverProcess(
   folder: string,
   settings: Record<string, string> = {},
-  from: 'source' | 'built' = 'source',
+  { from = 'source', under = [] }: { from?: 'source' | 'built'; under?: string[] } = {},
 ): ServerProcess {
   const program =
     from === 'built' ? [join(root, 'dist', 'server.js')] : ['--import', typescript, join(root, 'src', 'server.ts')]
-  const child: ChildProcess = spawn(process.execPath, program, {
+  const command = [...under, process.execPath, ...program]
+  const child: ChildProcess = spawn(command[0] as string, command.slice(1), {
     cwd: folder,
     env: {
       PATH: process.env.PATH,

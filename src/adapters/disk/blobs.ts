@@ -13,7 +13,7 @@ import { writeNew } from './writer.ts'
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
 
 export interface DiskBlobs extends BlobStore {
-  /** Throws while the folder cannot be written. */
+  /** Throws while the folder, or that of a run of this process, cannot be written. */
   check(): Promise<void>
   close(): Promise<void>
 }
@@ -85,7 +85,8 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
     closeRun: removeEmptyFolder,
 
     async check() {
-      await access(folder, constants.W_OK | constants.X_OK)
+      const written = [...runs.keys()].map((run) => join(folder, run))
+      for (const path of [folder, ...written]) await access(path, constants.W_OK | constants.X_OK)
     },
 
     async close() {
@@ -111,7 +112,8 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
 
   async function openRunFolder(run: string) {
     const path = join(folder, run)
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    // Where that fails, the plain one says why: Node takes a read-only disk for a folder that is not there.
+    await mkdir(path, { recursive: true, mode: 0o700 }).catch(() => mkdir(path))
     await syncFolder(folder)
     const handle = await open(path, 'r')
     return { handle, sync: sharedSync(() => handle.sync()) }

@@ -1,5 +1,5 @@
 /** One SQLite file, opened so that a commit survives a power cut, and brought up to the newest schema. */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { accessSync, chmodSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { migrate } from './migrate.ts'
@@ -16,7 +16,31 @@ export function openDatabase(folder: string, onCheck = () => {}): Database.Datab
   const path = join(folder, 'minikeepsafe.db')
   const leftOpen = hasLog(path)
   const db = new Database(path)
-  chmodSync(path, 0o600)
+  try {
+    chmodSync(path, 0o600)
+    configure(db)
+    if (leftOpen) {
+      onCheck()
+      checkIntegrity(db)
+    }
+    migrate(db)
+  } catch (error) {
+    db.close()
+    throw error
+  }
+  return db
+}
+
+/** Throws while the database does not answer, or its folder takes no writes. */
+export function databaseCheck(db: Database.Database, folder: string): () => Promise<void> {
+  const ping = db.prepare('SELECT 1 FROM users')
+  return async () => {
+    ping.get()
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  }
+}
+
+function configure(db: Database.Database): void {
   db.pragma('journal_mode = WAL')
   // better-sqlite3 is built so that WAL would mean NORMAL, which may lose the last commits in a power cut.
   db.pragma('synchronous = FULL')
@@ -30,12 +54,6 @@ export function openDatabase(folder: string, onCheck = () => {}): Database.Datab
   db.pragma('wal_autocheckpoint = 4000')
   // While it waits for another process's write, every request waits with it.
   db.pragma('busy_timeout = 250')
-  if (leftOpen) {
-    onCheck()
-    checkIntegrity(db)
-  }
-  migrate(db)
-  return db
 }
 
 /** Whoever closes a database last writes its log into it and removes the log. */
@@ -46,7 +64,6 @@ function hasLog(path: string): boolean {
 function checkIntegrity(db: Database.Database): void {
   const [fault] = db.pragma('integrity_check(1)') as { integrity_check: string }[]
   if (fault?.integrity_check !== 'ok') {
-    db.close()
     throw new Error(`the database is damaged (${fault?.integrity_check}); restore a backup of it`)
   }
 }
@@ -62,9 +79,12 @@ export function holdFolder(folder: string): () => void {
   const lock = new Database(path, { timeout: 0 })
   chmodSync(path, 0o600)
   try {
+    // Holding takes no room on the disk.
+    lock.pragma('journal_mode = MEMORY')
     lock.exec('BEGIN EXCLUSIVE')
   } catch (cause) {
     lock.close()
+    if ((cause as NodeJS.ErrnoException).code !== 'SQLITE_BUSY') throw cause
     throw new Error('another server is using it; stop that one first, or give this one a folder of its own', { cause })
   }
   return () => lock.close()

@@ -7,7 +7,8 @@ import type { Database } from 'better-sqlite3'
 /** Runs the act with the next commit. Nothing settles before that commit is durable; where it fails, all its acts do. */
 export type Act = <T>(act: () => T) => Promise<T>
 
-export function groupCommit(db: Database): Act {
+/** `rescue` may run a commit that failed once more. */
+export function groupCommit(db: Database, rescue = (commit: () => void) => commit()): Act {
   const inSavepoint = db.transaction((work: () => void) => work())
   const inTransaction = db.transaction((work: () => void) => work()).immediate
   let waiting: Waiting[] = []
@@ -23,7 +24,8 @@ export function groupCommit(db: Database): Act {
     waiting = []
     const settle: (() => void)[] = []
     try {
-      inTransaction(() => {
+      const commit = () => {
+        settle.length = 0
         for (const { act, resolve, reject } of group) {
           try {
             inSavepoint(() => {
@@ -36,7 +38,8 @@ export function groupCommit(db: Database): Act {
             settle.push(() => reject(error))
           }
         }
-      })
+      }
+      rescue(() => inTransaction(commit))
     } catch (error) {
       for (const { reject } of group) reject(error)
       return

@@ -4,7 +4,9 @@ import type { Act } from './group-commit.ts'
 
 /** `alone`: this process holds the folder (`holdFolder`), so every run but its own is over. */
 export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger {
-  const open = db.prepare<[string, number, string]>('INSERT INTO runs (id, started_at, key_ids) VALUES (?, ?, ?)')
+  const open = db.prepare<[string, number, string]>(
+    'INSERT INTO runs (id, started_at, key_ids) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+  )
   const endOthers = db.prepare<[string]>('UPDATE runs SET ended = 1 WHERE id <> ?')
   const ended = db.prepare<[], { id: string }>('SELECT id FROM runs WHERE ended = 1 ORDER BY started_at')
   const living = db.prepare<[], { run: string; keyIds: string }>(

@@ -1,0 +1,46 @@
+/** Faults of the disk below SQLite, told by the codes that `ports.ts` promises. */
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const SAYING: Record<string, (folder: string) => string> = {
+  ENOSPC: (folder) => `the disk of ${folder} is full`,
+  EROFS: (folder) => `${folder} cannot be written`,
+  EMFILE: () => 'too many files are open',
+}
+
+/** More than what is left on a disk that was full a moment ago. */
+const PROBE_BYTES = 64 * 1024
+
+/** The fault with its promised code; the same error where it is none of the disk's. `folder` is the database's. */
+export function diskFault(error: unknown, folder: string): unknown {
+  const own = (error as NodeJS.ErrnoException).code ?? ''
+  const code = promised(own) ?? ofSqlite(own, folder)
+  if (code === null) return error
+  return Object.assign(new Error(`${SAYING[code]?.(folder)} (${own})`, { cause: error }), { code })
+}
+
+function ofSqlite(code: string, folder: string): string | null {
+  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE') return 'ENOSPC'
+  if (code.startsWith('SQLITE_READONLY')) return 'EROFS'
+  if (code.startsWith('SQLITE_CANTOPEN')) return probe(folder) ?? 'EROFS'
+  return code === 'SQLITE_IOERR_WRITE' ? probe(folder) : null
+}
+
+/** SQLite keeps to itself why a write failed. What the system says to another one, in the same place, is the reason. */
+function probe(folder: string): string | null {
+  const path = join(folder, 'probe')
+  try {
+    writeFileSync(path, Buffer.alloc(PROBE_BYTES), { mode: 0o600 })
+    return null
+  } catch (error) {
+    return promised((error as NodeJS.ErrnoException).code ?? '')
+  } finally {
+    rmSync(path, { force: true })
+  }
+}
+
+function promised(code: string): string | null {
+  if (['ENOSPC', 'EDQUOT'].includes(code)) return 'ENOSPC'
+  if (['EROFS', 'EACCES', 'EPERM'].includes(code)) return 'EROFS'
+  return ['EMFILE', 'ENFILE'].includes(code) ? 'EMFILE' : null
+}
