@@ -1,32 +1,52 @@
 /** Settings to ports: the one file that names adapters. */
-import { join, resolve } from 'node:path'
+import { access } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import { consoleDelivery } from './adapters/delivery/console.ts'
 import { diskBlobs } from './adapters/disk/blobs.ts'
+import { blobCopies } from './adapters/disk/copies.ts'
 import { tellingFaults } from './adapters/disk/faults.ts'
+import { contentsBut, overlap } from './adapters/disk/folders.ts'
 import { makeKeyFile, readKeyFile } from './adapters/disk/key-file.ts'
 import { memoryPendingPins } from './adapters/memory/pending-pins.ts'
-import { databaseCheck, holdFolder, openDatabase } from './adapters/sqlite/database.ts'
+import { copyDatabase, holdBackupFolder, isBackupFolder, openBackup } from './adapters/sqlite/backup.ts'
+import { sqliteCensus } from './adapters/sqlite/census.ts'
+import {
+  type Database,
+  databaseCheck,
+  holdFolder,
+  makeFolder,
+  openBeside,
+  openDatabase,
+} from './adapters/sqlite/database.ts'
 import { sqliteFiles } from './adapters/sqlite/files.ts'
-import { groupCommit } from './adapters/sqlite/group-commit.ts'
+import { type Act, groupCommit } from './adapters/sqlite/group-commit.ts'
 import { sqliteKeySlots } from './adapters/sqlite/key-slots.ts'
-import { sqliteLedger } from './adapters/sqlite/ledger.ts'
+import { sqliteLedger, sqliteLedgerBeside } from './adapters/sqlite/ledger.ts'
 import { diskReserve } from './adapters/sqlite/reserve.ts'
 import { sqliteSessions } from './adapters/sqlite/sessions.ts'
 import { sqliteTrash } from './adapters/sqlite/trash.ts'
 import { sqliteUsers } from './adapters/sqlite/users.ts'
 import type { Config } from './config.ts'
-import type { Chance, Clock, KeySlotRepository, MasterKeys, PinDelivery, Ports, VaultRules } from './ports.ts'
+import type {
+  Alarm,
+  BackupSource,
+  BackupTarget,
+  Chance,
+  Clock,
+  MasterKeys,
+  OperatorPorts,
+  PinDelivery,
+  Ports,
+  VaultRules,
+} from './ports.ts'
 
 const SECOND_MS = 1000
 const DAY_MS = 24 * 60 * 60 * SECOND_MS
 
 /** Opens every engine that the settings choose. Throws, and lets go of what it opened, where one cannot be had. */
 export async function compose(config: Config, log: FastifyBaseLogger, clock: Clock, chance: Chance): Promise<Ports> {
-  const opened: (() => unknown)[] = []
-  const close = async () => {
-    for (const letGo of opened.splice(0).reverse()) await letGo()
-  }
+  const { opened, close } = engines()
   try {
     const { db, reserve } = naming('DATA_DIR', config.DATA_DIR, () => {
       opened.push(holdFolder(config.DATA_DIR))
@@ -38,14 +58,11 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     const blobs = await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => diskBlobs(config.UPLOADS_DIR))
     opened.push(blobs.close)
     const act = groupCommit(db, reserve.rescue)
-    const keySlots = sqliteKeySlots(db, act)
-    const masterKeys = await masterKeysOf(config, keySlots, log)
+    const repositories = repositoriesOf(db, act)
+    const isEmpty = (await repositories.keySlots.countByKey()).size === 0
+    const masterKeys = masterKeysOf(config, (path) => (isEmpty ? makeMasterKey(path, log) : missingMasterKey(path)))
     return {
-      users: sqliteUsers(db, act),
-      keySlots,
-      sessions: sqliteSessions(db, act),
-      files: sqliteFiles(db, act),
-      trash: sqliteTrash(db, act),
+      ...repositories,
       ledger: sqliteLedger(db, act, true),
       blobs: tellingFaults(blobs),
       room: reserve.take,
@@ -65,6 +82,142 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/**
+ * The same for the operator's commands, beside a server or without one. Makes nothing and changes no schema; throws
+ * where there is no vault. The master keys are looked for when they are asked for: not every command needs them.
+ */
+export async function composeBeside(
+  config: Config,
+  clock: Clock,
+  chance: Chance,
+  alarm: Alarm,
+): Promise<OperatorPorts> {
+  const { opened, close } = engines()
+  try {
+    const db = openBeside(config.DATA_DIR)
+    opened.push(() => db.close())
+    await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => access(config.UPLOADS_DIR))
+    const blobs = await diskBlobs(config.UPLOADS_DIR, { shared: true })
+    opened.push(blobs.close)
+    const act = groupCommit(db)
+    return {
+      ...repositoriesOf(db, act),
+      ledger: sqliteLedgerBeside(db, act, config.DATA_DIR),
+      blobs,
+      room: async () => {},
+      pendingPins: memoryPendingPins(clock),
+      delivery: { mode: 'response' },
+      clock,
+      chance,
+      alarm,
+      get masterKeys() {
+        return masterKeysOf(config, missingMasterKey)
+      },
+      checks: {},
+      census: async () => sqliteCensus(db, clock()),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** What is in the way nowhere: a checkout's placeholder, a file system's own folder. */
+const HARMLESS = ['.gitkeep', 'lost+found']
+
+/** Where a backup of the embedded engines is made: a folder that is new or has one already. */
+export async function backupTarget(config: Config, folder: string): Promise<BackupTarget> {
+  refuseOverlap(config, folder)
+  if (!isBackupFolder(folder) && contentsBut(folder, HARMLESS).length > 0) {
+    throw new Error(`${folder} is neither empty nor the folder of a backup`)
+  }
+  makeFolder(folder)
+  const letGo = holdBackupFolder(folder)
+  try {
+    return {
+      copyDatabase: () => copyDatabase(config.DATA_DIR, folder),
+      blobs: await blobCopies(config.UPLOADS_DIR, join(folder, 'uploads')),
+      close: async () => letGo(),
+    }
+  } catch (error) {
+    letGo()
+    throw error
+  }
+}
+
+/** A backup of the embedded engines, and the folders of the settings for it, which must hold no vault. */
+export async function backupSource(config: Config, folder: string): Promise<BackupSource> {
+  refuseOverlap(config, folder)
+  const { opened, close } = engines()
+  try {
+    const database = openBackup(folder, config.DATA_DIR)
+    opened.push(database.close)
+    const ids = [...(await database.countByKey()).keys()].join(', ')
+    naming('DATA_DIR', config.DATA_DIR, () => {
+      opened.push(holdFolder(config.DATA_DIR))
+      refuseContents(config.DATA_DIR, ['server.lock', 'server.lock-journal', ...keyFilesIn(config)])
+    })
+    naming('UPLOADS_DIR', config.UPLOADS_DIR, () => refuseContents(config.UPLOADS_DIR, []))
+    return {
+      database,
+      blobs: await blobCopies(join(folder, 'uploads'), config.UPLOADS_DIR),
+      get masterKeys() {
+        return masterKeysOf(config, (path) => {
+          throw new Error(
+            `the master key ${path} is missing, and the backup is locked with ${ids}. Put it there, or give MASTER_KEY or MASTER_KEY_FILE`,
+          )
+        })
+      },
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function refuseOverlap(config: Config, folder: string): void {
+  for (const setting of ['DATA_DIR', 'UPLOADS_DIR'] as const) {
+    if (overlap(folder, config[setting])) {
+      throw new Error(`${folder} and ${setting}, which is ${config[setting]}, must lie apart`)
+    }
+  }
+}
+
+function refuseContents(folder: string, allowed: string[]): void {
+  if (contentsBut(folder, [...HARMLESS, ...allowed]).length === 0) return
+  throw new Error('it is not empty. Restore into a new folder, or empty this one if a restore broke off here')
+}
+
+/** The names in DATA_DIR under which a master key may be waiting for its vault. */
+function keyFilesIn({ DATA_DIR, MASTER_KEY_FILE }: Config): string[] {
+  const own =
+    MASTER_KEY_FILE && resolve(dirname(MASTER_KEY_FILE)) === resolve(DATA_DIR) ? [basename(MASTER_KEY_FILE)] : []
+  return ['master.key', ...own]
+}
+
+/** What was opened, to be let go in turn. */
+function engines() {
+  const opened: (() => unknown)[] = []
+  return {
+    opened,
+    close: async () => {
+      for (const letGo of opened.splice(0).reverse()) await letGo()
+    },
+  }
+}
+
+function repositoriesOf(db: Database, act: Act) {
+  return {
+    users: sqliteUsers(db, act),
+    keySlots: sqliteKeySlots(db, act),
+    sessions: sqliteSessions(db, act),
+    files: sqliteFiles(db, act),
+    trash: sqliteTrash(db, act),
   }
 }
 
@@ -92,31 +245,37 @@ export function rulesOf(config: Config): VaultRules {
   }
 }
 
-/** Where the settings name no key: the one beside the database, made while there is nothing yet that it could not open. */
-async function masterKeysOf(config: Config, slots: KeySlotRepository, log: FastifyBaseLogger): Promise<MasterKeys> {
+/** Where the settings name no key, it is the one beside the database; `missing` says what to do where that is not there. */
+function masterKeysOf(config: Config, missing: (path: string) => string): MasterKeys {
   if (config.MASTER_KEY && config.MASTER_KEY_FILE) throw new Error('give MASTER_KEY or MASTER_KEY_FILE, not both')
   const previous = (config.MASTER_KEY_PREVIOUS ?? '').split(',').filter((text) => text.trim() !== '')
   return {
-    current: keyIn(await currentKey(), config.MASTER_KEY ? 'MASTER_KEY' : 'the master key file'),
+    current: keyIn(currentKey(), config.MASTER_KEY ? 'MASTER_KEY' : 'the master key file'),
     previous: previous.map((text) => keyIn(text, 'a key in MASTER_KEY_PREVIOUS')),
   }
 
-  async function currentKey(): Promise<string> {
+  function currentKey(): string {
     if (config.MASTER_KEY) return config.MASTER_KEY
     const path = config.MASTER_KEY_FILE ?? join(config.DATA_DIR, 'master.key')
     const text = readKeyFile(path)
     if (text !== null) return text
     if (config.MASTER_KEY_FILE) throw new Error(`MASTER_KEY_FILE is ${path}, and there is no such file`)
-    if ((await slots.countByKey()).size > 0) {
-      throw new Error(
-        `the master key ${path} is missing; without it nothing in this vault opens. Put it back, or give MASTER_KEY or MASTER_KEY_FILE`,
-      )
-    }
-    log.warn(
-      `made a master key: ${resolve(path)}. Keep a copy of it in another place: without it every file is lost, and while it lies beside the files, whoever has this disk can read them`,
-    )
-    return makeKeyFile(path)
+    return missing(path)
   }
+}
+
+/** For a vault in which there is nothing yet that a new key could not open. */
+function makeMasterKey(path: string, log: FastifyBaseLogger): string {
+  log.warn(
+    `made a master key: ${resolve(path)}. Keep a copy of it in another place: without it every file is lost, and while it lies beside the files, whoever has this disk can read them`,
+  )
+  return makeKeyFile(path)
+}
+
+function missingMasterKey(path: string): never {
+  throw new Error(
+    `the master key ${path} is missing; without it nothing in this vault opens. Put it back, or give MASTER_KEY or MASTER_KEY_FILE`,
+  )
 }
 
 /** Never shows what it was given. */

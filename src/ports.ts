@@ -74,6 +74,12 @@ export interface SealedFile {
 /** What tells a file as it was seen, under its name, from what became of it. */
 export type Seen = Pick<SealedFile, 'id' | 'name' | 'blob'>
 
+/** A file or a deleted one, for whoever looks at all of them. */
+export interface OwnedFile {
+  owner: string
+  file: SealedFile
+}
+
 export interface SealedTrash extends SealedFile {
   deletedAt: number
 }
@@ -100,6 +106,8 @@ export interface UserRepository {
   findByEmail(email: string): Promise<User | null>
   /** Nothing is used by a user who does not exist. */
   usage(owner: string): Promise<Usage>
+  /** At most `limit` users with ids after this one, in their order: what is counted, and what their files come to. */
+  audit(after: string, limit: number): Promise<{ id: string; counted: Usage; actual: Usage }[]>
   /**
    * One act: the user, every session and every key slot are gone, and the address is free. What is left of the files
    * belongs to a departed user and opens no more. False where there is no such user.
@@ -122,6 +130,8 @@ export interface KeySlotRepository {
   notUnder(keyId: string, limit: number): Promise<{ owner: string; slot: KeySlot }[]>
   /** Puts one slot in place of another. False where that is not there any more. */
   replace(owner: string, old: KeySlot, fresh: KeySlot): Promise<boolean>
+  /** Leaves nothing of slots that were replaced, not even as freed space. False where that is not possible now. */
+  purge(): Promise<boolean>
 }
 
 /** What a redeemed PIN makes: a session, for a new user or for one that exists. */
@@ -172,6 +182,10 @@ export interface FileRepository {
   discard(owner: string, seen: Seen, at: number): Promise<'done' | 'stale'>
   /** At most `limit` files in the order asked for, ties broken by id; stable while others write. */
   list(owner: string, query: FileQuery): Promise<SealedFile[]>
+  /** At most `limit` of everybody's files and trash with ids after this one, in their order. */
+  page(after: string, limit: number): Promise<OwnedFile[]>
+  /** A file or a deleted one, whoever owns it. */
+  byId(id: string): Promise<OwnedFile | null>
 }
 
 /** Deleted files, by id, until they are restored or gone for good. They hold no names. */
@@ -196,12 +210,17 @@ export interface TrashRepository {
 export interface BlobLedger {
   /** `keyIds` are the master keys that the run can open. Opening it again changes nothing, not even where it has ended. */
   openRun(run: string, at: number, keyIds: string[]): Promise<void>
-  /** Ends for good every other run that is certain to be over, and answers all ended runs that are not swept yet. */
-  endedRuns(run: string): Promise<string[]>
+  /**
+   * Ends for good every other run that is certain to be over, and answers all ended runs that are not swept yet.
+   * `null` for a process that opened none.
+   */
+  endedRuns(run: string | null): Promise<string[]>
   /** The master keys that each run which may still live can open. */
   livingRuns(): Promise<{ run: string; keyIds: string[] }[]>
   /** Those of the blobs that a row still names. */
   named(blobs: string[]): Promise<string[]>
+  /** Those of the blobs that no row names and that are not garbage either. */
+  unaccounted(blobs: string[]): Promise<string[]>
   /** The run's blobs are swept: nothing remembers it. */
   forgetRun(run: string): Promise<void>
   /** Blobs that no row names any more, the oldest first. */
@@ -329,5 +348,73 @@ export interface Ports {
   masterKeys: MasterKeys
   /** Each resolves while its engine can do its work, by the name that the operator knows it by. */
   checks: Record<string, () => Promise<void>>
+  close(): Promise<void>
+}
+
+/** How much there is of everything, at one moment. */
+export interface Census {
+  users: number
+  sessions: number
+  files: { count: number; bytes: number }
+  trash: { count: number; bytes: number }
+  /** Blobs that wait to be deleted. */
+  garbage: number
+  /** Runs that are not swept yet, and those of them that were not ended. */
+  runs: { known: number; open: number }
+  /** Slots by the id of their master key. */
+  slots: Record<string, number>
+  /** Holds that have not run out. */
+  holds: number
+  schema: number
+  databaseBytes: number
+}
+
+/** What the operator's commands need beyond what a server needs. */
+export interface OperatorPorts extends Ports {
+  census(): Promise<Census>
+}
+
+/** A copy of the database, in a backup or on its way there or back. */
+export interface DatabaseCopy {
+  /** Files and trash that it has, and what they hold. */
+  totals(): Promise<{ files: number; bytes: number }>
+  /** At most `limit` of its files and trash with blobs after this one, in their order. */
+  files(after: string, limit: number): Promise<{ id: string; blob: string; sizeBytes: number }[]>
+  /** Those of the blobs that it names. */
+  named(blobs: string[]): Promise<string[]>
+  countByKey(): Promise<Map<string, number>>
+  /** Puts it where it is looked for, in place of what was there. Durable once resolved. */
+  place(): Promise<void>
+  /** Lets go. A copy that was not placed stays without effect. */
+  close(): Promise<void>
+}
+
+/** What became of a blob: it was there before; it came; it is not there, or not of its length, where it would come from. */
+export type Taken = 'kept' | 'copied' | 'missing' | 'damaged'
+
+/** The blobs of a backup, or those of a vault that is being restored. */
+export interface BlobCopies {
+  /** Has these blobs here too, each whole and of just this length or not at all. Durable once resolved. */
+  take(wanted: { blob: string; bytes: number }[]): Promise<Taken[]>
+  /** What is wrong with each of these where they come from; `null` for nothing. Copies nothing. */
+  lacking(wanted: { blob: string; bytes: number }[]): Promise<('missing' | 'damaged' | null)[]>
+  /** All blobs that are here, run by run. */
+  all(): AsyncIterable<string[]>
+  remove(blobs: string[]): Promise<void>
+}
+
+/** Where a backup is made. */
+export interface BackupTarget {
+  /** The database as it is now, to be placed once all its blobs are here. */
+  copyDatabase(): Promise<DatabaseCopy>
+  blobs: BlobCopies
+  close(): Promise<void>
+}
+
+/** A backup, and an empty place for a vault. */
+export interface BackupSource {
+  database: DatabaseCopy
+  blobs: BlobCopies
+  masterKeys: MasterKeys
   close(): Promise<void>
 }

@@ -5,6 +5,8 @@ import { describe, expect, it } from 'vitest'
 /** Who may import whom: this table is the rule. A layer's own files may always import each other. */
 const MAY_IMPORT: Record<string, string[]> = {
   server: ['compose', 'app', 'config', 'vault'],
+  cli: ['commands', 'config'],
+  commands: ['compose', 'config', 'vault', 'ports'],
   compose: ['adapters', 'ports', 'config'],
   app: ['plugins', 'routes', 'vault'],
   routes: ['schemas', 'problems', 'vault', 'ports'],

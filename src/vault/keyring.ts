@@ -13,6 +13,15 @@ export function keyIdOf(masterKey: Buffer): string {
   return derive(masterKey, 'minikeepsafe master key id 1', 8).toString('hex')
 }
 
+/** Throws where a key that is needed is not among those at hand. */
+export function refuseMissingKeys(atHand: string[], needed: string[]): void {
+  const missing = needed.filter((id) => !atHand.includes(id))
+  if (missing.length === 0) return
+  throw new Error(
+    `the vaults are locked with master key ${missing.join(', ')}, and the key given here is ${atHand.join(', ')}. Give the right one in MASTER_KEY or MASTER_KEY_FILE, or a former one in MASTER_KEY_PREVIOUS`,
+  )
+}
+
 export function keyring({ current, previous }: MasterKeys, slots: KeySlotRepository, { bytes }: Pick<Chance, 'bytes'>) {
   const currentId = keyIdOf(current)
   const slotKeys = new Map([current, ...previous].map((key) => [keyIdOf(key), derive(key, SLOT, 32)]))
@@ -38,11 +47,7 @@ export function keyring({ current, previous }: MasterKeys, slots: KeySlotReposit
 
     /** Throws where vaults are locked with a master key that is not here. */
     async check(): Promise<void> {
-      const missing = [...(await slots.countByKey()).keys()].filter((id) => !slotKeys.has(id))
-      if (missing.length === 0) return
-      throw new Error(
-        `the vaults are locked with master key ${missing.join(', ')}, and the key given here is ${[...slotKeys.keys()].join(', ')}. Give the right one in MASTER_KEY or MASTER_KEY_FILE, or a former one in MASTER_KEY_PREVIOUS`,
-      )
+      refuseMissingKeys([...slotKeys.keys()], [...(await slots.countByKey()).keys()])
     },
   }
 

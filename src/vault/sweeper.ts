@@ -1,14 +1,36 @@
 /** Deletes what no row names: the blobs of replaced and removed files, and whatever a crash left of unfinished uploads. */
 import type { Ports } from '../ports.ts'
+import type { account } from './account.ts'
+import type { sessions } from './sessions.ts'
+import type { trash } from './trash.ts'
 
 const BATCH = 500
+
+export interface Sources {
+  sessions: Pick<ReturnType<typeof sessions>, 'forgetEnded'>
+  trash: Pick<ReturnType<typeof trash>, 'expire'>
+  account: Pick<ReturnType<typeof account>, 'finishRemovals'>
+}
+
+/** First what makes garbage, then the garbage. */
+export async function sweepRound(
+  ports: Ports,
+  run: string | null,
+  doubtful: Set<string>,
+  { sessions, trash, account }: Sources,
+): Promise<void> {
+  await sessions.forgetEnded()
+  await trash.expire()
+  await account.finishRemovals()
+  await sweep(ports, run, doubtful)
+}
 
 /**
  * One round. A run that has ended can commit nothing any more, so whichever of its blobs no row names by then never
  * will be named; the clock plays no part. `doubtful` are blobs of this run whose commit failed without an answer. Safe to
  * break off anywhere and to repeat. While somebody holds all blobs, nothing is deleted: the next round does it.
  */
-export async function sweep({ ledger, blobs, clock }: Ports, run: string, doubtful: Set<string>): Promise<void> {
+export async function sweep({ ledger, blobs, clock }: Ports, run: string | null, doubtful: Set<string>): Promise<void> {
   for (const ended of await ledger.endedRuns(run)) {
     if (!(await deleteUnnamed(await blobs.list(ended)))) return
     await blobs.closeRun(ended)

@@ -9,7 +9,7 @@ import { files } from './files.ts'
 import { garbageCollector } from './garbage.ts'
 import { keyring } from './keyring.ts'
 import { sessions } from './sessions.ts'
-import { sweep } from './sweeper.ts'
+import { sweepRound } from './sweeper.ts'
 import { trash } from './trash.ts'
 
 export type Vault = Awaited<ReturnType<typeof openVault>>
@@ -45,7 +45,10 @@ export async function openVault(ports: Ports, rules: VaultRules) {
 
     /** Starts one round of sweeping; the operator hears of it if it fails. */
     sweep(): void {
-      background.run('sweeping', sweepAll())
+      background.run(
+        'sweeping',
+        sweepRound(ports, run, doubtful, { sessions: signedIn, trash: bin, account: accounts }),
+      )
     },
 
     /** Throws `not-ready`, naming what is down. */
@@ -78,12 +81,5 @@ export async function openVault(ports: Ports, rules: VaultRules) {
       await background.settled()
       await ports.close()
     },
-  }
-  /** First what makes garbage, then the garbage. */
-  async function sweepAll() {
-    await signedIn.forgetEnded()
-    await bin.expire()
-    await accounts.finishRemovals()
-    await sweep(ports, run, doubtful)
   }
 }

@@ -145,12 +145,27 @@ it('removes the folder of a former run with its last blob', async () => {
   expect(await readdir(folder)).toEqual([])
 })
 
+it('leaves the folders of runs alone where a server may be writing into them', async () => {
+  const folder = await temporaryFolder()
+  await (await store(folder)).put('run/a', one('a'))
+  const beside = await diskBlobs(folder, { shared: true })
+  await beside.delete(['run/a'])
+  expect(await readdir(folder)).toEqual(['run'])
+})
+
 it('removes the empty folder of a run that is closed', async () => {
   const folder = await temporaryFolder()
   await mkdir(join(folder, 'former'))
   const blobs = await store(folder)
   await blobs.closeRun('former')
   expect(await readdir(folder)).toEqual([])
+})
+
+it('takes no other folder for that of a run', async () => {
+  const folder = await temporaryFolder()
+  await mkdir(join(folder, 'lost+found'))
+  await mkdir(join(folder, 'run'))
+  expect(await (await store(folder)).runs()).toEqual(['run'])
 })
 
 it('says so when its folder is gone', async () => {

@@ -1,17 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
-import { holdFolder, openDatabase } from '../../src/adapters/sqlite/database.ts'
+import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
 import { pageSql, sqliteFiles } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
 import { sqliteKeySlots } from '../../src/adapters/sqlite/key-slots.ts'
-import { sqliteLedger } from '../../src/adapters/sqlite/ledger.ts'
+import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
+import { emptyLog } from '../../src/adapters/sqlite/log.ts'
 import { initial } from '../../src/adapters/sqlite/migrations/001-initial.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { sqliteTrash, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
+import { operatorContract } from '../contracts/operator.ts'
 import { accountsContract, repositoriesContract } from '../contracts/repositories.ts'
 import { temporaryFolder } from '../support/app.ts'
 
@@ -20,6 +22,10 @@ async function database(folder?: string) {
   onTestFinished(() => void db.close())
   return db
 }
+
+repositoriesContract('SQLite', repositories)
+accountsContract('SQLite', repositories)
+operatorContract('SQLite', repositories)
 
 async function repositories() {
   const db = await database()
@@ -33,9 +39,6 @@ async function repositories() {
     ledger: sqliteLedger(db, act, true),
   }
 }
-
-repositoriesContract('SQLite', repositories)
-accountsContract('SQLite', repositories)
 
 it('commits so that a power cut takes nothing back', async () => {
   const db = await database()
@@ -202,4 +205,71 @@ it('pages through the trash along an index, without sorting', async () => {
       /^SEARCH files USING INDEX trash_of_user \(user_id=[^;]*\)$/,
     )
   }
+})
+
+it('opens beside a server what is there, and makes and changes nothing', async () => {
+  const folder = await temporaryFolder()
+  expect(() => openBeside(folder)).toThrow(`there is no vault in ${folder}`)
+  expect(await readdir(folder)).toEqual([])
+  openDatabase(folder).close()
+  openBeside(folder).close()
+})
+
+it.each([
+  [0, 'there is no vault in'],
+  [1, /has schema 1; this program works with \d\. Start its server once/],
+  [1000, /has schema 1000; this program works with \d\. Use a newer one/],
+])('does not open a database of schema %i beside a server', async (schema, message) => {
+  const folder = await temporaryFolder()
+  const other = new Database(join(folder, 'minikeepsafe.db'))
+  other.pragma(`user_version = ${schema}`)
+  other.close()
+  expect(() => openBeside(folder)).toThrow(message)
+  const same = new Database(join(folder, 'minikeepsafe.db'))
+  expect(same.pragma('user_version', { simple: true })).toBe(schema)
+  same.close()
+})
+
+it('lets a server start while somebody looks for one', async () => {
+  const folder = await temporaryFolder()
+  const looking = tryHoldFolder(folder)
+  expect(looking).not.toBeNull()
+  expect(tryHoldFolder(folder)).toBeNull()
+  looking?.()
+  const letGo = holdFolder(folder)
+  expect(tryHoldFolder(folder)).toBeNull()
+  letGo()
+})
+
+it('says so where the lock cannot be had for another reason', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(join(folder, 'server.lock'), 'this is no database at all, and far too long for an empty one')
+  expect(() => holdFolder(folder)).toThrow('not a database')
+})
+
+it('ends no run beside a server, and every run where there is none', async () => {
+  const folder = await temporaryFolder()
+  const db = await database(folder)
+  const ledger = sqliteLedgerBeside(db, groupCommit(db), folder)
+  await ledger.openRun('run', 1, ['key'])
+  const letGo = holdFolder(folder)
+  expect(await ledger.endedRuns(null)).toEqual([])
+  expect(await ledger.livingRuns()).toEqual([{ run: 'run', keyIds: ['key'] }])
+  letGo()
+  expect(await ledger.livingRuns()).toEqual([])
+  expect(await ledger.endedRuns(null)).toEqual(['run'])
+})
+
+it('empties its log, unless another process is reading', async () => {
+  const folder = await temporaryFolder()
+  const db = await database(folder)
+  const reader = openBeside(folder)
+  reader.exec('BEGIN')
+  reader.prepare('SELECT count(*) FROM users').get()
+  db.exec('INSERT INTO departed VALUES (1)')
+  expect(emptyLog(db)).toBe(false)
+  expect(db.pragma('busy_timeout', { simple: true })).toBe(250)
+  reader.close()
+  expect(emptyLog(db)).toBe(true)
+  expect((await stat(join(folder, 'minikeepsafe.db-wal'))).size).toBe(0)
 })

@@ -28,26 +28,9 @@ export interface ServerProcess {
 }
 
 /** `from` the source, or as it was built, which starts faster. `under` is a command that runs another, as `prlimit` does. */
-export function serverProcess(
-  folder: string,
-  settings: Record<string, string> = {},
-  { from = 'source', under = [] }: { from?: 'source' | 'built'; under?: string[] } = {},
-): ServerProcess {
-  const program =
-    from === 'built' ? [join(root, 'dist', 'server.js')] : ['--import', typescript, join(root, 'src', 'server.ts')]
-  const command = [...under, process.execPath, ...program]
-  const child: ChildProcess = spawn(command[0] as string, command.slice(1), {
-    cwd: folder,
-    env: {
-      PATH: process.env.PATH,
-      PORT: '0',
-      TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'),
-      ...settings,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+export function serverProcess(folder: string, settings: Record<string, string> = {}, how: Launch = {}): ServerProcess {
+  const { child, exit, stop } = launch(folder, 'server', [], { PORT: '0', ...settings }, how)
   let output = ''
-  const exit = once(child, 'close').then(([code]) => code as number | null)
   const url = new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       output += chunk
@@ -59,11 +42,6 @@ export function serverProcess(
     void exit.then((code) => reject(new Error(`the server ended with ${code}: ${output}`)))
   })
   url.catch(() => {})
-  const stop = (signal: NodeJS.Signals) => {
-    child.kill(signal)
-    return exit
-  }
-  onTestFinished(() => void stop('SIGKILL'))
   return {
     pid: child.pid as number,
     output: () => output,
@@ -85,7 +63,60 @@ export function serverProcess(
   }
 }
 
-/** The header of a new user's session. */
+export interface CommandProcess {
+  /** Resolves once the command has ended. */
+  ended: Promise<{ code: number | null; stdout: string; stderr: string }>
+  stop(signal: NodeJS.Signals): Promise<number | null>
+}
+
+/** One of the operator's commands, in the folder of a server. */
+export function commandProcess(folder: string, args: string[], settings: Record<string, string> = {}): CommandProcess {
+  const { child, exit, stop } = launch(folder, 'cli', args, settings)
+  const written = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream]?.on('data', (chunk: Buffer) => {
+      written[stream] += chunk
+    })
+  }
+  return { stop, ended: exit.then((code) => ({ code, ...written })) }
+}
+
+/** Runs a command with `--json` to its end. */
+export async function command(folder: string, args: string[], settings: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await commandProcess(folder, [...args, '--json'], settings).ended
+  return { code, stderr, report: JSON.parse(stdout) as Record<string, unknown> }
+}
+
+interface Launch {
+  from?: 'source' | 'built'
+  under?: string[]
+}
+
+function launch(
+  folder: string,
+  file: 'server' | 'cli',
+  args: string[],
+  settings: Record<string, string>,
+  { from = 'source', under = [] }: Launch = {},
+) {
+  const source = ['--import', typescript, join(root, 'src', `${file}.ts`)]
+  const program = from === 'built' ? [join(root, 'dist', `${file}.js`)] : source
+  const command = [...under, process.execPath, ...program, ...args]
+  const child: ChildProcess = spawn(command[0] as string, command.slice(1), {
+    cwd: folder,
+    env: { PATH: process.env.PATH, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'), ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const exit = once(child, 'close').then(([code]) => code as number | null)
+  const stop = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    return exit
+  }
+  onTestFinished(() => void stop('SIGKILL'))
+  return { child, exit, stop }
+}
+
+/** The headers of a user who is signed in with a server process. */
 export async function signedIn(server: Pick<ServerProcess, 'post'>): Promise<{ authorization: string }> {
   const deviceId = `test-${randomBytes(8).toString('hex')}`
   const email = `${deviceId}@example.org`

@@ -55,6 +55,7 @@ describe('the vectors', () => {
     countByKey: async () => new Map(),
     notUnder: async () => [],
     replace: async () => false,
+    purge: async () => true,
   })
 
   it('give the master key its id', () => {

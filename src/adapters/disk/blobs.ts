@@ -10,6 +10,7 @@ import { blobReader } from './reader.ts'
 import { sharedSync } from './shared-sync.ts'
 import { writeNew } from './writer.ts'
 
+const RUN = /^[A-Za-z0-9_-]+$/
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
 
 export interface DiskBlobs extends BlobStore {
@@ -18,7 +19,11 @@ export interface DiskBlobs extends BlobStore {
   close(): Promise<void>
 }
 
-export async function diskBlobs(folder: string): Promise<DiskBlobs> {
+/**
+ * `shared`: a server may be writing into the folders of its run, so a folder that was emptied stays until its run is
+ * closed.
+ */
+export async function diskBlobs(folder: string, { shared } = { shared: false }): Promise<DiskBlobs> {
   const made = await mkdir(folder, { recursive: true, mode: 0o700 })
   if (made !== undefined) await syncFolder(dirname(made))
   /** The runs of blobs written by this process, each with its folder held open for syncing. */
@@ -79,7 +84,8 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
 
     async runs() {
       const entries = await readdir(folder, { withFileTypes: true })
-      return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+      // A file system has folders of its own, such as lost+found.
+      return entries.filter((entry) => entry.isDirectory() && RUN.test(entry.name)).map(({ name }) => name)
     },
 
     closeRun: removeEmptyFolder,
@@ -124,7 +130,7 @@ export async function diskBlobs(folder: string): Promise<DiskBlobs> {
     const own = await runs.get(run)
     if (own) return own.sync()
     await syncFolder(join(folder, run))
-    await removeEmptyFolder(run)
+    if (!shared) await removeEmptyFolder(run)
   }
 
   async function removeEmptyFolder(run: string): Promise<void> {
@@ -161,7 +167,7 @@ async function unlinkIfThere(path: string): Promise<boolean> {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r')
   try {
     await handle.sync()

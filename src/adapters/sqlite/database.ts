@@ -1,10 +1,30 @@
 /** One SQLite file, opened so that a commit survives a power cut, and brought up to the newest schema. */
-import { accessSync, chmodSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  statSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
-import { migrate } from './migrate.ts'
+import { checkSchema, migrate } from './migrate.ts'
 
 export type { Database } from 'better-sqlite3'
+
+export const DATABASE = 'minikeepsafe.db'
+const LOCK = 'server.lock'
+/** While it waits for another process's write, every request waits with it. */
+const SERVER_WAIT_MS = 250
+/** Nobody waits for an operator's command but the operator. */
+const OPERATOR_WAIT_MS = 5000
+/** An operator's command that looks for a server holds the folder for a moment. */
+const HOLD_WAIT_MS = 1000
+const TRY_WAIT_MS = 100
 
 /**
  * Opens `minikeepsafe.db` in the folder, which is made where it is missing. Where the last process did not close it, it is
@@ -13,22 +33,40 @@ export type { Database } from 'better-sqlite3'
  */
 export function openDatabase(folder: string, onCheck = () => {}): Database.Database {
   makeFolder(folder)
-  const path = join(folder, 'minikeepsafe.db')
+  const path = join(folder, DATABASE)
   const leftOpen = hasLog(path)
   const db = new Database(path)
   try {
     chmodSync(path, 0o600)
-    configure(db)
+    settle(db, SERVER_WAIT_MS)
     if (leftOpen) {
       onCheck()
       checkIntegrity(db)
     }
     migrate(db)
+    return db
   } catch (error) {
     db.close()
     throw error
   }
-  return db
+}
+
+/**
+ * Opens the database beside a server that may be using it. Throws where there is none, and where it has another schema
+ * than this program's: neither is for this process to change.
+ */
+export function openBeside(folder: string): Database.Database {
+  const path = join(folder, DATABASE)
+  if (!existsSync(path)) throw new Error(`there is no vault in ${folder}`)
+  const db = new Database(path, { fileMustExist: true, timeout: OPERATOR_WAIT_MS })
+  try {
+    checkSchema(db, folder)
+    settle(db, OPERATOR_WAIT_MS)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
 }
 
 /** Throws while the database does not answer, or its folder takes no writes. */
@@ -40,7 +78,7 @@ export function databaseCheck(db: Database.Database, folder: string): () => Prom
   }
 }
 
-function configure(db: Database.Database): void {
+function settle(db: Database.Database, waitMs: number): void {
   db.pragma('journal_mode = WAL')
   // better-sqlite3 is built so that WAL would mean NORMAL, which may lose the last commits in a power cut.
   db.pragma('synchronous = FULL')
@@ -52,8 +90,7 @@ function configure(db: Database.Database): void {
   db.pragma('trusted_schema = OFF')
   // 16 MiB: a page that many commits touch is copied into the database once, and the event loop waits less often.
   db.pragma('wal_autocheckpoint = 4000')
-  // While it waits for another process's write, every request waits with it.
-  db.pragma('busy_timeout = 250')
+  db.pragma(`busy_timeout = ${waitMs}`)
 }
 
 /** Whoever closes a database last writes its log into it and removes the log. */
@@ -74,27 +111,47 @@ function checkIntegrity(db: Database.Database): void {
  * server holds it.
  */
 export function holdFolder(folder: string): () => void {
+  const letGo = holdFor(folder, HOLD_WAIT_MS)
+  if (letGo) return letGo
+  throw new Error('another server is using it; stop that one first, or give this one a folder of its own')
+}
+
+/** Holds the folder where no server does, for a moment only: a server that starts meanwhile waits no longer. */
+export function tryHoldFolder(folder: string): (() => void) | null {
+  return holdFor(folder, TRY_WAIT_MS)
+}
+
+function holdFor(folder: string, waitMs: number): (() => void) | null {
   makeFolder(folder)
-  const path = join(folder, 'server.lock')
-  const lock = new Database(path, { timeout: 0 })
-  chmodSync(path, 0o600)
+  return lockFile(join(folder, LOCK), waitMs)
+}
+
+/** Locks a file for the life of this process, or until the answer is called; `null` where another has it. */
+export function lockFile(path: string, waitMs: number): (() => void) | null {
+  const lock = new Database(path, { timeout: waitMs })
   try {
+    chmodSync(path, 0o600)
     // Holding takes no room on the disk.
     lock.pragma('journal_mode = MEMORY')
     lock.exec('BEGIN EXCLUSIVE')
-  } catch (cause) {
+    return () => void lock.close()
+  } catch (error) {
     lock.close()
-    if ((cause as NodeJS.ErrnoException).code !== 'SQLITE_BUSY') throw cause
-    throw new Error('another server is using it; stop that one first, or give this one a folder of its own', { cause })
+    if ((error as { code?: string }).code === 'SQLITE_BUSY') return null
+    throw error
   }
-  return () => lock.close()
 }
 
 /** A folder for this user alone, whose entry survives a power cut. */
-function makeFolder(folder: string): void {
+export function makeFolder(folder: string): void {
   const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
   if (made === undefined) return
-  const parent = openSync(dirname(made), 'r')
-  fsyncSync(parent)
-  closeSync(parent)
+  syncPath(dirname(made))
+}
+
+/** A file's bytes, or a folder's entries. */
+export function syncPath(path: string): void {
+  const opened = openSync(path, 'r')
+  fsyncSync(opened)
+  closeSync(opened)
 }

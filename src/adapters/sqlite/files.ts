@@ -1,5 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { FileQuery, FileRepository, FileSort, SealedFile, Seen } from '../../ports.ts'
+import type { FileQuery, FileRepository, FileSort, OwnedFile, SealedFile, Seen } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
@@ -39,6 +39,9 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     `UPDATE files SET name = :newName WHERE ${SEEN}`,
   )
   const discard = db.prepare<[Seen & { owner: string; at: number }]>(`UPDATE files SET deleted_at = :at WHERE ${SEEN}`)
+  const OWNED = `SELECT user_id AS owner, ${FILE_COLUMNS} FROM files`
+  const everybodys = db.prepare<[string, number], Owned>(`${OWNED} WHERE id > ? ORDER BY id LIMIT ?`)
+  const byId = db.prepare<[string], Owned>(`${OWNED} WHERE id = ?`)
   const pages = new Map<string, Statement<[Record<string, unknown>], SealedFile>>()
 
   return {
@@ -94,6 +97,15 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
         limit,
       })
     },
+
+    async page(after, limit) {
+      return everybodys.all(after, limit).map(ownedFile)
+    },
+
+    async byId(id) {
+      const row = byId.get(id)
+      return row ? ownedFile(row) : null
+    },
   }
 
   /** One statement for each kind of page, prepared when it is first asked for. */
@@ -107,6 +119,12 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     }
     return statement
   }
+}
+
+type Owned = SealedFile & { owner: string }
+
+function ownedFile({ owner, ...file }: Owned): OwnedFile {
+  return { owner, file }
 }
 
 interface PageKind {

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { KeySlot, KeySlotRepository } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
+import { emptyLog } from './log.ts'
 
 export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
   const ofUser = db.prepare<[string], KeySlot>(
@@ -33,6 +34,10 @@ export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
 
     replace(owner, old, { kind, keyId, sealed }) {
       return act(() => replace.run({ owner, kind, old: old.sealed, keyId, sealed }).changes === 1)
+    },
+
+    async purge() {
+      return emptyLog(db)
     },
   }
 }

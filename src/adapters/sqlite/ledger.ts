@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { BlobLedger } from '../../ports.ts'
+import { tryHoldFolder } from './database.ts'
 import type { Act } from './group-commit.ts'
 
 /** `alone`: this process holds the folder (`holdFolder`), so every run but its own is over. */
@@ -7,13 +8,17 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
   const open = db.prepare<[string, number, string]>(
     'INSERT INTO runs (id, started_at, key_ids) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
   )
-  const endOthers = db.prepare<[string]>('UPDATE runs SET ended = 1 WHERE id <> ?')
+  const endOthers = db.prepare<[string | null]>('UPDATE runs SET ended = 1 WHERE id IS NOT ?')
   const ended = db.prepare<[], { id: string }>('SELECT id FROM runs WHERE ended = 1 ORDER BY started_at')
   const living = db.prepare<[], { run: string; keyIds: string }>(
     'SELECT id AS run, key_ids AS keyIds FROM runs WHERE ended = 0',
   )
   const named = db.prepare<[string], { blob: string }>(
     'SELECT blob FROM files WHERE blob IN (SELECT value FROM json_each(?))',
+  )
+  const unaccounted = db.prepare<[string], { blob: string }>(
+    `SELECT value AS blob FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM files WHERE blob = value)
+     AND NOT EXISTS (SELECT 1 FROM garbage WHERE blob = value)`,
   )
   const forget = db.prepare<[string]>('DELETE FROM runs WHERE id = ? AND ended = 1')
   const oldest = db.prepare<[number], { blob: string }>('SELECT blob FROM garbage ORDER BY position LIMIT ?')
@@ -45,6 +50,10 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
       return named.all(JSON.stringify(blobs)).map(({ blob }) => blob)
     },
 
+    async unaccounted(blobs) {
+      return unaccounted.all(JSON.stringify(blobs)).map(({ blob }) => blob)
+    },
+
     async forgetRun(run) {
       await act(() => forget.run(run))
     },
@@ -67,6 +76,30 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
 
     async held(now) {
       return heldAt.get(now) !== undefined
+    },
+  }
+}
+
+/** For a process beside the server: where it matters, it looks whether there is one. */
+export function sqliteLedgerBeside(db: Database, act: Act, folder: string): BlobLedger {
+  const beside = sqliteLedger(db, act, false)
+  const alone = sqliteLedger(db, act, true)
+  return {
+    ...beside,
+
+    async endedRuns(run) {
+      const letGo = tryHoldFolder(folder)
+      try {
+        return await (letGo ? alone : beside).endedRuns(run)
+      } finally {
+        letGo?.()
+      }
+    },
+
+    async livingRuns() {
+      const letGo = tryHoldFolder(folder)
+      letGo?.()
+      return letGo ? [] : beside.livingRuns()
     },
   }
 }

@@ -8,8 +8,27 @@ const migrations = [initial, sealed]
 /** The first schema of which nothing is lost. */
 const FIRST_KEPT = 2
 
+/** Throws where this program did not make the schema what it is now. */
+export function checkSchema(db: Database, folder: string): void {
+  const version = versionOf(db)
+  if (version === 0) throw new Error(`there is no vault in ${folder}`)
+  if (version === migrations.length) return
+  const remedy = version > migrations.length ? 'Use a newer one' : 'Start its server once, which brings it up to date'
+  throw new Error(`the database has schema ${version}; this program works with ${migrations.length}. ${remedy}`)
+}
+
+/** Throws where a server of this version could not take the database over. */
+export function checkMigratable(db: Database, folder: string): void {
+  const version = versionOf(db)
+  if (version < FIRST_KEPT || version > migrations.length) checkSchema(db, folder)
+}
+
+function versionOf(db: Database): number {
+  return db.pragma('user_version', { simple: true }) as number
+}
+
 export function migrate(db: Database): void {
-  const version = db.pragma('user_version', { simple: true }) as number
+  const version = versionOf(db)
   if (version > migrations.length) {
     throw new Error(`The database has schema ${version}; this program knows ${migrations.length}. Use a newer one.`)
   }

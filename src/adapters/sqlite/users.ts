@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Usage, User, UserRepository } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
+import { emptyLog } from './log.ts'
 
 const COLUMNS = 'id, name, email, confirmed_by AS confirmedBy, created_at AS createdAt FROM users'
 
@@ -8,6 +9,16 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
   const byId = db.prepare<[string], User>(`SELECT ${COLUMNS} WHERE id = ?`)
   const byEmail = db.prepare<[string], User>(`SELECT ${COLUMNS} WHERE email = ?`)
   const usage = db.prepare<[string], Usage>('SELECT file_count AS files, byte_count AS bytes FROM users WHERE id = ?')
+  const audit = db.prepare<
+    [string, number],
+    Record<'files' | 'bytes' | 'actualFiles' | 'actualBytes', number> & { id: string }
+  >(
+    `SELECT id, file_count AS files, byte_count AS bytes,
+       (SELECT count(*) FROM files WHERE user_id = users.id AND deleted_at IS NULL) AS actualFiles,
+       (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NULL) +
+       (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) AS actualBytes
+     FROM users WHERE id > ? ORDER BY id LIMIT ?`,
+  )
   // Sessions and key slots go with their user.
   const remove = db.prepare<[string]>('DELETE FROM users WHERE id = ?')
   const depart = db.prepare<[string]>('INSERT INTO departed (user_id) VALUES (?)')
@@ -31,6 +42,12 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
 
     async usage(owner) {
       return usage.get(owner) ?? { files: 0, bytes: 0 }
+    },
+
+    async audit(after, limit) {
+      return audit.all(after, limit).map(({ id, files, bytes, actualFiles, actualBytes }) => {
+        return { id, counted: { files, bytes }, actual: { files: actualFiles, bytes: actualBytes } }
+      })
     },
 
     remove(owner) {
@@ -58,8 +75,7 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
 
     async forget(owner) {
       // Pages that the keys stood on are overwritten in the database; the log still has them as they were.
-      const [log] = db.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
-      if (log?.busy) throw new Error('another process is reading the database; the next sweep tries again')
+      if (!emptyLog(db)) throw new Error('another process is reading the database; the next sweep tries again')
       await act(() => forget.run(owner))
     },
   }

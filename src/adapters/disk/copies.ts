@@ -1,0 +1,89 @@
+/** Blobs from one folder in another: to a name of its own first, synced, and renamed, so what is there is whole. */
+import { constants, copyFile, mkdir, open, rename, stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BlobCopies, Taken } from '../../ports.ts'
+import { diskBlobs, syncFolder } from './blobs.ts'
+
+const UNFINISHED = '.part'
+const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
+const AT_A_TIME = 4
+
+export async function blobCopies(from: string, to: string): Promise<BlobCopies> {
+  const blobs = await diskBlobs(to)
+  for (const run of await blobs.runs()) {
+    for (const blob of await blobs.list(run)) if (blob.endsWith(UNFINISHED)) await unlink(join(to, blob))
+  }
+
+  return {
+    async take(wanted) {
+      const runs = new Set(wanted.map(({ blob }) => blob.slice(0, blob.indexOf('/'))))
+      for (const run of runs) await mkdir(join(to, run), { recursive: true, mode: 0o700 })
+      await syncFolder(to)
+      const answers = await inLanes(wanted, ({ blob, bytes }) => takeOne(blob, bytes))
+      // What was kept may be of a former try that broke off before this.
+      for (const run of runs) await syncFolder(join(to, run))
+      return answers
+    },
+
+    lacking: (wanted) => inLanes(wanted, ({ blob, bytes }) => faultOf(blob, bytes)),
+
+    async *all() {
+      for (const run of await blobs.runs()) yield (await blobs.list(run)).filter((blob) => BLOB.test(blob))
+    },
+
+    remove: blobs.delete,
+  }
+
+  async function takeOne(blob: string, bytes: number): Promise<Taken> {
+    if (!BLOB.test(blob)) throw new Error('not a blob id')
+    const target = join(to, blob)
+    if ((await lengthOf(target)) === bytes) return 'kept'
+    const fault = await faultOf(blob, bytes)
+    if (fault) return fault
+    const unfinished = `${target}${UNFINISHED}`
+    try {
+      await copyFile(join(from, blob), unfinished, constants.COPYFILE_FICLONE)
+      await finish(unfinished)
+      await rename(unfinished, target)
+    } catch (error) {
+      await unlink(unfinished).catch(() => {})
+      throw error
+    }
+    return 'copied'
+  }
+
+  async function faultOf(blob: string, bytes: number): Promise<'missing' | 'damaged' | null> {
+    const length = await lengthOf(join(from, blob))
+    if (length === null) return 'missing'
+    return length === bytes ? null : 'damaged'
+  }
+}
+
+async function finish(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.chmod(0o600)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function lengthOf(path: string): Promise<number | null> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+async function inLanes<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const answers: R[] = new Array(items.length)
+  const queue = [...items.entries()]
+  const lanes = Array.from({ length: AT_A_TIME }, async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) answers[next[0]] = await work(next[1])
+  })
+  await Promise.all(lanes)
+  return answers
+}

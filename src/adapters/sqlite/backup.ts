@@ -1,0 +1,144 @@
+/** Copies of a database: taken while servers write, and put in place by a rename. */
+import { chmodSync, copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import Database from 'better-sqlite3'
+import type { DatabaseCopy } from '../../ports.ts'
+import { DATABASE, lockFile, openBeside, syncPath } from './database.ts'
+import { checkMigratable } from './migrate.ts'
+
+const LOCK = 'backup.lock'
+/** Pages that are copied at a time; between two, the process gets to its other work. */
+const PAGES = 1000
+
+/** Holds the folder, so that no two backups are made in it at once. The file stays: it says what the folder is. */
+export function holdBackupFolder(folder: string): () => void {
+  const letGo = lockFile(join(folder, LOCK), 0)
+  if (!letGo) throw new Error(`another backup is being made in ${folder}`)
+  return letGo
+}
+
+export function isBackupFolder(folder: string): boolean {
+  return existsSync(join(folder, LOCK))
+}
+
+/** Copies the database of `from` as it is at one moment, to be placed in `to`. Nobody has to wait meanwhile. */
+export async function copyDatabase(from: string, to: string): Promise<DatabaseCopy> {
+  const fresh = freshPath(to)
+  writeFileSync(fresh, '', { mode: 0o600 })
+  const source = openBeside(from)
+  try {
+    // While it reads, the database does not change for this connection, so the copy never has to begin anew.
+    source.exec('BEGIN')
+    source.prepare('SELECT 1 FROM users').get()
+    await source.backup(fresh, { progress: () => PAGES })
+  } finally {
+    source.close()
+  }
+  const db = new Database(fresh)
+  try {
+    // One file, with all that is in it.
+    db.pragma('journal_mode = DELETE')
+    db.pragma('synchronous = FULL')
+    refuseStranger(db, join(to, DATABASE))
+    // The hold under which this copy is made is not the copy's.
+    db.exec('DELETE FROM holds')
+  } catch (error) {
+    db.close()
+    throw error
+  }
+  return opened(db, () => placed(fresh))
+}
+
+/** Opens the backup in `from`, to be placed in `to`. Throws where there is none that this program could use. */
+export function openBackup(from: string, to: string): DatabaseCopy {
+  const path = join(from, DATABASE)
+  if (!existsSync(path)) throw new Error(`there is no backup in ${from}`)
+  const db = new Database(path, { readonly: true })
+  try {
+    checkMigratable(db, from)
+  } catch (error) {
+    db.close()
+    throw error
+  }
+  return opened(db, () => {
+    const fresh = freshPath(to)
+    copyFileSync(path, fresh)
+    checkIntegrity(fresh, path)
+    return placed(fresh)
+  })
+}
+
+function opened(first: Database.Database, place: () => string): DatabaseCopy {
+  let db = first
+  return {
+    async totals() {
+      const sums = 'SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM files'
+      return db.prepare<[], { files: number; bytes: number }>(sums).get() as { files: number; bytes: number }
+    },
+
+    async files(after, limit) {
+      const page = 'SELECT id, blob, size AS sizeBytes FROM files WHERE blob > ? ORDER BY blob LIMIT ?'
+      return db.prepare<[string, number], { id: string; blob: string; sizeBytes: number }>(page).all(after, limit)
+    },
+
+    async named(blobs) {
+      const named = 'SELECT blob FROM files WHERE blob IN (SELECT value FROM json_each(?))'
+      return db.prepare<[string], string>(named).pluck().all(JSON.stringify(blobs))
+    },
+
+    async countByKey() {
+      const counts = 'SELECT key_id, count(*) FROM key_slots GROUP BY key_id ORDER BY key_id'
+      return new Map(db.prepare<[], [string, number]>(counts).raw().all())
+    },
+
+    async place() {
+      db.close()
+      db = new Database(place(), { readonly: true })
+    },
+
+    async close() {
+      db.close()
+    },
+  }
+}
+
+/** A server that began with nothing, after all was lost, would replace the last that is left of it. */
+function refuseStranger(db: Database.Database, former: string): void {
+  if (!existsSync(former)) return
+  db.prepare('ATTACH ? AS former').run(former)
+  const had = db.prepare('SELECT 1 FROM former.users LIMIT 1').get()
+  const shared = db.prepare('SELECT 1 FROM former.users JOIN main.users USING (id) LIMIT 1').get()
+  db.exec('DETACH former')
+  if (had && !shared) {
+    throw new Error(
+      `${dirname(former)} has the backup of another vault: not one of its users is here. Give another folder, or restore that backup`,
+    )
+  }
+}
+
+function checkIntegrity(copy: string, original: string): void {
+  const db = new Database(copy)
+  try {
+    const found = db.pragma('integrity_check(1)', { simple: true })
+    if (found !== 'ok') throw new Error(`the database ${original} is damaged: ${found}`)
+  } finally {
+    db.close()
+  }
+}
+
+/** What a copy is called before it is placed; what is left of a former try is gone. */
+function freshPath(folder: string): string {
+  const path = join(folder, `${DATABASE}.new`)
+  for (const suffix of ['', '-journal', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true })
+  return path
+}
+
+/** Answers where it is now. */
+function placed(fresh: string): string {
+  const path = join(dirname(fresh), DATABASE)
+  chmodSync(fresh, 0o600)
+  syncPath(fresh)
+  renameSync(fresh, path)
+  syncPath(dirname(fresh))
+  return path
+}

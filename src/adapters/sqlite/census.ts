@@ -1,0 +1,32 @@
+import type { Database } from 'better-sqlite3'
+import type { Census } from '../../ports.ts'
+
+export function sqliteCensus(db: Database, now: number): Census {
+  const count = (sql: string, ...values: number[]) =>
+    db
+      .prepare(sql)
+      .pluck()
+      .get(...values) as number
+  const filesWhere = (condition: string) =>
+    db.prepare(`SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM files WHERE ${condition}`).get() as {
+      count: number
+      bytes: number
+    }
+  const setting = (name: string) => db.pragma(name, { simple: true }) as number
+  const slots = db.prepare<[], [string, number]>('SELECT key_id, count(*) FROM key_slots GROUP BY key_id').raw()
+  return db.transaction(() => ({
+    users: count('SELECT count(*) FROM users'),
+    sessions: count('SELECT count(*) FROM sessions WHERE ended_at IS NULL'),
+    files: filesWhere('deleted_at IS NULL'),
+    trash: filesWhere('deleted_at IS NOT NULL'),
+    garbage: count('SELECT count(*) FROM garbage'),
+    runs: {
+      known: count('SELECT count(*) FROM runs'),
+      open: count('SELECT count(*) FROM runs WHERE ended = 0'),
+    },
+    slots: Object.fromEntries(slots.all()),
+    holds: count('SELECT count(*) FROM holds WHERE until > ?', now),
+    schema: setting('user_version'),
+    databaseBytes: setting('page_count') * setting('page_size'),
+  }))()
+}

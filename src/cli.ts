@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+/** The operator's commands: finds the command, runs it, prints what it found, and ends with 0, 1 or 2. */
+import { createInterface } from 'node:readline/promises'
+import { parseArgs } from 'node:util'
+import { type Call, type Command, type Outcome, UsageError } from './commands/command.ts'
+import { commands } from './commands/commands.ts'
+import { progressBar } from './commands/progress.ts'
+import { readConfig, readEnvFile } from './config.ts'
+
+const FINE = 0
+const TROUBLE = 1
+const WRONG_USAGE = 2
+
+const COMMON = {
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: string[]): Promise<number> {
+  const json = args.includes('--json')
+  try {
+    const found = commandIn(args)
+    if (!found) return help(args)
+    const { values, positionals } = parse(found.rest, found.command)
+    if (values.help) return print(helpOf(found.name, found.command))
+    if (positionals.length !== found.command.operands.length) {
+      throw new UsageError(`usage: ${usageOf(found.name, found.command)}`)
+    }
+    const outcome = await run(found.command, positionals, values)
+    print(json ? JSON.stringify(outcome.report) : outcome.lines.join('\n'))
+    return outcome.ok ? FINE : TROUBLE
+  } catch (error) {
+    const { message } = error as Error
+    if (json) print(JSON.stringify({ ok: false, error: message }))
+    process.stderr.write(`minikeepsafe: ${message}\n`)
+    return error instanceof UsageError ? WRONG_USAGE : TROUBLE
+  }
+}
+
+/** A command's name may be two words. */
+function commandIn(args: string[]): { name: string; command: Command; rest: string[] } | null {
+  const words = args.filter((word) => !word.startsWith('-'))
+  const name = [words.slice(0, 2).join(' '), words[0] ?? ''].find((candidate) => Object.hasOwn(commands, candidate))
+  if (name === undefined) return null
+  const rest = [...args]
+  for (const word of name.split(' ')) rest.splice(rest.indexOf(word), 1)
+  return { name, command: commands[name] as Command, rest }
+}
+
+function parse(args: string[], command: Command) {
+  try {
+    return parseArgs({ args, options: { ...COMMON, ...command.options }, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+/** Settings are read as the server reads them. */
+async function run(command: Command, operands: string[], options: Record<string, unknown>): Promise<Outcome> {
+  const config = readConfig({ ...readEnvFile('.env'), ...process.env })
+  let clear = () => {}
+  const progress: Call['progress'] = (total) => {
+    const bar = progressBar(process.stderr, total)
+    clear = bar.clear
+    return bar.add
+  }
+  try {
+    return await command.run({ config, operands, options, progress, confirm })
+  } finally {
+    clear()
+  }
+}
+
+async function confirm(question: string): Promise<boolean | null> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return null
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
+  } finally {
+    terminal.close()
+  }
+}
+
+function help(args: string[]): number {
+  const { length } = args.filter((arg) => arg !== '--json')
+  const asked = args.includes('--help') || args.includes('-h')
+  if (length === 0 || !asked || args.some((arg) => !arg.startsWith('-'))) {
+    throw new UsageError(length === 0 ? overview() : `there is no such command; see minikeepsafe --help`)
+  }
+  return print(overview())
+}
+
+function overview(): string {
+  const usages = Object.entries(commands).map(([name, command]) => [usageOf(name, command), command.summary] as const)
+  const width = Math.max(...usages.map(([usage]) => usage.length))
+  return [
+    "The operator's commands of minikeepsafe. Settings are those of the server: .env in this folder, and the environment.",
+    '',
+    ...usages.map(([usage, summary]) => `  ${usage.padEnd(width)}  ${summary}`),
+    '',
+    '  --json  prints one JSON document instead of text',
+    '  --help  after a command: what it does',
+    '',
+    'Ends with 0 where all is well, 1 where the command found or hit trouble, 2 where it was called wrongly.',
+    'All of them can be used while the server runs, but for restore. See docs/operating.md.',
+  ].join('\n')
+}
+
+function usageOf(name: string, { operands, options }: Command): string {
+  const flags = Object.keys(options).map((option) => `[--${option}]`)
+  return ['minikeepsafe', name, ...operands, ...flags].join(' ')
+}
+
+function helpOf(name: string, command: Command): string {
+  return `usage: ${usageOf(name, command)} [--json]\n\n${command.help}`
+}
+
+function print(text: string): number {
+  process.stdout.write(`${text}\n`)
+  return FINE
+}

@@ -1,0 +1,19 @@
+/** The operator's commands, in the order in which `--help` lists them. */
+import { backup } from './backup.ts'
+import type { Command } from './command.ts'
+import { restore } from './restore.ts'
+import { rotateKey } from './rotate-key.ts'
+import { stats } from './stats.ts'
+import { sweep } from './sweep.ts'
+import { userDelete } from './user-delete.ts'
+import { verify } from './verify.ts'
+
+export const commands: Record<string, Command> = {
+  verify,
+  backup,
+  restore,
+  'rotate-key': rotateKey,
+  stats,
+  sweep,
+  'user delete': userDelete,
+}

@@ -1,0 +1,36 @@
+import { measureBlobs } from '../vault/operator.ts'
+import { bytesText, type Command, counted, withPorts } from './command.ts'
+
+export const stats: Command = {
+  summary: 'count what is there',
+  operands: [],
+  options: {},
+  help: `Counts users, sessions, files, trash, what waits to be deleted, runs of the server, key slots by master key, holds
+(a backup under way), and the bytes of database and blobs. Needs no master key.`,
+
+  run: ({ config }) =>
+    withPorts(config, async ({ census, ledger, blobs }) => {
+      const { databaseBytes, schema, ...counts } = await census()
+      const living = (await ledger.livingRuns()).length
+      const onDisk = await measureBlobs(blobs)
+      const report = {
+        ...counts,
+        runs: { known: counts.runs.known, living },
+        blobs: onDisk,
+        database: { bytes: databaseBytes, schema },
+      }
+      const { users, sessions, files, trash, garbage, slots, holds } = report
+      return {
+        ok: true,
+        report: { ok: true, ...report },
+        lines: [
+          `${counted(users, 'user')}, ${counted(sessions, 'session')}`,
+          `${counted(files.count, 'file')} (${bytesText(files.bytes)}), ${trash.count} in the trash (${bytesText(trash.bytes)})`,
+          `${counted(onDisk.count, 'blob')} (${bytesText(onDisk.bytes)}), ${garbage} waiting to be deleted`,
+          `database of ${bytesText(databaseBytes)}, schema ${schema}`,
+          ...Object.entries(slots).map(([id, count]) => `${counted(count, 'key slot')} under master key ${id}`),
+          `${counted(report.runs.known, 'run')} known, ${living} living; ${counted(holds, 'hold')}`,
+        ],
+      }
+    }),
+}

@@ -1,0 +1,29 @@
+import { type Command, counted, UsageError, withVault } from './command.ts'
+
+export const userDelete: Command = {
+  summary: 'delete a user with all that is theirs, for good',
+  operands: ['EMAIL|USER-ID'],
+  options: { yes: { type: 'boolean', default: false } },
+  help: `Deletes the user with this address or id: sessions, key, files and trash, as DELETE /v1/me does. There is no way
+back but a backup. Asks first; without a terminal, and without a question, with --yes.`,
+
+  run: ({ config, operands: [who = ''], options, confirm }) =>
+    withVault(config, async (vault, { users }) => {
+      const user = await vault.findUser(who)
+      if (!user) throw new Error('there is no such user')
+      const { files } = await users.usage(user.id)
+      if (options.yes !== true) {
+        const agreed = await confirm(
+          `Delete ${who} with ${counted(files, 'file')}, and what is in the trash, for good?`,
+        )
+        if (agreed === null) throw new UsageError('nobody can be asked here; add --yes to delete the user')
+        if (!agreed) throw new Error('not deleted')
+      }
+      if (!(await vault.removeUser(user.id))) throw new Error('there is no such user any more')
+      return {
+        ok: true,
+        report: { ok: true, deleted: user.id, files },
+        lines: [`deleted ${who} with ${counted(files, 'file')}`],
+      }
+    }),
+}

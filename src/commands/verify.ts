@@ -1,0 +1,35 @@
+import { isSound, type Verification } from '../vault/verify.ts'
+import { bytesText, type Command, counted, withVault } from './command.ts'
+
+export const verify: Command = {
+  summary: 'open every file and compare the books with what is there',
+  operands: [],
+  options: {},
+  help: `Reads every file and everything in the trash, of all users: the seal, every frame, the length, the SHA-256.
+Reports what is damaged or missing, blobs that nothing names (orphans), users whose key does not open, and
+users whose use is counted wrongly. Changes nothing.`,
+
+  run: ({ config, progress }) =>
+    withVault(config, async (vault, ports) => {
+      const { files, trash } = await ports.census()
+      const report = await vault.verify(progress(files.bytes + trash.bytes))
+      return { ok: isSound(report), report: { ok: isSound(report), ...report }, lines: linesOf(report) }
+    }),
+}
+
+function linesOf(report: Verification): string[] {
+  return [
+    ...report.damaged.map(({ file, blob, why }) => `damaged: file ${file}, blob ${blob}: ${why}`),
+    ...report.missing.map(({ file, blob }) => `missing: file ${file}: its blob ${blob} is not there`),
+    ...report.orphans.map((blob) => `orphan: blob ${blob}: nothing names it`),
+    ...report.slots.map(({ user, why }) => `locked: user ${user}: ${why}`),
+    ...report.usage.map(
+      ({ user, counted, actual }) =>
+        `miscounted: user ${user}: counted ${counted.files} files and ${counted.bytes} bytes, there are ${actual.files} and ${actual.bytes}`,
+    ),
+    `looked at ${counted(report.files, 'file')} (${bytesText(report.bytes)} opened) of ${counted(report.users, 'user')}, and ${counted(report.blobs, 'blob')}`,
+    isSound(report)
+      ? 'all is well'
+      : `${report.damaged.length} damaged, ${report.missing.length} missing, ${counted(report.orphans.length, 'orphan')}, ${report.slots.length} locked, ${report.usage.length} miscounted`,
+  ]
+}

@@ -1,0 +1,77 @@
+/** The vault for its operator's commands: beside a server or without one. No run is opened, so nothing is uploaded. */
+import type { BlobStore, OperatorPorts, User, VaultRules } from '../ports.ts'
+import { account } from './account.ts'
+import { backgroundWork } from './background.ts'
+import { garbageCollector } from './garbage.ts'
+import { keyring } from './keyring.ts'
+import { rotate } from './rotation.ts'
+import { sessions } from './sessions.ts'
+import { sweepRound } from './sweeper.ts'
+import { trash } from './trash.ts'
+import { verify } from './verify.ts'
+
+export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
+  const { users, ledger, blobs } = ports
+  const keys = keyring(ports.masterKeys, ports.keySlots, ports.chance)
+  const background = backgroundWork(ports.alarm)
+  const collect = garbageCollector(ports)
+  const accounts = account(ports, rules, background.run, collect)
+
+  return {
+    /** Looks at everything; `onBytes` hears of what was read. */
+    verify: (onBytes: (bytes: number) => void) => verify(ports, keys, onBytes),
+
+    /** Puts every vault key under the current master key; `pause` is waited for after each short batch. */
+    rotate: (pause: (done: number) => Promise<void>) => rotate(ports, keys, pause),
+
+    /** One round of sweeping, as a server does it. */
+    async sweep(): Promise<void> {
+      await sweepRound(ports, null, new Set(), {
+        sessions: sessions(ports, rules, keys, background.run),
+        trash: trash(ports, rules, keys, collect),
+        account: accounts,
+      })
+      await removeEmptyFolders()
+    },
+
+    /** The user with this address or this id. */
+    async findUser(addressOrId: string): Promise<User | null> {
+      return addressOrId.includes('@') ? users.findByEmail(addressOrId.toLowerCase()) : users.find(addressOrId)
+    },
+
+    /** The end of an account, as its user could bring it about. False where there is no such user. */
+    async removeUser(id: string): Promise<boolean> {
+      if (!(await users.find(id))) return false
+      await accounts.remove(id)
+      await background.settled()
+      await removeEmptyFolders()
+      return true
+    },
+  }
+
+  /** A run stands in the books before it has a folder, so one that was found and does not live is over. */
+  async function removeEmptyFolders(): Promise<void> {
+    const runs = await blobs.runs()
+    const living = new Set((await ledger.livingRuns()).map(({ run }) => run))
+    for (const run of runs) if (!living.has(run)) await blobs.closeRun(run)
+  }
+}
+
+const BATCH = 100
+
+/** How many blobs there are, and their bytes. What goes meanwhile is not counted. */
+export async function measureBlobs(blobs: Pick<BlobStore, 'runs' | 'list' | 'length'>) {
+  const sum = { count: 0, bytes: 0 }
+  for (const run of await blobs.runs()) {
+    const found = await blobs.list(run)
+    for (let at = 0; at < found.length; at += BATCH) {
+      const lengths = await Promise.all(found.slice(at, at + BATCH).map(blobs.length))
+      for (const bytes of lengths) {
+        if (bytes === null) continue
+        sum.count += 1
+        sum.bytes += bytes
+      }
+    }
+  }
+  return sum
+}

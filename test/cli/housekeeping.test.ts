@@ -1,0 +1,83 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { commands } from '../../src/commands/commands.ts'
+import { temporaryFolder } from '../support/app.ts'
+import { command, commandProcess, serverProcess, signedIn } from '../support/process.ts'
+
+const ada = { name: 'Ada', email: 'ada@example.org', deviceId: 'a-device-of-ada' }
+
+async function withAda() {
+  const folder = await temporaryFolder()
+  const server = serverProcess(folder)
+  const { pin } = (await server.post('/v1/users', ada)).body as { pin: string }
+  const session = (await server.post('/v1/sessions', { deviceId: ada.deviceId, pin })).body as Record<string, string>
+  const headers = { authorization: `Bearer ${session.token}` }
+  await server.request('/v1/files/a-secret-name', { method: 'PUT', headers, body: 'bytes' })
+  return { folder, server, headers, userId: session.userId as string }
+}
+
+describe('stats', () => {
+  it('counts what is there, without names, and without the master key', async () => {
+    const { folder } = await withAda()
+    const settings = { MASTER_KEY: 'none that could be used' }
+    const { code, report } = await command(folder, ['stats'], settings)
+    expect([code, report]).toEqual([
+      0,
+      {
+        ok: true,
+        users: 1,
+        sessions: 1,
+        files: { count: 1, bytes: 5 },
+        trash: { count: 0, bytes: 0 },
+        garbage: 0,
+        runs: { known: 1, living: 1 },
+        slots: { [Object.keys(report.slots as object)[0] as string]: 1 },
+        holds: 0,
+        blobs: { count: 1, bytes: 61 },
+        database: { bytes: expect.any(Number), schema: 2 },
+      },
+    ])
+    const { stdout } = await commandProcess(folder, ['stats'], settings).ended
+    expect(stdout).toMatch(/^1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n1 blob/)
+    expect(stdout).not.toMatch(/secret|example\.org|Ada/)
+  })
+})
+
+describe('sweep', () => {
+  it('does one round beside a server', async () => {
+    const { folder, server, headers } = await withAda()
+    expect(await command(folder, ['sweep'])).toMatchObject({ code: 0, report: { ok: true, garbage: 0, holds: 0 } })
+    expect((await server.request('/v1/files/a-secret-name', { headers })).body).toBe('bytes')
+    expect((await server.request('/v1/files/b', { method: 'PUT', headers, body: 'more' })).status).toBe(201)
+  })
+})
+
+describe('user delete', () => {
+  it('asks where it can, wants --yes where it cannot, and deletes by address or id', async () => {
+    const { folder, server, headers, userId } = await withAda()
+    const unasked = await command(folder, ['user', 'delete', ada.email])
+    expect([unasked.code, unasked.report.error]).toEqual([2, expect.stringContaining('--yes')])
+    expect(await command(folder, ['user', 'delete', 'nobody', '--yes'])).toMatchObject({
+      code: 1,
+      report: { ok: false, error: 'there is no such user' },
+    })
+    const { code, report } = await command(folder, ['user', 'delete', ada.email.toUpperCase(), '--yes'])
+    expect([code, report]).toEqual([0, { ok: true, deleted: userId, files: 1 }])
+    expect((await server.request('/v1/files', { headers })).status).toBe(401)
+    await signedIn(server)
+    expect(await command(folder, ['verify'])).toMatchObject({ code: 0, report: { users: 1, files: 0, blobs: 0 } })
+  })
+})
+
+describe('the page on operating', () => {
+  it('has every command as --help has it, and no other', async () => {
+    const page = await readFile(join(import.meta.dirname, '..', '..', 'docs', 'operating.md'), 'utf8')
+    for (const [name, { operands, options }] of Object.entries(commands)) {
+      expect(page).toContain(['`minikeepsafe', name, ...operands].join(' '))
+      for (const option of Object.keys(options)) expect(page).toContain(`--${option}`)
+    }
+    const named = [...page.matchAll(/`minikeepsafe ([a-z-]+(?: delete)?)/g)].map(([, name]) => name)
+    expect(named.filter((name) => !Object.hasOwn(commands, name as string))).toEqual([])
+  })
+})

@@ -1,0 +1,93 @@
+/** What every database promises beyond what requests need: the operator's view of all users at once. */
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { SealedFile } from '../../src/ports.ts'
+import type { Repositories } from './repositories.ts'
+
+const random = () => randomBytes(8).toString('hex')
+const T = Date.UTC(2026, 10, 22)
+
+export function operatorContract(name: string, make: () => Promise<Repositories>) {
+  describe(`${name} shows its operator`, () => {
+    it('everybody’s files and trash, page by page', async () => {
+      const { files, ana, ben } = await withUsers(make)
+      const all = []
+      for (const owner of [ana, ben, ana, ben, ana]) {
+        const file = newFile()
+        await files.commit(owner, file, null, null)
+        all.push({ owner, file })
+      }
+      await files.discard(ana, (all[0] as { file: SealedFile }).file, T)
+      all.sort((a, b) => (a.file.id < b.file.id ? -1 : 1))
+      expect(await files.page('', 100)).toEqual(all)
+      expect(await files.page('', 2)).toEqual(all.slice(0, 2))
+      expect(await files.page(all[1]?.file.id as string, 2)).toEqual(all.slice(2, 4))
+      expect(await files.page(all[4]?.file.id as string, 2)).toEqual([])
+    })
+
+    it('a file by its id, whoever owns it and wherever it is', async () => {
+      const { files, trash, ana } = await withUsers(make)
+      const file = newFile()
+      await files.commit(ana, file, null, null)
+      expect(await files.byId(file.id)).toEqual({ owner: ana, file })
+      await files.discard(ana, file, T)
+      expect(await files.byId(file.id)).toEqual({ owner: ana, file })
+      await trash.remove(ana, file.id)
+      expect(await files.byId(file.id)).toBeNull()
+    })
+
+    it('what is counted for each user, and what their files come to', async () => {
+      const { users, files, trash, ana, ben } = await withUsers(make)
+      const [kept, binned, gone] = [newFile(), newFile(), newFile()]
+      for (const file of [kept, binned, gone]) await files.commit(ana, file, null, null)
+      for (const file of [binned, gone]) await files.discard(ana, file, T)
+      await trash.remove(ana, gone.id)
+      const used = { files: 1, bytes: kept.sizeBytes + binned.sizeBytes }
+      const nothing = { files: 0, bytes: 0 }
+      const [first, second] = [
+        { id: ana, counted: used, actual: used },
+        { id: ben, counted: nothing, actual: nothing },
+      ].sort((a, b) => (a.id < b.id ? -1 : 1))
+      expect(await users.audit('', 100)).toEqual([first, second])
+      expect(await users.audit('', 1)).toEqual([first])
+      expect(await users.audit(first?.id as string, 1)).toEqual([second])
+    })
+
+    it('the blobs that stand in no book', async () => {
+      const { files, ledger, ana } = await withUsers(make)
+      const [first, second] = [newFile(), newFile()]
+      await files.commit(ana, first, null, null)
+      await files.commit(ana, { ...second, name: first.name }, first.blob, null)
+      expect(await ledger.unaccounted([first.blob, 'run/none', second.blob, 'run/other'])).toEqual([
+        'run/none',
+        'run/other',
+      ])
+      await ledger.forgetGarbage([first.blob])
+      expect(await ledger.unaccounted([first.blob])).toEqual([first.blob])
+    })
+
+    it('every run as ended, to a process that has none', async () => {
+      const { ledger } = await withUsers(make)
+      expect(await ledger.endedRuns(null)).toEqual(['run'])
+    })
+  })
+}
+
+async function withUsers(make: () => Promise<Repositories>) {
+  const repositories = await make()
+  await repositories.ledger.openRun('run', T, [])
+  const [ana, ben] = [random(), random()]
+  for (const id of [ana, ben]) {
+    const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
+    const user = { id, name: 'Ada', email: `${id}@example.org`, confirmedBy: 'response' as const, createdAt: T, slot }
+    const session = { id: random(), deviceId: random(), tokenHash: randomBytes(32), createdAt: T }
+    await repositories.sessions.redeem({ pinId: random(), session, user })
+  }
+  return { ...repositories, ana, ben }
+}
+
+function newFile(): SealedFile {
+  const times = { createdAt: T, updatedAt: T }
+  const content = { sizeBytes: 1000, contentType: 'image/jpeg', blob: `run/${random()}`, seal: randomBytes(105) }
+  return { id: random(), name: random(), ...times, ...content }
+}

@@ -1,0 +1,29 @@
+/** The operator's side of a test's server: the same folders through engines of their own, as a command opens them. */
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { onTestFinished } from 'vitest'
+import { composeBeside, rulesOf } from '../../src/compose.ts'
+import type { Config } from '../../src/config.ts'
+import type { OperatorPorts } from '../../src/ports.ts'
+import { operatorsVault } from '../../src/vault/operator.ts'
+import { cryptographicChance } from '../../src/vault/secrets.ts'
+import type { TestApp } from './app.ts'
+
+export async function operator({ config, clock }: Pick<TestApp, 'config' | 'clock'>, settings: Partial<Config> = {}) {
+  const alarms: string[] = []
+  const ports: OperatorPorts = await composeBeside(
+    { ...config, ...settings },
+    clock,
+    cryptographicChance,
+    (error, doing) => alarms.push(`${doing}: ${error}`),
+  )
+  onTestFinished(ports.close)
+  return { ports, alarms, vault: operatorsVault(ports, rulesOf(config)) }
+}
+
+/** The database as it lies there, for what no port would do. */
+export function databaseOf({ config }: Pick<TestApp, 'config'>): Database.Database {
+  const db = new Database(join(config.DATA_DIR, 'minikeepsafe.db'))
+  onTestFinished(() => void db.close())
+  return db
+}

@@ -1,0 +1,114 @@
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { measureBlobs } from '../../src/vault/operator.ts'
+import { blobsOnDisk, DAY, member, testApp } from '../support/app.ts'
+import { databaseOf, operator } from '../support/operator.ts'
+
+async function* one(text: string) {
+  yield [Buffer.from(text)]
+}
+
+describe('the operator', () => {
+  it('sweeps beside a server what no run can name any more, and leaves its folder alone', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('file', 'bytes')
+    const [run] = (await app.ports.blobs.runs()) as [string]
+    await app.ports.blobs.put(`${run}/on-its-way`, one('bytes'))
+    const file = await app.ports.files.find(ada.userId, 'file')
+    if (file) await app.ports.files.discard(ada.userId, file, app.clock())
+    await app.ports.ledger.openRun('former', 0, [])
+    await app.ports.ledger.endedRuns(run)
+    await app.ports.blobs.put('former/left', one('bytes'))
+    await mkdir(join(app.config.UPLOADS_DIR, 'long-empty'))
+    app.clock.turn(31 * DAY)
+    const { vault, ports } = await operator(app)
+    await vault.sweep()
+    expect(await blobsOnDisk(app)).toEqual(['on-its-way'])
+    expect(await readdir(app.config.UPLOADS_DIR)).toEqual([run])
+    await app.ports.blobs.delete([`${run}/on-its-way`])
+    await ports.blobs.delete([`${run}/on-its-way`])
+    const ben = await member(app)
+    expect((await ben.put('file', 'bytes')).status).toBe(201)
+    expect(await ports.census()).toMatchObject({ users: 2, files: { count: 1 }, garbage: 0 })
+  })
+
+  it('sweeps without a server whatever a crash has left', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('file', 'bytes')
+    const [run] = (await app.ports.blobs.runs()) as [string]
+    await app.ports.blobs.put(`${run}/half`, one('bytes'))
+    await app.close()
+    const { vault, ports } = await operator(app)
+    await vault.sweep()
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+    expect((await ports.census()).runs).toEqual({ known: 0, open: 0 })
+  })
+
+  it('removes a user as the user could, beside a server that goes on', async () => {
+    const app = await testApp()
+    const [ada, ben] = [await member(app, 'ada@example.org'), await member(app)]
+    await ada.put('file', 'bytes')
+    await ben.put('file', 'bytes')
+    const { vault, alarms } = await operator(app)
+    const found = await vault.findUser('ADA@example.org')
+    expect(found?.id).toBe(ada.userId)
+    expect(await vault.findUser(ada.userId)).toEqual(found)
+    expect(await vault.findUser('nobody')).toBeNull()
+    expect(await vault.removeUser(ada.userId)).toBe(true)
+    expect(await vault.removeUser(ada.userId)).toBe(false)
+    expect((await ada.get('file')).status).toBe(401)
+    expect((await ben.get('file')).body).toBe('bytes')
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+    expect(alarms).toEqual([])
+    expect(databaseOf(app).prepare('SELECT * FROM departed').all()).toEqual([])
+    await ben.put('another', 'bytes')
+    await vault.removeUser(ben.userId)
+    const eve = await member(app)
+    expect((await eve.put('file', 'bytes')).status).toBe(201)
+  })
+
+  it('hears of keys that could not be forgotten yet', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const reader = databaseOf(app)
+    reader.exec('BEGIN')
+    reader.prepare('SELECT count(*) FROM users').get()
+    const { vault, alarms } = await operator(app)
+    expect(await vault.removeUser(ada.userId)).toBe(true)
+    expect(alarms).toEqual([expect.stringContaining('another process is reading the database')])
+    reader.exec('COMMIT')
+    await vault.sweep()
+    expect(reader.prepare('SELECT * FROM departed').all()).toEqual([])
+  })
+
+  it('counts everything', async () => {
+    const app = await testApp()
+    const [ada] = [await member(app), await member(app)]
+    await ada.put('a', 'bytes')
+    await ada.put('b', 'more bytes')
+    const file = await app.ports.files.find(ada.userId, 'b')
+    if (file) await app.ports.files.discard(ada.userId, file, app.clock())
+    await app.ports.ledger.hold('backup', app.clock(), app.clock() + 1000)
+    await ada.put('a', 'other bytes')
+    await app.settled()
+    const { ports } = await operator(app)
+    expect(await ports.census()).toEqual({
+      users: 2,
+      sessions: 2,
+      files: { count: 1, bytes: 11 },
+      trash: { count: 1, bytes: 10 },
+      garbage: 1,
+      runs: { known: 1, open: 1 },
+      slots: { [Object.keys(Object.fromEntries(await ports.keySlots.countByKey()))[0] as string]: 2 },
+      holds: 1,
+      schema: expect.any(Number),
+      databaseBytes: expect.any(Number),
+    })
+    expect(await measureBlobs(ports.blobs)).toEqual({ count: 3, bytes: 3 * 56 + 26 })
+    const shrinking = { ...ports.blobs, length: async () => null }
+    expect(await measureBlobs(shrinking)).toEqual({ count: 0, bytes: 0 })
+  })
+})
