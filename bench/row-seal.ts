@@ -1,14 +1,25 @@
-/** The one place where the bench writes what the server vouches for a content with. */
-import { createHash } from 'node:crypto'
+/** The one place where the bench makes what the server vouches for a content with. */
+import { randomBytes } from 'node:crypto'
+import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
+import { readKeyFile } from '../src/adapters/disk/key-file.ts'
+import { sqliteKeySlots } from '../src/adapters/sqlite/key-slots.ts'
+import { sealSecrets } from '../src/vault/envelope.ts'
+import { keyring } from '../src/vault/keyring.ts'
 
 /**
  * The column of `files` that vouches for a row's content, and what it holds for the files of this owner, whose database
- * it is: a listing reads it.
+ * it is: a listing opens it.
  */
-export async function rowSeal(_database: Database, _owner: string) {
+export async function rowSeal(database: Database, owner: string) {
+  const current = Buffer.from(readKeyFile(join(dirname(database.name), 'master.key')) ?? '', 'base64')
+  const slots = sqliteKeySlots(database, async (act) => act())
+  const vaultKey = await keyring({ current, previous: [] }, slots, { bytes: randomBytes }).vaultKey(owner)
   return {
-    column: 'sha256',
-    of: ({ id }: { id: string; sizeBytes: number }): string | Buffer => createHash('sha256').update(id).digest('hex'),
+    column: 'seal',
+    of({ id, sizeBytes }: { id: string; sizeBytes: number }): string | Buffer {
+      const secrets = { fileKey: randomBytes(32), sha256: randomBytes(32).toString('hex'), sizeBytes }
+      return sealSecrets(vaultKey, randomBytes(12), owner, id, secrets)
+    },
   }
 }

@@ -1,5 +1,5 @@
 /** Contents under file keys: the seal of a file, and the frames of its blob (`docs/blob-format.md`). */
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import { type CipherGCM, createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
 import type { SealedFile } from '../ports.ts'
 import { open, seal } from './gcm.ts'
 
@@ -62,47 +62,46 @@ export function frameAt(frame: number): number {
   return HEADER_BYTES + frame * SEALED_FRAME_BYTES
 }
 
-/** Seals a content as it comes. What is ready is to be taken every now and then; the last of it after `end`. */
+/**
+ * Seals a content piece by piece, its bytes where they lie. A piece is so many whole frames, but for the last one, which
+ * may be anything.
+ */
 export function frameSealer(fileKey: Buffer, salt: Buffer) {
   const key = blobKeyOf(fileKey, salt)
-  const frame = Buffer.allocUnsafeSlow(FRAME_BYTES)
-  let filled = 0
   let number = 0
-  let ready: Uint8Array[] = [MAGIC, salt]
-  let readyBytes = HEADER_BYTES
+  let sealed: Uint8Array[] = [MAGIC, salt]
 
-  return {
-    readyBytes: () => readyBytes,
-
-    /** Copies the chunk. A full frame is sealed when more follows: only then it is not the last. */
-    add(chunk: Uint8Array): void {
+  return (chunks: Uint8Array[], sizeBytes: number, last: boolean): Uint8Array[] => {
+    const lastFrame = last ? number + lastFrameOf(sizeBytes) : Number.NaN
+    let cipher = cipherOf(lastFrame)
+    let room = FRAME_BYTES
+    for (const chunk of chunks) {
       for (let at = 0; at < chunk.length; ) {
-        if (filled === FRAME_BYTES) sealFrame(false)
-        const part = chunk.subarray(at, at + FRAME_BYTES - filled)
-        frame.set(part, filled)
-        filled += part.length
+        if (room === 0) {
+          finish(cipher)
+          cipher = cipherOf(lastFrame)
+          room = FRAME_BYTES
+        }
+        const part = chunk.subarray(at, at + room)
+        sealed.push(cipher.update(part))
+        room -= part.length
         at += part.length
       }
-    },
-
-    end: () => sealFrame(true),
-
-    take(): Uint8Array[] {
-      const taken = ready
-      ready = []
-      readyBytes = 0
-      return taken
-    },
+    }
+    finish(cipher)
+    const piece = sealed
+    sealed = []
+    return piece
   }
 
-  function sealFrame(last: boolean) {
-    const cipher = createCipheriv(ALGORITHM, key, nonceOf(number, last))
-    const sealed = cipher.update(frame.subarray(0, filled))
+  function cipherOf(lastFrame: number) {
+    return createCipheriv(ALGORITHM, key, nonceOf(number, number === lastFrame))
+  }
+
+  function finish(cipher: CipherGCM) {
     cipher.final()
-    ready.push(sealed, cipher.getAuthTag())
-    readyBytes += sealed.length + TAG_BYTES
+    sealed.push(cipher.getAuthTag())
     number += 1
-    filled = 0
   }
 }
 

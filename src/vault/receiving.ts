@@ -4,10 +4,13 @@ import type { Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import { type Admit, whileAdmitted } from './admission.ts'
 import type { Background } from './background.ts'
-import { frameSealer, type Secrets } from './envelope.ts'
+import { FRAME_BYTES, frameSealer, type Secrets } from './envelope.ts'
 
-/** Bytes are written in batches of about this size: large writes are several times cheaper than small ones. */
-const BATCH_BYTES = 1024 * 1024
+/** Bytes are hashed, sealed and written so many at a time: large pieces are several times cheaper than small ones. */
+const BATCH_BYTES = 16 * FRAME_BYTES
+/** A client may send a byte at a time; each costs far more than a byte to keep. */
+const CRUMB_BYTES = 1024
+const CRUMBS = 256
 
 /** Bytes that are on disk, but that nobody can see yet. */
 export interface Received extends Secrets {
@@ -74,17 +77,45 @@ export function receiving(
     return { blob, fileKey, sizeBytes, sha256: hash.digest('hex'), offered: false }
 
     async function* batches() {
-      const sealer = frameSealer(fileKey, chance.bytes(32))
+      const seal = frameSealer(fileKey, chance.bytes(32))
+      for await (const { chunks, bytes: batchBytes, last } of inPieces(counted())) {
+        for (const chunk of chunks) hash.update(chunk)
+        yield seal(chunks, batchBytes, last)
+      }
+    }
+
+    async function* counted() {
       for await (const chunk of bytes) {
         sizeBytes += chunk.length
         if (sizeBytes > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
         if (sizeBytes > mostBytes) throw problems.quotaExceeded(rules.quotaBytes ?? mostBytes)
-        hash.update(chunk)
-        sealer.add(chunk)
-        if (sealer.readyBytes() >= BATCH_BYTES) yield sealer.take()
+        yield chunk
       }
-      sealer.end()
-      yield sealer.take()
     }
   }
+}
+
+/** Pieces of just `BATCH_BYTES`, and then the last one, which may be empty; none of the others is the end of the bytes. */
+async function* inPieces(chunks: AsyncIterable<Uint8Array>) {
+  let gathered: Uint8Array[] = []
+  let gatheredBytes = 0
+  let crumbs = 0
+  for await (const chunk of chunks) {
+    gathered.push(chunk)
+    gatheredBytes += chunk.length
+    crumbs = chunk.length < CRUMB_BYTES ? crumbs + 1 : 0
+    if (crumbs === CRUMBS) {
+      gathered.push(Buffer.concat(gathered.splice(-CRUMBS)))
+      crumbs = 0
+    }
+    while (gatheredBytes > BATCH_BYTES) {
+      const end = gathered.pop() as Uint8Array
+      const cut = end.length - (gatheredBytes - BATCH_BYTES)
+      yield { chunks: [...gathered, end.subarray(0, cut)], bytes: BATCH_BYTES, last: false }
+      gathered = [end.subarray(cut)]
+      gatheredBytes -= BATCH_BYTES
+      crumbs = 0
+    }
+  }
+  yield { chunks: gathered, bytes: gatheredBytes, last: true }
 }

@@ -26,12 +26,10 @@ async function stored() {
     blobs,
     async put(sizeBytes: number) {
       const fileKey = randomBytes(32)
-      const sealer = frameSealer(fileKey, randomBytes(32))
-      sealer.add(CONTENT.subarray(0, sizeBytes))
-      sealer.end()
+      const seal = frameSealer(fileKey, randomBytes(32))
       count += 1
       const blob = `run/${count}`
-      await blobs.put(blob, one(sealer.take()))
+      await blobs.put(blob, one(seal([CONTENT.subarray(0, sizeBytes)], sizeBytes, true)))
       return { blob, secrets: { fileKey, sizeBytes, sha256: '' } }
     },
   }

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports.ts'
-import { blobBytes, frameSealer, openSecrets, sealSecrets } from '../../src/vault/envelope.ts'
+import { blobBytes, FRAME_BYTES, frameSealer, openSecrets, sealSecrets } from '../../src/vault/envelope.ts'
 import { keyIdOf, keyring } from '../../src/vault/keyring.ts'
 import { member, type TestApp, testApp } from '../support/app.ts'
 import { contentOf, openBlob, openSeal, openSlot } from '../support/blob-reader.ts'
@@ -37,15 +37,21 @@ const vectors = JSON.parse(
 /** The nonce of a slot or seal. */
 const nonceIn = (sealed: string) => hex(sealed).subarray(1, 13)
 
+/** In pieces of one frame, each of chunks of so many bytes. */
 function sealed(fileKey: Buffer, salt: Buffer, content: Buffer, step: number): Buffer {
-  const sealer = frameSealer(fileKey, salt)
-  const taken: Uint8Array[] = []
-  for (let at = 0; at < content.length; at += step) {
-    sealer.add(content.subarray(at, at + step))
-    taken.push(...sealer.take())
+  const seal = frameSealer(fileKey, salt)
+  const pieces: Uint8Array[] = []
+  let at = 0
+  for (; content.length - at > FRAME_BYTES; at += FRAME_BYTES) {
+    pieces.push(...seal(chunksOf(content.subarray(at, at + FRAME_BYTES), step), FRAME_BYTES, false))
   }
-  sealer.end()
-  return Buffer.concat([...taken, ...sealer.take()])
+  return Buffer.concat([...pieces, ...seal(chunksOf(content.subarray(at), step), content.length - at, true)])
+}
+
+function chunksOf(bytes: Buffer, step: number): Buffer[] {
+  const chunks: Buffer[] = []
+  for (let at = 0; at < bytes.length; at += step) chunks.push(bytes.subarray(at, at + step))
+  return chunks
 }
 
 describe('the vectors', () => {
