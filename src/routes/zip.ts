@@ -1,0 +1,220 @@
+/**
+ * Zip files as they go out (PKWARE's APPNOTE 6.3.10): stored and not compressed, since photos are compressed already, and
+ * with sizes and checksums behind the bytes. What is beyond 4 GiB or 65,534 files is told in the ZIP64 format, and only
+ * that, since some old readers know no other than the plain one.
+ */
+import { crc32 } from 'node:zlib'
+
+export interface ZipEntry {
+  /** Segments with `/` between them. No two entries of a file have the same. */
+  path: string
+  /** Milliseconds since the Unix epoch. */
+  modifiedAt: number
+  sizeBytes: number
+  batches: AsyncIterable<Buffer[]> | Iterable<Buffer[]>
+}
+
+/** What is known of an entry that was written. */
+interface Written extends Pick<ZipEntry, 'modifiedAt' | 'sizeBytes'> {
+  path: Buffer
+  offset: number
+  checksum: number
+}
+
+/** Parts are handed on together until they have about this size. */
+const BATCH_BYTES = 1024 * 1024
+
+/** Records that are kept as one piece of memory. */
+const BLOCK_RECORDS = 1000
+
+/** In a field of so many bits it says: look into the ZIP64 part. */
+const MAX_16 = 0xffff
+const MAX_32 = 0xffffffff
+
+const PLAIN = 20
+const ZIP64 = 45
+/** Bit 3: sizes and checksum follow the bytes. Bit 11: names are UTF-8. */
+const FLAGS = (1 << 3) | (1 << 11)
+const STORED = 0
+const MADE_BY_UNIX = (3 << 8) | ZIP64
+/** A regular file that its owner may read and write, in the upper half. */
+const ATTRIBUTES = 0o100600 * 2 ** 16
+
+/** The zip file in batches of about 1 MiB. Each entry is asked for when all before it have been taken. */
+export async function* zipOf(entries: AsyncIterable<ZipEntry>): AsyncGenerator<Buffer[]> {
+  const directory = keptRecords()
+  let offset = 0
+  let ready: Buffer[] = []
+  let readyBytes = 0
+
+  for await (const { path, modifiedAt, sizeBytes, batches } of entries) {
+    const entry: Written = { path: Buffer.from(path), modifiedAt, sizeBytes, offset, checksum: 0 }
+    add(localHeader(entry))
+    const start = offset
+    for await (const batch of batches) {
+      for (const bytes of batch) {
+        entry.checksum = crc32(bytes, entry.checksum)
+        add(bytes)
+      }
+      if (readyBytes >= BATCH_BYTES) yield take()
+    }
+    if (offset - start !== sizeBytes) throw new Error(`${offset - start} bytes came, and ${sizeBytes} were announced`)
+    add(descriptor(entry))
+    directory.add(directoryRecord(entry))
+    if (readyBytes >= BATCH_BYTES) yield take()
+  }
+
+  const start = offset
+  for (const block of directory.blocks()) {
+    add(block)
+    yield take()
+  }
+  add(endOf(directory.count(), start, offset - start))
+  yield take()
+
+  function add(bytes: Buffer) {
+    ready.push(bytes)
+    readyBytes += bytes.length
+    offset += bytes.length
+  }
+
+  function take(): Buffer[] {
+    const taken = ready
+    ready = []
+    readyBytes = 0
+    return taken
+  }
+}
+
+/** Many small records; each as a buffer of its own would take several times its size. */
+function keptRecords() {
+  const blocks: Buffer[] = []
+  const records: Buffer[] = []
+  let count = 0
+  return {
+    add(record: Buffer) {
+      records.push(record)
+      count += 1
+      if (records.length === BLOCK_RECORDS) blocks.push(Buffer.concat(records.splice(0)))
+    },
+    count: () => count,
+    blocks: () => [...blocks, ...records],
+  }
+}
+
+/** Section 4.3.7. */
+function localHeader({ path, modifiedAt, sizeBytes }: Written): Buffer {
+  const large = sizeBytes >= MAX_32
+  // The sizes are not told here, but whether they will take eight bytes is.
+  const extra = [modified(modifiedAt), ...(large ? [field(0x0001, u64(0), u64(0))] : [])]
+  const size = u32(large ? MAX_32 : 0)
+  return record(0x04034b50, [
+    u16(large ? ZIP64 : PLAIN),
+    u16(FLAGS),
+    u16(STORED),
+    dosTime(modifiedAt),
+    u32(0),
+    size,
+    size,
+    u16(path.length),
+    u16(lengthOf(extra)),
+    path,
+    ...extra,
+  ])
+}
+
+/** Section 4.3.9. */
+function descriptor({ sizeBytes, checksum }: Written): Buffer {
+  const size = sizeBytes >= MAX_32 ? u64(sizeBytes) : u32(sizeBytes)
+  return record(0x08074b50, [u32(checksum), size, size])
+}
+
+/** Section 4.3.12; the ZIP64 part, section 4.5.3, has only what does not fit. */
+function directoryRecord({ path, modifiedAt, sizeBytes, offset, checksum }: Written): Buffer {
+  const large = sizeBytes >= MAX_32 ? [u64(sizeBytes), u64(sizeBytes)] : []
+  const far = offset >= MAX_32 ? [u64(offset)] : []
+  const beyond = [...large, ...far]
+  const extra = [modified(modifiedAt), ...(beyond.length > 0 ? [field(0x0001, ...beyond)] : [])]
+  const size = u32(Math.min(sizeBytes, MAX_32))
+  return record(0x02014b50, [
+    u16(MADE_BY_UNIX),
+    u16(beyond.length > 0 ? ZIP64 : PLAIN),
+    u16(FLAGS),
+    u16(STORED),
+    dosTime(modifiedAt),
+    u32(checksum),
+    size,
+    size,
+    u16(path.length),
+    u16(lengthOf(extra)),
+    u16(0),
+    u16(0),
+    u16(0),
+    u32(ATTRIBUTES),
+    u32(Math.min(offset, MAX_32)),
+    path,
+    ...extra,
+  ])
+}
+
+/** Section 4.3.16, behind sections 4.3.14 and 4.3.15 where a number does not fit. */
+function endOf(count: number, start: number, sizeBytes: number): Buffer {
+  const plain = record(0x06054b50, [
+    u16(0),
+    u16(0),
+    u16(Math.min(count, MAX_16)),
+    u16(Math.min(count, MAX_16)),
+    u32(Math.min(sizeBytes, MAX_32)),
+    u32(Math.min(start, MAX_32)),
+    u16(0),
+  ])
+  if (count < MAX_16 && sizeBytes < MAX_32 && start < MAX_32) return plain
+  const numbers = [u64(count), u64(count), u64(sizeBytes), u64(start)]
+  // What follows the field that has this length: it does not count itself, nor the signature.
+  const versions = [u16(MADE_BY_UNIX), u16(ZIP64), u32(0), u32(0)]
+  const end = record(0x06064b50, [u64(lengthOf([...versions, ...numbers])), ...versions, ...numbers])
+  const locator = record(0x07064b50, [u32(0), u64(start + sizeBytes), u32(1)])
+  return Buffer.concat([end, locator, plain])
+}
+
+/** The time in two seconds, in no particular zone: UTC here. Readers that know better look at `modified`. */
+function dosTime(ms: number): Buffer {
+  const at = new Date(Math.max(ms, Date.UTC(1980, 0)))
+  const time = (at.getUTCHours() << 11) | (at.getUTCMinutes() << 5) | (at.getUTCSeconds() >> 1)
+  const date = (Math.min(at.getUTCFullYear() - 1980, 127) << 9) | ((at.getUTCMonth() + 1) << 5) | at.getUTCDate()
+  return Buffer.concat([u16(time), u16(date)])
+}
+
+/** Info-ZIP's extended timestamp: the time of the last change in seconds since the Unix epoch. */
+function modified(ms: number): Buffer {
+  return field(0x5455, Buffer.of(1), u32(Math.max(0, Math.min(Math.floor(ms / 1000), 0x7fffffff))))
+}
+
+/** An extra field, section 4.5.1. */
+function field(id: number, ...parts: Buffer[]): Buffer {
+  return Buffer.concat([u16(id), u16(lengthOf(parts)), ...parts])
+}
+
+function record(signature: number, parts: Buffer[]): Buffer {
+  return Buffer.concat([u32(signature), ...parts])
+}
+
+const lengthOf = (parts: Buffer[]) => parts.reduce((sum, { length }) => sum + length, 0)
+
+function u16(value: number): Buffer {
+  const bytes = Buffer.alloc(2)
+  bytes.writeUInt16LE(value)
+  return bytes
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(value)
+  return bytes
+}
+
+function u64(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64LE(BigInt(value))
+  return bytes
+}
