@@ -16,6 +16,7 @@ import { lateContinue } from './plugins/unread-body.ts'
 import { validation } from './plugins/validation.ts'
 import { account } from './routes/account.ts'
 import { download } from './routes/download.ts'
+import { exports } from './routes/export.ts'
 import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
 import { register } from './routes/register.ts'
@@ -71,6 +72,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
     await members.register(download)
     await members.register(trash)
     await members.register(account)
+    await members.register(exports)
   })
 
   return app

@@ -5,6 +5,7 @@ import { timestamp } from '../schemas/common.ts'
 import type { File } from '../schemas/files.ts'
 import type { TrashList } from '../schemas/trash.ts'
 import type { Account } from '../vault/account.ts'
+import type { ExportedFile } from '../vault/export.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
 import type { TrashedFile } from '../vault/trash.ts'
 
@@ -28,4 +29,9 @@ export function presentTrashed({
 
 export function presentAccount({ id, name, email, createdAt, usage, quotaBytes }: Account): Static<typeof Me> {
   return { userId: id, name, email, createdAt: timestamp(createdAt), usage, quota: { bytes: quotaBytes } }
+}
+
+export function presentExported(file: ExportedFile['file'], path: string) {
+  const deletedAt = file.deletedAt === null ? null : timestamp(file.deletedAt)
+  return { ...presentFile(file), deletedAt, path }
 }

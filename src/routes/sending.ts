@@ -14,9 +14,14 @@ export async function turnOf(response: ServerResponse): Promise<void> {
 
 /**
  * Sends the bytes under the status and headers that the reply has, and lets go of them. What goes wrong before the
- * first byte is thrown; after it the connection breaks, so that no client takes a part for the whole.
+ * first byte is thrown; after it the connection breaks, so that no client takes a part for the whole. `sizeBytes` is how many
+ * there are, where that is known.
  */
-export async function sendBytes(reply: FastifyReply, bytes: ContentReader, sizeBytes: number): Promise<FastifyReply> {
+export async function sendBytes(
+  reply: FastifyReply,
+  bytes: ContentReader,
+  sizeBytes: number | null,
+): Promise<FastifyReply> {
   try {
     const first = await bytes.next()
     if (first?.length === 1 && first[0]?.length === sizeBytes) return reply.send(first[0])

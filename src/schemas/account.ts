@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Id, Timestamp } from './common.ts'
+import { Bytes, Id, Timestamp } from './common.ts'
 import { Email } from './users.ts'
 
 export const Me = Type.Object(
@@ -20,3 +20,11 @@ export const Me = Type.Object(
   },
   { description: 'Who is signed in, and what it uses.' },
 )
+
+export const Export = Type.Unsafe<unknown>({
+  description: 'A zip file. It is whole where the connection ends as it should.',
+  headers: {
+    'Content-Disposition': { type: 'string', description: '`attachment` with a name that has the day in it.' },
+  },
+  content: { 'application/zip': { schema: Bytes } },
+})

@@ -5,6 +5,7 @@ import { account } from './account.ts'
 import { admission, changedNothing } from './admission.ts'
 import { backgroundWork } from './background.ts'
 import { enrolment } from './enrolment.ts'
+import { exporting } from './export.ts'
 import { files } from './files.ts'
 import { garbageCollector } from './garbage.ts'
 import { keyring } from './keyring.ts'
@@ -42,6 +43,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
     files: files(ports, rules, keys, run, admit, background.run, doubtful, collect),
     trash: bin,
     account: accounts,
+    exports: exporting(ports, rules, keys),
 
     /** Starts one round of sweeping; the operator hears of it if it fails. */
     sweep(): void {

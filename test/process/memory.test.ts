@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { expect, it } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
-import { serverProcess } from '../support/process.ts'
+import { type ServerProcess, serverProcess } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
 
 const MiB = 1024 * 1024
@@ -19,11 +19,7 @@ const expected = (() => {
 
 it('takes and hands out 1 GiB by each route with memory that grows by less than 100 MiB', async () => {
   const server = serverProcess(await temporaryFolder(), { LOG_LEVEL: 'info' })
-  const deviceId = 'memory-test-device'
-  const ada = { name: 'Ada', email: 'ada@example.org', deviceId }
-  const { pin } = (await server.post('/v1/users', ada)).body as { pin: string }
-  const { token } = (await server.post('/v1/sessions', { deviceId, pin })).body as { token: string }
-  const headers = { authorization: `Bearer ${token}` }
+  const headers = await signedIn(server)
   await server.request('/v1/files/warm-up', { method: 'PUT', headers, body: block })
   await server.request('/v1/files/warm-up', { headers })
   const before = server.memory().now
@@ -43,13 +39,23 @@ it('takes and hands out 1 GiB by each route with memory that grows by less than 
   expect((server.memory().peak - before) / MiB).toBeLessThan(100)
 }, 180_000)
 
+it('hands out an export of 1 GiB with memory that grows by less than 100 MiB', async () => {
+  const server = serverProcess(await temporaryFolder(), { LOG_LEVEL: 'info' })
+  const headers = await signedIn(server)
+  await server.request('/v1/files/film', { method: 'PUT', headers, body: block })
+  await server.request('/v1/me/export', { headers })
+  const before = server.memory().now
+  await server.request('/v1/files/film', { method: 'PUT', headers, body: Readable.from(gibibyte()) })
+  // What stands in front of the bytes: the local header with the path and one extra field.
+  const skipped = 30 + 'files/film'.length + 9
+  const url = `${await server.url}/v1/me/export`
+  expect(await digestOf(url, headers, (bytes) => part(bytes, skipped, SIZE_MIB * MiB))).toBe(expected)
+  expect((server.memory().peak - before) / MiB).toBeLessThan(100)
+}, 180_000)
+
 it('takes bytes that come one at a time with memory that grows by less than 100 MiB', async () => {
   const server = serverProcess(await temporaryFolder())
-  const deviceId = 'memory-test-device'
-  const ada = { name: 'Ada', email: 'ada@example.org', deviceId }
-  const { pin } = (await server.post('/v1/users', ada)).body as { pin: string }
-  const { token } = (await server.post('/v1/sessions', { deviceId, pin })).body as { token: string }
-  const headers = { authorization: `Bearer ${token}`, 'transfer-encoding': 'chunked', connection: 'close' }
+  const headers = { ...(await signedIn(server)), 'transfer-encoding': 'chunked', connection: 'close' }
   const before = server.memory().now
   const line = wire(await server.url)
   line.socket.write(head('PUT /v1/files/drops', headers))
@@ -72,10 +78,35 @@ function* inForm() {
   yield Buffer.from('\r\n--b--\r\n')
 }
 
-async function digestOf(url: string, headers: Record<string, string>): Promise<string> {
+type Bytes = AsyncIterable<Buffer>
+
+async function digestOf(
+  url: string,
+  headers: Record<string, string>,
+  choose: (bytes: Bytes) => Bytes = (bytes) => bytes,
+): Promise<string> {
   const hash = createHash('sha256')
   await new Promise<void>((resolve, reject) => {
-    httpRequest(url, { headers, agent: false }, (response) => pipeline(response, hash).then(resolve, reject)).end()
+    httpRequest(url, { headers, agent: false }, (response) => {
+      pipeline(response, choose, hash).then(resolve, reject)
+    }).end()
   })
   return hash.digest('hex')
+}
+
+/** So many of the bytes, after some; all of them are read. */
+async function* part(bytes: Bytes, skipped: number, count: number): Bytes {
+  let at = 0
+  for await (const chunk of bytes) {
+    yield chunk.subarray(Math.max(0, skipped - at), Math.max(0, skipped + count - at))
+    at += chunk.length
+  }
+}
+
+async function signedIn(server: ServerProcess): Promise<{ authorization: string }> {
+  const deviceId = 'memory-test-device'
+  const ada = { name: 'Ada', email: 'ada@example.org', deviceId }
+  const { pin } = (await server.post('/v1/users', ada)).body as { pin: string }
+  const { token } = (await server.post('/v1/sessions', { deviceId, pin })).body as { token: string }
+  return { authorization: `Bearer ${token}` }
 }
