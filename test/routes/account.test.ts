@@ -182,6 +182,19 @@ describe('deleting an account', () => {
     expect(await blobsOnDisk(app)).toEqual([])
   })
 
+  it('refuses an upload whose commit comes after it', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const commit = app.ports.files.commit
+    app.ports.files.commit = async (...args) => {
+      await leave(ada)
+      return commit(...args)
+    }
+    expect(await ada.put('late', 'late')).toBeProblem(401, 'unauthorized')
+    expect(await blobsOnDisk(app)).toEqual([])
+    expect(rowsLeft(app)).toMatchObject({ files: 0, users: 0 })
+  })
+
   it('is answered also where it takes longer than a session is left unwatched', async () => {
     const app = await testApp()
     const ada = await member(app)
