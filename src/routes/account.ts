@@ -28,7 +28,10 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
         description:
           'Not to be undone: every session, file, key and row of the user is gone. Running transfers are cut within 5 seconds, the bytes leave the disk within minutes, and the address is free.',
         tags: ['account'],
-        response: { 204: nothing('The user is gone.'), ...failures({ 401: 'unauthorized' }) },
+        response: {
+          204: nothing('The user is gone.'),
+          ...failures({ 401: 'unauthorized', 503: 'not-ready', 507: 'insufficient-storage' }),
+        },
       },
     },
     async ({ session }, reply) => {

@@ -25,7 +25,7 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
         description:
           'Files stand under `files/<name>`, those of the trash under `trash/<id>/<name>`, and `account.json`, the last of all, tells of the user and of each file in the zip: its name, id, size, content type, SHA-256, times, and where it is. Files may be changed meanwhile: each is in it once, in one of the versions that stood. Where the connection breaks, ask for it again: there is no taking up where it ended.',
         tags: ['account'],
-        response: { 200: Export, ...failures({ 401: 'unauthorized' }) },
+        response: { 200: Export, ...failures({ 401: 'unauthorized', 503: 'not-ready' }) },
       },
     },
     async (request, reply) => {

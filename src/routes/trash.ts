@@ -48,6 +48,8 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
             401: 'unauthorized',
             404: 'file-not-found',
             409: 'file-exists',
+            503: 'not-ready',
+            507: 'insufficient-storage',
           }),
         },
       },
@@ -69,7 +71,13 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         params: ById,
         response: {
           204: nothing('The file is gone.'),
-          ...failures({ 400: 'malformed-url', 401: 'unauthorized', 404: 'file-not-found' }),
+          ...failures({
+            400: 'malformed-url',
+            401: 'unauthorized',
+            404: 'file-not-found',
+            503: 'not-ready',
+            507: 'insufficient-storage',
+          }),
         },
       },
     },
@@ -87,7 +95,10 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Empty the trash',
         description: 'All that is in it now is gone for good, and its room is free at once.',
         tags: ['trash'],
-        response: { 204: nothing('The trash is empty.'), ...failures({ 401: 'unauthorized' }) },
+        response: {
+          204: nothing('The trash is empty.'),
+          ...failures({ 401: 'unauthorized', 503: 'not-ready', 507: 'insufficient-storage' }),
+        },
       },
     },
     async ({ session }, reply) => {

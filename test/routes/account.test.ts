@@ -173,11 +173,12 @@ describe('deleting an account', () => {
     const app = await testApp()
     const ada = await member(app)
     const upload = wire(app.url)
-    const headers = { authorization: `Bearer ${ada.token}`, 'content-length': 4, connection: 'close' }
-    upload.socket.write(`${head('PUT /v1/files/late', headers)}la`)
+    const headers = { authorization: `Bearer ${ada.token}`, 'content-length': 3_000_004, connection: 'close' }
+    upload.socket.write(head('PUT /v1/files/late', headers))
+    upload.socket.write(randomBytes(3_000_000))
     await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
     await leave(ada)
-    upload.socket.write('te')
+    upload.socket.write('late')
     expect(await upload.ended).toMatch(/^HTTP\/1\.1 401 .*"unauthorized"/s)
     expect(await blobsOnDisk(app)).toEqual([])
   })
