@@ -7,7 +7,10 @@ import type { Background } from './background.ts'
 import { FRAME_BYTES, frameSealer, type Secrets } from './envelope.ts'
 
 /** Bytes are hashed, sealed and written so many at a time: large pieces are several times cheaper than small ones. */
-const BATCH_BYTES = 16 * FRAME_BYTES
+const PIECE_BYTES = 16 * FRAME_BYTES
+/** Where many come at once, memory that waits for so much of each outlives the cheap rounds of the garbage collector. */
+const PIECE_OF_MANY_BYTES = 4 * FRAME_BYTES
+const MANY = 4
 /** A client may send a byte at a time; each costs far more than a byte to keep. */
 const CRUMB_BYTES = 1024
 const CRUMBS = 256
@@ -32,6 +35,8 @@ export function receiving(
   background: Background,
   doubtful: Set<string>,
 ) {
+  let underWay = 0
+
   /**
    * Runs an act that receives bytes and answers the blob that holds them now; what it received and did not place is
    * deleted before this settles. It is waited for before the engines are closed, also where its client has left.
@@ -53,6 +58,7 @@ export function receiving(
   ): Promise<Placement> {
     let received: Received | null = null
     let placement: Placement | null = null
+    underWay += 1
     try {
       await admit()
       placement = await act(async (bytes, mostBytes) => {
@@ -61,11 +67,16 @@ export function receiving(
       })
       return placement
     } finally {
+      underWay -= 1
       const last = received as Received | null
       // The sweeper asks the database whether a row names an offered blob.
       if (last?.offered) doubtful.add(last.blob)
       else if (last && last.blob !== placement?.file.blob) await blobs.delete([last.blob])
     }
+  }
+
+  function pieceBytes() {
+    return underWay > MANY ? PIECE_OF_MANY_BYTES : PIECE_BYTES
   }
 
   async function take(bytes: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Received> {
@@ -78,7 +89,7 @@ export function receiving(
 
     async function* batches() {
       const seal = frameSealer(fileKey, chance.bytes(32))
-      for await (const { chunks, bytes: batchBytes, last } of inPieces(counted())) {
+      for await (const { chunks, bytes: batchBytes, last } of inPieces(counted(), pieceBytes)) {
         for (const chunk of chunks) hash.update(chunk)
         yield seal(chunks, batchBytes, last)
       }
@@ -95,8 +106,8 @@ export function receiving(
   }
 }
 
-/** Pieces of just `BATCH_BYTES`, and then the last one, which may be empty; none of the others is the end of the bytes. */
-async function* inPieces(chunks: AsyncIterable<Uint8Array>) {
+/** Pieces of so many bytes, and then the last one, which may be empty; none of the others is the end of the bytes. */
+async function* inPieces(chunks: AsyncIterable<Uint8Array>, pieceBytes: () => number) {
   let gathered: Uint8Array[] = []
   let gatheredBytes = 0
   let crumbs = 0
@@ -108,14 +119,27 @@ async function* inPieces(chunks: AsyncIterable<Uint8Array>) {
       gathered.push(Buffer.concat(gathered.splice(-CRUMBS)))
       crumbs = 0
     }
-    while (gatheredBytes > BATCH_BYTES) {
-      const end = gathered.pop() as Uint8Array
-      const cut = end.length - (gatheredBytes - BATCH_BYTES)
-      yield { chunks: [...gathered, end.subarray(0, cut)], bytes: BATCH_BYTES, last: false }
-      gathered = [end.subarray(cut)]
-      gatheredBytes -= BATCH_BYTES
+    // However large a chunk is, and what is wanted may have become less than is there.
+    for (let bytes = pieceBytes(); gatheredBytes > bytes; bytes = pieceBytes()) {
+      const [piece, rest] = split(gathered, bytes)
+      yield { chunks: piece, bytes, last: false }
+      gathered = rest
+      gatheredBytes -= bytes
       crumbs = 0
     }
   }
   yield { chunks: gathered, bytes: gatheredBytes, last: true }
+}
+
+/** The first bytes of the chunks, and the others. */
+function split(chunks: Uint8Array[], bytes: number): [first: Uint8Array[], rest: Uint8Array[]] {
+  let before = 0
+  const at = chunks.findIndex(({ length }) => {
+    before += length
+    return before > bytes
+  })
+  const divided = chunks[at] as Uint8Array
+  const cut = divided.length - (before - bytes)
+  const first = [...chunks.slice(0, at), divided.subarray(0, cut)]
+  return [first, [divided.subarray(cut), ...chunks.slice(at + 1)]]
 }
