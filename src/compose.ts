@@ -7,7 +7,7 @@ import { diskBlobs } from './adapters/disk/blobs.ts'
 import { blobCopies } from './adapters/disk/copies.ts'
 import { tellingFaults } from './adapters/disk/faults.ts'
 import { contentsBut, overlap } from './adapters/disk/folders.ts'
-import { makeKeyFile, readKeyFile } from './adapters/disk/key-file.ts'
+import { makeKeyFile, masterKeyIn, readKeyFile } from './adapters/disk/key-file.ts'
 import { memoryPendingPins } from './adapters/memory/pending-pins.ts'
 import { copyDatabase, holdBackupFolder, isBackupFolder, openBackup } from './adapters/sqlite/backup.ts'
 import { sqliteCensus } from './adapters/sqlite/census.ts'
@@ -159,7 +159,7 @@ export async function backupSource(config: Config, folder: string): Promise<Back
     const ids = [...(await database.countByKey()).keys()].join(', ')
     naming('DATA_DIR', config.DATA_DIR, () => {
       opened.push(holdFolder(config.DATA_DIR))
-      refuseContents(config.DATA_DIR, ['server.lock', 'server.lock-journal', ...keyFilesIn(config)])
+      refuseContents(config.DATA_DIR, ['server.lock', 'server.lock-journal', 'reserve', ...keyFilesIn(config)])
     })
     naming('UPLOADS_DIR', config.UPLOADS_DIR, () => refuseContents(config.UPLOADS_DIR, []))
     return {
@@ -247,21 +247,21 @@ export function rulesOf(config: Config): VaultRules {
 
 /** Where the settings name no key, it is the one beside the database; `missing` says what to do where that is not there. */
 function masterKeysOf(config: Config, missing: (path: string) => string): MasterKeys {
-  if (config.MASTER_KEY && config.MASTER_KEY_FILE) throw new Error('give MASTER_KEY or MASTER_KEY_FILE, not both')
-  const previous = (config.MASTER_KEY_PREVIOUS ?? '').split(',').filter((text) => text.trim() !== '')
+  const { MASTER_KEY, MASTER_KEY_FILE, MASTER_KEY_PREVIOUS = '', DATA_DIR } = config
+  if (MASTER_KEY && MASTER_KEY_FILE) throw new Error('give MASTER_KEY or MASTER_KEY_FILE, not both')
+  const current = MASTER_KEY ?? keyTextOf(MASTER_KEY_FILE, join(DATA_DIR, 'master.key'), missing)
+  const previous = MASTER_KEY_PREVIOUS.split(',').filter((text) => text.trim() !== '')
   return {
-    current: keyIn(currentKey(), config.MASTER_KEY ? 'MASTER_KEY' : 'the master key file'),
-    previous: previous.map((text) => keyIn(text, 'a key in MASTER_KEY_PREVIOUS')),
+    current: masterKeyIn(current, MASTER_KEY ? 'MASTER_KEY' : 'the master key file'),
+    previous: previous.map((text) => masterKeyIn(text, 'a key in MASTER_KEY_PREVIOUS')),
   }
+}
 
-  function currentKey(): string {
-    if (config.MASTER_KEY) return config.MASTER_KEY
-    const path = config.MASTER_KEY_FILE ?? join(config.DATA_DIR, 'master.key')
-    const text = readKeyFile(path)
-    if (text !== null) return text
-    if (config.MASTER_KEY_FILE) throw new Error(`MASTER_KEY_FILE is ${path}, and there is no such file`)
-    return missing(path)
-  }
+function keyTextOf(named: string | undefined, usual: string, missing: (path: string) => string): string {
+  const text = readKeyFile(named ?? usual)
+  if (text !== null) return text
+  if (named) throw new Error(`MASTER_KEY_FILE is ${named}, and there is no such file`)
+  return missing(usual)
 }
 
 /** For a vault in which there is nothing yet that a new key could not open. */
@@ -276,15 +276,6 @@ function missingMasterKey(path: string): never {
   throw new Error(
     `the master key ${path} is missing; without it nothing in this vault opens. Put it back, or give MASTER_KEY or MASTER_KEY_FILE`,
   )
-}
-
-/** Never shows what it was given. */
-function keyIn(text: string, source: string): Buffer {
-  const key = Buffer.from(text.trim(), 'base64')
-  if (key.length !== 32 || !/^[A-Za-z0-9+/_-]{43}=?$/.test(text.trim())) {
-    throw new Error(`${source} must be 32 bytes in base64, such as openssl rand -base64 32 makes`)
-  }
-  return key
 }
 
 /** What is in use, for the operator who reads the first lines of the log. */

@@ -13,8 +13,9 @@ import { initial } from '../../src/adapters/sqlite/migrations/001-initial.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { sqliteTrash, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
+import { accountsContract } from '../contracts/accounts.ts'
 import { operatorContract } from '../contracts/operator.ts'
-import { accountsContract, repositoriesContract } from '../contracts/repositories.ts'
+import { repositoriesContract } from '../contracts/repositories.ts'
 import { temporaryFolder } from '../support/app.ts'
 
 async function database(folder?: string) {

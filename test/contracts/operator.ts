@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports.ts'
-import type { Repositories } from './repositories.ts'
+import type { Repositories } from './rows.ts'
 
 const random = () => randomBytes(8).toString('hex')
 const T = Date.UTC(2026, 10, 22)

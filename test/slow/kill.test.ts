@@ -116,7 +116,7 @@ const shape = ({ live, trash }: State) => {
 
 it(`keeps its word through ${ROUNDS} kills`, async () => {
   const folder = await temporaryFolder()
-  let server = serverProcess(folder, { LOG_LEVEL: 'warn' }, { from: 'built' })
+  let server = serverProcess(folder, {}, { from: 'built' })
   const headers = await signedIn(server)
   let states = Array.from({ length: LANES }, (): State => ({ live: [], trash: [] }))
   let acts = 0
@@ -128,7 +128,7 @@ it(`keeps its word through ${ROUNDS} kills`, async () => {
     await running.stop('SIGKILL')
     const candidates = await Promise.all(working)
 
-    server = serverProcess(folder, { LOG_LEVEL: 'warn' }, { from: 'built' })
+    server = serverProcess(folder, {}, { from: 'built' })
     const found = await everything(server, headers)
     states = candidates.map((possible, lane) => {
       const there = ofLane(lane, found)

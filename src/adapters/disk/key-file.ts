@@ -20,3 +20,12 @@ export function makeKeyFile(path: string): string {
   closeSync(folder)
   return text
 }
+
+/** The key in a text. Where it is none, the error names the source and never shows what it was given. */
+export function masterKeyIn(text: string, source: string): Buffer {
+  const key = Buffer.from(text.trim(), 'base64')
+  if (key.length !== 32 || !/^[A-Za-z0-9+/_-]{43}=?$/.test(text.trim())) {
+    throw new Error(`${source} must be 32 bytes in base64, such as openssl rand -base64 32 makes`)
+  }
+  return key
+}

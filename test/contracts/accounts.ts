@@ -1,0 +1,294 @@
+/** What every database promises besides: what a user keeps, renames, deletes and leaves, key slots and holds. */
+import { describe, expect, it } from 'vitest'
+import type { SealedFile, TrashQuery } from '../../src/ports.ts'
+import {
+  discarded,
+  forNewUser,
+  names,
+  newFile,
+  newSession,
+  newSlot,
+  opened,
+  type Repositories,
+  random,
+  sized,
+  T,
+  withOwners,
+} from './rows.ts'
+
+export function accountsContract(name: string, make: () => Promise<Repositories>) {
+  describe(`${name} counts what a user keeps`, () => {
+    it('live files by number, live files and trash by bytes', async () => {
+      const { users, files, trash, ana, ben } = await withOwners(make)
+      const [one, two] = [sized('one', 100), sized('two', 20)]
+      await files.commit(ana, one, null, null)
+      await files.commit(ana, two, null, null)
+      expect(await users.usage(ana)).toEqual({ files: 2, bytes: 120 })
+      const smaller = { ...sized('one', 30), id: one.id }
+      await files.commit(ana, smaller, one.blob, null)
+      expect(await users.usage(ana)).toEqual({ files: 2, bytes: 50 })
+      await files.discard(ana, two, T)
+      expect(await users.usage(ana)).toEqual({ files: 1, bytes: 50 })
+      await files.rename(ana, smaller, 'three')
+      expect(await trash.restore(ana, two.id, 'two')).toBe('done')
+      expect(await users.usage(ana)).toEqual({ files: 2, bytes: 50 })
+      await files.discard(ana, two, T)
+      await trash.remove(ana, two.id)
+      expect(await users.usage(ana)).toEqual({ files: 1, bytes: 30 })
+      expect(await users.usage(ben)).toEqual({ files: 0, bytes: 0 })
+      expect(await users.usage('nobody')).toEqual({ files: 0, bytes: 0 })
+    })
+
+    it('and refuses what would be more than the quota', async () => {
+      const { users, files, ledger, ana } = await withOwners(make)
+      const one = sized('one', 60)
+      expect(await files.commit(ana, one, null, 100)).toBe('done')
+      expect(await files.commit(ana, sized('two', 41), null, 100)).toBe('quota')
+      expect(await files.find(ana, 'two')).toBeNull()
+      expect(await files.commit(ana, sized('two', 40), null, 100)).toBe('done')
+      expect(await files.commit(ana, { ...sized('one', 61), id: one.id }, one.blob, 100)).toBe('quota')
+      expect(await files.find(ana, 'one')).toEqual(one)
+      expect(await ledger.garbage(10)).toEqual([])
+      expect(await users.usage(ana)).toEqual({ files: 2, bytes: 100 })
+    })
+
+    it('and lets who is over the quota make a file smaller', async () => {
+      const { files, ana } = await withOwners(make)
+      const one = sized('one', 60)
+      await files.commit(ana, one, null, null)
+      expect(await files.commit(ana, { ...sized('one', 59), id: one.id }, one.blob, 10)).toBe('done')
+      expect(await files.commit(ana, sized('empty', 0), null, 10)).toBe('done')
+    })
+
+    it('and lets as many of those who come at once pass as fit', async () => {
+      const { users, files, ana } = await withOwners(make)
+      const all = Array.from({ length: 20 }, (_, n) => files.commit(ana, sized(`file-${n}`, 30), null, 100))
+      const answers = await Promise.all(all)
+      expect(answers.filter((answer) => answer === 'done')).toHaveLength(3)
+      expect(await users.usage(ana)).toEqual({ files: 3, bytes: 90 })
+    })
+
+    it('and takes nothing for a user who is gone', async () => {
+      const { users, files, ana } = await withOwners(make)
+      await users.remove(ana)
+      expect(await files.commit(ana, newFile('late'), null, null)).toBe('gone')
+    })
+  })
+
+  describe(`${name} renames files`, () => {
+    it('and nothing but their names', async () => {
+      const { files, ana } = await withOwners(make)
+      const file = newFile('old')
+      await files.commit(ana, file, null, null)
+      expect(await files.rename(ana, file, 'new')).toBe('done')
+      expect(await files.find(ana, 'new')).toEqual({ ...file, name: 'new' })
+      expect(await files.find(ana, 'old')).toBeNull()
+      expect(await files.rename(ana, file, 'again')).toBe('stale')
+      expect(await files.rename(ana, { ...file, name: 'new' }, 'new')).toBe('done')
+    })
+
+    it('where the name is free, and the version is the one that the caller saw', async () => {
+      const { files, ana, ben } = await withOwners(make)
+      const [one, two] = [newFile('one'), newFile('two')]
+      await files.commit(ana, one, null, null)
+      await files.commit(ana, two, null, null)
+      expect(await files.rename(ana, one, 'two')).toBe('taken')
+      expect(await files.rename(ana, { ...one, blob: 'run/other' }, 'free')).toBe('stale')
+      expect(await files.rename(ben, one, 'free')).toBe('stale')
+      await files.discard(ana, two, T)
+      expect(await files.rename(ana, two, 'free')).toBe('stale')
+      expect(await files.rename(ana, one, 'two')).toBe('done')
+    })
+  })
+
+  describe(`${name} keeps a trash`, () => {
+    it('whose files hold no names', async () => {
+      const { files, trash, ana, ben } = await withOwners(make)
+      const file = newFile('beach')
+      await files.commit(ana, file, null, null)
+      expect(await files.discard(ben, file, T)).toBe('stale')
+      expect(await files.discard(ana, { ...file, blob: 'run/other' }, T)).toBe('stale')
+      expect(await files.discard(ana, file, T)).toBe('done')
+      expect(await files.discard(ana, file, T)).toBe('stale')
+      expect(await files.find(ana, 'beach')).toBeNull()
+      expect(await names(files, ana, {})).toEqual([])
+      expect(await trash.find(ana, file.id)).toEqual({ ...file, deletedAt: T })
+      expect(await trash.find(ben, file.id)).toBeNull()
+      expect(await files.commit(ana, newFile('beach'), null, null)).toBe('done')
+    })
+
+    it('and gives a file back under a name that is free', async () => {
+      const { files, trash, ana, ben } = await withOwners(make)
+      const file = newFile('beach')
+      await files.commit(ana, file, null, null)
+      expect(await trash.restore(ana, file.id, 'beach')).toBe('gone')
+      await files.discard(ana, file, T)
+      await files.commit(ana, newFile('beach'), null, null)
+      expect(await trash.restore(ana, file.id, 'beach')).toBe('taken')
+      expect(await trash.restore(ben, file.id, 'free')).toBe('gone')
+      expect(await trash.restore(ana, file.id, 'hill')).toBe('done')
+      expect(await trash.restore(ana, file.id, 'hill')).toBe('gone')
+      expect(await files.find(ana, 'hill')).toEqual({ ...file, name: 'hill' })
+      expect(await trash.find(ana, file.id)).toBeNull()
+    })
+
+    it('and lists it page by page, the last deleted first', async () => {
+      const { trash, ana, ben } = await discarded(make, [T, T + 2, T + 1, T + 2, T + 5])
+      const seen: string[] = []
+      let after: TrashQuery['after'] = null
+      for (;;) {
+        const page = await trash.list(ana, { since: T, after, limit: 2 })
+        expect(page.length).toBeLessThanOrEqual(2)
+        seen.push(...page.map(({ name }) => name))
+        const last = page.at(-1)
+        if (!last) break
+        after = { deletedAt: last.deletedAt, id: last.id }
+      }
+      expect(seen[0]).toBe('file-4')
+      expect(seen.slice(1, 3).sort()).toEqual(['file-1', 'file-3'])
+      expect(seen.slice(3)).toEqual(['file-2'])
+      expect(await trash.list(ben, { since: 0, after: null, limit: 10 })).toEqual([])
+    })
+
+    it('and removes one file for good, whose blob is garbage', async () => {
+      const { trash, ledger, ana, ben, discards } = await discarded(make, [T, T])
+      const [one, two] = discards as [SealedFile, SealedFile]
+      expect(await trash.remove(ben, one.id)).toBeNull()
+      expect(await trash.remove(ana, one.id)).toBe(one.blob)
+      expect(await trash.remove(ana, one.id)).toBeNull()
+      expect(await ledger.garbage(10)).toEqual([one.blob])
+      expect(await ledger.named([one.blob, two.blob])).toEqual([two.blob])
+    })
+
+    it('and empties it for one user, up to a time', async () => {
+      const { users, trash, ledger, ana, ben, discards } = await discarded(make, [T + 2, T, T + 1])
+      expect(await trash.empty(ben, T + 9, 10)).toEqual([])
+      expect(await trash.empty(ana, T + 1, 1)).toEqual([discards[1]?.blob])
+      expect(await trash.empty(ana, T + 1, 10)).toEqual([discards[2]?.blob])
+      expect(await trash.empty(ana, T + 1, 10)).toEqual([])
+      expect(await ledger.garbage(10)).toHaveLength(2)
+      expect(await users.usage(ana)).toEqual({ files: 0, bytes: discards[0]?.sizeBytes })
+    })
+
+    it('and expires it for all users', async () => {
+      const { users, files, trash, ana, ben } = await discarded(make, [T, T + 1])
+      const file = newFile('his')
+      await files.commit(ben, file, null, null)
+      await files.discard(ben, file, T)
+      const live = newFile('live')
+      await files.commit(ben, live, null, null)
+      expect(await trash.expire(T, 1)).toHaveLength(1)
+      expect(await trash.expire(T, 10)).toHaveLength(1)
+      expect(await trash.expire(T, 10)).toEqual([])
+      expect(await users.usage(ben)).toEqual({ files: 1, bytes: live.sizeBytes })
+      expect((await users.usage(ana)).files).toBe(0)
+    })
+  })
+
+  describe(`${name} removes users`, () => {
+    it('with every session and key at once, and then their files', async () => {
+      const { users, keySlots, sessions, files, ledger, ana, ben } = await withOwners(make)
+      const email = (await users.find(ana))?.email ?? ''
+      const [live, deleted, his] = [newFile('live'), newFile('deleted'), newFile('his')]
+      await files.commit(ana, live, null, null)
+      await files.commit(ana, deleted, null, null)
+      await files.discard(ana, deleted, T)
+      await files.commit(ben, his, null, null)
+      expect(await users.remove(ana)).toBe(true)
+      expect(await users.remove(ana)).toBe(false)
+      expect(await users.find(ana)).toBeNull()
+      expect(await users.findByEmail(email)).toBeNull()
+      expect(await keySlots.find(ana)).toEqual([])
+      expect(await sessions.redeem({ pinId: random(), session: newSession(), user: { id: ana } })).toBe('gone')
+
+      expect(await users.departed(10)).toEqual([ana])
+      expect(await users.clearOut(ana, 1)).toHaveLength(1)
+      expect(await users.clearOut(ana, 10)).toHaveLength(1)
+      expect(await users.clearOut(ana, 10)).toEqual([])
+      expect((await ledger.garbage(10)).sort()).toEqual([live.blob, deleted.blob].sort())
+      await users.forget(ana)
+      expect(await users.departed(10)).toEqual([])
+      expect(await files.find(ben, 'his')).toEqual(his)
+    })
+
+    it('and gives their address to the next', async () => {
+      const { users, sessions } = await make()
+      const { user } = await opened(sessions)
+      await users.remove(user.id)
+      expect(await sessions.redeem(forNewUser({ email: user.email }))).toBe('opened')
+    })
+  })
+
+  describe(`${name} keeps key slots`, () => {
+    it('and counts them by master key', async () => {
+      const { keySlots, sessions } = await make()
+      expect(await keySlots.countByKey()).toEqual(new Map())
+      await opened(sessions)
+      await opened(sessions)
+      await sessions.redeem(forNewUser({ slot: newSlot('another') }))
+      expect(await keySlots.countByKey()).toEqual(
+        new Map([
+          ['another', 1],
+          ['key', 2],
+        ]),
+      )
+    })
+
+    it('and finds those under other keys', async () => {
+      const { keySlots, sessions } = await make()
+      const slots = ['a', 'key', 'z'].map(newSlot)
+      const owners: string[] = []
+      for (const slot of slots) {
+        const redemption = forNewUser({ slot })
+        await sessions.redeem(redemption)
+        owners.push(redemption.user.id)
+      }
+      expect(await keySlots.notUnder('key', 10)).toEqual([
+        { owner: owners[0], slot: slots[0] },
+        { owner: owners[2], slot: slots[2] },
+      ])
+      expect(await keySlots.notUnder('key', 1)).toHaveLength(1)
+    })
+
+    it('and replaces a slot that is still the one that the caller saw', async () => {
+      const { keySlots, sessions } = await make()
+      const { user } = await opened(sessions)
+      const fresh = newSlot('fresh')
+      expect(await keySlots.replace('nobody', user.slot, fresh)).toBe(false)
+      expect(await keySlots.replace(user.id, user.slot, fresh)).toBe(true)
+      expect(await keySlots.replace(user.id, user.slot, newSlot('late'))).toBe(false)
+      expect(await keySlots.find(user.id)).toEqual([fresh])
+    })
+  })
+
+  describe(`${name} lets blobs be held`, () => {
+    it('until the hold is let go or has run out', async () => {
+      const { ledger } = await make()
+      expect(await ledger.held(T)).toBe(false)
+      expect(await ledger.hold('one', T, T + 10)).toBe(true)
+      expect(await ledger.hold('other', T, T + 20)).toBe(true)
+      expect(await ledger.held(T + 19)).toBe(true)
+      await ledger.release('other')
+      expect(await ledger.held(T + 9)).toBe(true)
+      expect(await ledger.held(T + 10)).toBe(false)
+    })
+
+    it('and renewed while it lasts, and not after', async () => {
+      const { ledger } = await make()
+      await ledger.hold('one', T, T + 10)
+      expect(await ledger.hold('one', T + 9, T + 20)).toBe(true)
+      expect(await ledger.held(T + 15)).toBe(true)
+      expect(await ledger.hold('one', T + 20, T + 30)).toBe(false)
+      expect(await ledger.held(T + 20)).toBe(false)
+    })
+  })
+
+  it(`${name} knows which master keys a living run can open`, async () => {
+    const { ledger } = await make()
+    await ledger.openRun('first', T, ['a'])
+    await ledger.openRun('second', T, ['b', 'a'])
+    expect(await ledger.livingRuns()).toContainEqual({ run: 'second', keyIds: ['b', 'a'] })
+    await ledger.endedRuns('second')
+    expect(await ledger.livingRuns()).toEqual([{ run: 'second', keyIds: ['b', 'a'] }])
+  })
+}

@@ -1,0 +1,103 @@
+/** Rows for the contracts of databases. */
+import { randomBytes } from 'node:crypto'
+import type {
+  BlobLedger,
+  FileQuery,
+  FileRepository,
+  KeySlot,
+  KeySlotRepository,
+  Redemption,
+  SealedFile,
+  SessionRepository,
+  TrashRepository,
+  UserRepository,
+} from '../../src/ports.ts'
+
+export interface Repositories {
+  users: UserRepository
+  keySlots: KeySlotRepository
+  sessions: SessionRepository
+  files: FileRepository
+  trash: TrashRepository
+  ledger: BlobLedger
+}
+
+export const random = () => randomBytes(8).toString('hex')
+export const T = Date.UTC(2026, 10, 22)
+
+/** Files of one owner that were deleted at these times. */
+export async function discarded(make: () => Promise<Repositories>, times: number[]) {
+  const repositories = await withOwners(make)
+  const discards = times.map((_, n) => newFile(`file-${n}`))
+  for (const [n, file] of discards.entries()) {
+    await repositories.files.commit(repositories.ana, file, null, null)
+    await repositories.files.discard(repositories.ana, file, times[n] ?? T)
+  }
+  return { ...repositories, discards }
+}
+
+export async function withOwners(make: () => Promise<Repositories>) {
+  const repositories = await make()
+  await repositories.ledger.openRun('run', T, [])
+  const ana = (await opened(repositories.sessions)).user.id
+  const ben = (await opened(repositories.sessions)).user.id
+  return { ...repositories, ana, ben }
+}
+
+export async function opened(sessions: SessionRepository) {
+  const redemption = forNewUser()
+  await sessions.redeem(redemption)
+  return redemption
+}
+
+export function forNewUser(fields: { email?: string; slot?: KeySlot } = {}, deviceId?: string) {
+  const user = {
+    id: random(),
+    name: 'Ada',
+    email: `${random()}@example.org`,
+    confirmedBy: 'response' as const,
+    createdAt: T,
+    slot: newSlot('key'),
+    ...fields,
+  }
+  return { pinId: random(), session: newSession(deviceId), user } satisfies Redemption
+}
+
+export function newSession(deviceId = `device-${random()}`) {
+  return { id: random(), deviceId, tokenHash: randomBytes(32), createdAt: T }
+}
+
+export function newSlot(keyId: string): KeySlot {
+  return { kind: 'server', keyId, sealed: randomBytes(61) }
+}
+
+export function sized(name: string, sizeBytes: number): SealedFile {
+  return { ...newFile(name), sizeBytes }
+}
+
+export function newFile(name: string): SealedFile {
+  return {
+    id: random(),
+    name,
+    sizeBytes: 2 ** 40,
+    contentType: 'image/jpeg',
+    createdAt: T,
+    updatedAt: T,
+    blob: `run/${random()}`,
+    seal: randomBytes(105),
+  }
+}
+
+/** All names of a list, read in pages of `limit`. */
+export async function names(files: FileRepository, owner: string, query: Partial<FileQuery>): Promise<string[]> {
+  const whole: FileQuery = { prefix: '', sort: 'name', order: 'asc', after: null, limit: 100, ...query }
+  const key = { name: 'name', createdAt: 'createdAt', updatedAt: 'updatedAt', size: 'sizeBytes' } as const
+  const found: SealedFile[] = []
+  for (;;) {
+    const page = await files.list(owner, whole)
+    found.push(...page)
+    const last = page.at(-1)
+    if (!last || page.length < whole.limit) return found.map(({ name }) => name)
+    whole.after = { key: last[key[whole.sort]], id: last.id }
+  }
+}
