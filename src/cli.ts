@@ -16,6 +16,13 @@ const COMMON = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
+// Whoever reads no further, as head does, has read enough; a full disk is trouble.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`minikeepsafe: ${error.message}\n`)
+  process.exitCode = TROUBLE
+})
+
 process.exitCode = await main(process.argv.slice(2))
 
 async function main(args: string[]): Promise<number> {

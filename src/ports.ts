@@ -117,8 +117,11 @@ export interface UserRepository {
   departed(limit: number): Promise<string[]>
   /** Removes at most `limit` files of a departed user; their blobs become garbage in the same act, and are answered. */
   clearOut(owner: string, limit: number): Promise<string[]>
-  /** Finishes a removal: nothing is left of the user where keys were kept, not even as freed space. */
-  forget(owner: string): Promise<void>
+  /**
+   * Finishes a removal: nothing is left of the user where keys were kept, not even as freed space. False where somebody
+   * who is reading keeps that from being done; then it is to be tried again.
+   */
+  forget(owner: string): Promise<boolean>
 }
 
 export interface KeySlotRepository {

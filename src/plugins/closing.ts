@@ -1,16 +1,22 @@
 /**
- * The end of the server: it is not ready any more, requests under way are finished, and connections are closed as soon
- * as they have nothing to do. Node closes the idle ones once, when the closing begins.
+ * The end of the server: it is not ready any more, requests under way have a while to finish, and connections are closed
+ * as soon as they have nothing to do. Node closes the idle ones once, when the closing begins.
  */
 import fastifyPlugin from 'fastify-plugin'
 
 const EVERY_MS = 100
+/** Then transfers that are still under way are cut, so that the engines are let go of before the process must end. */
+const PATIENCE_MS = 8000
 
 export const closing = fastifyPlugin(async (app) => {
   app.addHook('preClose', async () => {
     app.vault.drain()
     const timer = setInterval(() => app.server.closeIdleConnections(), EVERY_MS)
-    app.server.once('close', () => clearInterval(timer))
+    const cut = setTimeout(() => app.server.closeAllConnections(), PATIENCE_MS)
+    app.server.once('close', () => {
+      clearInterval(timer)
+      clearTimeout(cut)
+    })
   })
   app.addHook('onClose', () => app.vault.close())
 })

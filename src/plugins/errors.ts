@@ -86,10 +86,21 @@ export function respondRaw(socket: Socket, problem: Problem): void {
 
 function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error, request)
-  if (problem.status >= 500) request.log.error({ err: problem.cause ?? problem }, problem.title)
+  tellOperator(problem, request)
   reply.code(problem.status).headers(problem.headers).type(PROBLEM_JSON)
   // As bytes: to a string the framework would append a charset, which this media type does not have.
   sendRefusal(reply, Buffer.from(JSON.stringify(problem.toDocument(request.id))))
+}
+
+/** A quota is between the server and its user; what the operator can see coming needs no stack. */
+function tellOperator(problem: Problem, { log }: FastifyRequest): void {
+  if (problem.status < 500 || problem.code === 'quota-exceeded') return
+  const cause = problem.cause ?? problem
+  if (problem.code === 'not-ready' || problem.code === 'insufficient-storage') {
+    log.warn({ cause: (cause as Error).message }, problem.title)
+  } else {
+    log.error({ err: cause }, problem.title)
+  }
 }
 
 function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Problem {

@@ -30,7 +30,14 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['account'],
         response: {
           204: nothing('The user is gone.'),
-          ...failures({ 401: 'unauthorized', 503: 'not-ready', 507: 'insufficient-storage' }),
+          ...failures({
+            400: 'malformed-json',
+            401: 'unauthorized',
+            413: 'body-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
+            503: 'not-ready',
+            507: 'insufficient-storage',
+          }),
         },
       },
     },

@@ -85,10 +85,12 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           204: nothing('The file is in the trash.'),
           ...failures({
-            400: 'invalid-name malformed-url',
+            400: 'invalid-name malformed-url malformed-json',
             401: 'unauthorized',
             404: 'file-not-found',
             412: 'precondition-failed',
+            413: 'body-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
             503: 'not-ready',
             507: 'insufficient-storage',
           }),

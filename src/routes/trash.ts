@@ -44,10 +44,12 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           200: withFile('The file is back.'),
           ...failures({
-            400: 'invalid-request malformed-url',
+            400: 'invalid-request malformed-url malformed-json',
             401: 'unauthorized',
             404: 'file-not-found',
             409: 'file-exists',
+            413: 'body-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
             503: 'not-ready',
             507: 'insufficient-storage',
           }),
@@ -72,9 +74,11 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           204: nothing('The file is gone.'),
           ...failures({
-            400: 'malformed-url',
+            400: 'malformed-url malformed-json',
             401: 'unauthorized',
             404: 'file-not-found',
+            413: 'body-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
             503: 'not-ready',
             507: 'insufficient-storage',
           }),
@@ -97,7 +101,14 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['trash'],
         response: {
           204: nothing('The trash is empty.'),
-          ...failures({ 401: 'unauthorized', 503: 'not-ready', 507: 'insufficient-storage' }),
+          ...failures({
+            400: 'malformed-json',
+            401: 'unauthorized',
+            413: 'body-too-large',
+            415: 'unsupported-media-type unsupported-encoding',
+            503: 'not-ready',
+            507: 'insufficient-storage',
+          }),
         },
       },
     },

@@ -30,7 +30,8 @@ export function account({ users }: Ports, rules: VaultRules, background: Backgro
       const cleared = clearOut(owner)
       background(
         'removing what was left of a user',
-        cleared.then(() => users.forget(owner)),
+        // Where somebody is reading, the sweeper tries again.
+        cleared.then(async () => void (await users.forget(owner))),
       )
       await cleared
     },

@@ -53,11 +53,13 @@ export async function openContent(
       if (frame > last) return null
       const until = Math.min(frame + BATCH_FRAMES, last + 1)
       const headerBytes = openFrame || header ? 0 : HEADER_BYTES
-      const sealed = await reader.read(headerBytes + Math.min(frameAt(until), end) - frameAt(frame))
       try {
+        const sealed = await reader.read(headerBytes + Math.min(frameAt(until), end) - frameAt(frame))
         openFrame ??= frameOpener(fileKey, header ?? sealed.subarray(0, HEADER_BYTES), sizeBytes)
         return framesIn(sealed.subarray(headerBytes), until, openFrame)
       } catch (cause) {
+        // A fault of the system's is its own to tell.
+        if ((cause as NodeJS.ErrnoException).code?.startsWith('E')) throw cause
         throw new Error(`blob ${blob} is damaged`, { cause })
       }
     },

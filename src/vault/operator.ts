@@ -44,6 +44,10 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
       if (!(await users.find(id))) return false
       await accounts.remove(id)
       await background.settled()
+      if ((await users.departed(BATCH)).includes(id)) {
+        const reader = new Error('another process is reading the database; the next sweep tries again')
+        ports.alarm(reader, 'forgetting the keys of the user')
+      }
       await removeEmptyFolders()
       return true
     },

@@ -19,10 +19,14 @@ export async function sweepRound(
   doubtful: Set<string>,
   { sessions, trash, account }: Sources,
 ): Promise<void> {
-  await sessions.forgetEnded()
-  await trash.expire()
-  await account.finishRemovals()
-  await sweep(ports, run, doubtful)
+  const steps = {
+    'forgetting sessions': sessions.forgetEnded,
+    'emptying the trash': trash.expire,
+    'finishing removals of users': account.finishRemovals,
+    'sweeping blobs': () => sweep(ports, run, doubtful),
+  }
+  // None waits for what ails another.
+  for (const [doing, step] of Object.entries(steps)) await step().catch((error) => ports.alarm(error, doing))
 }
 
 /**

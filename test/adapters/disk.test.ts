@@ -108,6 +108,18 @@ it.each([[1], [100_000]])('goes on where a write of %i bytes took less than it w
   await reader?.close()
 })
 
+it('deletes many blobs of a former run at once, one call for each', async () => {
+  const folder = await temporaryFolder()
+  const former = await diskBlobs(folder)
+  const blobs = Array.from({ length: 30 }, (_, n) => `former/${n}`)
+  for (const blob of blobs) await former.put(blob, batchesOf([1]))
+  await former.close()
+  const now = await diskBlobs(folder)
+  await Promise.all(blobs.map((blob) => now.delete([blob])))
+  expect(await readdir(folder)).toEqual([])
+  await now.close()
+})
+
 it('leaves nothing of a blob whose bytes could not be synced', async () => {
   const blobs = await store()
   instead('fdatasync', (_fd: number, done: (error: Error) => void) => done(new Error('input/output error')))

@@ -278,6 +278,8 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       await ledger.hold('one', T, T + 10)
       expect(await ledger.hold('one', T + 9, T + 20)).toBe(true)
       expect(await ledger.held(T + 15)).toBe(true)
+      expect(await ledger.hold('other', T + 20, T + 30)).toBe(true)
+      await ledger.release('other')
       expect(await ledger.hold('one', T + 20, T + 30)).toBe(false)
       expect(await ledger.held(T + 20)).toBe(false)
     })

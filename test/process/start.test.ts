@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
-import { serverProcess } from '../support/process.ts'
+import { serverProcess, signedIn } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
 
 describe('the process', () => {
@@ -95,6 +95,20 @@ describe('the process', () => {
     line.socket.write('later')
     expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
     expect(await stopped).toBe(0)
+  })
+
+  it('closes cleanly though somebody does not read what was asked for', async () => {
+    const folder = await temporaryFolder()
+    const server = serverProcess(folder)
+    const headers = await signedIn(server)
+    const body = Buffer.alloc(30_000_000)
+    await server.request('/v1/files/film', { method: 'PUT', headers, body })
+    const line = wire(await server.url)
+    line.socket.write(head('GET /v1/files/film', headers))
+    await line.until('\r\n\r\n')
+    line.socket.pause()
+    expect(await server.stop('SIGTERM')).toBe(0)
+    expect(await readdir(join(folder, 'data'))).not.toContain('minikeepsafe.db-wal')
   })
 
   it.each(['SIGTERM', 'SIGINT'] as const)('closes cleanly on %s', async (signal) => {

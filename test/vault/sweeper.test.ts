@@ -14,7 +14,7 @@ it('deletes the replaced blobs that could not be deleted at once', async () => {
   }
   expect((await ada.put('file', 'second')).status).toBe(200)
   await app.settled()
-  expect(app.log.join('\n')).toContain('deleting a replaced blob failed')
+  expect(app.log.join('\n')).toContain('deleting blobs that no file has any more failed')
   expect(await blobsOnDisk(app)).toHaveLength(2)
   await app.close()
 
@@ -93,6 +93,39 @@ describe('while somebody holds the blobs', () => {
     await next.settled()
     expect(await blobsOnDisk(next)).toEqual([])
   })
+})
+
+it('does the rest of a round where one step of it fails', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('file', 'first')
+  await app.ports.ledger.hold('backup', app.clock(), app.clock() + MINUTE)
+  await ada.put('file', 'second')
+  app.clock.turn(MINUTE)
+  app.ports.trash.expire = async () => {
+    throw new Error('the database does not answer')
+  }
+  app.sweep()
+  await app.settled()
+  expect(app.log.join('\n')).toContain('emptying the trash failed')
+  expect(await blobsOnDisk(app)).toHaveLength(1)
+})
+
+it('acknowledges what was removed for good, though its blob could not be deleted yet', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const { id } = (await ada.put('file', 'bytes')).body as { id: string }
+  await ada.request('/v1/files/file', { method: 'DELETE' })
+  const { delete: real } = app.ports.blobs
+  app.ports.blobs.delete = async () => {
+    throw new Error('the disk does not answer')
+  }
+  expect((await ada.request(`/v1/trash/${id}`, { method: 'DELETE' })).status).toBe(204)
+  expect(app.log.join('\n')).toContain('deleting blobs that no file has any more failed')
+  app.ports.blobs.delete = real
+  app.sweep()
+  await app.settled()
+  expect(await blobsOnDisk(app)).toEqual([])
 })
 
 it('finishes the removal of a user that was broken off', async () => {

@@ -129,7 +129,8 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
   async function forgetEntries(run: string): Promise<void> {
     const own = await runs.get(run)
     if (own) return own.sync()
-    await syncFolder(join(folder, run))
+    // Whoever deletes in the same folder at the same time may have removed it, and everything in it before.
+    if (!(await syncIfThere(join(folder, run)))) return syncFolder(folder)
     if (!shared) await removeEmptyFolder(run)
   }
 
@@ -160,6 +161,16 @@ async function openIfThere(path: string): Promise<FileHandle | null> {
 async function unlinkIfThere(path: string): Promise<boolean> {
   try {
     await unlink(path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
+async function syncIfThere(path: string): Promise<boolean> {
+  try {
+    await syncFolder(path)
     return true
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false

@@ -1,11 +1,16 @@
 /** A master key as a file: 32 bytes in base64, one line. */
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /** The text of the key file; `null` where there is none. */
 export function readKeyFile(path: string): string | null {
-  return existsSync(path) ? readFileSync(path, 'utf8') : null
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
 }
 
 /** Makes a key that nobody has seen, readable for this user alone. Durable once returned. Throws where there is a file. */

@@ -44,9 +44,14 @@ export async function copyDatabase(from: string, to: string): Promise<DatabaseCo
     db.exec('DELETE FROM holds')
   } catch (error) {
     db.close()
+    freshPath(to)
     throw error
   }
-  return opened(db, () => placed(fresh))
+  return opened(
+    db,
+    () => placed(fresh),
+    () => void freshPath(to),
+  )
 }
 
 /** Opens the backup in `from`, to be placed in `to`. Throws where there is none that this program could use. */
@@ -68,7 +73,7 @@ export function openBackup(from: string, to: string): DatabaseCopy {
   })
 }
 
-function opened(first: Database.Database, place: () => string): DatabaseCopy {
+function opened(first: Database.Database, place: () => string, drop = () => {}): DatabaseCopy {
   let db = first
   return {
     async totals() {
@@ -96,8 +101,10 @@ function opened(first: Database.Database, place: () => string): DatabaseCopy {
       db = new Database(place(), { readonly: true })
     },
 
+    /** What was not placed is not left lying about. */
     async close() {
       db.close()
+      drop()
     },
   }
 }

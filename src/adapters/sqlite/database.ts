@@ -1,15 +1,5 @@
 /** One SQLite file, opened so that a commit survives a power cut, and brought up to the newest schema. */
-import {
-  accessSync,
-  chmodSync,
-  closeSync,
-  constants,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  statSync,
-} from 'node:fs'
+import { accessSync, chmodSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { checkSchema, migrate } from './migrate.ts'
@@ -57,7 +47,7 @@ export function openDatabase(folder: string, onCheck = () => {}): Database.Datab
  */
 export function openBeside(folder: string): Database.Database {
   const path = join(folder, DATABASE)
-  if (!existsSync(path)) throw new Error(`there is no vault in ${folder}`)
+  if (!statSync(path, { throwIfNoEntry: false })) throw new Error(`there is no vault in ${folder}`)
   const db = new Database(path, { fileMustExist: true, timeout: OPERATOR_WAIT_MS })
   try {
     checkSchema(db, folder)

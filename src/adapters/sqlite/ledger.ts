@@ -3,6 +3,9 @@ import type { BlobLedger } from '../../ports.ts'
 import { tryHoldFolder } from './database.ts'
 import type { Act } from './group-commit.ts'
 
+/** A hold that is over is remembered for so long that nobody takes it for a new one. */
+const DAY_MS = 24 * 60 * 60 * 1000
+
 /** `alone`: this process holds the folder (`holdFolder`), so every run but its own is over. */
 export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger {
   const open = db.prepare<[string, number, string]>(
@@ -27,6 +30,7 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
   const hold = db.prepare<[{ id: string; now: number; until: number }]>(
     'INSERT INTO holds (id, until) VALUES (:id, :until) ON CONFLICT (id) DO UPDATE SET until = :until WHERE until > :now',
   )
+  const forgetOver = db.prepare<[number, string]>('DELETE FROM holds WHERE until <= ? AND id <> ?')
   const release = db.prepare<[string]>('DELETE FROM holds WHERE id = ?')
   const heldAt = db.prepare<[number], unknown>('SELECT 1 FROM holds WHERE until > ?')
 
@@ -67,7 +71,10 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
     },
 
     hold(id, now, until) {
-      return act(() => hold.run({ id, now, until }).changes === 1)
+      return act(() => {
+        forgetOver.run(now - DAY_MS, id)
+        return hold.run({ id, now, until }).changes === 1
+      })
     },
 
     async release(id) {
