@@ -660,6 +660,17 @@ describe('a fault of an engine', () => {
   })
 })
 
+it('takes bytes that come one at a time, and then many', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const line = wire(app.url)
+  const headers = { authorization: `Bearer ${ada.token}`, 'transfer-encoding': 'chunked', connection: 'close' }
+  line.socket.write(head('PUT /v1/files/drops', headers))
+  line.socket.write(`${'1\r\nx\r\n'.repeat(2000)}8000\r\n${'y'.repeat(0x8000)}\r\n${'1\r\nz\r\n'.repeat(300)}0\r\n\r\n`)
+  expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
+  expect((await ada.get('drops')).body).toBe(`${'x'.repeat(2000)}${'y'.repeat(0x8000)}${'z'.repeat(300)}`)
+})
+
 it('cuts an upload whose session was ended', async () => {
   const app = await testApp()
   const ada = await member(app)

@@ -87,6 +87,7 @@ describe('with a master key in the settings', () => {
     ['no base64', { MASTER_KEY: `${'*'.repeat(43)}=` }, 'MASTER_KEY must be 32 bytes in base64'],
     ['a bad former one', { MASTER_KEY: newKey(), MASTER_KEY_PREVIOUS: 'old' }, 'a key in MASTER_KEY_PREVIOUS must be'],
     ['a file that is not there', { MASTER_KEY_FILE: '/nowhere/key' }, 'there is no such file'],
+    ['a file that is a folder', { MASTER_KEY_FILE: '/' }, 'EISDIR'],
     ['two at once', { MASTER_KEY: newKey(), MASTER_KEY_FILE: '/nowhere/key' }, 'not both'],
   ])('the server does not start with one that is %s', async (_case, settings, message) => {
     const error = (await testApp(settings).catch((cause: unknown) => cause)) as Error

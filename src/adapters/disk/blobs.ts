@@ -50,24 +50,19 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
     },
 
     async open(blob, start, end) {
-      const file = await openIfThere(pathOf(blob))
+      const file = await ifThere(() => open(pathOf(blob), 'r'))
       return file && blobReader(file, start, end)
     },
 
     async length(blob) {
-      try {
-        return (await stat(pathOf(blob))).size
-      } catch (error) {
-        if (codeOf(error) === 'ENOENT') return null
-        throw error
-      }
+      return ifThere(async () => (await stat(pathOf(blob))).size)
     },
 
     async delete(blobs) {
       const touched = new Set<string>()
       await Promise.all(
         blobs.map(async (blob) => {
-          if (await unlinkIfThere(pathOf(blob))) touched.add(dirname(blob))
+          if (await ifThere(() => unlink(pathOf(blob)).then(() => true))) touched.add(dirname(blob))
         }),
       )
       for (const run of touched) await forgetEntries(run)
@@ -130,7 +125,8 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
     const own = await runs.get(run)
     if (own) return own.sync()
     // Whoever deletes in the same folder at the same time may have removed it, and everything in it before.
-    if (!(await syncIfThere(join(folder, run)))) return syncFolder(folder)
+    const synced = await ifThere(() => syncFolder(join(folder, run)).then(() => true))
+    if (!synced) return syncFolder(folder)
     if (!shared) await removeEmptyFolder(run)
   }
 
@@ -149,31 +145,12 @@ function createFile(path: string): Promise<number> {
   })
 }
 
-async function openIfThere(path: string): Promise<FileHandle | null> {
+/** What the act answers; `null` where what it acts on is not there. */
+async function ifThere<T>(act: () => Promise<T>): Promise<T | null> {
   try {
-    return await open(path, 'r')
+    return await act()
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
-    throw error
-  }
-}
-
-async function unlinkIfThere(path: string): Promise<boolean> {
-  try {
-    await unlink(path)
-    return true
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false
-    throw error
-  }
-}
-
-async function syncIfThere(path: string): Promise<boolean> {
-  try {
-    await syncFolder(path)
-    return true
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false
     throw error
   }
 }
