@@ -7,6 +7,8 @@ export default defineConfig({
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 30_000,
     coverage: {
+      // CI runs everything once, and with coverage.
+      enabled: Boolean(process.env.CI),
       provider: 'v8',
       include: ['src/**'],
       reporter: ['text', 'html'],
