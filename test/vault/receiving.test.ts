@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto'
+import { expect, it } from 'vitest'
+import { rulesOf } from '../../src/compose.ts'
+import { openContent, wholeOf } from '../../src/vault/content.ts'
+import { type Received, receiving } from '../../src/vault/receiving.ts'
+import { testApp } from '../support/app.ts'
+
+it.each([
+  ['a byte at a time', [...Array(3000).fill(1)]],
+  ['in crumbs between large chunks', [1, 300_000, ...Array(600).fill(7), 2_000_000, ...Array(300).fill(3)]],
+  ['in one chunk of many frames', [3_000_000]],
+  ['in just a piece', [1024 * 1024]],
+])('takes bytes that come %s', async (_case, sizes: number[]) => {
+  const app = await testApp()
+  const chunks = sizes.map((size) => randomBytes(size))
+  const receive = receiving(
+    app.ports,
+    rulesOf(app.config),
+    'run',
+    async () => {},
+    () => {},
+    new Set(),
+  )
+  const { file, received } = await receive(async (take) => {
+    const received: Received = await take(chunksOf(chunks), Number.POSITIVE_INFINITY)
+    return { file: { blob: received.blob }, received }
+  })
+  const whole = Buffer.concat(chunks)
+  const reader = await openContent(app.ports.blobs, file.blob, received, wholeOf(whole.length))
+  const opened: Buffer[] = []
+  for (let batch = await reader?.next(); batch; batch = await reader?.next()) opened.push(...batch)
+  await reader?.close()
+  expect(Buffer.concat(opened).equals(whole)).toBe(true)
+})
+
+async function* chunksOf(chunks: Buffer[]) {
+  yield* chunks
+}
