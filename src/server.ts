@@ -19,7 +19,7 @@ const GRACE_MS = 10_000
  * transfers count as if they were in it: with V8's own choice a full collection comes after every few MiB of transfer, for
  * good, once there were many at a time, and doubles what each costs.
  */
-const HEAP_GROWTH_PERCENT = 300
+const HEAP_GROWTH_PERCENT = 220
 setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`)
 
 try {
