@@ -196,8 +196,11 @@ export interface TrashRepository {
   find(owner: string, id: string): Promise<SealedTrash | null>
   /** At most `limit` files that were deleted after `since`, the last deleted first, ties broken by id. */
   list(owner: string, query: TrashQuery): Promise<SealedTrash[]>
-  /** Takes a file out of the trash under this name. `taken`: a file has it. `gone`: it is not in the trash. */
-  restore(owner: string, id: string, name: string): Promise<'done' | 'taken' | 'gone'>
+  /**
+   * Takes the file that the caller saw out of the trash, under this name. `taken`: a file has it. `stale`: it is not
+   * there any more, or with other contents.
+   */
+  restore(owner: string, seen: Pick<Seen, 'id' | 'blob'>, name: string): Promise<'done' | 'taken' | 'stale'>
   /** Removes one file for good and answers its blob, which is garbage now; `null` where it is not in the trash. */
   remove(owner: string, id: string): Promise<string | null>
   /** Removes at most `limit` files deleted up to this time, and answers their blobs, which are garbage now. */

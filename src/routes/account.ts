@@ -1,7 +1,7 @@
 /** Whoever is signed in: what there is of it, and its end. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Me } from '../schemas/account.ts'
-import { failures, nothing } from '../schemas/common.ts'
+import { CHANGE_REFUSALS, failures, nothing } from '../schemas/common.ts'
 import { presentAccount } from './presenting.ts'
 
 export const account: FastifyPluginAsyncTypebox = async (app) => {
@@ -31,12 +31,8 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           204: nothing('The user is gone.'),
           ...failures({
+            ...CHANGE_REFUSALS,
             400: 'malformed-json',
-            401: 'unauthorized',
-            413: 'body-too-large',
-            415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready',
-            507: 'insufficient-storage',
           }),
         },
       },

@@ -1,7 +1,7 @@
 /** What files there are, and what becomes of them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FileSort } from '../ports.ts'
-import { failures, nothing } from '../schemas/common.ts'
+import { CHANGE_REFUSALS, failures, nothing } from '../schemas/common.ts'
 import { ByName, ChangeHeaders, FileList, FileListQuery, NewName, withFile } from '../schemas/files.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
 import { entityTag, guardOf } from './conditions.ts'
@@ -53,15 +53,11 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           200: withFile('The file under its new name.'),
           ...failures({
+            ...CHANGE_REFUSALS,
             400: 'invalid-request invalid-name malformed-json malformed-url',
-            401: 'unauthorized',
             404: 'file-not-found',
             409: 'file-exists',
             412: 'precondition-failed',
-            413: 'body-too-large',
-            415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready',
-            507: 'insufficient-storage',
           }),
         },
       },
@@ -85,14 +81,10 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           204: nothing('The file is in the trash.'),
           ...failures({
+            ...CHANGE_REFUSALS,
             400: 'invalid-name malformed-url malformed-json',
-            401: 'unauthorized',
             404: 'file-not-found',
             412: 'precondition-failed',
-            413: 'body-too-large',
-            415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready',
-            507: 'insufficient-storage',
           }),
         },
       },

@@ -1,6 +1,6 @@
 /** Deleted files: what there is, back from there, gone for good. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { failures, nothing } from '../schemas/common.ts'
+import { CHANGE_REFUSALS, failures, nothing } from '../schemas/common.ts'
 import { OnRestoreConflict, withFile } from '../schemas/files.ts'
 import { ById, TrashList, TrashQuery } from '../schemas/trash.ts'
 import { entityTag } from './conditions.ts'
@@ -44,14 +44,10 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           200: withFile('The file is back.'),
           ...failures({
+            ...CHANGE_REFUSALS,
             400: 'invalid-request malformed-url malformed-json',
-            401: 'unauthorized',
             404: 'file-not-found',
             409: 'file-exists',
-            413: 'body-too-large',
-            415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready',
-            507: 'insufficient-storage',
           }),
         },
       },
@@ -74,13 +70,9 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           204: nothing('The file is gone.'),
           ...failures({
+            ...CHANGE_REFUSALS,
             400: 'malformed-url malformed-json',
-            401: 'unauthorized',
             404: 'file-not-found',
-            413: 'body-too-large',
-            415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready',
-            507: 'insufficient-storage',
           }),
         },
       },
@@ -102,12 +94,8 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           204: nothing('The trash is empty.'),
           ...failures({
+            ...CHANGE_REFUSALS,
             400: 'malformed-json',
-            401: 'unauthorized',
-            413: 'body-too-large',
-            415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready',
-            507: 'insufficient-storage',
           }),
         },
       },

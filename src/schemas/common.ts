@@ -49,6 +49,15 @@ export function failures<Codes extends Partial<Record<FailureStatus, string>>>(c
 
 const text = (description: string) => ({ type: 'string', description })
 
+/** What any request that changes something can be refused for, whatever it is about. */
+export const CHANGE_REFUSALS = {
+  401: 'unauthorized',
+  413: 'body-too-large',
+  415: 'unsupported-media-type unsupported-encoding',
+  503: 'not-ready',
+  507: 'insufficient-storage',
+} as const
+
 /** What a refusal carries beside its problem. */
 const REFUSAL_HEADERS: Record<number, Record<string, unknown>> = {
   401: { 'WWW-Authenticate': text('`Bearer` (RFC 9110, section 11.6.1).') },

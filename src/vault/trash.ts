@@ -33,16 +33,21 @@ export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: C
 
     /** Takes a file out of the trash under the name it had, or with `rename` under the first free numbered one. */
     async restore(owner: string, id: string, onConflict: 'fail' | 'rename'): Promise<StoredFile> {
-      const { deletedAt: _deletedAt, ...file } = unseal(await keys.vaultKey(owner), owner, await find(owner, id)).file
-      let name = file.name
+      const vaultKey = await keys.vaultKey(owner)
+      let stoodIn: string | null = null
       for (;;) {
-        const answer = await trash.restore(owner, id, name)
+        const { deletedAt: _deletedAt, ...file } = unseal(vaultKey, owner, await find(owner, id)).file
+        const name: string = stoodIn ?? file.name
+        const answer = await trash.restore(owner, file, name)
         if (answer === 'done') return { ...file, name }
-        if (answer === 'gone') throw problems.fileNotFound(IN_TRASH)
+        if (answer === 'stale') {
+          stoodIn = null
+          continue
+        }
         if (onConflict === 'fail') throw problems.fileExists()
         const used = new Set<number>()
         for await (const { n } of standIns(files, owner, file.name)) used.add(n)
-        name = firstFree(file.name, used)
+        stoodIn = firstFree(file.name, used)
       }
     },
 

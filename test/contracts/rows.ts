@@ -1,26 +1,16 @@
 /** Rows for the contracts of databases. */
 import { randomBytes } from 'node:crypto'
 import type {
-  BlobLedger,
   FileQuery,
   FileRepository,
   KeySlot,
-  KeySlotRepository,
+  Ports,
   Redemption,
   SealedFile,
   SessionRepository,
-  TrashRepository,
-  UserRepository,
 } from '../../src/ports.ts'
 
-export interface Repositories {
-  users: UserRepository
-  keySlots: KeySlotRepository
-  sessions: SessionRepository
-  files: FileRepository
-  trash: TrashRepository
-  ledger: BlobLedger
-}
+export type Repositories = Pick<Ports, 'users' | 'keySlots' | 'sessions' | 'files' | 'trash' | 'ledger'>
 
 export const random = () => randomBytes(8).toString('hex')
 export const T = Date.UTC(2026, 10, 22)

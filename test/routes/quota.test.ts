@@ -247,7 +247,7 @@ describe('what a member uses', () => {
             deleted.push({ ...standing, name, deletedAt: now })
           } else if (kind === 'restore' && inTrash) {
             const taken = live.has(other)
-            expect(await trash.restore(owner, inTrash.id, other)).toBe(taken ? 'taken' : 'done')
+            expect(await trash.restore(owner, inTrash, other)).toBe(taken ? 'taken' : 'done')
             if (!taken) live.set(other, inTrash)
             if (!taken) deleted = deleted.filter((file) => file !== inTrash)
           } else if (kind === 'remove' && inTrash) {

@@ -292,3 +292,18 @@ describe('an id', () => {
     expect((await ada.get('beach.jpg')).body).toBe('sand')
   })
 })
+
+it('answers with the version that is restored, where another took its place in the trash meanwhile', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const id = await trashed(ada, 'photo', 'older')
+  const act = app.ports.trash.restore
+  app.ports.trash.restore = async (...asked) => {
+    app.ports.trash.restore = act
+    await restore(ada, id)
+    await trashed(ada, 'photo', 'newest')
+    return act(...asked)
+  }
+  expect((await restore(ada, id)).body).toMatchObject({ name: 'photo', size: 6 })
+  expect((await ada.get('photo')).body).toBe('newest')
+})

@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Seen } from '../../src/ports.ts'
 import { blobsOnDisk, DAY, MINUTE, member, type TestApp, testApp } from '../support/app.ts'
@@ -93,6 +94,19 @@ describe('while somebody holds the blobs', () => {
     await next.settled()
     expect(await blobsOnDisk(next)).toEqual([])
   })
+})
+
+it('is not held up by a file that is no blob', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('file', 'bytes')
+  const row = await app.ports.files.find(ada.userId, 'file')
+  await writeFile(join(app.config.UPLOADS_DIR, dirname(row?.blob ?? ''), '.nfs0001'), '')
+  await app.close()
+  const next = await testApp({}, homeOf(app))
+  await next.settled()
+  expect(next.log.join('\n')).not.toContain('failed')
+  expect((await blobsOnDisk(next)).sort()).toHaveLength(2)
 })
 
 it('does the rest of a round where one step of it fails', async () => {

@@ -70,7 +70,8 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
 
     async list(run) {
       try {
-        return (await readdir(join(folder, run))).map((name) => `${run}/${name}`)
+        // A file system leaves files of its own, such as .nfs…; they are nobody's to name or to delete.
+        return (await readdir(join(folder, run))).map((name) => `${run}/${name}`).filter((blob) => BLOB.test(blob))
       } catch (error) {
         if (codeOf(error) === 'ENOENT') return []
         throw error

@@ -1,5 +1,5 @@
 /** Blobs from one folder in another: to a name of its own first, synced, and renamed, so what is there is whole. */
-import { constants, copyFile, mkdir, open, rename, stat, unlink } from 'node:fs/promises'
+import { constants, copyFile, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlobCopies, Taken } from '../../ports.ts'
 import { diskBlobs, syncFolder } from './blobs.ts'
@@ -11,7 +11,7 @@ const AT_A_TIME = 4
 export async function blobCopies(from: string, to: string): Promise<BlobCopies> {
   const blobs = await diskBlobs(to)
   for (const run of await blobs.runs()) {
-    for (const blob of await blobs.list(run)) if (blob.endsWith(UNFINISHED)) await unlink(join(to, blob))
+    for (const name of await readdir(join(to, run))) if (name.endsWith(UNFINISHED)) await unlink(join(to, run, name))
   }
 
   return {
@@ -28,7 +28,7 @@ export async function blobCopies(from: string, to: string): Promise<BlobCopies> 
     lacking: (wanted) => inLanes(wanted, ({ blob, bytes }) => faultOf(blob, bytes)),
 
     async *all() {
-      for (const run of await blobs.runs()) yield (await blobs.list(run)).filter((blob) => BLOB.test(blob))
+      for (const run of await blobs.runs()) yield await blobs.list(run)
     },
 
     remove: blobs.delete,

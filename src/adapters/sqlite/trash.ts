@@ -50,9 +50,9 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
       return after ? nextPage.all({ owner, since, ...after, limit }) : firstPage.all({ owner, since, limit })
     },
 
-    restore(owner, id, name) {
+    restore(owner, { id, blob }, name) {
       return act(() => {
-        if (!byId.get(id, owner)) return 'gone'
+        if (byId.get(id, owner)?.blob !== blob) return 'stale'
         if (holder.get(owner, name)) return 'taken'
         restore.run(name, id, owner)
         countLive.run(owner)
