@@ -1,7 +1,8 @@
 /** Contents under file keys: the seal of a file, and the frames of its blob (`docs/blob-format.md`). */
-import { type CipherGCM, createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import { type CipherGCM, createCipheriv, createDecipheriv } from 'node:crypto'
 import type { SealedFile } from '../ports.ts'
 import { open, seal } from './gcm.ts'
+import { hkdf } from './hkdf.ts'
 
 const ALGORITHM = 'aes-256-gcm'
 const KEY_BYTES = 32
@@ -125,9 +126,9 @@ export function frameOpener(fileKey: Buffer, header: Buffer, sizeBytes: number):
   }
 }
 
-/** HKDF-SHA-256 (RFC 5869) of the first and only part. */
+/** The key of the first and only part. */
 function blobKeyOf(fileKey: Buffer, salt: Buffer): Buffer {
-  return Buffer.from(hkdfSync('sha256', fileKey, salt, 'minikeepsafe blob 1\0\0\0\0\0', KEY_BYTES))
+  return hkdf(fileKey, salt, 'minikeepsafe blob 1\0\0\0\0\0', KEY_BYTES)
 }
 
 /** The STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár, CRYPTO 2015): where a frame stands, and if it ends. */

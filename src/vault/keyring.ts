@@ -1,8 +1,8 @@
 /** Master keys and what they lock: every user's vault key, in slots (`docs/blob-format.md`). */
-import { hkdfSync } from 'node:crypto'
 import type { Chance, KeySlot, KeySlotRepository, MasterKeys } from '../ports.ts'
 import { problems } from '../problems.ts'
 import { open, seal } from './gcm.ts'
+import { hkdf } from './hkdf.ts'
 
 const SLOT = 'minikeepsafe slot 1'
 
@@ -10,7 +10,7 @@ export type Keyring = ReturnType<typeof keyring>
 
 /** What tells master keys apart; it tells nothing about the key. */
 export function keyIdOf(masterKey: Buffer): string {
-  return derive(masterKey, 'minikeepsafe master key id 1', 8).toString('hex')
+  return hkdf(masterKey, '', 'minikeepsafe master key id 1', 8).toString('hex')
 }
 
 /** Throws where a key that is needed is not among those at hand. */
@@ -24,13 +24,13 @@ export function refuseMissingKeys(atHand: string[], needed: string[]): void {
 
 export function keyring({ current, previous }: MasterKeys, slots: KeySlotRepository, { bytes }: Pick<Chance, 'bytes'>) {
   const currentId = keyIdOf(current)
-  const slotKeys = new Map([current, ...previous].map((key) => [keyIdOf(key), derive(key, SLOT, 32)]))
+  const slotKeys = new Map([current, ...previous].map((key) => [keyIdOf(key), hkdf(key, '', SLOT, 32)]))
 
   return {
     currentId,
     keyIds: [...slotKeys.keys()],
     /** Keys the digests of pending PINs. */
-    pinKey: derive(current, 'minikeepsafe pin 1', 32),
+    pinKey: hkdf(current, '', 'minikeepsafe pin 1', 32),
 
     /** The first slot of a new user's vault. */
     newSlot: (owner: string): KeySlot => lock(owner, bytes(32)),
@@ -66,9 +66,4 @@ export function keyring({ current, previous }: MasterKeys, slots: KeySlotReposit
 
 function contextOf(owner: string, { kind, keyId }: Pick<KeySlot, 'kind' | 'keyId'>): Buffer {
   return Buffer.from([SLOT, kind, owner, keyId].join('\0'))
-}
-
-/** HKDF-SHA-256 (RFC 5869) without a salt. */
-function derive(key: Buffer, use: string, bytes: number): Buffer {
-  return Buffer.from(hkdfSync('sha256', key, '', use, bytes))
 }

@@ -6,7 +6,7 @@ import { open as openFile } from 'node:fs'
 import { access, constants, type FileHandle, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BlobStore } from '../../ports.ts'
-import { blobReader } from './reader.ts'
+import { blobReader, openForReading } from './reader.ts'
 import { sharedSync } from './shared-sync.ts'
 import { writeNew } from './writer.ts'
 
@@ -50,8 +50,8 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
     },
 
     async open(blob, start, end) {
-      const file = await ifThere(() => open(pathOf(blob), 'r'))
-      return file && blobReader(file, start, end)
+      const fd = await ifThere(() => openForReading(pathOf(blob)))
+      return fd === null ? null : blobReader(fd, start, end)
     },
 
     async length(blob) {
