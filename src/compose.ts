@@ -9,6 +9,7 @@ import { tellingFaults } from './adapters/disk/faults.ts'
 import { contentsBut, overlap } from './adapters/disk/folders.ts'
 import { makeKeyFile, masterKeyIn, readKeyFile } from './adapters/disk/key-file.ts'
 import { memoryPendingPins } from './adapters/memory/pending-pins.ts'
+import { sqliteActivity } from './adapters/sqlite/activity.ts'
 import { copyDatabase, holdBackupFolder, isBackupFolder, openBackup } from './adapters/sqlite/backup.ts'
 import { sqliteCensus } from './adapters/sqlite/census.ts'
 import {
@@ -23,6 +24,7 @@ import { sqliteFiles } from './adapters/sqlite/files.ts'
 import { type Act, groupCommit } from './adapters/sqlite/group-commit.ts'
 import { sqliteKeySlots } from './adapters/sqlite/key-slots.ts'
 import { sqliteLedger, sqliteLedgerBeside } from './adapters/sqlite/ledger.ts'
+import { sqlitePinLedger } from './adapters/sqlite/pin-ledger.ts'
 import { diskReserve } from './adapters/sqlite/reserve.ts'
 import { sqliteSessions } from './adapters/sqlite/sessions.ts'
 import { sqliteTrash } from './adapters/sqlite/trash.ts'
@@ -216,6 +218,8 @@ function repositoriesOf(db: Database, act: Act) {
     users: sqliteUsers(db, act),
     keySlots: sqliteKeySlots(db, act),
     sessions: sqliteSessions(db, act),
+    pinLedger: sqlitePinLedger(db, act),
+    activity: sqliteActivity(db, act),
     files: sqliteFiles(db, act),
     trash: sqliteTrash(db, act),
   }
@@ -242,6 +246,7 @@ export function rulesOf(config: Config): VaultRules {
     maxFileBytes: config.MAX_FILE_BYTES,
     quotaBytes: config.QUOTA_BYTES ?? null,
     trashMs: config.TRASH_DAYS * DAY_MS,
+    activityMs: config.ACTIVITY_DAYS * DAY_MS,
   }
 }
 

@@ -68,6 +68,12 @@ export const ConfigSchema = Type.Object({
     maximum: 36_500,
     description: 'Days for which a deleted file can be restored; fractions allowed.',
   }),
+  ACTIVITY_DAYS: Type.Number({
+    default: 90,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'Days for which a user can read what happened in the account; fractions allowed.',
+  }),
 })
 
 export type Config = Static<typeof ConfigSchema>

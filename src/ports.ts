@@ -8,7 +8,7 @@
  * or an act of the database that throws with `ENOSPC` or `EROFS` has changed nothing.
  */
 /** How a PIN reaches its person: in the response, in the server's log, by mail. */
-export type PinDeliveryMode = 'response' | 'console'
+export type PinDeliveryMode = 'response' | 'console' | 'email'
 
 /** Limits and lifetimes that the operator sets; the vault applies them. */
 export interface VaultRules {
@@ -21,6 +21,8 @@ export interface VaultRules {
   quotaBytes: number | null
   /** How long a deleted file can be restored. */
   trashMs: number
+  /** How long a user can read what happened. */
+  activityMs: number
 }
 
 export interface User {
@@ -39,6 +41,42 @@ export interface Session {
   deviceId: string
   createdAt: number
   lastUsedAt: number
+}
+
+/** Who sent a request. */
+export interface Caller {
+  /** The IP address. */
+  address: string
+  /** As sent, cut to 256 characters; empty where there was none. */
+  userAgent: string
+  requestId: string
+}
+
+/**
+ * `new-device`: a sign-in on a device on which the user had not signed in before. `sign-in`: any other. `wrong-pin`: somebody
+ * guessed at a PIN of the user. `locked`: PINs of the address are paused. `damaged-read`: a file's bytes did not open.
+ */
+export type ActivityKind =
+  | 'sign-in'
+  | 'new-device'
+  | 'wrong-pin'
+  | 'locked'
+  | 'pin-issued'
+  | 'session-revoked'
+  | 'file-deleted'
+  | 'file-purged'
+  | 'export'
+  | 'damaged-read'
+
+/** Something that happened to a user's account or files. */
+export interface ActivityEvent extends Pick<Caller, 'address' | 'userAgent'> {
+  id: string
+  kind: ActivityKind
+  at: number
+  /** The session that did it, or that it was done to. */
+  sessionId: string | null
+  deviceId: string | null
+  fileId: string | null
 }
 
 /** A user's vault key under a lock (`docs/blob-format.md`). */
@@ -127,6 +165,8 @@ export interface UserRepository {
 export interface KeySlotRepository {
   /** Empty for a user who does not exist. */
   find(owner: string): Promise<KeySlot[]>
+  /** Changes nothing where the owner has a slot of this kind. */
+  add(owner: string, slot: KeySlot): Promise<void>
   /** How many slots there are under each master key, by its id. */
   countByKey(): Promise<Map<string, number>>
   /** At most `limit` slots under another master key than this, with their owners. */
@@ -141,27 +181,59 @@ export interface KeySlotRepository {
 export interface Redemption {
   pinId: string
   session: { id: string; deviceId: string; tokenHash: Buffer; createdAt: number }
-  /** A new user comes with the first slot of a vault key. */
-  user: (User & { slot: KeySlot }) | { id: string }
+  /** A new user comes with the first slot of a vault key. `vouchedBy`: the session that asked for the PIN, if one did. */
+  user: (User & { slot: KeySlot }) | { id: string; vouchedBy: string | null }
+  /** Where the guess was counted that turned out to be right, and by what rule: it was none of the wrong ones. */
+  givenBack: { address: Buffer; every: number } | null
+  /** The sign-in for the user's list of what happened; `new-device` where it is one. */
+  event: ActivityEvent
 }
 
 /** The owner is the first argument where one is known: another's session is "not found" by construction. */
 export interface SessionRepository {
   /**
-   * One act: takes the address for a new user, ends the user's older session on that device, opens the new one.
-   * Nothing has happened unless the answer is `opened`. `spent`: this PIN id has opened a session before.
-   * `taken`: the new user's address belongs to somebody. `gone`: the existing user does not exist any more.
+   * One act: takes the address for a new user, ends the user's older session on that device, opens the new one, gives the
+   * guess back, notes the sign-in. Nothing has happened unless the session was opened; then `newDevice` tells whether
+   * the user had not signed in on it before. `spent`: this PIN id has opened a session before. `taken`: the new user's
+   * address belongs to somebody. `gone`: the existing user does not exist any more, or the session that vouched is over.
    */
-  redeem(redemption: Redemption): Promise<'opened' | 'spent' | 'taken' | 'gone'>
+  redeem(redemption: Redemption): Promise<{ newDevice: boolean } | 'spent' | 'taken' | 'gone'>
   /** The session that was not ended; its age is for the caller to judge. */
   findByTokenHash(tokenHash: Buffer): Promise<Session | null>
   find(owner: string, sessionId: string): Promise<Session | null>
   /** Never moves `lastUsedAt` backwards. */
   touch(owner: string, sessionId: string, at: number): Promise<void>
-  /** False where there was nothing to end. In force for every later `find`. */
-  end(owner: string, sessionId: string, at: number): Promise<boolean>
+  /** The sessions that were not ended, the last opened first; their age is for the caller to judge. */
+  list(owner: string): Promise<Session[]>
+  /** Whether the user has ever signed in on the device. */
+  knowsDevice(owner: string, deviceId: string): Promise<boolean>
+  /** The session as it was; `null` where there was nothing to end. In force for every later `find`. */
+  end(owner: string, sessionId: string, at: number): Promise<Session | null>
+  /** Ends all others, and answers them. */
+  endOthers(owner: string, sessionId: string, at: number): Promise<Session[]>
   /** Forgets what ended before the first time, was last used before the second, or was opened before the third. */
   forget(endedBefore: number, lastUsedBefore: number, createdBefore: number): Promise<void>
+}
+
+/** What happened to a user's account and files, for its owner to read. It goes with the user. */
+export interface ActivityRepository {
+  /** Nothing happens where there is no such user. */
+  add(owner: string, event: ActivityEvent): Promise<void>
+  /**
+   * The same, but counted with an earlier one of the same kind, address, device and file where there is one that is not older
+   * than `since`: what anybody can cause any number of times must not fill the disk.
+   */
+  fold(owner: string, event: ActivityEvent, since: number): Promise<void>
+  /** At most `limit` events after `since`, the last first, ties broken by id; each with how many were counted in it. */
+  list(owner: string, query: ActivityQuery): Promise<(ActivityEvent & { count: number })[]>
+  /** Forgets at most `limit` of all users' events up to this time; answers how many. */
+  expire(until: number, limit: number): Promise<number>
+}
+
+export interface ActivityQuery {
+  since: number
+  after: { at: number; id: string } | null
+  limit: number
 }
 
 /** An act on a file that the caller saw is `stale` where another version, or nothing, stands under its name now. */
@@ -276,14 +348,20 @@ export interface BlobStore {
 /** What a PIN opens: a new user's registration, an existing user's vault, or nothing at all. */
 export type PinGrant =
   | { kind: 'registration'; userId: string; name: string; email: string; confirmedBy: PinDeliveryMode }
-  | { kind: 'user'; userId: string }
-  | { kind: 'nothing' }
+  /** `vouchedBy`: the session that asked for the PIN, if one did; it must not be over. */
+  | { kind: 'user'; userId: string; vouchedBy: string | null }
+  /** `userId`: whose address was given, where it belongs to somebody who cannot be told the PIN. */
+  | { kind: 'nothing'; userId: string | null }
 
 export interface PendingPin {
   id: string
   deviceId: string
   /** `open`: asked for without a session. `vouched`: asked for by a session. One never replaces the other. */
   origin: 'open' | 'vouched'
+  /** `code`: the long one that stands in for a PIN while those of the address are paused. */
+  kind: 'pin' | 'code'
+  /** Where guesses at this PIN are counted: a keyed hash of the address. `null` for one that was shown to its caller. */
+  address: Buffer | null
   /** HMAC-SHA-256 of device id and PIN. */
   digest: Buffer
   grant: PinGrant
@@ -296,20 +374,75 @@ export interface PendingPinStore {
   put(pin: PendingPin): Promise<void>
   /**
    * Counts one guess against every PIN of the device and answers those that had guesses left, in a single step: of
-   * any number of callers, at most `maxAttempts` see a given PIN.
+   * any number of callers, at most `maxAttempts` see a given PIN. A code has any number of guesses.
    */
   guess(deviceId: string, maxAttempts: number): Promise<PendingPin[]>
   /** True for exactly one caller. */
   spend(pin: PendingPin): Promise<boolean>
 }
 
+/** When PINs are paused: with every so many wrong guesses at an address, for twice as long as the time before. */
+export interface PauseRule {
+  every: number
+  firstPauseMs: number
+}
+
+/** What a guess came to. `nobody`: there was no address to count it at. */
+export type Counted = { as: 'nobody' | 'paused' } | { as: 'counted'; pauses: boolean }
+
+/**
+ * The memory that guessing must not outlive: of wrong guesses by address, over PINs, devices, processes and restarts, and of
+ * PINs that an operator handed out.
+ */
+export interface PinLedger {
+  /**
+   * One act, durable once answered, and the same work in every case: counts a guess at the address as if it were wrong,
+   * unless PINs of the address are paused; and counts it against the PIN that the operator handed out for the device. Of
+   * any number of callers, at most `maxAttempts` see that one.
+   */
+  count(guess: {
+    deviceId: string
+    address: Buffer | null
+    at: number
+    maxAttempts: number
+    rule: PauseRule
+  }): Promise<{ counted: Counted; handedOut: PendingPin | null }>
+  /** Whether PINs of the address are paused. */
+  isPaused(address: Buffer, at: number): Promise<boolean>
+  /** Keeps a PIN that the operator hands out, in place of an earlier one for the device. */
+  handOut(pin: PendingPin & { grant: { kind: 'user' } }): Promise<void>
+  /** Forgets what was handed out and is over. */
+  forget(until: number): Promise<void>
+}
+
 /** In `response` mode the PIN goes out with the answer, and there is nothing to deliver. */
 export type PinDelivery = { mode: 'response' } | PinMessenger
 
+/** What is delivered: a PIN, or the long code that stands in for it while the PINs of an address are paused. */
+export interface PinLetter {
+  email: string
+  secret: string
+  kind: 'pin' | 'code'
+  expiresAt: number
+  requestId: string
+}
+
+/** Something that the owner of an account should hear of. */
+export interface Notice {
+  email: string
+  event: 'new-device' | 'locked'
+  at: number
+  /** The caller's IP address. */
+  address: string
+  userAgent: string
+  requestId: string
+}
+
 export interface PinMessenger {
   mode: Exclude<PinDeliveryMode, 'response'>
-  /** Brings the PIN to its person. */
-  deliver(letter: { email: string; pin: string; expiresAt: number; requestId: string }): Promise<void>
+  /** Takes the letter on its way; resolves once it was handed on or given up, so nobody who answers a request waits for it. */
+  deliver(letter: PinLetter): Promise<void>
+  notify(notice: Notice): Promise<void>
 }
 
 /** Milliseconds since the Unix epoch. */
@@ -321,6 +454,8 @@ export interface Chance {
   id(): string
   /** Four digits, uniform, leading zeros included. */
   pin(): string
+  /** 16 characters of base32 (RFC 4648), 80 bits. */
+  code(): string
   /** `mks_` and 43 URL-safe characters, 256 bits. */
   token(): string
   /** So many random bytes: keys, salts, nonces. */
@@ -340,6 +475,8 @@ export interface Ports {
   users: UserRepository
   keySlots: KeySlotRepository
   sessions: SessionRepository
+  pinLedger: PinLedger
+  activity: ActivityRepository
   files: FileRepository
   trash: TrashRepository
   ledger: BlobLedger

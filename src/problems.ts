@@ -24,6 +24,7 @@ const catalogue = {
   'invalid-pin': [401, 'The PIN does not open a session'],
   'not-found': [404, 'There is nothing at this path'],
   'file-not-found': [404, 'There is no such file'],
+  'session-not-found': [404, 'There is no such session'],
   'method-not-allowed': [405, 'The path does not take this method'],
   'request-timeout': [408, 'The request took too long to arrive'],
   'email-taken': [409, 'The address belongs to a user'],
@@ -115,6 +116,7 @@ export const problems = {
     }),
   notFound: () => new Problem('not-found', 'No resource of this server has this path. The paths are listed at /docs.'),
   fileNotFound: (which = 'of this name') => new Problem('file-not-found', `You have no file ${which}.`),
+  sessionNotFound: () => new Problem('session-not-found', 'You have no session of this id that is not over.'),
   methodNotAllowed: (allowed: string[]) =>
     new Problem('method-not-allowed', `This path takes ${allowed.join(', ')}.`, {
       headers: { allow: allowed.join(', ') },

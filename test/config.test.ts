@@ -12,6 +12,7 @@ describe('the settings', () => {
       DATA_DIR: './data',
       UPLOADS_DIR: './uploads',
       TRASH_DAYS: 30,
+      ACTIVITY_DAYS: 90,
       LOG_LEVEL: 'info',
       PIN_DELIVERY: 'response',
       PIN_TTL_SECONDS: 300,

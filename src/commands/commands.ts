@@ -1,6 +1,7 @@
 /** The operator's commands, in the order in which `--help` lists them. */
 import { backup } from './backup.ts'
 import type { Command } from './command.ts'
+import { pin } from './pin.ts'
 import { restore } from './restore.ts'
 import { rotateKey } from './rotate-key.ts'
 import { stats } from './stats.ts'
@@ -15,5 +16,6 @@ export const commands: Record<string, Command> = {
   'rotate-key': rotateKey,
   stats,
   sweep,
+  pin,
   'user delete': userDelete,
 }

@@ -37,8 +37,8 @@ MASTER_KEY_PREVIOUS, and keep it for as long as you keep backups from before.`,
 function linesOf(rotation: Rotation): string[] {
   const { current, replaced, slots, locked, sealing, purged } = rotation
   return [
-    `locked ${counted(replaced, 'vault key')} with master key ${current}`,
-    ...Object.entries(slots).map(([id, count]) => `${counted(count, 'vault key')} under ${id}`),
+    `locked ${counted(replaced, 'key slot')} with master key ${current}`,
+    ...Object.entries(slots).map(([id, count]) => `${counted(count, 'key slot')} under ${id}`),
     ...locked.map((user) => `locked: user ${user}: the key slot does not open`),
     ...sealing.map(
       (id) => `a running server still locks new users' keys with ${id}: restart it with ${current} as MASTER_KEY`,

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { problems } from '../problems.ts'
 import { failures, timestamp } from '../schemas/common.ts'
 import { PinRequest, RegisteredWithPin, Registration, SentPin, ShownPin } from '../schemas/users.ts'
+import { callerOf } from './caller.ts'
 
 export const register: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
@@ -29,7 +30,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const answer = await app.vault.enrolment.register(request.body, request.id)
+      const answer = await app.vault.enrolment.register(request.body, callerOf(request))
       const pinExpiresAt = timestamp(answer.pinExpiresAt)
       if ('pin' in answer) return reply.code(201).send({ ...answer, pinExpiresAt })
       return reply.code(202).send({ ...answer, pinExpiresAt })
@@ -68,11 +69,11 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { deviceId, email } = request.body
       if (request.session) {
-        const shown = await app.vault.enrolment.pair(request.session.userId, deviceId)
+        const shown = await app.vault.enrolment.pair(request.session, deviceId, callerOf(request))
         return reply.code(201).send({ ...shown, pinExpiresAt: timestamp(shown.pinExpiresAt) })
       }
       if (email === undefined) throw problems.unauthorized()
-      const sent = await app.vault.enrolment.remind(email, deviceId, request.id)
+      const sent = await app.vault.enrolment.remind(email, deviceId, callerOf(request))
       return reply.code(202).send({ ...sent, pinExpiresAt: timestamp(sent.pinExpiresAt) })
     },
   )

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { failures, timestamp } from '../schemas/common.ts'
 import { OpenedSession, SignIn } from '../schemas/sessions.ts'
+import { callerOf } from './caller.ts'
 
 export const signIn: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
@@ -28,7 +29,7 @@ export const signIn: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const session = await app.vault.sessions.open(request.body.deviceId, request.body.pin)
+      const session = await app.vault.sessions.open(request.body.deviceId, request.body.pin, callerOf(request))
       return reply.code(201).send({ ...session, expiresAt: timestamp(session.expiresAt) })
     },
   )

@@ -5,9 +5,11 @@ import { DeviceId } from './users.ts'
 export const SignIn = Type.Object({
   deviceId: DeviceId,
   pin: Type.String({
-    pattern: '^[0-9]{4}$',
-    'x-fault': 'must be a string of four digits',
-    description: 'The PIN that was issued for this device.',
+    // Letters and digits of base32 (RFC 4648), as a person types them.
+    pattern: '^(?:[0-9]{4}|[A-Za-z2-7](?:[ -]?[A-Za-z2-7]){15})$',
+    'x-fault': 'must be a string of four digits, or the code of 16 letters and digits that came instead',
+    description:
+      'The PIN that was issued for this device, or the code that was sent in its place while the PINs of an address are paused: 16 characters, in any case, in groups or not.',
     examples: ['0427'],
   }),
 })
@@ -24,4 +26,24 @@ export const OpenedSession = Type.Object(
     expiresAt: Timestamp,
   },
   { description: 'A session. It replaces an older one of the same user on this device.' },
+)
+
+export const BySession = Type.Object({
+  sessionId: Type.String({ description: 'The id of one of your sessions, or `current`.' }),
+})
+
+export const SessionList = Type.Object(
+  {
+    sessions: Type.Array(
+      Type.Object({
+        sessionId: Id,
+        deviceId: DeviceId,
+        createdAt: Timestamp,
+        lastUsedAt: Timestamp,
+        expiresAt: Timestamp,
+        current: Type.Boolean({ description: 'Whether it is the one that asks.' }),
+      }),
+    ),
+  },
+  { description: 'The sessions that are not over, the last opened first.' },
 )

@@ -52,6 +52,10 @@ export const ShownPin = Type.Object(
 )
 
 export const SentPin = Type.Object(
-  { deviceId: DeviceId, pinDelivery: Type.Literal('console'), pinExpiresAt: Timestamp },
+  {
+    deviceId: DeviceId,
+    pinDelivery: Type.Union([Type.Literal('console'), Type.Literal('email')]),
+    pinExpiresAt: Timestamp,
+  },
   { description: 'Accepted: a PIN goes out if there is somebody to send it to. The answer does not tell.' },
 )

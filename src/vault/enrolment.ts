@@ -1,10 +1,27 @@
 /** Who may have a PIN, and what it opens. A registration lives only in its pending PIN until that PIN is redeemed. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { PendingPin, PinGrant, PinMessenger, Ports, VaultRules } from '../ports.ts'
+import type {
+  Caller,
+  PauseRule,
+  PendingPin,
+  PinGrant,
+  PinMessenger,
+  Ports,
+  Session,
+  User,
+  VaultRules,
+} from '../ports.ts'
 import { problems } from '../problems.ts'
+import type { Note } from './activity.ts'
 import type { Background } from './background.ts'
 import type { Keyring } from './keyring.ts'
-import { pinDigest } from './secrets.ts'
+import { addressDigest, pinDigest } from './secrets.ts'
+
+/**
+ * Every fifth wrong guess in all pauses the PINs of an address, for a quarter of an hour the first time and twice as long
+ * each time after: in ten years there are 95 guesses (`docs/security.md`).
+ */
+export const PAUSES: PauseRule = { every: 5, firstPauseMs: 15 * 60 * 1000 }
 
 export interface Applicant {
   name: string
@@ -26,8 +43,8 @@ export interface SentPin {
   pinExpiresAt: number
 }
 
-export function enrolment(ports: Ports, rules: VaultRules, { pinKey }: Keyring, background: Background) {
-  const { users, pendingPins, delivery, clock, chance } = ports
+export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, background: Background, note: Note) {
+  const { users, pendingPins, pinLedger, delivery, clock, chance } = ports
 
   return {
     mode: delivery.mode,
@@ -36,66 +53,78 @@ export function enrolment(ports: Ports, rules: VaultRules, { pinKey }: Keyring, 
      * Asks for a PIN for a new user. In `response` mode the PIN is answered, and the address of a user is refused
      * (`email-taken`); in any other the answer is the same for known and unknown addresses, given before the look-up.
      */
-    async register(applicant: Applicant, requestId: string): Promise<(ShownPin & { userId: string }) | SentPin> {
+    async register(applicant: Applicant, caller: Caller): Promise<(ShownPin & { userId: string }) | SentPin> {
       const email = applicant.email.toLowerCase()
       const grant = newcomer({ ...applicant, email })
       if (delivery.mode === 'response') {
         if (await users.findByEmail(email)) throw problems.emailTaken()
-        const { pin, pinExpiresAt } = await issue(applicant.deviceId, 'open', grant)
-        return { userId: grant.userId, deviceId: applicant.deviceId, pin, pinExpiresAt }
+        const shown = await show(applicant.deviceId, 'open', grant)
+        return { userId: grant.userId, ...shown }
       }
-      return send(delivery, applicant.deviceId, email, grant, requestId)
+      return send(delivery, applicant.deviceId, email, grant, caller)
     },
 
-    /** A PIN for another device of a user who is signed in, or for the same one. */
-    async pair(userId: string, deviceId: string): Promise<ShownPin> {
-      const { pin, pinExpiresAt } = await issue(deviceId, 'vouched', { kind: 'user', userId })
-      return { deviceId, pin, pinExpiresAt }
+    /** A PIN for another device of a user who is signed in, or for the same one. It is void once that session is over. */
+    async pair({ userId, id: sessionId }: Session, deviceId: string, caller: Caller): Promise<ShownPin> {
+      const shown = await show(deviceId, 'vouched', { kind: 'user', userId, vouchedBy: sessionId })
+      note(userId, 'pin-issued', caller, { sessionId, deviceId })
+      return shown
     },
 
     /** A PIN for whoever owns the address. Not in `response` mode: there it is `unauthorized`. */
-    async remind(email: string, deviceId: string, requestId: string): Promise<SentPin> {
+    async remind(email: string, deviceId: string, caller: Caller): Promise<SentPin> {
       if (delivery.mode === 'response') throw problems.unauthorized()
-      return send(delivery, deviceId, email.toLowerCase(), { kind: 'nothing' }, requestId)
+      return send(delivery, deviceId, email.toLowerCase(), { kind: 'nothing', userId: null }, caller)
     },
   }
 
-  /** Answers at once; then puts a pending PIN in any case, one that opens nothing where there is nobody to tell. */
-  function send(messenger: PinMessenger, deviceId: string, email: string, otherwise: PinGrant, requestId: string) {
+  async function show(deviceId: string, origin: PendingPin['origin'], grant: PinGrant): Promise<ShownPin> {
+    const pin = chance.pin()
     const pinExpiresAt = clock() + rules.pinTtlMs
+    await keep({ deviceId, origin, kind: 'pin', address: null, grant, expiresAt: pinExpiresAt }, pin)
+    return { deviceId, pin, pinExpiresAt }
+  }
+
+  /** Answers at once; then puts a pending PIN in any case, one that opens nothing where there is nobody to tell. */
+  function send(
+    messenger: PinMessenger,
+    deviceId: string,
+    email: string,
+    otherwise: PinGrant,
+    caller: Caller,
+  ): SentPin {
+    const expiresAt = clock() + rules.pinTtlMs
     background('sending a PIN', later())
-    return { deviceId, pinDelivery: messenger.mode, pinExpiresAt }
+    return { deviceId, pinDelivery: messenger.mode, pinExpiresAt: expiresAt }
 
     async function later() {
       // The look-up may be quick enough to delay the answer, and so to tell.
       await nextTurn()
       const user = await users.findByEmail(email)
-      const grant: PinGrant = user ? { kind: 'user', userId: user.id } : otherwise
-      const { pin } = await issue(deviceId, 'open', grant, pinExpiresAt)
-      if (grant.kind !== 'nothing') await messenger.deliver({ email, pin, expiresAt: pinExpiresAt, requestId })
+      const grant = user ? grantTo(user, messenger) : otherwise
+      const address = addressDigest(await keys.addressKey(), email)
+      const kind = (await pinLedger.isPaused(address, clock())) ? 'code' : 'pin'
+      const secret = chance[kind]()
+      await keep({ deviceId, origin: 'open', kind, address, grant, expiresAt }, secret)
+      if (grant.kind === 'nothing') return
+      if (user) note(user.id, 'pin-issued', caller, { deviceId })
+      await messenger.deliver({ email, secret, kind, expiresAt, requestId: caller.requestId })
     }
   }
 
-  async function issue(
-    deviceId: string,
-    origin: PendingPin['origin'],
-    grant: PinGrant,
-    expiresAt = clock() + rules.pinTtlMs,
-  ) {
-    const pin = chance.pin()
-    await pendingPins.put({
-      id: chance.id(),
-      deviceId,
-      origin,
-      digest: pinDigest(pinKey, deviceId, pin),
-      grant,
-      expiresAt,
-    })
-    return { pin, pinExpiresAt: expiresAt }
+  async function keep(pin: Omit<PendingPin, 'id' | 'digest'>, secret: string): Promise<void> {
+    const digest = pinDigest(await keys.pinKey(), pin.deviceId, secret)
+    await pendingPins.put({ ...pin, id: chance.id(), digest })
   }
 
   function newcomer({ name, email }: Applicant) {
     const userId = chance.id()
     return { kind: 'registration' as const, userId, name: name.trim(), email, confirmedBy: delivery.mode }
   }
+}
+
+/** A mail proves nothing about who owns an account whose address was never proven by mail. */
+function grantTo({ id, confirmedBy }: User, { mode }: PinMessenger): PinGrant {
+  if (mode === 'email' && confirmedBy !== 'email') return { kind: 'nothing', userId: id }
+  return { kind: 'user', userId: id, vouchedBy: null }
 }

@@ -5,6 +5,8 @@ import { open, seal } from './gcm.ts'
 import { hkdf } from './hkdf.ts'
 
 const SLOT = 'minikeepsafe slot 1'
+/** Whose slot the server's own key is in. No user has this id. */
+const SERVER = 'server'
 
 export type Keyring = ReturnType<typeof keyring>
 
@@ -24,13 +26,16 @@ export function refuseMissingKeys(atHand: string[], needed: string[]): void {
 
 export function keyring({ current, previous }: MasterKeys, slots: KeySlotRepository, { bytes }: Pick<Chance, 'bytes'>) {
   const currentId = keyIdOf(current)
+  let opening: Promise<Buffer> | null = null
   const slotKeys = new Map([current, ...previous].map((key) => [keyIdOf(key), hkdf(key, '', SLOT, 32)]))
 
   return {
     currentId,
     keyIds: [...slotKeys.keys()],
     /** Keys the digests of pending PINs. */
-    pinKey: hkdf(current, '', 'minikeepsafe pin 1', 32),
+    pinKey: async () => hkdf(await ownKey(), '', 'minikeepsafe pin 1', 32),
+    /** Keys the digests of addresses at which guesses are counted. */
+    addressKey: async () => hkdf(await ownKey(), '', 'minikeepsafe address 1', 32),
 
     /** The first slot of a new user's vault. */
     newSlot: (owner: string): KeySlot => lock(owner, bytes(32)),
@@ -49,6 +54,23 @@ export function keyring({ current, previous }: MasterKeys, slots: KeySlotReposit
     async check(): Promise<void> {
       refuseMissingKeys([...slotKeys.keys()], [...(await slots.countByKey()).keys()])
     },
+  }
+
+  /** The server's own: the same in every process and under every master key, so that no counter starts again. */
+  function ownKey(): Promise<Buffer> {
+    opening ??= openOwnKey().catch((error: unknown) => {
+      opening = null
+      throw error
+    })
+    return opening
+  }
+
+  async function openOwnKey(): Promise<Buffer> {
+    const [slot] = await slots.find(SERVER)
+    if (slot) return unlock(SERVER, slot)
+    await slots.add(SERVER, lock(SERVER, bytes(32)))
+    // Another process may have been the first.
+    return openOwnKey()
   }
 
   function lock(owner: string, vaultKey: Buffer): KeySlot {

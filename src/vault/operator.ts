@@ -1,10 +1,13 @@
 /** The vault for its operator's commands: beside a server or without one. No run is opened, so nothing is uploaded. */
-import type { BlobStore, OperatorPorts, User, VaultRules } from '../ports.ts'
+import type { BlobStore, Caller, OperatorPorts, User, VaultRules } from '../ports.ts'
 import { account } from './account.ts'
+import { activity } from './activity.ts'
 import { backgroundWork } from './background.ts'
+import type { ShownPin } from './enrolment.ts'
 import { garbageCollector } from './garbage.ts'
 import { keyring } from './keyring.ts'
 import { rotate } from './rotation.ts'
+import { pinDigest } from './secrets.ts'
 import { sessions } from './sessions.ts'
 import { sweepRound } from './sweeper.ts'
 import { trash } from './trash.ts'
@@ -15,6 +18,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
   const keys = keyring(ports.masterKeys, ports.keySlots, ports.chance)
   const background = backgroundWork(ports.alarm)
   const collect = garbageCollector(ports)
+  const happenings = activity(ports, rules, background.run)
   const accounts = account(ports, rules, background.run, collect)
 
   return {
@@ -27,9 +31,10 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
     /** One round of sweeping, as a server does it. */
     async sweep(): Promise<void> {
       await sweepRound(ports, null, new Set(), {
-        sessions: sessions(ports, rules, keys, background.run),
+        sessions: sessions(ports, rules, keys, background.run, happenings),
         trash: trash(ports, rules, keys, collect),
         account: accounts,
+        activity: happenings,
       })
       await removeEmptyFolders()
     },
@@ -37,6 +42,31 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
     /** The user with this address or this id. */
     async findUser(addressOrId: string): Promise<User | null> {
       return addressOrId.includes('@') ? users.findByEmail(addressOrId.toLowerCase()) : users.find(addressOrId)
+    },
+
+    /**
+     * A PIN for a device of this user, for whoever has lost every other. Null where there is no such user. It is handed out
+     * through the database: the server keeps its own pending PINs to itself.
+     */
+    async handOutPin(addressOrId: string, deviceId: string): Promise<ShownPin | null> {
+      if (!DEVICE_ID.test(deviceId)) throw new Error('a device id has 8 to 128 characters of A-Z a-z 0-9 . _ : -')
+      const user = await this.findUser(addressOrId)
+      if (!user) return null
+      const pin = ports.chance.pin()
+      const expiresAt = ports.clock() + rules.pinTtlMs
+      await ports.pinLedger.handOut({
+        id: ports.chance.id(),
+        deviceId,
+        origin: 'vouched',
+        kind: 'pin',
+        address: null,
+        digest: pinDigest(await keys.pinKey(), deviceId, pin),
+        grant: { kind: 'user', userId: user.id, vouchedBy: null },
+        expiresAt,
+      })
+      happenings.note(user.id, 'pin-issued', OPERATOR, { deviceId })
+      await background.settled()
+      return { deviceId, pin, pinExpiresAt: expiresAt }
     },
 
     /** The end of an account, as its user could bring it about. False where there is no such user. */
@@ -62,6 +92,11 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
 }
 
 const BATCH = 100
+
+const DEVICE_ID = /^[A-Za-z0-9._:-]{8,128}$/
+
+/** In the list of what happened to an account. */
+const OPERATOR: Caller = { address: '', userAgent: 'the operator of this server', requestId: '' }
 
 /** How many blobs there are, and their bytes. What goes meanwhile is not counted. */
 export async function measureBlobs(blobs: Pick<BlobStore, 'runs' | 'list' | 'length'>) {

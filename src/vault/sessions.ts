@@ -1,9 +1,12 @@
 /** PIN to session, and a session's life: it slides with use up to a fixed end, and is over the moment it is ended. */
-import type { PendingPin, Ports, Redemption, Session, VaultRules } from '../ports.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Caller, PendingPin, PinGrant, Ports, Redemption, Session, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
+import type { activity } from './activity.ts'
 import type { Background } from './background.ts'
+import { PAUSES } from './enrolment.ts'
 import type { Keyring } from './keyring.ts'
-import { pinDigest, sameDigest, tokenHash } from './secrets.ts'
+import { asIssued, pinDigest, sameDigest, tokenHash } from './secrets.ts'
 
 const MINUTE_MS = 60_000
 
@@ -16,27 +19,32 @@ export interface OpenedSession {
   expiresAt: number
 }
 
-export function sessions(ports: Ports, rules: VaultRules, keys: Keyring, background: Background) {
-  const { sessions, pendingPins, clock, chance } = ports
+/** A session that its user may see. */
+export interface ListedSession extends Session {
+  expiresAt: number
+}
+
+export function sessions(
+  ports: Ports,
+  rules: VaultRules,
+  keys: Keyring,
+  background: Background,
+  { note, eventOf, warn }: Pick<ReturnType<typeof activity>, 'note' | 'eventOf' | 'warn'>,
+) {
+  const { users, sessions, pendingPins, pinLedger, clock, chance } = ports
   /** How far `lastUsedAt` may lag behind: it is written no more often than this. */
   const exactnessMs = Math.min(MINUTE_MS, rules.sessionTtlMs / 10)
 
   return {
     /** Redeems a PIN. Whatever is wrong with it, the answer is one and the same: `invalid-pin`. */
-    async open(deviceId: string, pin: string): Promise<OpenedSession> {
-      const digest = pinDigest(keys.pinKey, deviceId, pin)
-      const candidates = await pendingPins.guess(deviceId, rules.pinMaxAttempts)
-      const match = candidates.find((candidate) => sameDigest(candidate.digest, digest))
-      if (!match || match.grant.kind === 'nothing') throw problems.invalidPin()
-      if (!(await pendingPins.spend(match))) throw problems.invalidPin()
-
-      const now = clock()
-      const token = chance.token()
-      const session = { id: chance.id(), deviceId, tokenHash: tokenHash(token) as Buffer, createdAt: now }
-      const user = userOf(match.grant, keys, now)
-      if ((await sessions.redeem({ pinId: match.id, session, user })) !== 'opened') throw problems.invalidPin()
-      const expiresAt = endOf({ createdAt: now, lastUsedAt: now })
-      return { sessionId: session.id, token, userId: user.id, deviceId, expiresAt }
+    async open(deviceId: string, pin: string, caller: Caller): Promise<OpenedSession> {
+      const guess = await counted(deviceId)
+      const digest = pinDigest(await keys.pinKey(), deviceId, asIssued(pin))
+      const match = guess.comparable.find((candidate) => sameDigest(candidate.digest, digest))
+      const opened = match && match.grant.kind !== 'nothing' && (await redeem(match, match.grant, guess, caller))
+      if (opened) return opened
+      background('noting a wrong PIN', tellOwners(guess, caller))
+      throw problems.invalidPin()
     },
 
     /** The session of an `Authorization` header (RFC 6750, section 2.1), or `unauthorized`. */
@@ -58,16 +66,100 @@ export function sessions(ports: Ports, rules: VaultRules, keys: Keyring, backgro
       return found !== null && endOf(found) > clock()
     },
 
-    /** Signs the session out. In force at once. */
-    async end(session: Session): Promise<void> {
-      await sessions.end(session.userId, session.id, clock())
+    /** The sessions that are good, the last opened first. */
+    async list(owner: string): Promise<ListedSession[]> {
+      const now = clock()
+      const open = (await sessions.list(owner)).map((session) => ({ ...session, expiresAt: endOf(session) }))
+      return open.filter(({ expiresAt }) => expiresAt > now)
     },
 
-    /** Forgets sessions that are over. One that was ended is kept until no PIN that opened it can be pending. */
+    /** Signs a session of the owner out. In force at once, also for PINs that it asked for. */
+    async end(owner: string, sessionId: string, caller: Caller): Promise<void> {
+      const ended = await sessions.end(owner, sessionId, clock())
+      if (!ended || endOf(ended) <= clock()) throw problems.sessionNotFound()
+      noteEnd(ended, caller)
+    },
+
+    /** Signs all others of its user out. */
+    async endOthers(session: Session, caller: Caller): Promise<void> {
+      const ended = await sessions.endOthers(session.userId, session.id, clock())
+      for (const one of ended) noteEnd(one, caller)
+    },
+
+    /** Forgets sessions and handed-out PINs that are over. One that was ended is kept until no PIN that opened it can be pending. */
     async forgetEnded(): Promise<void> {
       const now = clock()
       await sessions.forget(now - rules.pinTtlMs, now - rules.sessionTtlMs, now - rules.sessionMaxMs)
+      await pinLedger.forget(now)
     },
+  }
+
+  /** Counts a guess before anything is compared, and answers what it may be compared with. */
+  async function counted(deviceId: string) {
+    const maxAttempts = rules.pinMaxAttempts
+    const pending = await pendingPins.guess(deviceId, maxAttempts)
+    const open = pending.find(({ origin }) => origin === 'open')
+    const address = open?.kind === 'pin' ? open.address : null
+    const guess = { deviceId, address, at: clock(), maxAttempts, rule: PAUSES }
+    const { counted, handedOut } = await pinLedger.count(guess)
+    const vouched = latest(
+      pending.find(({ origin }) => origin === 'vouched'),
+      handedOut,
+    )
+    return {
+      /** Where both have the same digits, the one that its owner asked for goes first. */
+      comparable: [vouched, counted.as === 'paused' ? undefined : open].filter((pin) => pin !== undefined),
+      /** Whose PINs they are. */
+      owners: new Set([vouched, open].flatMap((pin) => (pin ? ownersOf(pin.grant) : []))),
+      handedOut,
+      deviceId,
+      givenBack: counted.as === 'counted' && address ? { address, every: PAUSES.every } : null,
+      pauses: counted.as === 'counted' && counted.pauses && open ? ownersOf(open.grant) : [],
+    }
+  }
+
+  async function redeem(
+    pin: PendingPin,
+    grant: Exclude<PinGrant, { kind: 'nothing' }>,
+    { givenBack, handedOut }: Pick<Redemption, 'givenBack'> & { handedOut: PendingPin | null },
+    caller: Caller,
+  ): Promise<OpenedSession | null> {
+    const { deviceId } = pin
+    // The store has nothing of what was handed out; the database has the last word on both.
+    if (pin !== handedOut && !(await pendingPins.spend(pin))) return null
+    const now = clock()
+    const token = chance.token()
+    const session = { id: chance.id(), deviceId, tokenHash: tokenHash(token) as Buffer, createdAt: now }
+    const user = userOf(grant, keys, now)
+    const event = eventOf('sign-in', caller, { sessionId: session.id, deviceId })
+    const answer = await sessions.redeem({ pinId: pin.id, session, user, givenBack, event })
+    if (typeof answer === 'string') return null
+    if (answer.newDevice && grant.kind === 'user') background('telling of a new device', tellOfDevice(user.id, caller))
+    const expiresAt = endOf({ createdAt: now, lastUsedAt: now })
+    return { sessionId: session.id, token, userId: user.id, deviceId, expiresAt }
+  }
+
+  async function tellOfDevice(userId: string, caller: Caller): Promise<void> {
+    const user = await users.find(userId)
+    if (user) warn(user, 'new-device', caller)
+  }
+
+  async function tellOwners(
+    { owners, pauses, deviceId }: { owners: Set<string>; pauses: string[]; deviceId: string },
+    caller: Caller,
+  ): Promise<void> {
+    // Whether there is anybody to tell must not delay the answer.
+    await nextTurn()
+    for (const owner of owners) note(owner, 'wrong-pin', caller, { deviceId })
+    for (const owner of pauses) {
+      note(owner, 'locked', caller, { deviceId })
+      const user = await users.find(owner)
+      if (user) warn(user, 'locked', caller)
+    }
+  }
+
+  function noteEnd(ended: Session, caller: Caller): void {
+    note(ended.userId, 'session-revoked', caller, { sessionId: ended.id, deviceId: ended.deviceId })
   }
 
   function endOf({ createdAt, lastUsedAt }: Pick<Session, 'createdAt' | 'lastUsedAt'>): number {
@@ -75,12 +167,18 @@ export function sessions(ports: Ports, rules: VaultRules, keys: Keyring, backgro
   }
 }
 
-function userOf(
-  grant: Exclude<PendingPin['grant'], { kind: 'nothing' }>,
-  keys: Keyring,
-  now: number,
-): Redemption['user'] {
-  if (grant.kind === 'user') return { id: grant.userId }
+/** A device has one PIN that its owner asked for: the last. */
+function latest(a: PendingPin | undefined, b: PendingPin | null): PendingPin | undefined {
+  if (!a || !b) return a ?? b ?? undefined
+  return b.expiresAt >= a.expiresAt ? b : a
+}
+
+function ownersOf(grant: PinGrant): string[] {
+  return grant.kind === 'registration' || grant.userId === null ? [] : [grant.userId]
+}
+
+function userOf(grant: Exclude<PinGrant, { kind: 'nothing' }>, keys: Keyring, now: number): Redemption['user'] {
+  if (grant.kind === 'user') return { id: grant.userId, vouchedBy: grant.vouchedBy }
   const { userId: id, name, email, confirmedBy } = grant
   return { id, name, email, confirmedBy, createdAt: now, slot: keys.newSlot(id) }
 }

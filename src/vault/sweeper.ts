@@ -1,6 +1,7 @@
 /** Deletes what no row names: the blobs of replaced and removed files, and whatever a crash left of unfinished uploads. */
 import type { Ports } from '../ports.ts'
 import type { account } from './account.ts'
+import type { activity } from './activity.ts'
 import type { sessions } from './sessions.ts'
 import type { trash } from './trash.ts'
 
@@ -10,6 +11,7 @@ export interface Sources {
   sessions: Pick<ReturnType<typeof sessions>, 'forgetEnded'>
   trash: Pick<ReturnType<typeof trash>, 'expire'>
   account: Pick<ReturnType<typeof account>, 'finishRemovals'>
+  activity: Pick<ReturnType<typeof activity>, 'expire'>
 }
 
 /** First what makes garbage, then the garbage. */
@@ -17,10 +19,11 @@ export async function sweepRound(
   ports: Ports,
   run: string | null,
   doubtful: Set<string>,
-  { sessions, trash, account }: Sources,
+  { sessions, trash, account, activity }: Sources,
 ): Promise<void> {
   const steps = {
     'forgetting sessions': sessions.forgetEnded,
+    'forgetting what happened long ago': activity.expire,
     'emptying the trash': trash.expire,
     'finishing removals of users': account.finishRemovals,
     'sweeping blobs': () => sweep(ports, run, doubtful),

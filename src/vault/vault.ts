@@ -2,6 +2,7 @@
 import type { Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import { account } from './account.ts'
+import { activity } from './activity.ts'
 import { admission, changedNothing } from './admission.ts'
 import { backgroundWork } from './background.ts'
 import { enrolment } from './enrolment.ts'
@@ -24,22 +25,27 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   let draining = false
   const admit = admission(ports, run, keys.keyIds)
   // On a full disk there is no run to open yet. Reads and deletes go on, and the first upload after it opens the run.
-  await admit().catch((error: unknown) => {
-    if (!changedNothing(error)) throw error
-    ports.alarm(error, 'getting ready for uploads')
-  })
+  // Former runs end now, and not with the first sweep: what they could open concerns nobody any more.
+  await admit()
+    .then(() => ports.ledger.endedRuns(run))
+    .catch((error: unknown) => {
+      if (!changedNothing(error)) throw error
+      ports.alarm(error, 'getting ready for uploads')
+    })
 
   /** Blobs that the database was asked to name, and failed; it has decided by the time it says so. */
   const doubtful = new Set<string>()
   const collect = garbageCollector(ports)
-  const signedIn = sessions(ports, rules, keys, background.run)
+  const happenings = activity(ports, rules, background.run)
+  const signedIn = sessions(ports, rules, keys, background.run, happenings)
   const bin = trash(ports, rules, keys, collect)
   const accounts = account(ports, rules, background.run, collect)
 
   return {
     rules,
-    enrolment: enrolment(ports, rules, keys, background.run),
+    enrolment: enrolment(ports, rules, keys, background.run, happenings.note),
     sessions: signedIn,
+    activity: happenings,
     files: files(ports, rules, keys, run, admit, background.run, doubtful, collect),
     trash: bin,
     account: accounts,
@@ -49,7 +55,12 @@ export async function openVault(ports: Ports, rules: VaultRules) {
     sweep(): void {
       background.run(
         'sweeping',
-        sweepRound(ports, run, doubtful, { sessions: signedIn, trash: bin, account: accounts }),
+        sweepRound(ports, run, doubtful, {
+          sessions: signedIn,
+          trash: bin,
+          account: accounts,
+          activity: happenings,
+        }),
       )
     },
 

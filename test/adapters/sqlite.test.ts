@@ -3,6 +3,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
+import { sqliteActivity } from '../../src/adapters/sqlite/activity.ts'
 import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
 import { pageSql, sqliteFiles } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
@@ -10,12 +11,15 @@ import { sqliteKeySlots } from '../../src/adapters/sqlite/key-slots.ts'
 import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
 import { emptyLog } from '../../src/adapters/sqlite/log.ts'
 import { initial } from '../../src/adapters/sqlite/migrations/001-initial.ts'
+import { sqlitePinLedger } from '../../src/adapters/sqlite/pin-ledger.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { sqliteTrash, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
+import { newEvent } from '../contracts/rows.ts'
+import { signInContract } from '../contracts/sign-in.ts'
 import { temporaryFolder } from '../support/app.ts'
 
 async function database(folder?: string) {
@@ -27,6 +31,7 @@ async function database(folder?: string) {
 repositoriesContract('SQLite', repositories)
 accountsContract('SQLite', repositories)
 operatorContract('SQLite', repositories)
+signInContract('SQLite', repositories)
 
 async function repositories() {
   const db = await database()
@@ -35,6 +40,8 @@ async function repositories() {
     users: sqliteUsers(db, act),
     keySlots: sqliteKeySlots(db, act),
     sessions: sqliteSessions(db, act),
+    pinLedger: sqlitePinLedger(db, act),
+    activity: sqliteActivity(db, act),
     files: sqliteFiles(db, act),
     trash: sqliteTrash(db, act),
     ledger: sqliteLedger(db, act, true),
@@ -61,7 +68,7 @@ it('runs each migration once', async () => {
   const folder = await temporaryFolder()
   openDatabase(folder).close()
   const db = await database(folder)
-  expect(db.pragma('user_version', { simple: true })).toBe(2)
+  expect(db.pragma('user_version', { simple: true })).toBe(3)
 })
 
 it('does not touch a database from a newer version', async () => {
@@ -89,7 +96,7 @@ it('leaves nothing of a removed user’s keys on the disk', async () => {
   const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
   const session = { id: 's', deviceId: 'd', tokenHash: randomBytes(32), createdAt: 0 }
   const user = { id: 'u', name: 'Ada', email: 'a@b', confirmedBy: 'response' as const, createdAt: 0, slot }
-  await sessions.redeem({ pinId: 'p', session, user })
+  await sessions.redeem({ pinId: 'p', session, user, givenBack: null, event: newEvent() })
   const files = ['minikeepsafe.db', 'minikeepsafe.db-wal'].map((name) => join(folder, name))
   const isThere = async () =>
     (await Promise.all(files.map((path) => readFile(path)))).some((b) => b.includes(slot.sealed))
@@ -133,12 +140,6 @@ it('checks a database that was not closed, and does not open one that is damaged
 it('does not take over contents that were stored in clear', async () => {
   const folder = await temporaryFolder()
   const db = new Database(join(folder, 'minikeepsafe.db'))
-  db.exec(initial)
-  db.pragma('user_version = 1')
-  openDatabase(folder).close()
-  db.exec(
-    'DROP TABLE files; DROP TABLE holds; DROP TABLE departed; DROP TABLE key_slots; DROP TABLE garbage; DROP TABLE runs; DROP TABLE sessions; DROP TABLE users',
-  )
   db.exec(initial)
   db.exec("INSERT INTO users VALUES ('u', 'a@b', 'Ada', 'response', 0)")
   db.pragma('user_version = 1')

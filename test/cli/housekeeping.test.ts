@@ -32,10 +32,10 @@ describe('stats', () => {
         trash: { count: 0, bytes: 0 },
         garbage: 0,
         runs: { known: 1, living: 1 },
-        slots: { [Object.keys(report.slots as object)[0] as string]: 1 },
+        slots: { [Object.keys(report.slots as object)[0] as string]: 2 },
         holds: 0,
         blobs: { count: 1, bytes: 61 },
-        database: { bytes: expect.any(Number), schema: 2 },
+        database: { bytes: expect.any(Number), schema: 3 },
       },
     ])
     const { stdout } = await commandProcess(folder, ['stats'], settings).ended

@@ -11,8 +11,10 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       id: randomBytes(8).toString('hex'),
       deviceId: 'device-1',
       origin: 'open',
+      kind: 'pin',
+      address: null,
       digest: randomBytes(32),
-      grant: { kind: 'user', userId: 'ada' },
+      grant: { kind: 'user', userId: 'ada', vouchedBy: null },
       expiresAt: clock() + 5 * MINUTE,
       ...fields,
     })
@@ -54,6 +56,13 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const seen = []
       for (let guess = 1; guess <= 7; guess += 1) seen.push((await store.guess('device-1', 5)).length)
       expect(seen).toEqual([1, 1, 1, 1, 1, 0, 0])
+    })
+
+    it('shows a code to any number of guesses', async () => {
+      const store = await make(clock)
+      const code = pin({ kind: 'code', address: randomBytes(32) })
+      await store.put(code)
+      for (let guess = 1; guess <= 20; guess += 1) expect(await store.guess('device-1', 5)).toEqual([code])
     })
 
     it('counts exactly when guesses race', async () => {

@@ -1,6 +1,7 @@
 /** Rows for the contracts of databases. */
 import { randomBytes } from 'node:crypto'
 import type {
+  ActivityEvent,
   FileQuery,
   FileRepository,
   KeySlot,
@@ -10,7 +11,10 @@ import type {
   SessionRepository,
 } from '../../src/ports.ts'
 
-export type Repositories = Pick<Ports, 'users' | 'keySlots' | 'sessions' | 'files' | 'trash' | 'ledger'>
+export type Repositories = Pick<
+  Ports,
+  'users' | 'keySlots' | 'sessions' | 'pinLedger' | 'activity' | 'files' | 'trash' | 'ledger'
+>
 
 export const random = () => randomBytes(8).toString('hex')
 export const T = Date.UTC(2026, 10, 22)
@@ -50,7 +54,23 @@ export function forNewUser(fields: { email?: string; slot?: KeySlot } = {}, devi
     slot: newSlot('key'),
     ...fields,
   }
-  return { pinId: random(), session: newSession(deviceId), user } satisfies Redemption
+  return {
+    pinId: random(),
+    session: newSession(deviceId),
+    user,
+    givenBack: null,
+    event: newEvent(),
+  } satisfies Redemption
+}
+
+export function forUser(id: string, fields: Partial<Redemption> = {}): Redemption {
+  const user = { id, vouchedBy: null }
+  return { pinId: random(), session: newSession(), user, givenBack: null, event: newEvent(), ...fields }
+}
+
+export function newEvent(fields: Partial<ActivityEvent> = {}): ActivityEvent {
+  const nobody = { sessionId: null, deviceId: null, fileId: null }
+  return { id: random(), kind: 'sign-in', at: T, address: '192.0.2.1', userAgent: 'test', ...nobody, ...fields }
 }
 
 export function newSession(deviceId = `device-${random()}`) {

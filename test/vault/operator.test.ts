@@ -102,7 +102,7 @@ describe('the operator', () => {
       trash: { count: 1, bytes: 10 },
       garbage: 1,
       runs: { known: 1, open: 1 },
-      slots: { [Object.keys(Object.fromEntries(await ports.keySlots.countByKey()))[0] as string]: 2 },
+      slots: { [Object.keys(Object.fromEntries(await ports.keySlots.countByKey()))[0] as string]: 3 },
       holds: 1,
       schema: expect.any(Number),
       databaseBytes: expect.any(Number),

@@ -58,6 +58,7 @@ describe('the vectors', () => {
   const masterKey = hex(vectors.masterKey)
   const slots = (sealedSlot: string) => ({
     find: async () => [{ kind: 'server' as const, keyId: vectors.keyId, sealed: hex(sealedSlot) }],
+    add: async () => {},
     countByKey: async () => new Map(),
     notUnder: async () => [],
     replace: async () => false,

@@ -4,8 +4,13 @@ import type { PinMessenger } from '../../ports.ts'
 export function consoleDelivery(print: (fields: object, message: string) => void): PinMessenger {
   return {
     mode: 'console',
-    async deliver({ pin, expiresAt, requestId }) {
-      print({ requestId, pin, expiresAt: new Date(expiresAt).toISOString() }, `PIN ${pin}`)
+
+    async deliver({ kind, secret, expiresAt, requestId }) {
+      const name = kind === 'pin' ? 'PIN' : 'code'
+      print({ requestId, [kind]: secret, expiresAt: new Date(expiresAt).toISOString() }, `${name} ${secret}`)
     },
+
+    // Whoever reads the log hears of it there.
+    async notify() {},
   }
 }

@@ -25,7 +25,7 @@ export function memoryPendingPins(clock: Clock): PendingPinStore {
         const entry = pending.get(keyOf({ deviceId, origin }))
         if (!entry || entry.pin.expiresAt <= clock()) continue
         entry.guesses += 1
-        if (entry.guesses <= maxAttempts) open.push(entry.pin)
+        if (entry.pin.kind === 'code' || entry.guesses <= maxAttempts) open.push(entry.pin)
       }
       return open
     },

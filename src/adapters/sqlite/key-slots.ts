@@ -14,6 +14,10 @@ export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
     `SELECT user_id AS owner, kind, key_id AS keyId, sealed FROM key_slots WHERE key_id < :keyId
      UNION ALL SELECT user_id, kind, key_id, sealed FROM key_slots WHERE key_id > :keyId LIMIT :limit`,
   )
+  const add = db.prepare<[KeySlot & { owner: string }]>(
+    `INSERT INTO key_slots (user_id, kind, key_id, sealed) VALUES (:owner, :kind, :keyId, :sealed)
+     ON CONFLICT DO NOTHING`,
+  )
   const replace = db.prepare<[{ owner: string; kind: string; old: Buffer; keyId: string; sealed: Buffer }]>(
     `UPDATE key_slots SET key_id = :keyId, sealed = :sealed
      WHERE user_id = :owner AND kind = :kind AND sealed = :old`,
@@ -22,6 +26,10 @@ export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
   return {
     async find(owner) {
       return ofUser.all(owner)
+    },
+
+    async add(owner, slot) {
+      await act(() => add.run({ ...slot, owner }))
     },
 
     async countByKey() {

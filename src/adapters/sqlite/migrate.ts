@@ -2,9 +2,10 @@
 import type { Database } from 'better-sqlite3'
 import { initial } from './migrations/001-initial.ts'
 import { sealed } from './migrations/002-sealed.ts'
+import { signIn } from './migrations/003-sign-in.ts'
 
 /** The schema's version, in `PRAGMA user_version`, is the number of migrations that have run. */
-const migrations = [initial, sealed]
+const migrations = [initial, sealed, signIn]
 /** The first schema of which nothing is lost. */
 const FIRST_KEPT = 2
 

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { KeySlot, Redemption, Session, SessionRepository, User } from '../../ports.ts'
+import { insertActivity } from './activity.ts'
 import type { Act } from './group-commit.ts'
 
 const COLUMNS =
@@ -11,13 +12,17 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
     `SELECT ${COLUMNS} WHERE user_id = ? AND id = ? AND ended_at IS NULL`,
   )
   const pinUsed = db.prepare<[string], unknown>('SELECT 1 FROM sessions WHERE pin_id = ?')
-  const userExists = db.prepare<[string], unknown>('SELECT 1 FROM users WHERE id = ?')
   const addUser = db.prepare<[User]>(
     `INSERT INTO users (id, name, email, confirmed_by, created_at)
      VALUES (:id, :name, :email, :confirmedBy, :createdAt) ON CONFLICT (email) DO NOTHING`,
   )
   const addSlot = db.prepare<[KeySlot & { owner: string }]>(
     'INSERT INTO key_slots (user_id, kind, key_id, sealed) VALUES (:owner, :kind, :keyId, :sealed)',
+  )
+  /** The session that vouched, where one did, is not over. */
+  const mayJoin = db.prepare<[{ id: string; vouchedBy: string | null }], unknown>(
+    `SELECT 1 FROM users WHERE id = :id AND (:vouchedBy IS NULL OR EXISTS (
+       SELECT 1 FROM sessions WHERE user_id = :id AND id = :vouchedBy AND ended_at IS NULL))`,
   )
   const endOfDevice = db.prepare<[number, string, string]>(
     'UPDATE sessions SET ended_at = ? WHERE user_id = ? AND device_id = ? AND ended_at IS NULL',
@@ -29,27 +34,49 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const touch = db.prepare<[number, string, string]>(
     'UPDATE sessions SET last_used_at = max(last_used_at, ?) WHERE user_id = ? AND id = ? AND ended_at IS NULL',
   )
-  const end = db.prepare<[number, string, string]>(
-    'UPDATE sessions SET ended_at = ? WHERE user_id = ? AND id = ? AND ended_at IS NULL',
+  const addDevice = db.prepare<[string, string, number]>(
+    'INSERT INTO devices (user_id, device_id, first_seen_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+  )
+  const knowsDevice = db.prepare<[string, string], unknown>('SELECT 1 FROM devices WHERE user_id = ? AND device_id = ?')
+  const giveBack = db.prepare<[{ address: Buffer; every: number }]>(
+    `UPDATE guesses SET wrong = wrong - 1, paused_until = CASE WHEN wrong % :every = 0 THEN 0 ELSE paused_until END
+     WHERE address = :address`,
+  )
+  const dropHandedOut = db.prepare<[string]>('DELETE FROM handed_out_pins WHERE device_id = ?')
+  const noteActivity = insertActivity(db)
+  const ofUser = db.prepare<[string], Session>(
+    `SELECT ${COLUMNS} WHERE user_id = ? AND ended_at IS NULL ORDER BY created_at DESC, id`,
+  )
+  const RETURNED =
+    'RETURNING id, user_id AS userId, device_id AS deviceId, created_at AS createdAt, last_used_at AS lastUsedAt'
+  const end = db.prepare<[number, string, string], Session>(
+    `UPDATE sessions SET ended_at = ? WHERE user_id = ? AND id = ? AND ended_at IS NULL ${RETURNED}`,
+  )
+  const endOthers = db.prepare<[number, string, string], Session>(
+    `UPDATE sessions SET ended_at = ? WHERE user_id = ? AND id <> ? AND ended_at IS NULL ${RETURNED}`,
   )
   const forget = db.prepare<[number, number, number]>(
     'DELETE FROM sessions WHERE ended_at < ? OR last_used_at < ? OR created_at < ?',
   )
 
   return {
-    redeem({ pinId, session, user }) {
+    redeem({ pinId, session, user, givenBack, event }) {
       return act(() => {
         if (pinUsed.get(pinId)) return 'spent'
         if ('email' in user) {
           const { slot, ...person } = user
           if (addUser.run(person).changes === 0) return 'taken'
           addSlot.run({ ...slot, owner: user.id })
-        } else if (!userExists.get(user.id)) {
+        } else if (!mayJoin.get(user)) {
           return 'gone'
         }
         endOfDevice.run(session.createdAt, user.id, session.deviceId)
         addSession.run({ ...session, userId: user.id, pinId })
-        return 'opened'
+        dropHandedOut.run(session.deviceId)
+        if (givenBack) giveBack.run(givenBack)
+        const newDevice = addDevice.run(user.id, session.deviceId, session.createdAt).changes === 1
+        noteActivity({ ...event, owner: user.id, kind: newDevice ? 'new-device' : event.kind })
+        return { newDevice }
       })
     },
 
@@ -61,12 +88,24 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
       return byId.get(owner, sessionId) ?? null
     },
 
+    async list(owner) {
+      return ofUser.all(owner)
+    },
+
+    async knowsDevice(owner, deviceId) {
+      return knowsDevice.get(owner, deviceId) !== undefined
+    },
+
     async touch(owner, sessionId, at) {
       await act(() => touch.run(at, owner, sessionId))
     },
 
     end(owner, sessionId, at) {
-      return act(() => end.run(at, owner, sessionId).changes === 1)
+      return act(() => end.get(at, owner, sessionId) ?? null)
+    },
+
+    endOthers(owner, sessionId, at) {
+      return act(() => endOthers.all(at, owner, sessionId))
     },
 
     async forget(endedBefore, lastUsedBefore, createdBefore) {

@@ -19,8 +19,9 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
        (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) AS actualBytes
      FROM users WHERE id > ? ORDER BY id LIMIT ?`,
   )
-  // Sessions and key slots go with their user.
+  // All but key slots and files goes with the user.
   const remove = db.prepare<[string]>('DELETE FROM users WHERE id = ?')
+  const dropSlots = db.prepare<[string]>('DELETE FROM key_slots WHERE user_id = ?')
   const depart = db.prepare<[string]>('INSERT INTO departed (user_id) VALUES (?)')
   const departed = db.prepare<[number], { owner: string }>('SELECT user_id AS owner FROM departed LIMIT ?')
   const leftBehind = db.prepare<[{ owner: string; limit: number }], { id: string; blob: string }>(
@@ -53,6 +54,7 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
     remove(owner) {
       return act(() => {
         if (remove.run(owner).changes === 0) return false
+        dropSlots.run(owner)
         depart.run(owner)
         return true
       })

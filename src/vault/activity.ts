@@ -1,0 +1,54 @@
+/** What happened to an account, for its owner to read. */
+import type { ActivityEvent, ActivityKind, ActivityQuery, Caller, Notice, Ports, User, VaultRules } from '../ports.ts'
+import type { Background } from './background.ts'
+
+/** What strangers can cause any number of times is one entry in so long a time, with a count. */
+const FOLD_MS = 60 * 60 * 1000
+const FOLDED: ActivityKind[] = ['wrong-pin', 'damaged-read']
+/** Entries that are forgotten in one act: other requests wait for it. */
+const BATCH = 500
+
+export interface Involved {
+  sessionId?: string
+  deviceId?: string
+  fileId?: string
+}
+
+/** Notes an event without keeping anybody waiting. */
+export type Note = (owner: string, kind: ActivityKind, caller: Caller, involved?: Involved) => void
+
+export function activity(ports: Ports, rules: VaultRules, background: Background) {
+  const { activity, delivery, clock, chance } = ports
+
+  return {
+    note: ((owner, kind, caller, involved) => {
+      const event = eventOf(kind, caller, involved)
+      const noted = FOLDED.includes(kind) ? activity.fold(owner, event, event.at - FOLD_MS) : activity.add(owner, event)
+      background('noting what happened to an account', noted)
+    }) satisfies Note,
+
+    eventOf,
+
+    /** One page of what happened, the last first. */
+    list(owner: string, { after, limit }: Pick<ActivityQuery, 'after' | 'limit'>) {
+      return activity.list(owner, { since: clock() - rules.activityMs, after, limit })
+    },
+
+    /** Writes to the owner, if the address was proven by mail and mail is what this server sends. */
+    warn(user: User, event: Notice['event'], { address, userAgent, requestId }: Caller): void {
+      if (delivery.mode !== 'email' || user.confirmedBy !== 'email') return
+      const notice = { email: user.email, event, at: clock(), address, userAgent, requestId }
+      background('telling the owner of an account', delivery.notify(notice))
+    },
+
+    /** Forgets what is too old to be read. */
+    async expire(): Promise<void> {
+      while ((await activity.expire(clock() - rules.activityMs, BATCH)) === BATCH);
+    },
+  }
+
+  function eventOf(kind: ActivityKind, { address, userAgent }: Caller, involved: Involved = {}): ActivityEvent {
+    const { sessionId = null, deviceId = null, fileId = null } = involved
+    return { id: chance.id(), kind, at: clock(), address, userAgent, sessionId, deviceId, fileId }
+  }
+}

@@ -1,0 +1,260 @@
+/** What every database promises about guesses, PINs that were handed out, devices, and what happened to an account. */
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { PendingPin } from '../../src/ports.ts'
+import { forNewUser, forUser, newEvent, newSession, opened, type Repositories, random, T } from './rows.ts'
+
+const MINUTE = 60_000
+const RULE = { every: 5, firstPauseMs: 15 * MINUTE }
+
+export function signInContract(name: string, make: () => Promise<Repositories>) {
+  async function counting() {
+    const { pinLedger, ...others } = await make()
+    const address = randomBytes(32)
+    const guess = async (at = T, at2: Buffer | null = address, deviceId = 'device-1') =>
+      pinLedger.count({ deviceId, address: at2, at, maxAttempts: 5, rule: RULE })
+    const wrong = async (times: number, at = T) => {
+      for (let n = 0; n < times; n += 1) await guess(at)
+    }
+    return { ...others, pinLedger, address, guess, wrong }
+  }
+
+  function handedOut(userId: string, fields: Partial<PendingPin> = {}) {
+    const grant = { kind: 'user' as const, userId, vouchedBy: null }
+    const fixed = { origin: 'vouched' as const, kind: 'pin' as const, address: null }
+    return {
+      id: random(),
+      deviceId: 'device-1',
+      ...fixed,
+      digest: randomBytes(32),
+      expiresAt: T + MINUTE,
+      ...fields,
+      grant,
+    }
+  }
+
+  describe(`${name} counts guesses`, () => {
+    it('pauses the PINs of an address with the fifth, and no other address', async () => {
+      const { pinLedger, address, guess } = await counting()
+      const answers = []
+      for (let n = 0; n < 6; n += 1) answers.push((await guess()).counted)
+      const calm = { as: 'counted', pauses: false }
+      expect(answers).toEqual([calm, calm, calm, calm, { as: 'counted', pauses: true }, { as: 'paused' }])
+      expect(await pinLedger.isPaused(address, T)).toBe(true)
+      expect(await pinLedger.isPaused(randomBytes(32), T)).toBe(false)
+    })
+
+    it('doubles the pause each time', async () => {
+      const { pinLedger, address, wrong } = await counting()
+      let at = T
+      for (const minutes of [15, 30, 60, 120, 240]) {
+        await wrong(5, at)
+        expect(await pinLedger.isPaused(address, at + minutes * MINUTE - 1)).toBe(true)
+        expect(await pinLedger.isPaused(address, at + minutes * MINUTE)).toBe(false)
+        at += minutes * MINUTE
+      }
+    })
+
+    it('counts none while there is a pause', async () => {
+      const { guess, wrong } = await counting()
+      await wrong(50)
+      const after = []
+      for (let n = 0; n < 5; n += 1) after.push((await guess(T + 15 * MINUTE)).counted)
+      expect(after.at(-1)).toEqual({ as: 'counted', pauses: true })
+      expect(after.slice(0, 4)).toEqual(new Array(4).fill({ as: 'counted', pauses: false }))
+    })
+
+    it('lets five of many that race be compared', async () => {
+      const { guess } = await counting()
+      const answers = await Promise.all(Array.from({ length: 50 }, () => guess()))
+      expect(answers.filter(({ counted }) => counted.as === 'counted')).toHaveLength(5)
+    })
+
+    it('counts a guess without an address at nobody, however many there are', async () => {
+      const { guess } = await counting()
+      for (let n = 0; n < 20; n += 1) expect((await guess(T, null)).counted).toEqual({ as: 'nobody' })
+    })
+
+    it('gives a right guess back with the session that it opens', async () => {
+      const { sessions, address, guess, wrong } = await counting()
+      const { user } = await opened(sessions)
+      await wrong(3)
+      await guess()
+      await sessions.redeem(forUser(user.id, { givenBack: { address, every: 5 } }))
+      expect((await guess()).counted).toEqual({ as: 'counted', pauses: false })
+      expect((await guess()).counted).toEqual({ as: 'counted', pauses: true })
+    })
+
+    it('ends the pause that a right guess brought', async () => {
+      const { sessions, pinLedger, address, wrong } = await counting()
+      const { user } = await opened(sessions)
+      await wrong(5)
+      await sessions.redeem(forUser(user.id, { givenBack: { address, every: 5 } }))
+      expect(await pinLedger.isPaused(address, T)).toBe(false)
+    })
+
+    it('gives nothing back for a session that is not opened', async () => {
+      const { sessions, pinLedger, address, wrong } = await counting()
+      await wrong(5)
+      expect(await sessions.redeem(forUser('nobody', { givenBack: { address, every: 5 } }))).toBe('gone')
+      expect(await pinLedger.isPaused(address, T)).toBe(true)
+    })
+
+    it('remembers an address when its user is removed', async () => {
+      const { users, sessions, pinLedger, address, wrong } = await counting()
+      const { user } = await opened(sessions)
+      await wrong(5)
+      await users.remove(user.id)
+      await users.forget(user.id)
+      expect(await pinLedger.isPaused(address, T)).toBe(true)
+    })
+  })
+
+  describe(`${name} keeps PINs that were handed out`, () => {
+    it('answers one to so many guesses on its device and no more', async () => {
+      const { sessions, pinLedger, guess } = await counting()
+      const pin = handedOut((await opened(sessions)).user.id)
+      await pinLedger.handOut(pin)
+      expect((await guess(T, null, 'device-2')).handedOut).toBeNull()
+      expect((await guess(T, null)).handedOut).toEqual(pin)
+      const answers = await Promise.all(Array.from({ length: 20 }, () => guess(T, null)))
+      expect(answers.filter(({ handedOut }) => handedOut !== null)).toHaveLength(4)
+    })
+
+    it('answers none that is over, was replaced, or has opened a session', async () => {
+      const { sessions, pinLedger, guess } = await counting()
+      const { user } = await opened(sessions)
+      const [first, second] = [handedOut(user.id), handedOut(user.id)]
+      await pinLedger.handOut(first)
+      await pinLedger.handOut(second)
+      expect((await guess(T, null)).handedOut).toEqual(second)
+      expect((await guess(second.expiresAt, null)).handedOut).toBeNull()
+      await sessions.redeem(forUser(user.id, { pinId: second.id, session: newSession('device-1') }))
+      expect((await guess(T, null)).handedOut).toBeNull()
+    })
+
+    it('hands none out for nobody, and forgets those that are over', async () => {
+      const { sessions, pinLedger, guess } = await counting()
+      await pinLedger.handOut(handedOut('nobody'))
+      expect((await guess(T, null)).handedOut).toBeNull()
+      const pin = handedOut((await opened(sessions)).user.id)
+      await pinLedger.handOut(pin)
+      await pinLedger.forget(pin.expiresAt)
+      expect((await guess(T, null)).handedOut).toBeNull()
+    })
+  })
+
+  describe(`${name} knows devices`, () => {
+    it('tells a device on which the user signs in for the first time', async () => {
+      const { sessions } = await make()
+      const { user, session } = await opened(sessions)
+      const again = forUser(user.id, { session: newSession(session.deviceId) })
+      expect(await sessions.redeem(again)).toEqual({ newDevice: false })
+      expect(await sessions.redeem(forUser(user.id))).toEqual({ newDevice: true })
+      expect(await sessions.knowsDevice(user.id, session.deviceId)).toBe(true)
+      expect(await sessions.knowsDevice('somebody-else', session.deviceId)).toBe(false)
+    })
+
+    it('remembers a device whose session was forgotten', async () => {
+      const { sessions } = await make()
+      const { user, session } = await opened(sessions)
+      await sessions.end(user.id, session.id, T)
+      await sessions.forget(T + 1, T + 1, T + 1)
+      expect(await sessions.knowsDevice(user.id, session.deviceId)).toBe(true)
+    })
+
+    it('opens nothing for a PIN whose session is over', async () => {
+      const { sessions } = await make()
+      const { user, session } = await opened(sessions)
+      const vouched = { user: { id: user.id, vouchedBy: session.id } }
+      expect(await sessions.redeem(forUser(user.id, vouched))).toEqual({ newDevice: true })
+      await sessions.end(user.id, session.id, T)
+      expect(await sessions.redeem(forUser(user.id, vouched))).toBe('gone')
+    })
+
+    it('lists the sessions that were not ended, and ends all others', async () => {
+      const { sessions } = await make()
+      const { user, session } = await opened(sessions)
+      const second = forUser(user.id, { session: { ...newSession(), createdAt: T + 1 } })
+      await sessions.redeem(second)
+      const stranger = await opened(sessions)
+      const ids = async () => (await sessions.list(user.id)).map(({ id }) => id)
+      expect(await ids()).toEqual([second.session.id, session.id])
+      expect((await sessions.endOthers(user.id, second.session.id, T)).map(({ id }) => id)).toEqual([session.id])
+      expect(await ids()).toEqual([second.session.id])
+      expect(await sessions.list(stranger.user.id)).toHaveLength(1)
+    })
+  })
+
+  describe(`${name} keeps what happened`, () => {
+    const all = { since: 0, after: null, limit: 100 }
+
+    it('notes the sign-in with its session, as that of a new device where it is one', async () => {
+      const { sessions, activity } = await make()
+      const { user, session, event } = await opened(sessions)
+      const again = forUser(user.id, { session: newSession(session.deviceId), event: newEvent({ at: T + 1 }) })
+      await sessions.redeem(again)
+      expect(await activity.list(user.id, all)).toEqual([
+        { ...again.event, count: 1 },
+        { ...event, kind: 'new-device', count: 1 },
+      ])
+    })
+
+    it('notes no sign-in that fails', async () => {
+      const { sessions, activity } = await make()
+      const first = await opened(sessions)
+      await sessions.redeem(forNewUser({ email: first.user.email }))
+      await sessions.redeem(forUser(first.user.id, { pinId: first.pinId }))
+      expect(await activity.list(first.user.id, all)).toHaveLength(1)
+    })
+
+    it('pages through it, the last first, ties broken by id', async () => {
+      const { sessions, activity } = await make()
+      const { user, event } = await opened(sessions)
+      const events = ['a', 'b', 'c', 'd'].map((id) => newEvent({ id, at: T + (id < 'c' ? 1 : 2) }))
+      for (const one of events) await activity.add(user.id, one)
+      const first = await activity.list(user.id, { ...all, limit: 3 })
+      const last = first.at(-1)
+      const rest = await activity.list(user.id, { ...all, after: last ? { at: last.at, id: last.id } : null })
+      expect([...first, ...rest].map(({ id }) => id)).toEqual(['d', 'c', 'b', 'a', event.id])
+      expect(await activity.list(user.id, { ...all, since: T + 1 })).toHaveLength(2)
+    })
+
+    it('counts what is alike in one, for a while', async () => {
+      const { sessions, activity } = await make()
+      const { user } = await opened(sessions)
+      const wrong = (fields: object = {}) => newEvent({ kind: 'wrong-pin', deviceId: 'd', at: T + 1, ...fields })
+      await Promise.all([1, 2, 3].map(() => activity.fold(user.id, wrong(), T)))
+      await activity.fold(user.id, wrong({ address: '192.0.2.2' }), T)
+      await activity.fold(user.id, wrong({ deviceId: 'e' }), T)
+      await activity.fold(user.id, wrong({ at: T + 9 }), T + 2)
+      const counts = (await activity.list(user.id, { ...all, since: T })).map(({ at, count }) => [at, count])
+      expect(counts[0]).toEqual([T + 9, 1])
+      expect(counts.slice(1).sort()).toEqual([
+        [T + 1, 1],
+        [T + 1, 1],
+        [T + 1, 3],
+      ])
+    })
+
+    it('keeps it for the owner, as long as there is one', async () => {
+      const { users, sessions, activity } = await make()
+      const [ana, ben] = [(await opened(sessions)).user.id, (await opened(sessions)).user.id]
+      await activity.add(ana, newEvent())
+      expect(await activity.list(ben, all)).toHaveLength(1)
+      await users.remove(ana)
+      await activity.add(ana, newEvent())
+      await activity.fold(ana, newEvent(), 0)
+      expect(await activity.list(ana, all)).toEqual([])
+    })
+
+    it('forgets what is old, so many at a time', async () => {
+      const { sessions, activity } = await make()
+      const { user } = await opened(sessions)
+      for (let n = 1; n <= 3; n += 1) await activity.add(user.id, newEvent({ at: T + n }))
+      expect(await activity.expire(T + 2, 2)).toBe(2)
+      expect(await activity.expire(T + 2, 2)).toBe(1)
+      expect((await activity.list(user.id, all)).map(({ at }) => at)).toEqual([T + 3])
+    })
+  })
+}
