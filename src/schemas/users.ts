@@ -51,11 +51,9 @@ export const ShownPin = Type.Object(
   { description: 'The PIN for that device.' },
 )
 
+const Delivery = Type.Union([Type.Literal('console'), Type.Literal('email')])
+
 export const SentPin = Type.Object(
-  {
-    deviceId: DeviceId,
-    pinDelivery: Type.Union([Type.Literal('console'), Type.Literal('email')]),
-    pinExpiresAt: Timestamp,
-  },
+  { deviceId: DeviceId, pinDelivery: Delivery, pinExpiresAt: Timestamp },
   { description: 'Accepted: a PIN goes out if there is somebody to send it to. The answer does not tell.' },
 )
