@@ -1,9 +1,12 @@
 import { Type } from '@sinclair/typebox'
 import { Id, Timestamp } from './common.ts'
 
-/** RFC 5321, section 4.5.3.1: 64 octets before the @, 254 in all; labels as in RFC 1123. */
+/**
+ * RFC 5321, section 4.5.3.1: 64 octets before the @, 254 in all; labels as in RFC 1123, the last one not a number. No quoted
+ * strings, comments or literals: whatever passes has one reading, so mail to it goes to nobody else.
+ */
 const EMAIL =
-  "^(?=.{3,254}$)(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+  "^(?=.{3,254}$)(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+(?![0-9]+$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 
 export const Email = Type.String({
   maxLength: 254,

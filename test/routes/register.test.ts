@@ -88,6 +88,7 @@ describe('registering with the PIN in the response', () => {
     { email: 'ada' },
     { email: 'ada@' },
     { email: 'ada@localhost' },
+    { email: 'ada@192.0.2.7' },
     { email: 'ada@example.org\r\nBcc: eve@example.org' },
     { email: 'ada@example.org, eve@example.org' },
     { email: `${'a'.repeat(65)}@example.org` },
