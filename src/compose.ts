@@ -29,7 +29,7 @@ import { diskReserve } from './adapters/sqlite/reserve.ts'
 import { sqliteSessions } from './adapters/sqlite/sessions.ts'
 import { sqliteTrash } from './adapters/sqlite/trash.ts'
 import { sqliteUsers } from './adapters/sqlite/users.ts'
-import type { Config } from './config.ts'
+import { type Config, checkDelivery } from './config.ts'
 import type {
   Alarm,
   BackupSource,
@@ -38,7 +38,6 @@ import type {
   Clock,
   MasterKeys,
   OperatorPorts,
-  PinDelivery,
   Ports,
   VaultRules,
 } from './ports.ts'
@@ -48,6 +47,7 @@ const DAY_MS = 24 * 60 * 60 * SECOND_MS
 
 /** Opens every engine that the settings choose. Throws, and lets go of what it opened, where one cannot be had. */
 export async function compose(config: Config, log: FastifyBaseLogger, clock: Clock, chance: Chance): Promise<Ports> {
+  checkDelivery(config)
   const { opened, close } = engines()
   try {
     const { db, reserve } = naming('DATA_DIR', config.DATA_DIR, () => {
@@ -62,6 +62,8 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     const act = groupCommit(db, reserve.rescue)
     const repositories = repositoriesOf(db, act)
     const isEmpty = (await repositories.keySlots.countByKey()).size === 0
+    const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
+    opened.push(stopWaiting)
     const masterKeys = masterKeysOf(config, (path) => (isEmpty ? makeMasterKey(path, log) : missingMasterKey(path)))
     return {
       ...repositories,
@@ -69,7 +71,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       blobs: tellingFaults(blobs),
       room: reserve.take,
       pendingPins: memoryPendingPins(clock),
-      delivery: deliveryOf(config, log),
+      delivery,
       clock,
       chance,
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
@@ -79,6 +81,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
         uploads: blobs.check,
         space: reserve.take,
       },
+      stopWaiting,
       close,
     }
   } catch (error) {
@@ -119,6 +122,7 @@ export async function composeBeside(
         return masterKeysOf(config, missingMasterKey)
       },
       checks: {},
+      stopWaiting: async () => {},
       census: async () => sqliteCensus(db, clock()),
       close,
     }
@@ -293,6 +297,7 @@ export function warningsOf(config: Config): string[] {
   const mode = {
     response: 'PIN_DELIVERY=response: whoever registers an address reads the PIN in the answer and proves nothing',
     console: 'PIN_DELIVERY=console: PINs stand in this log, and whoever knows an address can go on guessing new ones',
+    email: 'PIN_DELIVERY=email: whoever knows an address can go on guessing new PINs',
   }[config.PIN_DELIVERY]
   return [
     `not fit for production: ${mode}`,
@@ -306,9 +311,16 @@ export function warningsOf(config: Config): string[] {
   ]
 }
 
-function deliveryOf(config: Config, log: FastifyBaseLogger): PinDelivery {
-  if (config.PIN_DELIVERY === 'response') return { mode: 'response' }
+async function deliveryOf(config: Config, log: FastifyBaseLogger, clock: Clock) {
+  const { PIN_DELIVERY: mode, SMTP_URL: url = '', MAIL_FROM: from = '' } = config
+  const nothing = async () => {}
+  if (mode === 'response') return { delivery: { mode }, stopWaiting: nothing }
+  if (mode === 'email') {
+    const { emailDelivery } = await import('./adapters/delivery/email.ts')
+    const delivery = emailDelivery({ url, from }, clock, (fields, message) => log.warn(fields, message))
+    return { delivery, stopWaiting: delivery.close }
+  }
   // Whatever the level of the log, this mode is for reading PINs there.
   const out = log.child({}, { level: 'info' })
-  return consoleDelivery((fields, message) => out.info(fields, message))
+  return { delivery: consoleDelivery((fields, message) => out.info(fields, message)), stopWaiting: nothing }
 }

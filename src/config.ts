@@ -6,6 +6,8 @@ import { Value } from '@sinclair/typebox/value'
 
 const GiB = 1024 ** 3
 const NUMBER = /^-?\d+(\.\d+)?$/
+const ADDRESS = "[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"
+const SENDER = new RegExp(`^(?:${ADDRESS}|[^<>"\\p{C}]*<${ADDRESS}>)$`, 'u')
 
 export const ConfigSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
@@ -25,9 +27,10 @@ export const ConfigSchema = Type.Object({
   MASTER_KEY_PREVIOUS: Type.Optional(
     Type.String({ description: 'Master keys that still open and never seal, separated by commas.' }),
   ),
-  PIN_DELIVERY: Type.Union([Type.Literal('response'), Type.Literal('console')], {
+  PIN_DELIVERY: Type.Union([Type.Literal('response'), Type.Literal('console'), Type.Literal('email')], {
     default: 'response',
-    description: 'response: whoever registers reads the PIN in the answer. console: the PIN stands in the log.',
+    description:
+      'response: whoever registers reads the PIN in the answer. console: it stands in the log. email: by mail.',
   }),
   PIN_TTL_SECONDS: Type.Integer({ default: 300, minimum: 10, maximum: 86_400, description: 'How long a PIN lives.' }),
   PIN_MAX_ATTEMPTS: Type.Integer({
@@ -36,6 +39,14 @@ export const ConfigSchema = Type.Object({
     maximum: 10,
     description: 'Wrong guesses that void a PIN.',
   }),
+  SMTP_URL: Type.Optional(
+    Type.String({ description: 'Where mail goes out: smtp://user:password@host:587 (STARTTLS) or smtps://… (TLS).' }),
+  ),
+  MAIL_FROM: Type.Optional(
+    Type.String({
+      description: 'The sender of mail: vault@example.org, or with a name: Our vault <vault@example.org>.',
+    }),
+  ),
   SESSION_TTL_DAYS: Type.Number({
     default: 30,
     exclusiveMinimum: 0,
@@ -101,6 +112,39 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   }
   if (faults.size > 0) throw new ConfigError([...faults.values()])
   return config as Config
+}
+
+/**
+ * What the chosen delivery of PINs needs of the settings. Apart from reading them, since the operator's commands deliver
+ * nothing. Throws a `ConfigError`, which repeats no value: one of them has a password.
+ */
+export function checkDelivery(config: Config): void {
+  const faults = config.PIN_DELIVERY === 'email' ? mailFaults(config) : []
+  if (faults.length > 0) throw new ConfigError(faults)
+}
+
+function mailFaults({ SMTP_URL, MAIL_FROM }: Config): string[] {
+  const url = 'it must be smtp://[user:password@]host[:port] or smtps://…, with %-escapes in user and password.'
+  const sender = 'it must be an address, or a name and an address: Our vault <vault@example.org>.'
+  return [
+    ...(isSmtpUrl(SMTP_URL) ? [] : [`SMTP_URL ${fault(SMTP_URL)}; ${url}`]),
+    ...(SENDER.test(MAIL_FROM ?? '') ? [] : [`MAIL_FROM ${fault(MAIL_FROM)}; ${sender}`]),
+  ]
+}
+
+function fault(value: string | undefined): string {
+  return value === undefined ? 'is missing, and PIN_DELIVERY=email needs it' : 'cannot be used'
+}
+
+function isSmtpUrl(text = ''): boolean {
+  try {
+    const { protocol, hostname, username, password, pathname, search, hash } = new URL(text)
+    for (const part of [username, password]) decodeURIComponent(part)
+    const isBare = ['', '/'].includes(pathname) && search === '' && hash === ''
+    return /^smtps?:$/.test(protocol) && hostname !== '' && isBare && (username === '') === (password === '')
+  } catch {
+    return false
+  }
 }
 
 /** The variables of a `.env` file; none where there is no such file. */

@@ -491,6 +491,8 @@ export interface Ports {
   masterKeys: MasterKeys
   /** Each resolves while its engine can do its work, by the name that the operator knows it by. */
   checks: Record<string, () => Promise<void>>
+  /** Gives up what may wait long for somebody else's server, mail above all, so that work in the background ends. */
+  stopWaiting(): Promise<void>
   close(): Promise<void>
 }
 

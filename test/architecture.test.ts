@@ -20,7 +20,10 @@ const MAY_IMPORT: Record<string, string[]> = {
 }
 
 /** A driver is imported by its own adapter and nowhere else. */
-const DRIVERS: Record<string, string> = { 'better-sqlite3': 'src/adapters/sqlite/' }
+const DRIVERS: Record<string, string> = {
+  'better-sqlite3': 'src/adapters/sqlite/',
+  nodemailer: 'src/adapters/delivery/',
+}
 
 /** What knows HTTP stays out of what does not. */
 const HTTP_PACKAGES = /^(fastify|@fastify\/|node:http)/

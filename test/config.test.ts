@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, ConfigSchema, readConfig, readEnvFile, unknownSettings } from '../src/config.ts'
+import { ConfigError, ConfigSchema, checkDelivery, readConfig, readEnvFile, unknownSettings } from '../src/config.ts'
 import { temporaryFolder } from './support/app.ts'
 
 describe('the settings', () => {
@@ -47,7 +47,7 @@ describe('the settings', () => {
     expect(read).toThrow(`The settings cannot be used:
   PORT is "http"; it must be a whole number from 0 to 65535.
   LOG_LEVEL is "loud"; it must be one of trace, debug, info, warn, error, fatal, silent.
-  PIN_DELIVERY is "pigeon"; it must be one of response, console.
+  PIN_DELIVERY is "pigeon"; it must be one of response, console, email.
   SESSION_TTL_DAYS is "0"; it must be a number above 0 to 3650.
   MAX_FILE_BYTES is "1.5"; it must be a whole number from 1 to 9007199254740991.`)
   })
@@ -56,6 +56,59 @@ describe('the settings', () => {
     'do not take the port %j',
     (PORT) => {
       expect(() => readConfig({ PORT })).toThrow('PORT')
+    },
+  )
+})
+
+describe('the delivery of PINs', () => {
+  const check = (environment: NodeJS.ProcessEnv) => () => checkDelivery(readConfig(environment))
+  const mail = { PIN_DELIVERY: 'email', SMTP_URL: 'smtps://mail.example.org', MAIL_FROM: 'vault@example.org' }
+
+  it('by mail needs a server and a sender', () => {
+    expect(check({ PIN_DELIVERY: 'email' })).toThrow(ConfigError)
+    expect(check({ PIN_DELIVERY: 'email' })).toThrow(`The settings cannot be used:
+  SMTP_URL is missing, and PIN_DELIVERY=email needs it; it must be smtp://[user:password@]host[:port] or smtps://…, with %-escapes in user and password.
+  MAIL_FROM is missing, and PIN_DELIVERY=email needs it; it must be an address, or a name and an address: Our vault <vault@example.org>.`)
+  })
+
+  it.each([
+    'smtp://localhost',
+    'smtp://127.0.0.1:2525/',
+    'smtps://[::1]:465',
+    'smtp://ada%40example.org:hunter%2F2@mail.example.org:587',
+    'smtp://ada@example.org:hunter2@mail.example.org',
+  ])('goes through %s', (SMTP_URL) => {
+    expect(check({ ...mail, SMTP_URL })).not.toThrow()
+  })
+
+  it.each([
+    'mail.example.org:hunter2',
+    'http://ada:hunter2@mail.example.org',
+    'smtp://ada:hunter2@mail.example.org/?tls=off',
+    'smtp://ada:hunter2@mail.example.org?ignoreTLS=true',
+    'smtp://ada:hunter2#@mail.example.org',
+    'smtp://ada:hunter2/x@mail.example.org',
+    'smtp://ada:hunter2%@mail.example.org',
+    'smtp://:hunter2@mail.example.org',
+    'smtp://hunter2@mail.example.org',
+    'smtp://ada:hunter2@',
+    'smtp:hunter2',
+  ])('does not go through %s, and the message does not repeat it', (SMTP_URL) => {
+    expect(check({ ...mail, SMTP_URL })).toThrow('SMTP_URL cannot be used')
+    expect(check({ ...mail, SMTP_URL })).not.toThrow('hunter2')
+  })
+
+  it.each(['vault@example.org', 'vault@localhost', 'Our vault <vault@example.org>', 'Gewölbe, privat <v@example.org>'])(
+    'comes from %s',
+    (MAIL_FROM) => {
+      expect(check({ ...mail, MAIL_FROM })).not.toThrow()
+    },
+  )
+
+  it.each(['vault', 'a@example.org, b@example.org', 'Vault <a@example.org', 'Vault <a@x>, <b@x>', 'V\r\nBcc: x <a@x>'])(
+    'does not come from %j',
+    (MAIL_FROM) => {
+      expect(check({ ...mail, MAIL_FROM })).toThrow('MAIL_FROM cannot be used')
     },
   )
 })

@@ -91,6 +91,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
 
     /** Finishes what is under way in the background and lets go of every engine. */
     async close(): Promise<void> {
+      await ports.stopWaiting()
       await background.settled()
       await ports.close()
     },
