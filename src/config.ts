@@ -18,6 +18,7 @@ export const ConfigSchema = Type.Object({
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'trace, debug, info, warn, error, fatal or silent.' },
   ),
+  NODE_ENV: Type.Optional(Type.String({ description: 'production refuses PINs in responses and in the log.' })),
   MASTER_KEY: Type.Optional(
     Type.String({
       description: '32 bytes in base64: openssl rand -base64 32. Without one, DATA_DIR/master.key is made.',
@@ -32,6 +33,9 @@ export const ConfigSchema = Type.Object({
     description:
       'response: whoever registers reads the PIN in the answer. console: it stands in the log. email: by mail.',
   }),
+  ALLOW_INSECURE_PIN_DELIVERY: Type.Optional(
+    Type.Literal('yes', { description: 'yes allows response and console with NODE_ENV=production too.' }),
+  ),
   PIN_TTL_SECONDS: Type.Integer({ default: 300, minimum: 10, maximum: 86_400, description: 'How long a PIN lives.' }),
   PIN_MAX_ATTEMPTS: Type.Integer({
     default: 5,
@@ -119,7 +123,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
  * nothing. Throws a `ConfigError`, which repeats no value: one of them has a password.
  */
 export function checkDelivery(config: Config): void {
-  const faults = config.PIN_DELIVERY === 'email' ? mailFaults(config) : []
+  const faults = config.PIN_DELIVERY === 'email' ? mailFaults(config) : exposureFaults(config)
   if (faults.length > 0) throw new ConfigError(faults)
 }
 
@@ -147,6 +151,14 @@ function isSmtpUrl(text = ''): boolean {
   }
 }
 
+function exposureFaults({ NODE_ENV, PIN_DELIVERY, ALLOW_INSECURE_PIN_DELIVERY }: Config): string[] {
+  if (NODE_ENV !== 'production' || ALLOW_INSECURE_PIN_DELIVERY === 'yes') return []
+  const who = PIN_DELIVERY === 'console' ? 'whoever reads the log' : 'whoever registers an address'
+  return [
+    `PIN_DELIVERY is ${PIN_DELIVERY}, and NODE_ENV is production: ${who} would read PINs. Set PIN_DELIVERY=email with SMTP_URL and MAIL_FROM, or ALLOW_INSECURE_PIN_DELIVERY=yes where that is meant.`,
+  ]
+}
+
 /** The variables of a `.env` file; none where there is no such file. */
 export function readEnvFile(path: string): NodeJS.ProcessEnv {
   try {
@@ -165,6 +177,7 @@ export function unknownSettings(file: NodeJS.ProcessEnv): string[] {
 function wanted(properties: Record<string, TSchema>, name: string): string {
   const schema = properties[name]
   if (schema?.anyOf) return `it must be one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}.`
+  if (schema?.const) return `it must be ${schema.const}.`
   const from = schema?.exclusiveMinimum === undefined ? `from ${schema?.minimum}` : `above ${schema.exclusiveMinimum}`
   return `it must be ${schema?.type === 'integer' ? 'a whole number' : 'a number'} ${from} to ${schema?.maximum}.`
 }

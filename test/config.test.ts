@@ -111,6 +111,18 @@ describe('the delivery of PINs', () => {
       expect(check({ ...mail, MAIL_FROM })).toThrow('MAIL_FROM cannot be used')
     },
   )
+
+  it('shows PINs in production only where that is meant', () => {
+    const NODE_ENV = 'production'
+    expect(check({ NODE_ENV })).toThrow('PIN_DELIVERY is response, and NODE_ENV is production')
+    expect(check({ NODE_ENV, PIN_DELIVERY: 'console' })).toThrow('PIN_DELIVERY is console, and NODE_ENV is production')
+    expect(check({ NODE_ENV, ALLOW_INSECURE_PIN_DELIVERY: 'yes' })).not.toThrow()
+    expect(check({ NODE_ENV, ...mail })).not.toThrow()
+    expect(check({ NODE_ENV: 'development' })).not.toThrow()
+    expect(check({ NODE_ENV, ALLOW_INSECURE_PIN_DELIVERY: 'true' })).toThrow(
+      'ALLOW_INSECURE_PIN_DELIVERY is "true"; it must be yes.',
+    )
+  })
 })
 
 describe('the file .env', () => {

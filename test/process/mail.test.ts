@@ -28,4 +28,22 @@ describe('a server in production', () => {
     expect(await server.stop('SIGTERM')).toBe(0)
     expect(server.output()).not.toMatch(/ada@|secret/)
   })
+
+  it.each([
+    [{}, 'PIN_DELIVERY is response, and NODE_ENV is production: whoever registers an address would read PINs'],
+    [{ PIN_DELIVERY: 'console' }, 'PIN_DELIVERY is console, and NODE_ENV is production: whoever reads the log'],
+    [{ PIN_DELIVERY: 'email', MAIL_FROM: '' }, 'MAIL_FROM is missing, and PIN_DELIVERY=email needs it'],
+  ])('does not start with %j', async (settings, message) => {
+    const server = serverProcess(await temporaryFolder(), { ...production, ...settings })
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toContain(message)
+    expect(server.output()).not.toContain('made a master key')
+  })
+
+  it.each(['response', 'console'])('starts with PINs by %s where that is meant', async (PIN_DELIVERY) => {
+    const settings = { ...production, PIN_DELIVERY, ALLOW_INSECURE_PIN_DELIVERY: 'yes' }
+    const server = serverProcess(await temporaryFolder(), settings)
+    expect((await server.request('/health/ready')).status).toBe(200)
+    await expect.poll(server.output).toContain(`not fit for production: PIN_DELIVERY=${PIN_DELIVERY}`)
+  })
 })
