@@ -8,6 +8,7 @@ import { blobCopies } from './adapters/disk/copies.ts'
 import { tellingFaults } from './adapters/disk/faults.ts'
 import { contentsBut, overlap } from './adapters/disk/folders.ts'
 import { makeKeyFile, masterKeyIn, readKeyFile } from './adapters/disk/key-file.ts'
+import { memoryCounter } from './adapters/memory/counter.ts'
 import { memoryPendingPins } from './adapters/memory/pending-pins.ts'
 import { sqliteActivity } from './adapters/sqlite/activity.ts'
 import { copyDatabase, holdBackupFolder, isBackupFolder, openBackup } from './adapters/sqlite/backup.ts'
@@ -64,6 +65,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     const isEmpty = (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
     opened.push(stopWaiting)
+    const counter = memoryCounter(clock)
     const masterKeys = masterKeysOf(config, (path) => (isEmpty ? makeMasterKey(path, log) : missingMasterKey(path)))
     return {
       ...repositories,
@@ -72,6 +74,8 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       room: reserve.take,
       pendingPins: memoryPendingPins(clock),
       delivery,
+      mailCounter: counter,
+      requestCounter: counter,
       clock,
       chance,
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
@@ -108,6 +112,7 @@ export async function composeBeside(
     const blobs = await diskBlobs(config.UPLOADS_DIR, { shared: true })
     opened.push(blobs.close)
     const act = groupCommit(db)
+    const counter = memoryCounter(clock)
     return {
       ...repositoriesOf(db, act),
       ledger: sqliteLedgerBeside(db, act, config.DATA_DIR),
@@ -115,6 +120,8 @@ export async function composeBeside(
       room: async () => {},
       pendingPins: memoryPendingPins(clock),
       delivery: { mode: 'response' },
+      mailCounter: counter,
+      requestCounter: counter,
       clock,
       chance,
       alarm,

@@ -415,6 +415,21 @@ export interface PinLedger {
   forget(until: number): Promise<void>
 }
 
+/** Counts acts under a key within a window of time. May forget at a restart. */
+export interface ActCounter {
+  /** Counts one more; true while there were at most `max` within `windowMs`. */
+  take(key: string, max: number, windowMs: number): Promise<boolean>
+}
+
+/** The same for requests, whose callers are told how they stand. May forget at a restart. */
+export interface RequestCounter {
+  /**
+   * Counts one more of the caller's under a limit, and answers how many there were within the window, this one included,
+   * and how long it stays open. It opens with the first. No caller makes another one's window close early.
+   */
+  count(limit: string, caller: string, windowMs: number): Promise<{ count: number; leftMs: number }>
+}
+
 /** In `response` mode the PIN goes out with the answer, and there is nothing to deliver. */
 export type PinDelivery = { mode: 'response' } | PinMessenger
 
@@ -485,6 +500,8 @@ export interface Ports {
   room(): Promise<void>
   pendingPins: PendingPinStore
   delivery: PinDelivery
+  mailCounter: ActCounter
+  requestCounter: RequestCounter
   clock: Clock
   chance: Chance
   alarm: Alarm

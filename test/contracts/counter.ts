@@ -1,0 +1,79 @@
+/** What everything that counts acts and requests promises. */
+import { describe, expect, it } from 'vitest'
+import type { ActCounter, Clock, RequestCounter } from '../../src/ports.ts'
+import { MINUTE, SECOND, testClock } from '../support/app.ts'
+
+const many = Array.from({ length: 50 })
+
+export function actCounterContract(name: string, make: (clock: Clock) => Promise<ActCounter>) {
+  describe(`${name} counts acts`, () => {
+    it('and lets so many pass within a window, and no more', async () => {
+      const counter = await make(testClock())
+      const answers = []
+      for (let act = 1; act <= 5; act += 1) answers.push(await counter.take('ada', 3, MINUTE))
+      expect(answers).toEqual([true, true, true, false, false])
+    })
+
+    it('exactly when they race', async () => {
+      const counter = await make(testClock())
+      const answers = await Promise.all(many.map(() => counter.take('ada', 20, MINUTE)))
+      expect(answers.filter((passed) => passed)).toHaveLength(20)
+    })
+
+    it('each key by itself', async () => {
+      const counter = await make(testClock())
+      await counter.take('ada', 1, MINUTE)
+      expect([await counter.take('ada', 1, MINUTE), await counter.take('ben', 1, MINUTE)]).toEqual([false, true])
+    })
+
+    it('anew once the window is over', async () => {
+      const clock = testClock()
+      const counter = await make(clock)
+      await counter.take('ada', 1, MINUTE)
+      clock.turn(MINUTE - 1)
+      expect(await counter.take('ada', 1, MINUTE)).toBe(false)
+      clock.turn(1)
+      expect(await counter.take('ada', 1, MINUTE)).toBe(true)
+    })
+
+    it('without end where there is no limit', async () => {
+      const counter = await make(testClock())
+      const answers = await Promise.all(many.map(() => counter.take('ada', Number.POSITIVE_INFINITY, MINUTE)))
+      expect(answers).not.toContain(false)
+    })
+  })
+}
+
+export function requestCounterContract(name: string, make: (clock: Clock) => Promise<RequestCounter>) {
+  describe(`${name} counts requests`, () => {
+    it('and tells how many there were, and how long the window stays open', async () => {
+      const clock = testClock()
+      const counter = await make(clock)
+      expect(await counter.count('sign-in', 'ada', MINUTE)).toEqual({ count: 1, leftMs: MINUTE })
+      clock.turn(20 * SECOND)
+      expect(await counter.count('sign-in', 'ada', MINUTE)).toEqual({ count: 2, leftMs: 40 * SECOND })
+      clock.turn(40 * SECOND)
+      expect(await counter.count('sign-in', 'ada', MINUTE)).toEqual({ count: 1, leftMs: MINUTE })
+    })
+
+    it('giving each its own number when they race', async () => {
+      const counter = await make(testClock())
+      const answers = await Promise.all(many.map(() => counter.count('sign-in', 'ada', MINUTE)))
+      expect(new Set(answers.map(({ count }) => count)).size).toBe(50)
+    })
+
+    it('each caller and each limit by itself', async () => {
+      const counter = await make(testClock())
+      await counter.count('sign-in', 'ada', MINUTE)
+      expect((await counter.count('sign-in', 'ben', MINUTE)).count).toBe(1)
+      expect((await counter.count('register', 'ada', MINUTE)).count).toBe(1)
+    })
+
+    it('of one caller on, however many others come', async () => {
+      const counter = await make(testClock())
+      await counter.count('sign-in', 'ada', MINUTE)
+      for (let other = 0; other < 30_000; other += 1) await counter.count('sign-in', `other-${other}`, MINUTE)
+      expect((await counter.count('sign-in', 'ada', MINUTE)).count).toBe(2)
+    })
+  })
+}
