@@ -21,7 +21,12 @@ export interface Server {
 
 /** This server as it is released, built before. With the headers of a session it goes on in a folder where it ran. */
 export async function ourServer(folder: string, session?: Server['headers']): Promise<Server> {
-  const settings = { DATA_DIR: dataFolder(folder), UPLOADS_DIR: join(folder, 'uploads'), LOG_LEVEL: 'warn' }
+  const settings = {
+    DATA_DIR: dataFolder(folder),
+    UPLOADS_DIR: join(folder, 'uploads'),
+    LOG_LEVEL: 'warn',
+    RATE_LIMIT: 'off',
+  }
   const server = await start('ours', process.execPath, ['dist/server.js'], settings)
   return { ...server, headers: session ?? (await signedIn(server.port)) }
 }

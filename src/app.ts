@@ -8,6 +8,7 @@ import { docs } from './plugins/docs.ts'
 import { errors, respondEarly, respondToNoise } from './plugins/errors.ts'
 import { identityOnly } from './plugins/identity-only.ts'
 import { jsonBodies } from './plugins/json-bodies.ts'
+import { limits, type RequestLimits } from './plugins/limits.ts'
 import { requestId, requestIdOf } from './plugins/request-id.ts'
 import { quietFramework, requestLog } from './plugins/request-log.ts'
 import { safeDefaults } from './plugins/safe-defaults.ts'
@@ -29,8 +30,14 @@ import type { Vault } from './vault/vault.ts'
 /** A connection on which nothing moves for so long is closed. */
 const IDLE_MS = 120_000
 
+/** What the operator sets about HTTP itself. */
+export interface HttpRules {
+  /** How much callers may ask for; `null` for no limits. */
+  limits: RequestLimits | null
+}
+
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
-export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
+export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpRules) {
   const app = fastify({
     loggerInstance: log,
     logController: quietFramework,
@@ -57,6 +64,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger) {
   await app.register(identityOnly)
   await app.register(jsonBodies)
   await app.register(validation)
+  await app.register(limits, { rules: http.limits })
   await app.register(docs)
   await app.register(sweeper)
 

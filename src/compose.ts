@@ -31,6 +31,7 @@ import { sqliteSessions } from './adapters/sqlite/sessions.ts'
 import { sqliteTrash } from './adapters/sqlite/trash.ts'
 import { sqliteUsers } from './adapters/sqlite/users.ts'
 import { type Config, checkDelivery } from './config.ts'
+import { type Limit, readLimits } from './limits.ts'
 import type {
   Alarm,
   BackupSource,
@@ -249,6 +250,8 @@ function naming<T>(setting: string, folder: string, act: () => T): T {
 }
 
 export function rulesOf(config: Config): VaultRules {
+  const { limits } = readLimits(config.RATE_LIMITS)
+  const most = (limit: Limit) => (config.RATE_LIMIT === 'on' ? limit.max : Number.POSITIVE_INFINITY)
   return {
     pinTtlMs: config.PIN_TTL_SECONDS * SECOND_MS,
     pinMaxAttempts: config.PIN_MAX_ATTEMPTS,
@@ -258,7 +261,14 @@ export function rulesOf(config: Config): VaultRules {
     quotaBytes: config.QUOTA_BYTES ?? null,
     trashMs: config.TRASH_DAYS * DAY_MS,
     activityMs: config.ACTIVITY_DAYS * DAY_MS,
+    mails: { perAccount: most(limits['mails-per-account']), overall: most(limits['mails-overall']) },
   }
+}
+
+/** What the operator sets about HTTP itself. */
+export function httpRulesOf(config: Config, { requestCounter }: Pick<Ports, 'requestCounter'>) {
+  const { limits } = readLimits(config.RATE_LIMITS)
+  return { limits: config.RATE_LIMIT === 'on' ? { limits, counter: requestCounter } : null }
 }
 
 /** Where the settings name no key, it is the one beside the database; `missing` says what to do where that is not there. */
@@ -311,7 +321,7 @@ export function warningsOf(config: Config): string[] {
     ...(config.MASTER_KEY || config.MASTER_KEY_FILE
       ? []
       : ['not fit for production: the master key lies in DATA_DIR, so whoever has the disk can read all contents']),
-    'not fit for production: there is no rate limit',
+    ...(config.RATE_LIMIT === 'on' ? [] : ['not fit for production: there is no rate limit']),
     ...(['127.0.0.1', '::1', 'localhost'].includes(config.HOST)
       ? []
       : [`not fit for production: ${config.HOST} is reachable from other machines over plain HTTP`]),

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { readLimits } from './limits.ts'
 
 const GiB = 1024 ** 3
 const NUMBER = /^-?\d+(\.\d+)?$/
@@ -89,6 +90,15 @@ export const ConfigSchema = Type.Object({
     maximum: 36_500,
     description: 'Days for which a user can read what happened in the account; fractions allowed.',
   }),
+  RATE_LIMIT: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description: 'on, or off where nobody is ever refused for asking too often.',
+  }),
+  RATE_LIMITS: Type.Optional(
+    Type.String({
+      description: 'Changed limits, such as sign-in=20/1m,register=5/1h; docs/operating.md has their names.',
+    }),
+  ),
 })
 
 export type Config = Static<typeof ConfigSchema>
@@ -114,6 +124,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     const name = path.slice(1)
     faults.set(name, `${name} is ${JSON.stringify(environment[name])}; ${wanted(ConfigSchema.properties, name)}`)
   }
+  const { faults: limitFaults } = readLimits(environment.RATE_LIMITS)
+  if (limitFaults.length > 0) faults.set('RATE_LIMITS', `RATE_LIMITS cannot be read: ${limitFaults.join('; ')}.`)
   if (faults.size > 0) throw new ConfigError([...faults.values()])
   return config as Config
 }

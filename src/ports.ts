@@ -23,6 +23,8 @@ export interface VaultRules {
   trashMs: number
   /** How long a user can read what happened. */
   activityMs: number
+  /** How many mails go out in an hour: to one account, and in all. */
+  mails: { perAccount: number; overall: number }
 }
 
 export interface User {

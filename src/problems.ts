@@ -35,6 +35,7 @@ const catalogue = {
   'unsupported-media-type': [415, 'The media type is not taken here'],
   'unsupported-encoding': [415, 'The content encoding is not taken here'],
   'range-not-satisfiable': [416, 'The file has no such range'],
+  'too-many-requests': [429, 'Too many requests'],
   'headers-too-large': [431, 'The header fields are too large'],
   'internal-error': [500, 'Something went wrong on the server'],
   'unsupported-transfer-coding': [501, 'The transfer coding is not known here'],
@@ -142,6 +143,10 @@ export const problems = {
   rangeNotSatisfiable: (sizeBytes: number) =>
     new Problem('range-not-satisfiable', `The file has ${sizeBytes} bytes.`, {
       headers: { 'content-range': `bytes */${sizeBytes}` },
+    }),
+  tooManyRequests: (limit: string, waitSeconds: number) =>
+    new Problem('too-many-requests', `This is more than the limit "${limit}" allows. Wait ${waitSeconds} seconds.`, {
+      headers: { 'retry-after': String(waitSeconds) },
     }),
   headersTooLarge: () => new Problem('headers-too-large', 'The header fields are larger than this server reads.'),
   internalError: (cause?: unknown) =>

@@ -20,6 +20,7 @@ describe('the settings', () => {
       SESSION_TTL_DAYS: 30,
       SESSION_MAX_DAYS: 365,
       MAX_FILE_BYTES: 10_737_418_240,
+      RATE_LIMIT: 'on',
     })
   })
 

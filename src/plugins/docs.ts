@@ -16,7 +16,8 @@ const description = `A private vault behind four steps:
 
 Refusals are \`application/problem+json\` (RFC 9457); their \`code\` is stable, and each status lists the codes that it can
 carry. A refusal given before the body was read ends the connection (\`Connection: close\`). An unknown path is a 404
-\`not-found\`, another method of a known path a 405 \`method-not-allowed\` with \`Allow\`.`
+\`not-found\`, another method of a known path a 405 \`method-not-allowed\` with \`Allow\`. Who asks too often gets a 429
+\`too-many-requests\` with \`Retry-After\`; before it comes to that, \`RateLimit\` tells how much is left.`
 
 /** What Swagger UI needs, and no more: its pictures are data URLs, its downloads are blobs, its styles are inline. */
 const CONTENT_SECURITY_POLICY = [
@@ -29,6 +30,10 @@ const CONTENT_SECURITY_POLICY = [
   "form-action 'none'",
   "frame-ancestors 'none'",
 ].join('; ')
+
+/** The headers of every response, and those of the responses of a route that is limited. */
+const EVERY_HEADER = ['X-Request-Id']
+const LIMIT_HEADERS = ['RateLimit-Policy', 'RateLimit']
 
 export const docs = fastifyPlugin(async (app) => {
   app.addSchema(ProblemSchema)
@@ -60,6 +65,17 @@ export const docs = fastifyPlugin(async (app) => {
             description: 'The id of this request, as in the log: the one that it brought, or a new one.',
             schema: { type: 'string', pattern: '^[A-Za-z0-9._-]{1,64}$' },
             example: 'V1StGXR8_Z5jdHi6B-myT',
+          },
+          'RateLimit-Policy': {
+            description:
+              'The limits of this request by name: how many (`q`), in how many seconds (`w`) or at once (`qu`). Absent where the server has none.',
+            schema: { type: 'string' },
+            example: '"sign-in";q=10;w=60',
+          },
+          RateLimit: {
+            description: 'How many of each are left (`r`), and for how many seconds (`t`).',
+            schema: { type: 'string' },
+            example: '"sign-in";r=9;t=42',
           },
         },
         securitySchemes: {
@@ -122,7 +138,8 @@ function finished<Document extends { paths?: object }>(generated: Document): Doc
   for (const path of Object.values(document.paths ?? {}) as Record<string, Operation>[]) {
     for (const [method, operation] of Object.entries(path)) {
       operation.parameters?.forEach(finishParameter)
-      for (const response of Object.values(operation.responses)) finishResponse(response)
+      const headers = referencesTo(operation.responses[429] ? [...EVERY_HEADER, ...LIMIT_HEADERS] : EVERY_HEADER)
+      for (const response of Object.values(operation.responses)) finishResponse(response, headers)
       if (method === 'head') finishHead(operation)
     }
   }
@@ -146,9 +163,13 @@ function finishParameter(parameter: Parameter) {
   delete parameter.example
 }
 
-/** Every response has an id, and a refusal an example for each code that its description lists. */
-function finishResponse(response: Response) {
-  response.headers = { ...response.headers, 'X-Request-Id': { $ref: '#/components/headers/X-Request-Id' } }
+function referencesTo(headers: string[]) {
+  return Object.fromEntries(headers.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
+}
+
+/** Every response has the headers, and a refusal an example for each code that its description lists. */
+function finishResponse(response: Response, headers: Record<string, unknown>) {
+  response.headers = { ...response.headers, ...headers }
   const refusal = response.content?.[PROBLEM_JSON]
   if (!refusal) return
   const codes = [...response.description.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code as ProblemCode)

@@ -19,6 +19,8 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/me/export',
     {
+      // Each holds about 4 MiB for as long as its client takes to read it.
+      config: { limits: ['exports-at-once', 'exports'] },
       schema: {
         operationId: 'exportMe',
         summary: 'Take everything out, as one zip file',

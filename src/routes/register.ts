@@ -9,6 +9,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/v1/users',
     {
+      config: { limits: ['register'] },
       schema: {
         operationId: 'register',
         summary: 'Register, and get a PIN for this device',
@@ -40,6 +41,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/v1/pins',
     {
+      config: { limits: ['pins', 'pairing'] },
       schema: {
         operationId: 'requestPin',
         summary: 'Get a PIN for another device',

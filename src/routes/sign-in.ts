@@ -8,6 +8,7 @@ export const signIn: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/v1/sessions',
     {
+      config: { limits: ['sign-in', 'sign-in-hourly'] },
       schema: {
         operationId: 'signIn',
         summary: 'Turn a device id and its PIN into a session',

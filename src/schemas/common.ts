@@ -37,7 +37,7 @@ export const ProblemSchema = Type.Object(
   { $id: 'Problem', description: 'A refusal (RFC 9457).' },
 )
 
-type FailureStatus = 400 | 401 | 404 | 405 | 409 | 412 | 413 | 415 | 416 | 500 | 503 | 507
+type FailureStatus = 400 | 401 | 404 | 405 | 409 | 412 | 413 | 415 | 416 | 429 | 500 | 503 | 507
 
 /** The refusals of a route: for each status the codes that it can carry. Any route can fail with a 500. */
 export function failures<Codes extends Partial<Record<FailureStatus, string>>>(codes: Codes) {
@@ -66,6 +66,7 @@ const REFUSAL_HEADERS: Record<number, Record<string, unknown>> = {
     'Accept-Encoding': text('`identity`, where a content encoding was the trouble.'),
   },
   416: { 'Content-Range': text('`bytes */N`, where the file has N bytes.') },
+  429: { 'Retry-After': text('Seconds.') },
   503: { 'Retry-After': text('Seconds.') },
 }
 

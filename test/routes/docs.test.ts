@@ -118,6 +118,22 @@ describe('the document', () => {
     }
   })
 
+  it('tells of the limits of every operation but those about health', async () => {
+    const { operations } = await documentedApp()
+    const limited = operations.filter(({ operation }) => operation.tags[0] !== 'health')
+    const others = operations.filter(({ operation }) => operation.tags[0] === 'health')
+
+    for (const { route, operation } of limited) {
+      expect(operation.responses[429]?.description, route).toBe('`too-many-requests`')
+      expect(operation.responses[429]?.headers, route).toHaveProperty('Retry-After')
+      for (const { headers } of Object.values(operation.responses)) {
+        expect(headers, route).toMatchObject({ RateLimit: {}, 'RateLimit-Policy': {} })
+      }
+    }
+    expect(others.flatMap(({ operation }) => Object.keys(operation.responses))).not.toContain('429')
+    expect(JSON.stringify(others)).not.toContain('RateLimit')
+  })
+
   it('tells of the id that every answer carries', async () => {
     const { operations } = await documentedApp()
 

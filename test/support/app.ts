@@ -8,7 +8,7 @@ import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import { buildApp } from '../../src/app.ts'
-import { compose, rulesOf } from '../../src/compose.ts'
+import { compose, httpRulesOf, rulesOf } from '../../src/compose.ts'
 import { type Config, readConfig } from '../../src/config.ts'
 import type { Ports } from '../../src/ports.ts'
 import { cryptographicChance } from '../../src/vault/secrets.ts'
@@ -61,13 +61,14 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-/** `settings` are environment variables; `folder` continues an earlier app's life. */
+/** `settings` are environment variables; `folder` continues an earlier app's life. Without limits unless asked for. */
 export async function testApp(settings: Record<string, string> = {}, folder?: string): Promise<TestApp> {
   const home = folder ?? (await temporaryFolder())
   const config = readConfig({
     DATA_DIR: join(home, 'data'),
     UPLOADS_DIR: join(home, 'uploads'),
     LOG_LEVEL: 'debug',
+    RATE_LIMIT: 'off',
     ...settings,
   })
   const log: string[] = []
@@ -75,7 +76,7 @@ export async function testApp(settings: Record<string, string> = {}, folder?: st
   const clock = testClock()
   const ports = await compose(config, logger, clock, cryptographicChance)
   const vault = await openVault(ports, rulesOf(config))
-  const app = await buildApp(vault, logger)
+  const app = await buildApp(vault, logger, httpRulesOf(config, ports))
   const connections: Socket[] = []
   app.server.on('connection', (socket: Socket) => connections.push(socket))
   await app.listen({ port: 0, host: '127.0.0.1' })

@@ -14,13 +14,15 @@ export interface Call {
   method?: string
   headers?: OutgoingHttpHeaders
   body?: string | Buffer | Readable
+  /** The address that the request comes from; every one in 127.0.0.0/8 is this machine's. */
+  from?: string
 }
 
-export function call(url: string, { method = 'GET', headers = {}, body }: Call = {}): Promise<Answer> {
+export function call(url: string, { method = 'GET', headers = {}, body, from }: Call = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     // Without an agent Node would ask the server to close the connection.
     const kept = { connection: 'keep-alive', ...headers }
-    const request = httpRequest(url, { method, headers: kept, agent: false }, (response) => {
+    const request = httpRequest(url, { method, headers: kept, agent: false, localAddress: from }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)

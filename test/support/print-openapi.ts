@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
-import { compose, rulesOf } from '../../src/compose.ts'
+import { compose, httpRulesOf, rulesOf } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import { cryptographicChance } from '../../src/vault/secrets.ts'
 import { openVault } from '../../src/vault/vault.ts'
@@ -17,7 +17,7 @@ try {
   const config = readConfig({ DATA_DIR: join(home, 'data'), UPLOADS_DIR: join(home, 'uploads') })
   const log = pino({ level: 'silent' })
   const ports = await compose(config, log, Date.now, cryptographicChance)
-  const app = await buildApp(await openVault(ports, rulesOf(config)), log)
+  const app = await buildApp(await openVault(ports, rulesOf(config)), log, httpRulesOf(config, ports))
   await app.ready()
   await mkdir(dirname(path), { recursive: true })
   await writeFile(path, `${JSON.stringify(app.swagger(), null, 2)}\n`)
