@@ -23,6 +23,8 @@ import { addressDigest, pinDigest } from './secrets.ts'
  */
 export const PAUSES: PauseRule = { every: 5, firstPauseMs: 15 * 60 * 1000 }
 
+const HOUR_MS = 60 * 60 * 1000
+
 export interface Applicant {
   name: string
   email: string
@@ -44,7 +46,7 @@ export interface SentPin {
 }
 
 export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, background: Background, note: Note) {
-  const { users, pendingPins, pinLedger, delivery, clock, chance } = ports
+  const { users, sessions, pendingPins, pinLedger, delivery, mailCounter, clock, chance } = ports
 
   return {
     mode: delivery.mode,
@@ -103,6 +105,8 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
       const user = await users.findByEmail(email)
       const grant = user ? grantTo(user, messenger) : otherwise
       const address = addressDigest(await keys.addressKey(), email)
+      // The PIN that came before it, if any, stays good.
+      if (grant.kind !== 'nothing' && !(await mayWrite(address, user, deviceId))) return
       const kind = (await pinLedger.isPaused(address, clock())) ? 'code' : 'pin'
       const secret = chance[kind]()
       await keep({ deviceId, origin: 'open', kind, address, grant, expiresAt }, secret)
@@ -110,6 +114,19 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
       if (user) note(user.id, 'pin-issued', caller, { deviceId })
       await messenger.deliver({ email, secret, kind, expiresAt, requestId: caller.requestId })
     }
+  }
+
+  /**
+   * Whoever asks for PINs for somebody else's address must not fill a mailbox, nor keep its owner from getting one: a
+   * device on which the owner has signed in before is counted by itself.
+   */
+  async function mayWrite(address: Buffer, user: User | null, deviceId: string): Promise<boolean> {
+    const { perAccount, overall } = rules.mails
+    const isKnown = user !== null && (await sessions.knowsDevice(user.id, deviceId))
+    const account = `${isKnown ? 'known' : 'any'} ${address.toString('base64')}`
+    if (!(await mailCounter.take(account, perAccount, HOUR_MS))) return false
+    if (isKnown || (await mailCounter.take('all', overall, HOUR_MS))) return true
+    throw new Error('more PINs were asked for within the hour than mails-overall allows')
   }
 
   async function keep(pin: Omit<PendingPin, 'id' | 'digest'>, secret: string): Promise<void> {
