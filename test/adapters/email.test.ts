@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { emailDelivery } from '../../src/adapters/delivery/email.ts'
 import type { Notice, PinLetter } from '../../src/ports.ts'
 import { MINUTE, SECOND, testClock } from '../support/app.ts'
-import { mailSink, pinIn, silentServer, smtpError } from '../support/mail.ts'
+import { mailSink, PATIENCE, pinIn, silentServer, smtpError } from '../support/mail.ts'
 
 /** Short pauses and timeouts: what is tested is what happens after them. */
 const BRISK = { firstPauseMs: 5, timeoutMs: 300 }
@@ -290,7 +290,7 @@ describe('a mail that is not taken', () => {
     await close()
     const { delivery, letter, told } = postman(`smtp://127.0.0.1:${port}`)
     const delivered = delivery.deliver(letter())
-    await expect.poll(() => told).toHaveLength(1)
+    await expect.poll(() => told, PATIENCE).toHaveLength(1)
     const sink = await mailSink({}, port)
     await delivered
     expect(sink.mails).toHaveLength(1)
@@ -301,7 +301,7 @@ describe('a mail that is not taken', () => {
     const { url } = await silentServer()
     const { delivery, letter, told, clock } = postman(url, { timeoutMs: 20 })
     const delivered = delivery.deliver(letter())
-    await expect.poll(() => told).toHaveLength(1)
+    await expect.poll(() => told, PATIENCE).toHaveLength(1)
     clock.turn(5 * MINUTE)
     await delivered
     expect(told).toEqual([
@@ -315,7 +315,7 @@ describe('a mail that is not taken', () => {
     const { delivery, notice, told, clock } = postman(url, { timeoutMs: 20 })
     const delivered = delivery.notify(notice())
     clock.turn(10 * MINUTE - SECOND)
-    await expect.poll(() => told).toHaveLength(1)
+    await expect.poll(() => told, PATIENCE).toHaveLength(1)
     clock.turn(SECOND)
     await delivered
     expect(told).toHaveLength(2)
@@ -325,7 +325,7 @@ describe('a mail that is not taken', () => {
     const { url, connections } = await silentServer()
     const { delivery, letter, told, clock } = postman(url, { atOnce: 1, timeoutMs: MINUTE })
     const delivered = [delivery.deliver(letter()), delivery.deliver(letter({ requestId: 'second' }))]
-    await expect.poll(() => connections).toHaveLength(1)
+    await expect.poll(() => connections, PATIENCE).toHaveLength(1)
     clock.turn(5 * MINUTE)
     connections[0]?.destroy()
     await Promise.all(delivered)
@@ -339,7 +339,7 @@ describe('many mails', () => {
     const { url, connections } = await silentServer()
     const { delivery, letter } = postman(url, { atOnce: 2, timeoutMs: MINUTE })
     const delivered = Array.from({ length: 9 }, () => delivery.deliver(letter()))
-    await expect.poll(() => connections).toHaveLength(2)
+    await expect.poll(() => connections, PATIENCE).toHaveLength(2)
     await delivery.close()
     await Promise.all(delivered)
     expect(connections).toHaveLength(2)
@@ -377,7 +377,7 @@ describe('the end', () => {
     const waiting = [stuck.delivery.deliver(stuck.letter()), stuck.delivery.notify(stuck.notice())]
     const down = postman('smtp://127.0.0.1:1', { firstPauseMs: MINUTE })
     waiting.push(down.delivery.deliver(down.letter()))
-    await expect.poll(() => [silent.connections.length, down.told.length]).toEqual([1, 1])
+    await expect.poll(() => [silent.connections.length, down.told.length], PATIENCE).toEqual([1, 1])
     await Promise.all([stuck.delivery.close(), down.delivery.close(), ...waiting])
     expect(stuck.told).toEqual(['mails were given up because the server closes {"mails":2}'])
     await stuck.delivery.deliver(stuck.letter())

@@ -1,7 +1,7 @@
 /** PINs by mail where it matters: a production server, TLS to a host that is not this one by its name, real certificates. */
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
-import { certFile, mailSink, pinIn, type SunkMail } from '../support/mail.ts'
+import { certFile, mailSink, PATIENCE, pinIn, type SunkMail } from '../support/mail.ts'
 import { serverProcess } from '../support/process.ts'
 
 const production = { NODE_ENV: 'production', MAIL_FROM: 'vault@example.org' }
@@ -21,7 +21,7 @@ describe('a server in production', () => {
     const settings = { ...production, PIN_DELIVERY: 'email', SMTP_URL, NODE_EXTRA_CA_CERTS: certFile }
     const server = serverProcess(await temporaryFolder(), settings)
     expect((await server.post('/v1/users', ada)).status).toBe(202)
-    await expect.poll(() => sink.mails).toHaveLength(1)
+    await expect.poll(() => sink.mails, PATIENCE).toHaveLength(1)
     expect(sink.mails[0]).toMatchObject({ to: [ada.email], secure: true, user: 'vault secret' })
     const pin = pinIn(sink.mails[0] as SunkMail)
     expect((await server.post('/v1/sessions', { deviceId: ada.deviceId, pin })).status).toBe(201)
@@ -44,6 +44,6 @@ describe('a server in production', () => {
     const settings = { ...production, PIN_DELIVERY, ALLOW_INSECURE_PIN_DELIVERY: 'yes' }
     const server = serverProcess(await temporaryFolder(), settings)
     expect((await server.request('/health/ready')).status).toBe(200)
-    await expect.poll(server.output).toContain(`not fit for production: PIN_DELIVERY=${PIN_DELIVERY}`)
+    await expect.poll(server.output, PATIENCE).toContain(`not fit for production: PIN_DELIVERY=${PIN_DELIVERY}`)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { DAY, MINUTE, memberWith, newDeviceId, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
-import { type MailSink, mailSink, pinIn, type SunkMail, silentServer } from '../support/mail.ts'
+import { type MailSink, mailSink, PATIENCE, pinIn, type SunkMail, silentServer } from '../support/mail.ts'
 
 const ada = { name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' }
 
@@ -46,7 +46,7 @@ describe('registering with the PIN by mail', () => {
     const { url, connections } = await silentServer()
     const app = await mailApp(url)
     expect((await app.post('/v1/users', ada)).status).toBe(202)
-    await expect.poll(() => connections).toHaveLength(1)
+    await expect.poll(() => connections, PATIENCE).toHaveLength(1)
     expect((await app.request('/health/ready')).status).toBe(200)
     await app.close()
     expect(app.log.join('\n')).toContain('mails were given up because the server closes')

@@ -80,6 +80,9 @@ export function smtpError(responseCode: number, message: string): Error {
   return Object.assign(new Error(message), { responseCode })
 }
 
+/** For `expect.poll`, on a machine that has much else to do. */
+export const PATIENCE = { timeout: 10_000 }
+
 export const pinIn = ({ plain }: SunkMail) => /\b\d{4}\b/.exec(plain)?.[0]
 
 function contentsOf(raw: string) {
