@@ -311,13 +311,13 @@ export function adaptersOf(config: Config): string {
 
 /** What the operator must not overlook before strangers can reach the server. */
 export function warningsOf(config: Config): string[] {
-  const mode = {
-    response: 'PIN_DELIVERY=response: whoever registers an address reads the PIN in the answer and proves nothing',
-    console: 'PIN_DELIVERY=console: PINs stand in this log, and whoever knows an address can go on guessing new ones',
-    email: 'PIN_DELIVERY=email: whoever knows an address can go on guessing new PINs',
+  const open = {
+    response: ['PIN_DELIVERY=response: whoever registers an address reads the PIN in the answer and proves nothing'],
+    console: ['PIN_DELIVERY=console: PINs stand in this log'],
+    email: [],
   }[config.PIN_DELIVERY]
   return [
-    `not fit for production: ${mode}`,
+    ...open.map((mode) => `not fit for production: ${mode}`),
     ...(config.MASTER_KEY || config.MASTER_KEY_FILE
       ? []
       : ['not fit for production: the master key lies in DATA_DIR, so whoever has the disk can read all contents']),
