@@ -21,11 +21,12 @@ carry. A refusal given before the body was read ends the connection (\`Connectio
 
 /** What Swagger UI needs, and no more: its pictures are data URLs, its downloads are blobs, its styles are inline. */
 const CONTENT_SECURITY_POLICY = [
-  "default-src 'self'",
+  "default-src 'none'",
+  "script-src 'self'",
+  "connect-src 'self'",
   "img-src 'self' data: blob:",
   "media-src 'self' blob:",
   "style-src 'self' 'unsafe-inline'",
-  "object-src 'none'",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",

@@ -6,7 +6,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { Problem, problems } from '../problems.ts'
 import { JSON_BODY_BYTES } from './json-bodies.ts'
 import { requestIdOf } from './request-id.ts'
-import { SAFE_DEFAULTS } from './safe-defaults.ts'
+import { safeDefaultsOn, setSafeDefaults } from './safe-defaults.ts'
 import { sendRefusal } from './unread-body.ts'
 
 export const PROBLEM_JSON = 'application/problem+json'
@@ -48,7 +48,8 @@ export const errors = fastifyPlugin(async (app) => {
 
 /** For faults that the framework finds before any route or hook has run. */
 export function respondEarly(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  reply.headers({ ...SAFE_DEFAULTS, 'x-request-id': request.id })
+  setSafeDefaults(request, reply)
+  reply.header('x-request-id', request.id)
   respond(error, request, reply)
 }
 
@@ -75,9 +76,8 @@ export function respondRaw(socket: Socket, problem: Problem): void {
       `Content-Length: ${Buffer.byteLength(body)}`,
       `Date: ${new Date().toUTCString()}`,
       `X-Request-Id: ${requestId}`,
-      'Cache-Control: no-store',
       'Connection: close',
-      ...Object.entries(problem.headers).map(([name, value]) => `${name}: ${value}`),
+      ...Object.entries({ ...safeDefaultsOn(socket), ...problem.headers }).map(([name, value]) => `${name}: ${value}`),
       '',
       body,
     ].join('\r\n'),
