@@ -1,14 +1,18 @@
 /** The table of contents: plugins and routes in order. What stands inside `members` needs a session. */
+import type { ServerOptions } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { auth } from './plugins/auth.ts'
+import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/certificate.ts'
 import { closing } from './plugins/closing.ts'
+import { crossOrigin, crossOriginHeaders } from './plugins/cross-origin.ts'
 import { crowding } from './plugins/crowding.ts'
 import { docs } from './plugins/docs.ts'
 import { errors, respondEarly, respondToNoise } from './plugins/errors.ts'
 import { identityOnly } from './plugins/identity-only.ts'
 import { jsonBodies } from './plugins/json-bodies.ts'
 import { limits, type RequestLimits } from './plugins/limits.ts'
+import { proxies } from './plugins/proxies.ts'
 import { requestId, requestIdOf } from './plugins/request-id.ts'
 import { quietFramework, requestLog } from './plugins/request-log.ts'
 import { safeDefaults } from './plugins/safe-defaults.ts'
@@ -27,26 +31,38 @@ import { trash } from './routes/trash.ts'
 import { upload } from './routes/upload.ts'
 import type { Vault } from './vault/vault.ts'
 
-/** A connection on which nothing moves for so long is closed. */
-const IDLE_MS = 120_000
-
 /** What the operator sets about HTTP itself. */
 export interface HttpRules {
+  /** Who may say in X-Forwarded-* where a request came from: those of these addresses, or whom this tells, or nobody. */
+  trustProxy: string[] | ((address: string, hop: number) => boolean) | false
+  /** The origins whose pages may use the API from a browser. */
+  corsOrigins: string[]
+  /** Plain HTTP where there is none. */
+  tls: TlsRules | null
+  /** How long a client may take for a handshake, and for the header of a request. */
+  headerMs: number
+  /** A connection on which nothing moves for so long is closed. */
+  idleMs: number
   /** How much callers may ask for; `null` for no limits. */
   limits: RequestLimits | null
 }
 
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
 export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpRules) {
+  const certificate = http.tls?.read()
+  const allowOrigin = crossOriginHeaders(http.corsOrigins)
   const app = fastify({
     loggerInstance: log,
     logController: quietFramework,
     genReqId: requestIdOf,
-    // plugins/errors.ts asks for the Host, and answers in our own words.
-    http: { requireHostHeader: false },
-    connectionTimeout: IDLE_MS,
+    ...serverOptions(http, certificate),
+    trustProxy: http.trustProxy,
+    connectionTimeout: http.idleMs,
     return503OnClosing: false,
-    frameworkErrors: respondEarly,
+    frameworkErrors: (error, request, reply) => {
+      allowOrigin(request, reply)
+      respondEarly(error, request, reply)
+    },
     clientErrorHandler: respondToNoise,
     // Longer than any URL that fits a header: too long a name is the vault's to refuse.
     routerOptions: { maxParamLength: 16 * 1024 },
@@ -56,9 +72,12 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
 
   await app.register(closing)
   await app.register(crowding)
+  if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
+  if (http.trustProxy) await app.register(proxies)
   await app.register(requestId)
   await app.register(requestLog)
   await app.register(safeDefaults)
+  if (http.corsOrigins.length > 0) await app.register(crossOrigin, { origins: http.corsOrigins })
   await app.register(errors)
   await app.register(lateContinue)
   await app.register(identityOnly)
@@ -84,4 +103,16 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   })
 
   return app
+}
+
+/** What Node's own server is told. For the framework's types an app is the same with TLS and without. */
+function serverOptions({ headerMs }: HttpRules, certificate: Certificate | undefined): { http: ServerOptions } {
+  const options = {
+    // plugins/errors.ts asks for the Host, and answers in our own words.
+    requireHostHeader: false,
+    headersTimeout: headerMs,
+    connectionsCheckingInterval: headerMs / 4,
+  }
+  const tls = certificate && { https: { ...options, ...secured(certificate), handshakeTimeout: headerMs } }
+  return (tls ?? { http: options }) as { http: ServerOptions }
 }

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import { consoleDelivery } from './adapters/delivery/console.ts'
 import { diskBlobs } from './adapters/disk/blobs.ts'
+import { certificateIn } from './adapters/disk/certificate.ts'
 import { blobCopies } from './adapters/disk/copies.ts'
 import { tellingFaults } from './adapters/disk/faults.ts'
 import { contentsBut, overlap } from './adapters/disk/folders.ts'
@@ -30,7 +31,7 @@ import { diskReserve } from './adapters/sqlite/reserve.ts'
 import { sqliteSessions } from './adapters/sqlite/sessions.ts'
 import { sqliteTrash } from './adapters/sqlite/trash.ts'
 import { sqliteUsers } from './adapters/sqlite/users.ts'
-import { type Config, checkDelivery } from './config.ts'
+import { type Config, checkDelivery, listOf } from './config.ts'
 import { type Limit, readLimits } from './limits.ts'
 import type {
   Alarm,
@@ -45,6 +46,7 @@ import type {
 } from './ports.ts'
 
 const SECOND_MS = 1000
+const MINUTE_MS = 60 * SECOND_MS
 const DAY_MS = 24 * 60 * 60 * SECOND_MS
 
 /** Opens every engine that the settings choose. Throws, and lets go of what it opened, where one cannot be had. */
@@ -265,10 +267,34 @@ export function rulesOf(config: Config): VaultRules {
   }
 }
 
-/** What the operator sets about HTTP itself. */
-export function httpRulesOf(config: Config, { requestCounter }: Pick<Ports, 'requestCounter'>) {
+/** How the server deals with clients, before the vault hears of them. Throws where the certificate cannot be used. */
+export function httpRulesOf({ TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY }: Config) {
+  return {
+    trustProxy: trustedIn(TRUST_PROXY),
+    corsOrigins: CORS_ORIGINS ? listOf(CORS_ORIGINS) : [],
+    tls: TLS_CERT && TLS_KEY ? tlsRulesOf(TLS_CERT, TLS_KEY) : null,
+    headerMs: MINUTE_MS,
+    idleMs: 2 * MINUTE_MS,
+  }
+}
+
+/** How much callers may ask for; `null` for no limits. */
+export function requestLimitsOf(config: Config, { requestCounter }: Pick<Ports, 'requestCounter'>) {
   const { limits } = readLimits(config.RATE_LIMITS)
-  return { limits: config.RATE_LIMIT === 'on' ? { limits, counter: requestCounter } : null }
+  return config.RATE_LIMIT === 'on' ? { limits, counter: requestCounter } : null
+}
+
+function tlsRulesOf(certPath: string, keyPath: string) {
+  const read = certificateIn(certPath, keyPath)
+  // The operator hears of a wrong one before anything else is opened.
+  read()
+  return { read, lookAgainMs: MINUTE_MS }
+}
+
+function trustedIn(text: string) {
+  if (text === 'off') return false as const
+  // Given the number itself, the framework would trust nobody.
+  return /^\d$/.test(text) ? (_address: string, hop: number) => hop < Number(text) : listOf(text)
 }
 
 /** Where the settings name no key, it is the one beside the database; `missing` says what to do where that is not there. */
@@ -322,7 +348,7 @@ export function warningsOf(config: Config): string[] {
       ? []
       : ['not fit for production: the master key lies in DATA_DIR, so whoever has the disk can read all contents']),
     ...(config.RATE_LIMIT === 'on' ? [] : ['not fit for production: there is no rate limit']),
-    ...(['127.0.0.1', '::1', 'localhost'].includes(config.HOST)
+    ...(config.TLS_CERT || ['127.0.0.1', '::1', 'localhost'].includes(config.HOST)
       ? []
       : [`not fit for production: ${config.HOST} is reachable from other machines over plain HTTP`]),
   ]

@@ -1,7 +1,8 @@
 /** Every environment variable, once. The process's environment wins over a `.env` file in the working folder. */
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { parseEnv } from 'node:util'
-import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { FormatRegistry, type Static, type TSchema, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { readLimits } from './limits.ts'
 
@@ -9,6 +10,9 @@ const GiB = 1024 ** 3
 const NUMBER = /^-?\d+(\.\d+)?$/
 const ADDRESS = "[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"
 const SENDER = new RegExp(`^(?:${ADDRESS}|[^<>"\\p{C}]*<${ADDRESS}>)$`, 'u')
+
+FormatRegistry.Set('proxies', (text) => text === 'off' || /^[1-9]$/.test(text) || everyOf(text, isNetwork))
+FormatRegistry.Set('origins', (text) => everyOf(text, isOrigin))
 
 export const ConfigSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
@@ -99,7 +103,31 @@ export const ConfigSchema = Type.Object({
       description: 'Changed limits, such as sign-in=20/1m,register=5/1h; docs/operating.md has their names.',
     }),
   ),
+  TRUST_PROXY: Type.String({
+    format: 'proxies',
+    default: 'off',
+    description: 'How many proxies stand before the server, or their addresses and CIDRs, separated by commas.',
+    'x-wanted':
+      'it must be off, the number of proxies (1 to 9), or their addresses and CIDRs, separated by commas; whoever is trusted can claim to be anybody, so no CIDR may be wider than /8, nor than /7 in IPv6.',
+  }),
+  CORS_ORIGINS: Type.Optional(
+    Type.String({
+      format: 'origins',
+      description: 'Origins whose pages may use the API in a browser, separated by commas: https://app.example.org',
+      'x-wanted':
+        'it must be origins such as https://app.example.org, separated by commas, without a path; * is not taken, since any page that somebody opens could then reach the server through that browser.',
+    }),
+  ),
+  TLS_CERT: Type.Optional(
+    Type.String({ description: 'A PEM file with the certificate, and those between it and a known one: serve HTTPS.' }),
+  ),
+  TLS_KEY: Type.Optional(Type.String({ description: 'The PEM file with the private key of TLS_CERT.' })),
 })
+
+/** What stands between the commas. */
+export function listOf(text: string): string[] {
+  return text.split(',').map((item) => item.trim())
+}
 
 export type Config = Static<typeof ConfigSchema>
 
@@ -126,6 +154,12 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   }
   const { faults: limitFaults } = readLimits(environment.RATE_LIMITS)
   if (limitFaults.length > 0) faults.set('RATE_LIMITS', `RATE_LIMITS cannot be read: ${limitFaults.join('; ')}.`)
+  for (const [name, other] of [
+    ['TLS_CERT', 'TLS_KEY'],
+    ['TLS_KEY', 'TLS_CERT'],
+  ] as const) {
+    if (given[name] && !given[other]) faults.set(other, `${other} is missing; ${name} is of no use without it.`)
+  }
   if (faults.size > 0) throw new ConfigError([...faults.values()])
   return config as Config
 }
@@ -188,8 +222,27 @@ export function unknownSettings(file: NodeJS.ProcessEnv): string[] {
 
 function wanted(properties: Record<string, TSchema>, name: string): string {
   const schema = properties[name]
+  if (schema?.['x-wanted']) return schema['x-wanted']
   if (schema?.anyOf) return `it must be one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}.`
   if (schema?.const) return `it must be ${schema.const}.`
   const from = schema?.exclusiveMinimum === undefined ? `from ${schema?.minimum}` : `above ${schema.exclusiveMinimum}`
   return `it must be ${schema?.type === 'integer' ? 'a whole number' : 'a number'} ${from} to ${schema?.maximum}.`
+}
+
+function everyOf(text: string, is: (item: string) => boolean): boolean {
+  return listOf(text).every(is)
+}
+
+/** An address or a CIDR, in no form that would take in far more than it seems to: 0.0.0.0/0, and all of IPv4 within IPv6. */
+function isNetwork(text: string): boolean {
+  const [, address = '', prefix] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? []
+  const version = isIP(address)
+  if (version === 0 || prefix === undefined) return version !== 0
+  const [widest, narrowest] =
+    version === 4 ? [8, 32] : [address.startsWith('::') || /^0+:/.test(address) ? 128 : 7, 128]
+  return Number(prefix) >= widest && Number(prefix) <= narrowest
+}
+
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text
 }

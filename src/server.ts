@@ -6,7 +6,7 @@ import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { buildApp } from './app.ts'
-import { adaptersOf, compose, httpRulesOf, rulesOf, warningsOf } from './compose.ts'
+import { adaptersOf, compose, httpRulesOf, requestLimitsOf, rulesOf, warningsOf } from './compose.ts'
 import { type Config, ConfigError, readConfig, readEnvFile, unknownSettings } from './config.ts'
 import { cryptographicChance } from './vault/secrets.ts'
 import { openVault } from './vault/vault.ts'
@@ -32,8 +32,10 @@ try {
 
 async function serve(config: Config, unknown: string[]) {
   const log = pino({ level: config.LOG_LEVEL, base: null }, logStream())
+  const http = httpRulesOf(config)
   const ports = await compose(config, log, Date.now, cryptographicChance)
-  const app = await buildApp(await openVault(ports, rulesOf(config)), log, httpRulesOf(config, ports))
+  const limits = requestLimitsOf(config, ports)
+  const app = await buildApp(await openVault(ports, rulesOf(config)), log, { ...http, limits })
   closeWithGrace({ delay: GRACE_MS }, async ({ err, signal }) => {
     if (err) log.fatal({ err }, 'closing after an unexpected error')
     else log.info(`closing on ${signal}`)

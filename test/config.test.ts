@@ -21,6 +21,7 @@ describe('the settings', () => {
       SESSION_MAX_DAYS: 365,
       MAX_FILE_BYTES: 10_737_418_240,
       RATE_LIMIT: 'on',
+      TRUST_PROXY: 'off',
     })
   })
 
@@ -123,6 +124,58 @@ describe('the delivery of PINs', () => {
     expect(check({ NODE_ENV, ALLOW_INSECURE_PIN_DELIVERY: 'true' })).toThrow(
       'ALLOW_INSECURE_PIN_DELIVERY is "true"; it must be yes.',
     )
+})
+
+describe('TRUST_PROXY', () => {
+  it.each(['off', '1', '9', '10.0.0.0/8', '192.0.2.7', 'fc00::/7', '::1', '::1/128', '127.0.0.1, 2001:db8::/32'])(
+    'takes %j',
+    (TRUST_PROXY) => {
+      expect(readConfig({ TRUST_PROXY }).TRUST_PROXY).toBe(TRUST_PROXY)
+    },
+  )
+
+  it.each([
+    ...['true', 'yes', 'on', '*', '0', '10', '-1', '1.5', 'loopback', 'proxy.example.org'],
+    ...[
+      '0.0.0.0/0',
+      '0.0.0.0/1',
+      '10.0.0.0/7',
+      '10.0.0.0/33',
+      '10.0.0.0/',
+      '10.0.0.0/255.0.0.0',
+      '010.0.0.1',
+      '10.0.0',
+    ],
+    ...['::/0', '2000::/3', '::ffff:0:0/96', '0:0:0:0:0:ffff:0:0/96', '::1/129', 'fe80::1%eth0', '10.0.0.1,', 'off, 1'],
+  ])('does not take %j', (TRUST_PROXY) => {
+    expect(() => readConfig({ TRUST_PROXY })).toThrow('whoever is trusted can claim to be anybody')
+  })
+})
+
+describe('CORS_ORIGINS', () => {
+  it('takes origins as browsers write them', () => {
+    const CORS_ORIGINS = 'https://app.example.org, http://localhost:5173,https://[::1]:8443'
+    expect(readConfig({ CORS_ORIGINS }).CORS_ORIGINS).toBe(CORS_ORIGINS)
+  })
+
+  it.each([
+    ...['*', 'null', 'https://*.example.org', 'app.example.org', 'https://app.example.org/', 'https://a.example/b'],
+    ...[
+      'https://App.example.org',
+      'https://a.example:443',
+      'https://u@a.example',
+      'ftp://a.example',
+      'https://a.example,',
+    ],
+  ])('does not take %j', (CORS_ORIGINS) => {
+    expect(() => readConfig({ CORS_ORIGINS })).toThrow('it must be origins such as https://app.example.org')
+  })
+})
+
+describe('TLS_CERT and TLS_KEY', () => {
+  it('are of no use one without the other', () => {
+    expect(() => readConfig({ TLS_CERT: 'cert.pem' })).toThrow('TLS_KEY is missing')
+    expect(() => readConfig({ TLS_KEY: 'key.pem' })).toThrow('TLS_CERT is missing')
   })
 })
 

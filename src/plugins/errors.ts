@@ -61,7 +61,9 @@ export function respondToNoise(error: Error & { code?: string }, socket: Socket)
   const [answer, ...others] = answering.get(socket) ?? []
   // In the middle of an answer, or before others that are due, a refusal would be taken for what it is not.
   const misleading = answer?.headersSent || others.length > 0
-  if (error.code === 'ECONNRESET' || !socket.writable || misleading) return void socket.destroy()
+  // Where TLS has failed, or has not begun, nothing can be told.
+  const unheard = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '') || !socket.writable
+  if (unheard || misleading) return void socket.destroy()
   respondRaw(socket, noise(error.code))
 }
 

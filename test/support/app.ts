@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
-import { buildApp } from '../../src/app.ts'
-import { compose, httpRulesOf, rulesOf } from '../../src/compose.ts'
+import { buildApp, type HttpRules } from '../../src/app.ts'
+import { compose, httpRulesOf, requestLimitsOf, rulesOf } from '../../src/compose.ts'
 import { type Config, readConfig } from '../../src/config.ts'
 import type { Ports } from '../../src/ports.ts'
 import { cryptographicChance } from '../../src/vault/secrets.ts'
@@ -61,8 +61,15 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-/** `settings` are environment variables; `folder` continues an earlier app's life. Without limits unless asked for. */
-export async function testApp(settings: Record<string, string> = {}, folder?: string): Promise<TestApp> {
+/**
+ * `settings` are environment variables; `folder` continues an earlier app's life; `http` has other limits than usual. Nobody
+ * is refused for asking too often unless the settings say so.
+ */
+export async function testApp(
+  settings: Record<string, string> = {},
+  folder?: string,
+  http: Partial<HttpRules> = {},
+): Promise<TestApp> {
   const home = folder ?? (await temporaryFolder())
   const config = readConfig({
     DATA_DIR: join(home, 'data'),
@@ -76,11 +83,12 @@ export async function testApp(settings: Record<string, string> = {}, folder?: st
   const clock = testClock()
   const ports = await compose(config, logger, clock, cryptographicChance)
   const vault = await openVault(ports, rulesOf(config))
-  const app = await buildApp(vault, logger, httpRulesOf(config, ports))
+  const limits = requestLimitsOf(config, ports)
+  const app = await buildApp(vault, logger, { ...httpRulesOf(config), limits, ...http })
   const connections: Socket[] = []
   app.server.on('connection', (socket: Socket) => connections.push(socket))
   await app.listen({ port: 0, host: '127.0.0.1' })
-  const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+  const url = `http${config.TLS_CERT ? 's' : ''}://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   let closing: Promise<void> | null = null
   const close = () => {
     closing ??= app.close()

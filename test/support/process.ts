@@ -34,7 +34,7 @@ export function serverProcess(folder: string, settings: Record<string, string> =
   const url = new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       output += chunk
-      const listening = /listening on (http:\/\/[^\s"]+)/.exec(output)?.[1]
+      const listening = /listening on (https?:\/\/[^\s"]+)/.exec(output)?.[1]
       if (listening) resolve(listening)
     }
     child.stdout?.on('data', read)

@@ -1,0 +1,27 @@
+/** A certificate and its private key, in two PEM files. */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+
+/** Reads the pair anew at each call; throws where it cannot be used, naming the setting at fault. */
+export function certificateIn(certPath: string, keyPath: string) {
+  return () => {
+    const cert = naming('TLS_CERT', certPath, () => readFileSync(certPath, 'utf8'))
+    const key = naming('TLS_KEY', keyPath, () => readFileSync(keyPath, 'utf8'))
+    const certificate = naming('TLS_CERT', certPath, () => new X509Certificate(cert))
+    const privateKey = naming('TLS_KEY', keyPath, () => createPrivateKey(key))
+    if (!certificate.checkPrivateKey(privateKey)) {
+      throw new Error(`TLS_KEY is ${keyPath}, which is not the key of the certificate ${certPath} (TLS_CERT)`)
+    }
+    naming('TLS_CERT', certPath, () => createSecureContext({ cert, key }))
+    return { cert, key }
+  }
+}
+
+function naming<T>(setting: string, path: string, act: () => T): T {
+  try {
+    return act()
+  } catch (cause) {
+    throw new Error(`${setting} is ${path}, which cannot be used: ${(cause as Error).message}`, { cause })
+  }
+}

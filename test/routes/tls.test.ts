@@ -1,0 +1,187 @@
+import { once } from 'node:events'
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import type { IncomingHttpHeaders } from 'node:http'
+import { get } from 'node:https'
+import { join } from 'node:path'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { describe, expect, it } from 'vitest'
+import { certificateIn } from '../../src/adapters/disk/certificate.ts'
+import type { HttpRules } from '../../src/app.ts'
+import { httpRulesOf } from '../../src/compose.ts'
+import { readConfig } from '../../src/config.ts'
+import { member, temporaryFolder, testApp } from '../support/app.ts'
+import { newCertificate, renew } from '../support/certificates.ts'
+import { serverProcess } from '../support/process.ts'
+import { head, wire } from '../support/wire.ts'
+
+describe('a server with a certificate', () => {
+  it('serves HTTP/1.1 over TLS, and tells browsers to stay with it', async () => {
+    const { app, files } = await tlsApp()
+    const answer = await over(app.url, files.cert)
+    expect(answer).toMatchObject({ status: 200, version: '1.1' })
+    expect(answer.headers['strict-transport-security']).toBe('max-age=31536000')
+  })
+
+  it('says so on the answer to what is no request as well', async () => {
+    const { app, files } = await tlsApp()
+    const socket = await handshake(app.url, files.cert)
+    socket.write('no request\r\n\r\n')
+    const answer = await text(socket)
+    expect(answer).toMatch(/^HTTP\/1\.1 400 .*\r\nstrict-transport-security: max-age=31536000\r\n/s)
+  })
+
+  it('takes large files and hands them out unchanged', async () => {
+    const { app, files } = await tlsApp()
+    const owner = await member(app)
+    const bytes = Buffer.alloc(3_000_000, 'film')
+    expect((await owner.put('film', bytes)).status).toBe(201)
+    expect((await owner.get('film')).bytes.equals(bytes)).toBe(true)
+    expect((await over(app.url, files.cert)).status).toBe(200)
+  })
+
+  it.each(['TLSv1', 'TLSv1.1'] as const)('does not speak %s', async (version) => {
+    const { app, files } = await tlsApp()
+    // At its lowest level OpenSSL would offer the old versions, too.
+    const old = { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' }
+    await expect(handshake(app.url, files.cert, old)).rejects.toThrow(/protocol version/)
+  })
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('speaks %s', async (version) => {
+    const { app, files } = await tlsApp()
+    const socket = await handshake(app.url, files.cert, { minVersion: version, maxVersion: version })
+    expect(socket.getProtocol()).toBe(version)
+    socket.destroy()
+  })
+
+  it('gives nothing to plain HTTP, and goes on', async () => {
+    const { app, files } = await tlsApp()
+    const line = wire(app.url)
+    line.socket.write(head('GET /health/live'))
+    expect(await line.ended).not.toContain('"ok"')
+    expect((await over(app.url, files.cert)).status).toBe(200)
+    expect(app.log.join('\n')).not.toContain('"level":50')
+  })
+
+  it('closes a connection on which no handshake comes', async () => {
+    const { app } = await tlsApp({ headerMs: 200 })
+    expect(await wire(app.url).ended).not.toContain('HTTP')
+  })
+
+  it('uses a renewed certificate without a new start', async () => {
+    const { app, files } = await tlsApp({}, 20)
+    const kept = await handshake(app.url, files.cert)
+    const next = newCertificate(await temporaryFolder(), 'renewed')
+    renew(files, next)
+    await expect.poll(() => subjectAt(app.url)).toBe('renewed')
+    expect((await over(app.url, next.cert)).status).toBe(200)
+    kept.write(head('GET /health/live', { connection: 'close' }))
+    expect(await text(kept)).toMatch(/^HTTP\/1\.1 200 /)
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
+    await expect(handshake(app.url, next.cert, old)).rejects.toThrow(/protocol version/)
+  })
+
+  it('stays with the former one while the new pair is written in part', async () => {
+    const { app, files } = await tlsApp({}, 20)
+    const next = newCertificate(await temporaryFolder(), 'renewed')
+    cpSync(next.cert, files.cert)
+    await expect.poll(() => app.log.join()).toContain('which is not the key of the certificate')
+    expect(await subjectAt(app.url)).toBe('vault')
+    cpSync(next.key, files.key)
+    await expect.poll(() => subjectAt(app.url)).toBe('renewed')
+  })
+})
+
+describe('the process with a certificate', () => {
+  it('says that it serves HTTPS, and does not warn of plain HTTP', async () => {
+    const folder = await temporaryFolder()
+    const files = newCertificate(folder)
+    const server = serverProcess(folder, { HOST: '0.0.0.0', TLS_CERT: files.cert, TLS_KEY: files.key })
+    const url = await server.url
+    await expect.poll(server.output).toContain('no rate limit')
+    expect(url).toMatch(/^https:/)
+    expect((await over(url, files.cert)).status).toBe(200)
+    expect(server.output()).not.toContain('plain HTTP')
+    expect(await server.stop('SIGTERM')).toBe(0)
+  })
+
+  it('closes cleanly though somebody connected and said nothing', async () => {
+    const folder = await temporaryFolder()
+    const files = newCertificate(folder)
+    const server = serverProcess(folder, { TLS_CERT: files.cert, TLS_KEY: files.key })
+    const silent = wire(await server.url)
+    await once(silent.socket, 'connect')
+    expect((await server.request('/health/live')).status).toBe(200)
+    expect(await server.stop('SIGTERM')).toBe(0)
+  })
+
+  it.each<[what: string, message: string, named: { cert?: string; key?: string }]>([
+    ['is missing', 'TLS_CERT is .*no.crt, which cannot be used: ENOENT', { cert: 'no.crt' }],
+    ['has no key', 'TLS_KEY is .*no.key, which cannot be used: ENOENT', { key: 'no.key' }],
+    ['is none', 'TLS_CERT is .*vault.key, which cannot be used', { cert: 'vault.key' }],
+    ['has another file for its key', 'TLS_KEY is .*vault.crt, which cannot be used', { key: 'vault.crt' }],
+    ['is empty', 'TLS_CERT is .*empty, which cannot be used', { cert: 'empty' }],
+    ['has the key of another', 'TLS_KEY is .*other.key, which is not the key of the certificate', { key: 'other.key' }],
+  ])('does not start where it %s', async (_what, message, { cert = 'vault.crt', key = 'vault.key' }) => {
+    const folder = await temporaryFolder()
+    newCertificate(folder)
+    newCertificate(folder, 'other')
+    writeFileSync(`${folder}/empty`, '')
+    const config = readConfig({ TLS_CERT: `${folder}/${cert}`, TLS_KEY: `${folder}/${key}` })
+    expect(() => httpRulesOf(config)).toThrow(new RegExp(message))
+  })
+
+  it('ends with 1 before it opens anything where that cannot be used', async () => {
+    const folder = await temporaryFolder()
+    const { cert } = newCertificate(folder)
+    const server = serverProcess(folder, { TLS_CERT: cert, TLS_KEY: newCertificate(folder, 'other').key })
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toMatch(/^The server cannot start: TLS_KEY is .* is not the key of the certificate .*\n$/)
+    expect(existsSync(join(folder, 'data'))).toBe(false)
+  })
+})
+
+/** An app with a certificate of its own, which it reads again every `lookAgainMs`. */
+async function tlsApp(http: Partial<HttpRules> = {}, lookAgainMs = 60_000) {
+  const files = newCertificate(await temporaryFolder())
+  const tls = { read: certificateIn(files.cert, files.key), lookAgainMs }
+  const app = await testApp({ TLS_CERT: files.cert, TLS_KEY: files.key }, undefined, { ...http, tls })
+  return { app, files }
+}
+
+/** Asks whether the server lives, with trust in this certificate alone. */
+function over(url: string, cert: string) {
+  return new Promise<{ status: number | undefined; version: string; headers: IncomingHttpHeaders }>(
+    (resolve, reject) => {
+      const options = { ca: readFileSync(cert), agent: false as const }
+      get(`${url.replace('0.0.0.0', '127.0.0.1')}/health/live`, options, (response) => {
+        response.resume()
+        resolve({ status: response.statusCode, version: response.httpVersion, headers: response.headers })
+      }).on('error', reject)
+    },
+  )
+}
+
+function handshake(url: string, cert: string, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const to = { host: '127.0.0.1', port: Number(new URL(url).port), ca: readFileSync(cert), ...options }
+    const socket = connect(to, () => resolve(socket))
+    socket.on('error', reject)
+  })
+}
+
+/** Whose certificate the server shows. */
+function subjectAt(url: string): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), rejectUnauthorized: false }, () => {
+      resolve(String(socket.getPeerCertificate().subject.CN))
+      socket.destroy()
+    })
+    socket.on('error', reject)
+  })
+}
+
+async function text(socket: TLSSocket): Promise<string> {
+  let received = ''
+  for await (const chunk of socket) received += chunk
+  return received
+}

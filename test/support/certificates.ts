@@ -1,0 +1,26 @@
+/** Certificates for tests, made by the openssl that is installed. */
+import { execFileSync } from 'node:child_process'
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
+
+export interface CertificateFiles {
+  cert: string
+  key: string
+}
+
+/** A certificate that signed itself, for this machine, with its key, in the folder. */
+export function newCertificate(folder: string, name = 'vault'): CertificateFiles {
+  const files = { cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) }
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2']
+  execFileSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', files.key, '-out', files.cert], {
+    stdio: 'ignore',
+  })
+  return files
+}
+
+/** Puts another pair where this one was. */
+export function renew(files: CertificateFiles, by: CertificateFiles): void {
+  cpSync(by.cert, files.cert)
+  cpSync(by.key, files.key)
+}
