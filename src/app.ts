@@ -12,6 +12,7 @@ import { errors, respondEarly, respondToNoise } from './plugins/errors.ts'
 import { identityOnly } from './plugins/identity-only.ts'
 import { jsonBodies } from './plugins/json-bodies.ts'
 import { limits, type RequestLimits } from './plugins/limits.ts'
+import { type Pace, pace } from './plugins/pace.ts'
 import { proxies } from './plugins/proxies.ts'
 import { requestId, requestIdOf } from './plugins/request-id.ts'
 import { quietFramework, requestLog } from './plugins/request-log.ts'
@@ -45,6 +46,9 @@ export interface HttpRules {
   idleMs: number
   /** How much callers may ask for; `null` for no limits. */
   limits: RequestLimits | null
+  pace: Pace
+  /** Fewer where the system does not give the process enough open files. */
+  mostConnections: number
 }
 
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
@@ -71,7 +75,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   app.decorate('vault', vault)
 
   await app.register(closing)
-  await app.register(crowding)
+  await app.register(crowding, { mostConnections: http.mostConnections })
+  await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)
   await app.register(requestId)

@@ -275,6 +275,8 @@ export function httpRulesOf({ TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY }: Co
     tls: TLS_CERT && TLS_KEY ? tlsRulesOf(TLS_CERT, TLS_KEY) : null,
     headerMs: MINUTE_MS,
     idleMs: 2 * MINUTE_MS,
+    pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, looksPerWrite: 10 },
+    mostConnections: 4096,
   }
 }
 

@@ -122,7 +122,11 @@ export const problems = {
     new Problem('method-not-allowed', `This path takes ${allowed.join(', ')}.`, {
       headers: { allow: allowed.join(', ') },
     }),
-  requestTimeout: () => new Problem('request-timeout', 'The header of the request did not arrive in time.'),
+  requestTimeout: () =>
+    new Problem(
+      'request-timeout',
+      'The request did not arrive in time: its header was not complete, or its body hardly moved.',
+    ),
   emailTaken: () =>
     new Problem(
       'email-taken',

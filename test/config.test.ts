@@ -124,6 +124,7 @@ describe('the delivery of PINs', () => {
     expect(check({ NODE_ENV, ALLOW_INSECURE_PIN_DELIVERY: 'true' })).toThrow(
       'ALLOW_INSECURE_PIN_DELIVERY is "true"; it must be yes.',
     )
+  })
 })
 
 describe('TRUST_PROXY', () => {

@@ -1,6 +1,6 @@
 /**
- * A process may have so many files open, and every connection counts as one. So many are taken that each can have its
- * file open too; one more is told so and closed, where the system would close it without a word.
+ * Each connection costs memory, and is one of the files that a process may have open. So many are taken that there is room
+ * for all of them, and for a file of each; one more is told so and closed, where the system would close it without a word.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -11,11 +11,11 @@ import { respondRaw } from './errors.ts'
 /** For what opens a file now and then: a folder to sync, a page of the documentation. */
 const SPARE = 8
 
-export const crowding = fastifyPlugin(async (app) => {
+export const crowding = fastifyPlugin<{ mostConnections: number }>(async (app, { mostConnections }) => {
   let most = Number.POSITIVE_INFINITY
   let taken = 0
   app.server.once('listening', () => {
-    most = connectionsAtMost()
+    most = Math.min(mostConnections, connectionsAtMost())
     // Without a listener, a connection that the system could not hand over would end the process.
     app.server.on('error', (err) => app.log.error({ err }, 'taking a connection failed'))
   })

@@ -67,6 +67,12 @@ export function respondToNoise(error: Error & { code?: string }, socket: Socket)
   respondRaw(socket, noise(error.code))
 }
 
+/** For a body that hardly moves: its connection ends, with an answer where that can be read as one. */
+export function respondTooSlow(socket: Socket): void {
+  respondToNoise(Object.assign(new Error('too slow'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket)
+  socket.destroySoon()
+}
+
 /** The whole answer, and the last of its connection. */
 export function respondRaw(socket: Socket, problem: Problem): void {
   const requestId = requestIdOf({ headers: {} })

@@ -1,0 +1,115 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { blobsOnDisk, form, type Member, member, testApp } from '../support/app.ts'
+import { head, type Wire, wire } from '../support/wire.ts'
+
+/** The server's own patience is counted in minutes. */
+const HURRIED = { headerMs: 400, pace: { everyMs: 400, bodyBytes: 1024, looksPerWrite: 3 } }
+const ada = JSON.stringify({ name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' })
+
+describe('a client that says next to nothing', () => {
+  it.each(['', 'GET /health/live HTTP/1.1\r\nx-long: '])('after %j gets a 408 and no more time', async (start) => {
+    const app = await testApp({}, undefined, HURRIED)
+    const line = wire(app.url)
+    line.socket.write(start)
+    if (start) trickle(line)
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 408 .*"code":"request-timeout"/s)
+  })
+
+  it.each<[what: string, request: (owner: Member) => string]>([
+    ['JSON', () => `${head('POST /v1/users', { 'content-type': 'application/json', 'content-length': ada.length })}{`],
+    ['an upload', (owner) => head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 100_000 })],
+    ['an upload of unknown length', (owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), ...chunked })}ffff\r\n`],
+    ['a form', (owner) => startOfForm(owner)],
+  ])('in the body of %s gets a 408, and nothing is kept', async (_what, request) => {
+    const app = await testApp({}, undefined, HURRIED)
+    const owner = await member(app)
+    const line = wire(app.url)
+    line.socket.write(request(owner))
+    trickle(line)
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 408 .*"code":"request-timeout"/s)
+    await app.settled()
+    expect(await blobsOnDisk(app)).toEqual([])
+    expect(app.log.join('\n')).not.toContain('"level":50')
+  })
+
+  it('and reads next to nothing of a download is cut', async () => {
+    const app = await testApp({}, undefined, HURRIED)
+    const owner = await member(app)
+    await owner.put('film', Buffer.alloc(30_000_000))
+    const line = wire(app.url)
+    line.socket.write(head('GET /v1/files/film', tokenOf(owner)))
+    await line.until('\r\n\r\n')
+    line.socket.pause()
+    await expect.poll(() => app.connections.at(-1)?.destroyed, { timeout: 10_000 }).toBe(true)
+    line.socket.destroy()
+  })
+})
+
+describe('a client that is slow', () => {
+  it('uploads for as long as it takes', async () => {
+    const app = await testApp({}, undefined, HURRIED)
+    const owner = await member(app)
+    const line = wire(app.url)
+    line.socket.write(head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 60_000, connection: 'close' }))
+    for (let sent = 0; sent < 60_000; sent += 1000) {
+      line.socket.write('x'.repeat(1000))
+      await pause(30)
+    }
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
+  })
+
+  it('downloads for as long as it takes', async () => {
+    const app = await testApp({}, undefined, HURRIED)
+    const owner = await member(app)
+    await owner.put('film', Buffer.alloc(30_000_000))
+    const line = wire(app.url)
+    line.socket.write(head('GET /v1/files/film', { ...tokenOf(owner), connection: 'close' }))
+    const nap = setInterval(() => {
+      line.socket.pause()
+      setTimeout(() => line.socket.resume(), 100)
+    }, 110)
+    onTestFinished(() => clearInterval(nap))
+    expect((await line.ended).length).toBeGreaterThan(30_000_000)
+  })
+
+  it('is not blamed where the server is', async () => {
+    const app = await testApp({}, undefined, { pace: { everyMs: 50, bodyBytes: 1024, looksPerWrite: 3 } })
+    const owner = await member(app)
+    const { put } = app.ports.blobs
+    app.ports.blobs.put = async (id, batches) => {
+      await pause(400)
+      return put(id, batches)
+    }
+    expect((await owner.put('a', Buffer.alloc(2_000_000))).status).toBe(201)
+  })
+})
+
+describe('connections beyond what the server takes', () => {
+  it('are refused with a 503 and closed, and taken again once the silent ones were closed', async () => {
+    const app = await testApp({}, undefined, { headerMs: 1000, mostConnections: 20 })
+    const silent = Array.from({ length: 20 }, () => wire(app.url))
+    await expect.poll(() => app.connections.length).toBe(20)
+    const refused = await Promise.all(Array.from({ length: 200 }, () => wire(app.url).ended))
+    for (const answer of refused) expect(answer).toMatch(/^$|^HTTP\/1\.1 503 .*"not-ready"/s)
+    expect(refused.filter((answer) => answer !== '')).not.toHaveLength(0)
+    await Promise.all(silent.map(({ ended }) => ended))
+    await expect.poll(async () => (await app.request('/health/live')).status).toBe(200)
+  })
+})
+
+const chunked = { 'transfer-encoding': 'chunked' }
+const tokenOf = ({ token }: Member) => ({ authorization: `Bearer ${token}` })
+
+/** The head of a form, and the first bytes of its file. */
+function startOfForm(owner: Member): string {
+  const { headers, body } = form([{ name: 'file', filename: 'a', content: 'x'.repeat(5000) }])
+  const start = String(body).slice(0, 500)
+  return head('POST /v1/files', { ...tokenOf(owner), ...headers, 'content-length': String(body).length }) + start
+}
+
+/** A byte now and then, until the connection ends. */
+function trickle({ socket }: Wire) {
+  const timer = setInterval(() => socket.write('x'), 50)
+  socket.once('close', () => clearInterval(timer))
+}
