@@ -17,6 +17,7 @@ import { proxies } from './plugins/proxies.ts'
 import { requestId, requestIdOf } from './plugins/request-id.ts'
 import { quietFramework, requestLog } from './plugins/request-log.ts'
 import { safeDefaults } from './plugins/safe-defaults.ts'
+import { strictHttp } from './plugins/strict-http.ts'
 import { sweeper } from './plugins/sweeper.ts'
 import { lateContinue } from './plugins/unread-body.ts'
 import { validation } from './plugins/validation.ts'
@@ -83,6 +84,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(requestLog)
   await app.register(safeDefaults)
   if (http.corsOrigins.length > 0) await app.register(crossOrigin, { origins: http.corsOrigins })
+  await app.register(strictHttp)
   await app.register(errors)
   await app.register(lateContinue)
   await app.register(identityOnly)
@@ -113,7 +115,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
 /** What Node's own server is told. For the framework's types an app is the same with TLS and without. */
 function serverOptions({ headerMs }: HttpRules, certificate: Certificate | undefined): { http: ServerOptions } {
   const options = {
-    // plugins/errors.ts asks for the Host, and answers in our own words.
+    // plugins/strict-http.ts asks for the Host, and answers in our own words.
     requireHostHeader: false,
     headersTimeout: headerMs,
     connectionsCheckingInterval: headerMs / 4,

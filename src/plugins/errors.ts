@@ -35,8 +35,6 @@ export const errors = fastifyPlugin(async (app) => {
 
   // Here, and not in a handler of its own: a body that nobody wants is not read.
   app.addHook('onRequest', async (request) => {
-    // RFC 9112, section 3.2. Node would refuse this without a word.
-    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) throw problems.malformedHttp()
     if (!request.is404) return
     const path = pathOf(request.url)
     const allowed = [...paths.values()]
@@ -130,6 +128,7 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return problems.bodyTooLarge(JSON_BODY_BYTES)
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return problems.malformedJson(error)
     default:

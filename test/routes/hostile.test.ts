@@ -1,0 +1,398 @@
+import { describe, expect, it } from 'vitest'
+import { type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { head, wire } from '../support/wire.ts'
+
+const ada = { name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' }
+const json = { 'content-type': 'application/json' }
+const register = (app: TestApp, body: string | Buffer) =>
+  app.request('/v1/users', { method: 'POST', headers: json, body })
+
+describe('a request that could be read as two', () => {
+  const SMUGGLED = 'GET /v1/smuggled HTTP/1.1\r\nHost: a\r\n\r\n'
+
+  it.each([
+    ['two lengths', 'Content-Length: 5\r\nContent-Length: 0'],
+    ['two lengths that agree', 'Content-Length: 5\r\nContent-Length: 5'],
+    ['a list of lengths', 'Content-Length: 5, 5'],
+    ['a length with a sign', 'Content-Length: +5'],
+    ['a negative length', 'Content-Length: -5'],
+    ['a length in hex', 'Content-Length: 0x5'],
+    ['a length beyond all numbers', `Content-Length: ${'9'.repeat(40)}`],
+    ['no length', 'Content-Length: '],
+    ['a length and chunks', 'Content-Length: 5\r\nTransfer-Encoding: chunked'],
+    ['chunks and a length', 'Transfer-Encoding: chunked\r\nContent-Length: 5'],
+    ['chunks that are not the last coding', 'Transfer-Encoding: chunked, identity'],
+    ['chunks twice', 'Transfer-Encoding: chunked, chunked'],
+    ['chunks on two lines', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity'],
+    ['an unknown coding', 'Transfer-Encoding: xchunked'],
+    ['a coding in quotes', 'Transfer-Encoding: "chunked"'],
+    ['space before the colon', 'Content-Length : 5'],
+    ['space before the colon of chunks', 'Transfer-Encoding : chunked'],
+    ['a tab before the colon', 'Transfer-Encoding\t: chunked'],
+    ['a folded line', 'X-Folded: a\r\n b\r\nContent-Length: 5'],
+    ['a folded coding', 'Transfer-Encoding:\r\n chunked'],
+    ['a line that ends with LF alone', 'X-A: b\nContent-Length: 5'],
+    ['a line that ends with CR alone', 'X-A: b\rContent-Length: 5'],
+    ['a NUL', 'X-A: b\0c\r\nContent-Length: 5'],
+    ['a line without a colon', 'Content-Length'],
+    ['a name in brackets', '(X): a'],
+    ['an empty name', ': a'],
+  ])('by %s is refused, and nothing after it is read', async (_what, fields) => {
+    const app = await testApp()
+    // Either could be taken for the body, by one reader or another.
+    for (const rest of [SMUGGLED, `0\r\n\r\n${SMUGGLED}`]) {
+      const line = wire(app.url)
+      line.socket.write(`POST /v1/users HTTP/1.1\r\nHost: vault.example\r\n${fields}\r\n\r\n${rest}`)
+      const answer = await line.ended
+      expect(answer).toMatch(/^HTTP\/1\.1 (400|501) /)
+      expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1)
+      expect(answer).toMatch(/connection: close/i)
+      expect(answer).toMatch(/application\/problem\+json.*"code":"(malformed-http|unsupported-transfer-coding)"/s)
+    }
+  })
+
+  it.each([
+    ['a size that is none', 'xyz\r\nbytes\r\n0\r\n\r\n'],
+    ['a negative size', '-5\r\nbytes\r\n0\r\n\r\n'],
+    ['a size beyond all numbers', `${'f'.repeat(20)}\r\nbytes\r\n0\r\n\r\n`],
+    ['a size in another notation', '0x5\r\nbytes\r\n0\r\n\r\n'],
+    ['LF alone', '5\nbytes\n0\n\n'],
+    ['more bytes than the size', '5\r\nbytes and more\r\n0\r\n\r\n'],
+    ['an endless extension', `5;${'x'.repeat(20_000)}\r\nbytes\r\n0\r\n\r\n`],
+  ])('by a chunk with %s is refused, and nothing is kept', async (_what, chunks) => {
+    const app = await testApp()
+    const owner = await member(app)
+    const line = wire(app.url)
+    line.socket.write(
+      `${head('PUT /v1/files/a', { ...token(owner), 'transfer-encoding': 'chunked' })}${chunks}${SMUGGLED}`,
+    )
+    const answer = await line.ended
+    expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /)
+    expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1)
+    expect(await owner.get('a')).toBeProblem(404, 'file-not-found')
+  })
+
+  it('is read as one where a chunk has an extension or a trailer', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    const line = wire(app.url)
+    const fields = { ...token(owner), 'transfer-encoding': 'chunked', connection: 'close' }
+    line.socket.write(`${head('PUT /v1/files/a', fields)}5;a=b\r\nbytes\r\n0\r\nauthorization: Bearer x\r\n\r\n`)
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
+    expect((await owner.get('a')).body).toBe('bytes')
+  })
+
+  it('in HTTP/1.0 is refused, where chunks are not known', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write(`POST /v1/users HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`)
+    const answer = await line.ended
+    expect(answer).toMatch(/^HTTP\/1\.1 400 .*"malformed-http"/s)
+    expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1)
+  })
+})
+
+describe('a field with one value', () => {
+  it.each([
+    ['Host', 'a.example', 'b.example'],
+    ['Authorization', 'TOKEN', 'Bearer mks_other'],
+    ['Authorization', 'TOKEN', 'TOKEN'],
+    ['Content-Type', 'text/plain', 'image/png'],
+    ['Range', 'bytes=0-1', 'bytes=2-3'],
+    ['If-Range', '"a"', '"b"'],
+    ['If-Modified-Since', 'Sun, 22 Nov 2026 08:30:00 GMT', 'Sun, 22 Nov 2026 08:30:01 GMT'],
+    ['Origin', 'https://a.example', 'https://b.example'],
+  ])('such as %s is refused where it is given twice', async (name, first, second) => {
+    const app = await testApp()
+    const { authorization } = token(await member(app))
+    const fields = new Map([
+      ['Host', 'a.example'],
+      ['Authorization', authorization],
+    ])
+    fields.delete(name)
+    const lines = [...fields, [name, first], [name.toLowerCase(), second]].map(([field, value]) => `${field}: ${value}`)
+    const request = `GET /v1/files HTTP/1.1\r\n${lines.join('\r\n')}\r\n`.replaceAll('TOKEN', authorization)
+    const line = wire(app.url)
+    line.socket.write(`${request}Connection: close\r\n\r\n`)
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 400 .*"code":"malformed-http"/s)
+  })
+})
+
+describe('a request target', () => {
+  it('with another host than the Host is that of its path', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write(head('GET http://evil.example/health/live?a=b', { connection: 'close' }))
+    const answer = await line.ended
+    expect(answer).toMatch(/^HTTP\/1\.1 200 .*"ok"/s)
+    expect(answer).not.toContain('evil')
+  })
+
+  it.each([
+    ['GET //evil.example/health/live', 404],
+    ['GET /\\evil.example', 404],
+    ['GET /v1/../health/live', 404],
+    ['GET /health/./live', 404],
+    ['GET /health%2flive', 404],
+    ['GET /%68ealth/live/..', 404],
+    ['GET /docs/static/../../package.json', 404],
+    ['GET /docs/static/..%2f..%2fpackage.json', 404],
+    ['GET /docs/static/%2e%2e/%2e%2e/package.json', 404],
+    ['GET /docs/static/..%5c..%5cpackage.json', 404],
+    ['GET /docs/static/%252e%252e%252fpackage.json', 404],
+    ['GET /docs/static//etc/passwd', 404],
+    ['GET /docs/static/index.html%00.js', 404],
+    ['GET /health/live%00', 404],
+    ['GET /health/live%', 400],
+    ['GET /health/live%c0%af', 400],
+    ['GET /v1/files/%', 400],
+    ['GET /v1/files/%zz', 400],
+    ['GET health/live', 400],
+    ['GET', 400],
+    ['GET *', 404],
+    [`GET /${'x'.repeat(17_000)}`, 431],
+    [`GET /${'x'.repeat(15_000)}`, 404],
+    [`GET /health/live?${'a&'.repeat(7_000)}`, 200],
+    ['G\0T /health/live', 400],
+    ['get /health/live', 400],
+    ['GET /health/live\u00e9', 400],
+  ])('%s is no surprise', async (line, status) => {
+    const app = await testApp()
+    const connection = wire(app.url)
+    connection.socket.write(head(line, { connection: 'close' }), 'latin1')
+    const answer = await connection.ended
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    if (status >= 400) expect(answer).toMatch(/content-type: application\/problem\+json/i)
+    expect(app.log.join('\n')).not.toContain('"level":50')
+  })
+
+  it.each([
+    ['%00', 'invalid-name'],
+    ['a%00.jpg', 'invalid-name'],
+    ['a%2fb', 'invalid-name'],
+    ['..%2f..%2fetc%2fpasswd', 'invalid-name'],
+    ['a%5cb', 'invalid-name'],
+    ['%0d%0aset-cookie:a', 'invalid-name'],
+    ['%c0%ae%c0%ae', 'malformed-url'],
+    ['%e0%80%ae', 'malformed-url'],
+    ['%ed%a0%80', 'malformed-url'],
+    ['%f4%90%80%80', 'malformed-url'],
+    ['%ff', 'malformed-url'],
+    ['%u0041', 'malformed-url'],
+  ])('names no file with %s', async (name, code) => {
+    const app = await testApp()
+    const owner = await member(app)
+    for (const method of ['GET', 'PUT', 'DELETE']) {
+      expect(await owner.request(`/v1/files/${name}`, { method })).toBeProblem(400, code)
+    }
+  })
+
+  it('is decoded once', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    expect((await owner.request('/v1/files/%252e%252e', { method: 'PUT', body: 'x' })).body).toMatchObject({
+      name: '%2e%2e',
+    })
+    expect((await owner.request('/v1/files/__proto__', { method: 'PUT', body: 'x' })).status).toBe(201)
+    expect((await owner.get('constructor')).status).toBe(404)
+  })
+})
+
+describe('a query', () => {
+  it.each(['limit', 'limit_'])('with a number in %s that is none is refused, or not looked at', async (name) => {
+    const app = await testApp()
+    const owner = await member(app)
+    for (const path of ['/v1/files', '/v1/trash']) {
+      for (const number of STRANGE_NUMBERS) {
+        const answer = await owner.request(`${path}?${name}=${number}`)
+        if (name === 'limit') expect(answer).toBeProblem(400, 'invalid-request')
+        else expect(answer.status).toBe(200)
+      }
+    }
+  })
+
+  it('of -0 or 007 is no number that anybody means', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    expect(await owner.request('/v1/files?limit=-0')).toBeProblem(400, 'invalid-request')
+    expect((await owner.request('/v1/files?limit=007')).status).toBe(200)
+  })
+
+  it.each([
+    '/v1/files?limit=1&limit=2',
+    '/v1/files?prefix=a&prefix=b',
+    '/v1/files?sort=name&sort=size',
+    '/v1/files?cursor=a&cursor=b',
+    '/v1/trash?limit=1&limit=1',
+    '/v1/files/a?disposition=inline&disposition=inline',
+  ])('that gives a parameter twice is refused: %s', async (path) => {
+    const app = await testApp()
+    const owner = await member(app)
+    expect(await owner.request(path)).toBeProblem(400, 'invalid-request')
+  })
+
+  it.each([
+    '__proto__[limit]=1',
+    '__proto__.limit=1',
+    'constructor.prototype.limit=1',
+    '__proto__=1',
+    'limit[]=1',
+    'limit.a=1',
+  ])('of %s changes nothing', async (query) => {
+    const app = await testApp()
+    const owner = await member(app)
+    await owner.put('a', 'a')
+    await owner.put('b', 'b')
+    expect((await owner.request(`/v1/files?${query}`)).body).toMatchObject({ files: [{ name: 'a' }, { name: 'b' }] })
+    expect({}).not.toHaveProperty('limit')
+  })
+
+  it.each(['%00', '%ff', '%c0%ae', '%ed%a0%80', '%', '%zz', "'%20OR%20'1'='1", '%25', '_', '*', 'x'.repeat(8000)])(
+    'of the prefix %s finds nothing and breaks nothing',
+    async (prefix) => {
+      const app = await testApp()
+      const owner = await member(app)
+      await owner.put('a', 'a')
+      const answer = await owner.request(`/v1/files?prefix=${prefix}`)
+      if (answer.status !== 200) expect(answer).toBeProblem(400, 'invalid-request')
+      else expect(answer.body).toEqual({ files: [], nextCursor: null })
+      expect(app.log.join('\n')).not.toContain('"level":50')
+    },
+  )
+
+  it.each([
+    ...['e30', 'bnVsbA', 'W10', 'W251bGxd', Buffer.from('["\\u0000name\\u0000asc",1e400,"a"]').toString('base64url')],
+    ...['%00', '%ff', '../../etc/passwd', Buffer.from('['.repeat(1000)).toString('base64url')],
+  ])('of the cursor %s is refused', async (cursor) => {
+    const app = await testApp()
+    const owner = await member(app)
+    expect(await owner.request(`/v1/files?cursor=${cursor}`)).toBeProblem(400, 'invalid-cursor')
+    expect(await owner.request(`/v1/trash?cursor=${cursor}`)).toBeProblem(400, 'invalid-cursor')
+  })
+})
+
+describe('a JSON body', () => {
+  it.each([
+    ['__proto__', '{"__proto__":{"name":"Eve"}}'],
+    ['__proto__ in escapes', '{"\\u005f_proto__":{"name":"Eve"}}'],
+    ['__proto__ further in', `{"a":[{"__proto__":null}]}`],
+    ['a constructor’s prototype', '{"constructor":{"prototype":{"name":"Eve"}}}'],
+    ['arrays in arrays', `${'['.repeat(8000)}${']'.repeat(8000)}`],
+    ['objects in objects that are cut', '{"a":'.repeat(3000)],
+    ['numbers that are none', '{"name":NaN}'],
+    ['infinity', '{"name":-Infinity}'],
+    ['a number with a leading zero', '{"name":01}'],
+    ['a comment', '{/**/"name":"Ada"}'],
+    ['two documents', `${JSON.stringify(ada)}${JSON.stringify(ada)}`],
+    ['NUL', `${JSON.stringify(ada)}\0`],
+    ['NUL in a string', '{"name":"A\0da"}'],
+    ['a byte order mark and nothing', '\ufeff'],
+  ])('with %s is refused', async (_what, body) => {
+    const app = await testApp()
+    const answer = await register(app, body)
+    expect(answer.status).toBe(400)
+    expect(['malformed-json', 'invalid-request']).toContain((answer.body as { code: string }).code)
+    expect(app.log.join('\n')).not.toContain('"level":50')
+    expect({}).not.toHaveProperty('name')
+  })
+
+  it.each([
+    ['overlong', [0xc0, 0xae]],
+    ['overlong NUL', [0xc0, 0x80]],
+    ['a surrogate', [0xed, 0xa0, 0x80]],
+    ['beyond Unicode', [0xf4, 0x90, 0x80, 0x80]],
+    ['cut', [0xe2, 0x82]],
+  ])('in UTF-8 that is %s is refused', async (_what, bytes) => {
+    const app = await testApp()
+    const [before, after] = JSON.stringify(ada).split('Ada') as [string, string]
+    const body = Buffer.concat([Buffer.from(before), Buffer.from(bytes), Buffer.from(after)])
+    expect(await register(app, body)).toBeProblem(400, 'malformed-json')
+  })
+
+  it.each([
+    ['name', '"A\\u0000da"'],
+    ['name', '"A\\ud800da"'],
+    ['name', '"A\\udc00\\ud800"'],
+    ['name', '1e400'],
+    ['name', '-0'],
+    ['name', '{"toString":"Ada"}'],
+    ['name', '["Ada"]'],
+    ['email', '"ada@example.org\\u0000"'],
+    ['email', '"ada\\ud800@example.org"'],
+    ['email', '"ada@example.org\\r\\nBcc: eve@example.org"'],
+    ['email', '"ada@example.org, eve@example.org"'],
+    ['email', '["ada@example.org","eve@example.org"]'],
+    ['deviceId', '"ios-6f1c2b9a\\u0000"'],
+    ['deviceId', '"ios-6f1c2b9a\\ud800"'],
+    ['deviceId', '9007199254740993'],
+  ])('with %s as %s is refused', async (field, value) => {
+    const app = await testApp()
+    const body = JSON.stringify({ ...ada, [field]: '$' }).replace('"$"', () => value)
+    expect(await register(app, body)).toBeProblem(400, 'invalid-request')
+  })
+
+  it.each(['"a\\ud800"', '"\\udc00a"', '"a\\u0000"', '".."', '"a/b"', '{}', '1e400', 'null', '["a"]'])(
+    'renames no file to %s',
+    async (name) => {
+      const app = await testApp()
+      const owner = await member(app)
+      await owner.put('a', 'a')
+      const answer = await owner.request('/v1/files/a', { method: 'PATCH', headers: json, body: `{"name":${name}}` })
+      expect(answer.status).toBe(400)
+      expect((await owner.get('a')).body).toBe('a')
+    },
+  )
+
+  it('that gives a field twice counts by its last one', async () => {
+    const app = await testApp()
+    const body = JSON.stringify(ada).replace('{', '{"name":"Eve","deviceId":7,')
+    const answer = await register(app, body)
+    expect(answer.status).toBe(201)
+    expect(answer.body).toMatchObject({ deviceId: ada.deviceId })
+  })
+
+  it('takes unknown fields of any depth that fits', async () => {
+    const app = await testApp()
+    const deep = `${'['.repeat(7000)}${']'.repeat(7000)}`
+    expect((await register(app, JSON.stringify(ada).replace('{', `{"deep":${deep},`))).status).toBe(201)
+  })
+})
+
+describe('conditions and ranges', () => {
+  it.each([
+    { range: 'bytes=0-1e400' },
+    { range: `bytes=-${'9'.repeat(400)}` },
+    { range: 'bytes=NaN-' },
+    { range: 'bytes=--1' },
+    { range: `bytes=${'0-0,'.repeat(2000)}0-0` },
+    { 'if-none-match': `${'"a",'.repeat(3000)}"a"` },
+    { 'if-modified-since': 'Sun, 99 Nov 9999 99:99:99 GMT' },
+    { 'if-range': '"' },
+  ])('of %j are answered with the whole', async (headers) => {
+    const app = await testApp()
+    const owner = await member(app)
+    await owner.put('a', 'bytes')
+    const answer = await owner.get('a', headers as Record<string, string>)
+    expect([200, 206]).toContain(answer.status)
+    expect(answer.body).toBe('bytes')
+  })
+
+  it('that are lists may stand on several lines', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    const { headers } = await owner.put('a', 'bytes')
+    const line = wire(app.url)
+    const tags = `"other"\r\nIf-None-Match: ${headers.etag}`
+    line.socket.write(head('GET /v1/files/a', { ...token(owner), 'If-None-Match': tags, connection: 'close' }))
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 304 /)
+  })
+})
+
+const STRANGE_NUMBERS = [
+  ...['1e400', '1e2', '9007199254740993', '9'.repeat(400), 'NaN', 'Infinity', '-1', '0', '0x10', '1_0', '1.5', '1,5'],
+  ...['', '+', '%2B1', '%201', '1%20', '1%00', '%D9%A1', 'null', 'true', '[]', '{}'],
+]
+
+function token({ token }: Member) {
+  return { authorization: `Bearer ${token}` }
+}
