@@ -98,11 +98,12 @@ function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): 
   sendRefusal(reply, Buffer.from(JSON.stringify(problem.toDocument(request.id))))
 }
 
-/** A quota is between the server and its user; what the operator can see coming needs no stack. */
+/** Some are between the server and its client; what the operator can see coming needs no stack. */
 function tellOperator(problem: Problem, { log }: FastifyRequest): void {
-  if (problem.status < 500 || problem.code === 'quota-exceeded') return
+  const { status, code } = problem
+  if (status < 500 || code === 'quota-exceeded' || code === 'unsupported-transfer-coding') return
   const cause = problem.cause ?? problem
-  if (problem.code === 'not-ready' || problem.code === 'insufficient-storage') {
+  if (code === 'not-ready' || code === 'insufficient-storage') {
     log.warn({ cause: (cause as Error).message }, problem.title)
   } else {
     log.error({ err: cause }, problem.title)
