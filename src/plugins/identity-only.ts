@@ -9,6 +9,8 @@ export const identityOnly = fastifyPlugin(async (app) => {
     if (transferCoding !== undefined && transferCoding.trim().toLowerCase() !== 'chunked') {
       throw problems.unsupportedTransferCoding()
     }
+    // Of these no body is read, whatever is announced.
+    if (request.method === 'GET' || request.method === 'HEAD') return
     if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') throw problems.unsupportedEncoding()
   })
 })

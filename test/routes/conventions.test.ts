@@ -144,6 +144,15 @@ describe('a refusal', () => {
     expect(await owner.put('a', 'bytes', coded)).toBeProblem(415, 'unsupported-encoding')
   })
 
+  it('of a content coding is for requests whose body is read', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    await owner.put('a', 'bytes')
+    const headers = { 'content-encoding': 'gzip' }
+    expect((await app.request('/health/live', { headers })).status).toBe(200)
+    expect((await owner.get('a', headers)).status).toBe(200)
+  })
+
   it('of JSON that is no UTF-8 is 400', async () => {
     const app = await testApp()
     const body = Buffer.from(JSON.stringify({ ...ada, name: 'Ad\xff' }), 'latin1')
