@@ -1,6 +1,6 @@
 /** The sessions of whoever is signed in: which devices there are, and how each is shut out. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { failures, nothing, timestamp } from '../schemas/common.ts'
+import { CHANGE_REFUSALS, failures, nothing, timestamp } from '../schemas/common.ts'
 import { BySession, SessionList } from '../schemas/sessions.ts'
 import { callerOf } from './caller.ts'
 
@@ -41,12 +41,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         params: BySession,
         response: {
           204: nothing('The session is over.'),
-          ...failures({
-            401: 'unauthorized',
-            404: 'session-not-found',
-            503: 'not-ready',
-            507: 'insufficient-storage',
-          }),
+          ...failures({ ...CHANGE_REFUSALS, 400: 'malformed-url malformed-json', 404: 'session-not-found' }),
         },
       },
     },
@@ -68,7 +63,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['sessions'],
         response: {
           204: nothing('All other sessions are over.'),
-          ...failures({ 401: 'unauthorized', 503: 'not-ready', 507: 'insufficient-storage' }),
+          ...failures({ ...CHANGE_REFUSALS, 400: 'malformed-json' }),
         },
       },
     },

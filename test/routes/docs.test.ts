@@ -111,6 +111,16 @@ describe('the document', () => {
     }
   })
 
+  it('has the refusals of a body wherever one is read', async () => {
+    const { operations } = await documentedApp()
+    const reading = operations.filter(({ route }) => !/^(GET|HEAD) /.test(route))
+
+    expect(reading).not.toHaveLength(0)
+    for (const { route, operation } of reading) {
+      expect(Object.keys(operation.responses), route).toEqual(expect.arrayContaining(['400', '413', '415']))
+    }
+  })
+
   it('has a 401 with its challenge wherever a session is needed', async () => {
     const { operations } = await documentedApp()
     const members = operations.filter(({ operation }) => operation.security === undefined)
