@@ -25,6 +25,8 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
   app.removeAllContentTypeParsers()
   await app.register(multipart, {
     // The vault counts the file's bytes itself; busboy would cut it in silence.
+    // More than comes at a time: a part that busboy skips would stop it for good where it fills this.
+    fileHwm: 128 * 1024,
     limits: { fileSize: Number.POSITIVE_INFINITY, fieldSize: 1024, parts: 16, headerPairs: 32 },
     preservePath: true,
   })

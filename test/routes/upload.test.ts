@@ -82,6 +82,16 @@ describe('uploading a form', () => {
     expect((await post(ada, [{ name: 'album', content: 'summer' }, photo('sand')])).status).toBe(201)
   })
 
+  it.each([1000, 60_000, 200_000])('ignores a part of %i bytes that has no name', async (size) => {
+    const app = await testApp()
+    const owner = await member(app)
+    const { headers, body } = form([photo('sand')])
+    const boundary = headers['content-type']?.toString().split('=')[1]
+    const nameless = Buffer.from(`--${boundary}\r\nContent-Type: text/plain\r\n\r\n${'x'.repeat(size)}\r\n`)
+    const both = Buffer.concat([nameless, body as Buffer])
+    expect((await owner.request('/v1/files', { method: 'POST', headers, body: both })).status).toBe(201)
+  })
+
   it('takes an empty file', async () => {
     const app = await testApp()
     const ada = await member(app)
