@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/browser/**', 'test/slow/**'],
+    exclude: ['test/browser/**', 'test/fuzz/**', 'test/slow/**'],
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 30_000,
     coverage: {

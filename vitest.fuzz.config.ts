@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config'
+
+/** A minute of requests that nobody would write by hand: run once in CI, after the build. */
+export default defineConfig({
+  test: {
+    include: ['test/fuzz/**/*.test.ts'],
+    setupFiles: ['test/support/matchers.ts'],
+    fileParallelism: false,
+    testTimeout: 600_000,
+  },
+})
