@@ -144,8 +144,10 @@ function match(template: string, path: string): Record<string, string> | null {
   for (const [i, part] of wanted.entries()) {
     const name = /^\{(\w+)\}$/.exec(part)?.[1]
     const text = decoded(given[i] as string)
-    if (text === null || text === '') {
-      if (text === null || part !== '') return null
+    // The last one may be empty.
+    const empty = text === '' && part !== '' && !(name && i === wanted.length - 1)
+    if (text === null || empty) {
+      return null
     } else if (name) params[name] = text
     else if (text !== part) return null
   }

@@ -134,7 +134,7 @@ export function lane({ target, document, dice, memory, crew, strangers, witness 
       token:
         sent === 0 ? 'none' : session && crew.alone && sent === 1 ? 'live' : dead && sent === 1 ? 'dead' : 'unknown',
       asDocumented: spoilt.length === 0,
-      noisy,
+      noisy: noisy || repeated(headers),
       content,
       json: onlyJson && body && !body.includes(0) ? jsonOf(body) : undefined,
     }
@@ -195,4 +195,9 @@ export function lane({ target, document, dice, memory, crew, strangers, witness 
 
 export function plain(target: string, token: string): Buffer {
   return Buffer.from(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+}
+
+/** Most fields have one value: a second one is no good HTTP. */
+function repeated(headers: [name: string, value: string][]): boolean {
+  return new Set(headers.map(([name]) => name.toLowerCase())).size < headers.length
 }
