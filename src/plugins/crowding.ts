@@ -14,6 +14,7 @@ const SPARE = 8
 export const crowding = fastifyPlugin<{ mostConnections: number }>(async (app, { mostConnections }) => {
   let most = Number.POSITIVE_INFINITY
   let taken = 0
+  let told = false
   app.server.once('listening', () => {
     most = Math.min(mostConnections, connectionsAtMost())
     // Without a listener, a connection that the system could not hand over would end the process.
@@ -23,9 +24,12 @@ export const crowding = fastifyPlugin<{ mostConnections: number }>(async (app, {
     taken += 1
     socket.once('close', () => {
       taken -= 1
+      if (taken < most / 2) told = false
     })
     if (taken <= most) return
-    app.log.warn(`more than ${most} connections: one was refused`)
+    // A line for each would fill the disk as well.
+    if (!told) app.log.warn(`more than ${most} connections: new ones are refused`)
+    told = true
     respondRaw(socket, problems.notReady('The server has too many connections at the moment.'))
     // At once: of those that come together each would hold its place until the next turn.
     socket.destroy()

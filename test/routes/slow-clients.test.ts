@@ -93,6 +93,7 @@ describe('connections beyond what the server takes', () => {
     const refused = await Promise.all(Array.from({ length: 200 }, () => wire(app.url).ended))
     for (const answer of refused) expect(answer).toMatch(/^$|^HTTP\/1\.1 503 .*"not-ready"/s)
     expect(refused.filter((answer) => answer !== '')).not.toHaveLength(0)
+    expect(app.log.filter((line) => line.includes('more than 20 connections'))).toHaveLength(1)
     await Promise.all(silent.map(({ ended }) => ended))
     await expect.poll(async () => (await app.request('/health/live')).status).toBe(200)
   })
