@@ -8,7 +8,7 @@ import { codesOf, documentOf, type OpenApi } from './document.ts'
 import { fuzz, type Report, textOf } from './fuzz.ts'
 
 const seed = Number(process.env.FUZZ_SEED ?? 20_261_122)
-const rounds = Number(process.env.FUZZ_ROUNDS ?? 6)
+const rounds = Number(process.env.FUZZ_ROUNDS ?? 4)
 const MiB = 1024 * 1024
 
 const seen: Report[] = []

@@ -40,7 +40,7 @@ describe('a refusal', () => {
     ['PUT', '/v1/trash', 'DELETE, GET, HEAD'],
     ['GET', '/v1/trash/x/restore', 'POST'],
     ['GET', '/v1/users', 'POST'],
-    ['OPTIONS', '/v1/sessions', 'POST'],
+    ['OPTIONS', '/v1/sessions', 'DELETE, GET, HEAD, POST'],
     ['PROPFIND', '/v1/sessions/current', 'DELETE'],
     ['DELETE', '/health/live', 'GET, HEAD'],
     ['POST', '/docs/json', 'GET, HEAD'],
