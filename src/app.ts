@@ -22,6 +22,7 @@ import { sweeper } from './plugins/sweeper.ts'
 import { lateContinue } from './plugins/unread-body.ts'
 import { validation } from './plugins/validation.ts'
 import { account } from './routes/account.ts'
+import { activity } from './routes/activity.ts'
 import { download } from './routes/download.ts'
 import { exports } from './routes/export.ts'
 import { files } from './routes/files.ts'
@@ -106,6 +107,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     await members.register(download)
     await members.register(trash)
     await members.register(account)
+    await members.register(activity)
     await members.register(exports)
   })
 

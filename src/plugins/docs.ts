@@ -57,7 +57,7 @@ export const docs = fastifyPlugin(async (app) => {
         { name: 'sessions', description: 'From a PIN to a session, and out again.' },
         { name: 'files', description: 'Bytes in and out.' },
         { name: 'trash', description: 'Deleted files, to be restored for a while.' },
-        { name: 'account', description: 'Who is signed in, what it uses, and its end.' },
+        { name: 'account', description: 'Who is signed in, what it uses, what happened, and its end.' },
         { name: 'health', description: 'For whoever watches the server.' },
       ],
       components: {

@@ -1,6 +1,8 @@
 /** Records of the vault as they cross the wire. */
 import type { Static } from '@sinclair/typebox'
+import type { ActivityEvent } from '../ports.ts'
 import type { Me } from '../schemas/account.ts'
+import type { ActivityList } from '../schemas/activity.ts'
 import { timestamp } from '../schemas/common.ts'
 import type { File } from '../schemas/files.ts'
 import type { TrashList } from '../schemas/trash.ts'
@@ -29,6 +31,13 @@ export function presentTrashed({
 
 export function presentAccount({ id, name, email, createdAt, usage, quotaBytes }: Account): Static<typeof Me> {
   return { userId: id, name, email, createdAt: timestamp(createdAt), usage, quota: { bytes: quotaBytes } }
+}
+
+export function presentEvent({
+  at,
+  ...event
+}: ActivityEvent & { count: number }): Static<typeof ActivityList>['events'][number] {
+  return { ...event, at: timestamp(at) }
 }
 
 export function presentExported(file: ExportedFile['file'], path: string) {

@@ -90,7 +90,7 @@ export const streamed = (schema: TSchema) => Type.Unsafe<unknown>({ ...schema, '
 /** What a list takes to be read page by page. */
 export const Paging = {
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'How many files a page has at most.' }),
+    Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'How many entries a page has at most.' }),
   ),
   cursor: Type.Optional(Type.String({ maxLength: 2048, description: '`nextCursor` of the page before.' })),
 }

@@ -171,6 +171,22 @@ export function memberWith(
   }
 }
 
+/** A PIN that a session asks for. */
+export async function pinFrom(owner: Member, deviceId: string): Promise<string> {
+  const headers = { 'content-type': 'application/json' }
+  const answer = await owner.request('/v1/pins', { method: 'POST', headers, body: JSON.stringify({ deviceId }) })
+  return (answer.body as { pin: string }).pin
+}
+
+/** The same user on another device, or anew on the same one. */
+export async function paired(app: TestApp, owner: Member, deviceId = newDeviceId()): Promise<Member> {
+  const session = await app.post('/v1/sessions', { deviceId, pin: await pinFrom(owner, deviceId) })
+  return memberWith(app, { ...owner, deviceId, ...(session.body as { token: string; sessionId: string }) })
+}
+
+/** Another PIN than this. */
+export const otherThan = (pin: string) => String((Number(pin) + 1) % 10_000).padStart(4, '0')
+
 /** A `multipart/form-data` body with its headers; a part with a `filename` is a file. */
 export function form(
   parts: { name: string; content: string | Buffer; filename?: string; type?: string }[],

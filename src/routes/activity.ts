@@ -1,0 +1,32 @@
+/** What happened to an account, for its owner to read. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ActivityList, ActivityQuery } from '../schemas/activity.ts'
+import { failures } from '../schemas/common.ts'
+import { pageOf, readCursor } from './cursors.ts'
+import { presentEvent } from './presenting.ts'
+
+const LIST = 'activity'
+
+export const activity: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/v1/activity',
+    {
+      schema: {
+        operationId: 'listActivity',
+        summary: 'See what happened to the account, page by page',
+        description:
+          'The last first. Pages neither repeat nor miss an event, whatever happens meanwhile. What is older than ACTIVITY_DAYS is forgotten.',
+        tags: ['account'],
+        querystring: ActivityQuery,
+        response: { 200: ActivityList, ...failures({ 400: 'invalid-request invalid-cursor', 401: 'unauthorized' }) },
+      },
+    },
+    async ({ session, query: { limit = 50, cursor } }) => {
+      const ended = readCursor(cursor, LIST, 'number')
+      const after = ended && { at: ended.key, id: ended.id }
+      const found = await app.vault.activity.list(session.userId, { after, limit: limit + 1 })
+      const { page, nextCursor } = pageOf(found, limit, LIST, ({ at }) => at)
+      return { events: page.map(presentEvent), nextCursor }
+    },
+  )
+}

@@ -1,0 +1,335 @@
+import { describe, expect, it } from 'vitest'
+import type { ActivityKind } from '../../src/ports.ts'
+import { KINDS } from '../../src/schemas/activity.ts'
+import {
+  DAY,
+  type Member,
+  MINUTE,
+  member,
+  memberWith,
+  newDeviceId,
+  otherThan,
+  paired,
+  pinFrom,
+  SECOND,
+  type TestApp,
+  testApp,
+} from '../support/app.ts'
+import type { Call } from '../support/http.ts'
+import { databaseOf } from '../support/operator.ts'
+
+interface Event {
+  id: string
+  kind: string
+  at: string
+  address: string
+  userAgent: string
+  sessionId: string | null
+  deviceId: string | null
+  fileId: string | null
+  count: number
+}
+
+interface Page {
+  events: Event[]
+  nextCursor: string | null
+}
+
+async function page(owner: Member, query = ''): Promise<Page> {
+  const answer = await owner.request(`/v1/activity${query}`)
+  expect(answer.status).toBe(200)
+  return answer.body as Page
+}
+
+/** All that happened so far, the last first. */
+async function events(app: TestApp, owner: Member): Promise<Event[]> {
+  await app.settled()
+  return (await page(owner, '?limit=1000')).events
+}
+
+const kinds = async (app: TestApp, owner: Member) => (await events(app, owner)).map(({ kind }) => kind)
+const last = async (app: TestApp, owner: Member) => (await events(app, owner))[0]
+
+/** One who comes from another address than everybody else here. */
+const phone = { 'user-agent': 'MyVault/1.4 (iPhone)' }
+const fromPhone: Call = { headers: phone, from: '127.0.0.2' }
+const byPhone = { userAgent: 'MyVault/1.4 (iPhone)', address: '127.0.0.2' }
+const json = (body: object): Call => ({
+  ...fromPhone,
+  method: 'POST',
+  headers: { ...phone, 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+})
+
+describe('the list of what happened', () => {
+  it('begins with the first sign-in, which is that of a new device', async () => {
+    const app = await testApp()
+    const deviceId = newDeviceId()
+    const { pin } = (await app.post('/v1/users', { name: 'Ada', email: 'ada@example.org', deviceId })).body as {
+      pin: string
+    }
+    app.clock.turn(MINUTE)
+    const { body } = await app.request('/v1/sessions', json({ deviceId, pin }))
+    const session = body as { sessionId: string; token: string; userId: string }
+    const ada = memberWith(app, { ...session, deviceId, email: 'ada@example.org' })
+    expect(await page(ada)).toEqual({
+      events: [
+        {
+          id: expect.stringMatching(/^[\w-]{21}$/),
+          kind: 'new-device',
+          at: new Date(app.clock()).toISOString(),
+          ...byPhone,
+          sessionId: session.sessionId,
+          deviceId,
+          fileId: null,
+          count: 1,
+        },
+      ],
+      nextCursor: null,
+    })
+  })
+
+  it('tells the PIN that a session asks for, and a sign-in on a device that is known', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    app.clock.turn(SECOND)
+    const { pin } = (await ada.request('/v1/pins', json({ deviceId: ada.deviceId }))).body as { pin: string }
+    await app.settled()
+    app.clock.turn(SECOND)
+    const { body } = await app.request('/v1/sessions', json({ deviceId: ada.deviceId, pin }))
+    const again = memberWith(app, { ...ada, ...(body as { token: string; sessionId: string }) })
+    expect(await events(app, again)).toMatchObject([
+      { kind: 'sign-in', ...byPhone, sessionId: again.sessionId, deviceId: ada.deviceId },
+      { kind: 'pin-issued', ...byPhone, sessionId: ada.sessionId, deviceId: ada.deviceId },
+      { kind: 'new-device', sessionId: ada.sessionId, deviceId: ada.deviceId },
+    ])
+  })
+
+  it('tells which session was signed out, and by whom', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const [lost, left] = [await paired(app, ada), await paired(app, ada)]
+    app.clock.turn(SECOND)
+    await ada.request(`/v1/sessions/${lost.sessionId}`, { method: 'DELETE', ...fromPhone })
+    const revoked = { kind: 'session-revoked', ...byPhone }
+    expect(await last(app, ada)).toMatchObject({ ...revoked, sessionId: lost.sessionId, deviceId: lost.deviceId })
+    app.clock.turn(SECOND)
+    await ada.request('/v1/sessions', { method: 'DELETE', ...fromPhone })
+    expect(await last(app, ada)).toMatchObject({ ...revoked, sessionId: left.sessionId, deviceId: left.deviceId })
+    const other = await paired(app, ada)
+    app.clock.turn(SECOND)
+    await ada.request('/v1/sessions/current', { method: 'DELETE', ...fromPhone })
+    expect(await last(app, other)).toMatchObject({ ...revoked, sessionId: ada.sessionId, deviceId: ada.deviceId })
+  })
+
+  it('counts wrong guesses at one PIN from one address in one, for an hour', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const deviceId = newDeviceId()
+    const pin = await pinFrom(ada, deviceId)
+    await app.settled()
+    app.clock.turn(SECOND)
+    for (let n = 0; n < 3; n += 1) await app.request('/v1/sessions', json({ deviceId, pin: otherThan(pin) }))
+    await app.post('/v1/sessions', { deviceId, pin: otherThan(pin) })
+    const guesses = (await events(app, ada)).filter(({ kind }) => kind === 'wrong-pin')
+    expect(guesses.sort((a, b) => b.count - a.count)).toMatchObject([
+      { ...byPhone, count: 3, sessionId: null, deviceId },
+      { userAgent: '', address: '127.0.0.1', count: 1 },
+    ])
+    app.clock.turn(61 * MINUTE)
+    await app.request('/v1/sessions', json({ deviceId, pin: otherThan(await pinFrom(ada, deviceId)) }))
+    expect((await kinds(app, ada)).filter((kind) => kind === 'wrong-pin')).toHaveLength(3)
+  })
+
+  it('tells the owner of an address of the PINs and guesses of strangers, and of the pause', async () => {
+    const app = await testApp({ PIN_DELIVERY: 'console' })
+    const { email, ...ada } = await consoleMember(app)
+    const deviceId = newDeviceId()
+    app.clock.turn(SECOND)
+    await app.request('/v1/pins', json({ email, deviceId }))
+    await app.settled()
+    expect(await last(app, ada.member)).toMatchObject({ kind: 'pin-issued', ...byPhone, sessionId: null, deviceId })
+    const wrong = otherThan(pinIn(app))
+    app.clock.turn(SECOND)
+    for (let n = 0; n < 4; n += 1) await app.request('/v1/sessions', json({ deviceId, pin: wrong }))
+    expect(await last(app, ada.member)).toMatchObject({ kind: 'wrong-pin', ...byPhone, deviceId, count: 4 })
+    app.clock.turn(SECOND)
+    await app.request('/v1/sessions', json({ deviceId, pin: wrong }))
+    expect((await events(app, ada.member)).slice(0, 2)).toMatchObject([
+      { kind: 'locked', ...byPhone, deviceId },
+      { kind: 'wrong-pin', count: 5 },
+    ])
+  })
+
+  it('says nothing of guesses at a registration that is nobody’s yet', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const deviceId = newDeviceId()
+    const email = 'nobody@example.org'
+    const { pin } = (await app.post('/v1/users', { name: 'N', email, deviceId })).body as { pin: string }
+    await app.post('/v1/sessions', { deviceId, pin: otherThan(pin) })
+    expect(await kinds(app, ada)).toEqual(['new-device'])
+  })
+
+  it('is each user’s own', async () => {
+    const app = await testApp()
+    const [ada, ben] = [await member(app), await member(app)]
+    await paired(app, ada)
+    expect(await kinds(app, ada)).toHaveLength(3)
+    expect((await events(app, ben)).map(({ sessionId }) => sessionId)).toEqual([ben.sessionId])
+  })
+
+  it('needs a session', async () => {
+    const app = await testApp()
+    expect(await app.request('/v1/activity')).toBeProblem(401, 'unauthorized')
+  })
+
+  it('documents every kind that the vault notes', async () => {
+    const documented: Record<ActivityKind, string> = KINDS
+    const app = await testApp()
+    const document = JSON.stringify((await app.request('/docs/json')).body)
+    for (const [kind, meaning] of Object.entries(documented)) expect(document).toContain(`\`${kind}\`: ${meaning}`)
+  })
+})
+
+describe('paging through it', () => {
+  it('neither repeats nor misses anything while more happens, also at one time', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    // A pairing is two events; some of these are of the same moment, so their ids break the tie.
+    for (let n = 0; n < 4; n += 1) {
+      await paired(app, ada)
+      if (n !== 1) app.clock.turn(SECOND)
+    }
+    const before = (await events(app, ada)).map(({ id }) => id)
+    expect(before).toHaveLength(9)
+    const found: string[] = []
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const { events, nextCursor }: Page = await page(ada, `?limit=2${cursor && `&cursor=${cursor}`}`)
+      found.push(...events.map(({ id }) => id))
+      cursor = nextCursor
+      app.clock.turn(SECOND)
+      await paired(app, ada)
+      await app.settled()
+    }
+    expect(found).toEqual(before)
+    expect((await events(app, ada)).length).toBe(9 + 2 * 5)
+  })
+
+  it.each(['limit=0', 'limit=1001', 'limit=x'])('refuses %s', async (query) => {
+    const app = await testApp()
+    const ada = await member(app)
+    expect(await ada.request(`/v1/activity?${query}`)).toBeProblem(400, 'invalid-request')
+  })
+
+  it('refuses a cursor that is none, or that of another list', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await paired(app, ada)
+    await app.settled()
+    for (const name of ['a', 'b']) await ada.put(name, 'bytes')
+    const { nextCursor: ofFiles } = (await ada.request('/v1/files?limit=1&sort=size')).body as Page
+    for (const name of ['a', 'b']) await ada.request(`/v1/files/${name}`, { method: 'DELETE' })
+    const { nextCursor: ofTrash } = (await ada.request('/v1/trash?limit=1')).body as Page
+    const { nextCursor: own } = await page(ada, '?limit=1')
+    for (const cursor of [ofFiles, ofTrash, 'nonsense', '', `${own}x`.slice(4)]) {
+      expect(await ada.request(`/v1/activity?cursor=${cursor}`)).toBeProblem(400, 'invalid-cursor')
+    }
+    expect(await ada.request(`/v1/trash?cursor=${own}`)).toBeProblem(400, 'invalid-cursor')
+    expect((await page(ada, `?cursor=${own}`)).events).not.toHaveLength(0)
+  })
+
+  it('with the cursor of another user finds only what is one’s own', async () => {
+    const app = await testApp()
+    const [ada, ben] = [await member(app), await member(app)]
+    app.clock.turn(SECOND)
+    await paired(app, ben)
+    await app.settled()
+    const { nextCursor } = await page(ben, '?limit=1')
+    const found = (await page(ada, `?cursor=${nextCursor}`)).events
+    expect(found.map(({ sessionId }) => sessionId)).toEqual([ada.sessionId])
+  })
+})
+
+describe('what happened long ago', () => {
+  it('is not listed after ACTIVITY_DAYS, and the next sweep removes it', async () => {
+    const app = await testApp({ ACTIVITY_DAYS: '7' })
+    const ada = await member(app)
+    const rows = () => databaseOf(app).prepare('SELECT kind FROM activity').pluck().all()
+    app.clock.turn(7 * DAY - 1)
+    expect(await kinds(app, ada)).toEqual(['new-device'])
+    app.clock.turn(1)
+    expect(await kinds(app, ada)).toEqual([])
+    await pinFrom(ada, newDeviceId())
+    await app.settled()
+    expect(rows()).toHaveLength(2)
+    app.sweep()
+    await app.settled()
+    expect(rows()).toEqual(['pin-issued'])
+  })
+
+  it('is not kept at all where ACTIVITY_DAYS is 0', async () => {
+    const app = await testApp({ ACTIVITY_DAYS: '0' })
+    const ada = await member(app)
+    expect(await kinds(app, ada)).toEqual([])
+    app.sweep()
+    await app.settled()
+    expect(databaseOf(app).prepare('SELECT * FROM activity').all()).toEqual([])
+  })
+
+  it('goes with its user', async () => {
+    const app = await testApp()
+    const [ada, ben] = [await member(app), await member(app)]
+    await ada.request('/v1/me', { method: 'DELETE' })
+    await app.settled()
+    const owners = databaseOf(app).prepare('SELECT user_id FROM activity').pluck().all()
+    expect(owners).toEqual([ben.userId])
+  })
+})
+
+describe('a user agent', () => {
+  it.each([
+    ['of 256 characters stays', 'x'.repeat(256), 'x'.repeat(256)],
+    ['that is longer is cut', 'x'.repeat(4000), 'x'.repeat(256)],
+    ['with markup is text', '</script><img src=x onerror=alert(1)>', '</script><img src=x onerror=alert(1)>'],
+    ['with quotes and backslashes is text', '"\\u0000",\\"kind":"x"', '"\\u0000",\\"kind":"x"'],
+    [
+      'with bytes beyond ASCII is read as latin1',
+      utf8AsLatin1('Téléphone 🐈 \u2028'),
+      utf8AsLatin1('Téléphone 🐈 \u2028'),
+    ],
+    ['that is empty is empty', '', ''],
+  ])('%s', async (_what, sent, listed) => {
+    const app = await testApp()
+    const ada = await member(app)
+    await app.settled()
+    app.clock.turn(SECOND)
+    const headers = { 'content-type': 'application/json', 'user-agent': sent }
+    // Beside a body of bytes the headers go out as latin1, byte for byte.
+    const body = Buffer.from(JSON.stringify({ deviceId: newDeviceId() }))
+    await ada.request('/v1/pins', { method: 'POST', headers, body })
+    const [event, ...others] = await events(app, ada)
+    expect([event?.kind, event?.userAgent, others.length]).toEqual(['pin-issued', listed.trim(), 1])
+    expect((await ada.request('/v1/activity')).headers).toMatchObject({
+      'content-type': 'application/json; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+    })
+  })
+})
+
+/** What a server reads of a header in UTF-8. */
+function utf8AsLatin1(text: string): string {
+  return Buffer.from(text).toString('latin1')
+}
+
+const pinIn = (app: TestApp) => /.*PIN (\d{4})/s.exec(app.log.join('\n'))?.[1] ?? ''
+
+/** A user whose PIN stood in the log. */
+async function consoleMember(app: TestApp): Promise<{ email: string; member: Member }> {
+  const [email, deviceId] = ['ada@example.org', newDeviceId()]
+  await app.post('/v1/users', { name: 'Ada', email, deviceId })
+  await app.settled()
+  const { body } = await app.post('/v1/sessions', { deviceId, pin: pinIn(app) })
+  const session = body as { token: string; userId: string; sessionId: string }
+  return { email, member: memberWith(app, { ...session, deviceId, email }) }
+}
