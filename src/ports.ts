@@ -52,11 +52,14 @@ export interface Caller {
   /** As sent, cut to 256 characters; empty where there was none. */
   userAgent: string
   requestId: string
+  /** Where the caller is signed in. */
+  session?: Session | undefined
 }
 
 /**
  * `new-device`: a sign-in on a device on which the user had not signed in before. `sign-in`: any other. `wrong-pin`: somebody
- * guessed at a PIN of the user. `locked`: PINs of the address are paused. `damaged-read`: a file's bytes did not open.
+ * guessed at a PIN of the user. `locked`: PINs of the address are paused. `file-purged`
+ * without a file: the whole trash was. `damaged-read`: a file's bytes did not open.
  */
 export type ActivityKind =
   | 'sign-in'

@@ -4,6 +4,7 @@ import type { Caller } from '../ports.ts'
 const USER_AGENT_CHARACTERS = 256
 
 /** Who sent the request, for the list of what happened to an account. */
-export function callerOf({ ip, headers, id }: FastifyRequest): Caller {
-  return { address: ip, userAgent: (headers['user-agent'] ?? '').slice(0, USER_AGENT_CHARACTERS), requestId: id }
+export function callerOf({ ip, headers, id, session }: FastifyRequest): Caller {
+  const userAgent = (headers['user-agent'] ?? '').slice(0, USER_AGENT_CHARACTERS)
+  return { address: ip, userAgent, requestId: id, session }
 }

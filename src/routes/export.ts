@@ -8,6 +8,7 @@ import type { Account } from '../vault/account.ts'
 import type { ContentReader } from '../vault/content.ts'
 import type { ExportedFile } from '../vault/export.ts'
 import { numberedName } from '../vault/names.ts'
+import { callerOf } from './caller.ts'
 import { presentAccount, presentExported } from './presenting.ts'
 import { sendBytes, turnOf } from './sending.ts'
 import { type ZipEntry, zipOf } from './zip.ts'
@@ -32,7 +33,7 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const user = await app.vault.account.describe(request.session.userId)
-      const { begunAt, files } = app.vault.exports.begin(user.id)
+      const { begunAt, files } = app.vault.exports.begin(user.id, callerOf(request))
       reply.headers({
         'content-type': 'application/zip',
         'content-disposition': `attachment; filename="minikeepsafe-${timestamp(begunAt).slice(0, 10)}.zip"`,

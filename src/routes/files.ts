@@ -4,6 +4,7 @@ import type { FileSort } from '../ports.ts'
 import { CHANGE_REFUSALS, failures, nothing } from '../schemas/common.ts'
 import { ByName, ChangeHeaders, FileList, FileListQuery, NewName, withFile } from '../schemas/files.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
+import { callerOf } from './caller.ts'
 import { entityTag, guardOf } from './conditions.ts'
 import { pageOf, readCursor } from './cursors.ts'
 import { presentFile } from './presenting.ts'
@@ -89,8 +90,9 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async ({ session, params, headers }, reply) => {
-      await app.vault.files.discard(session.userId, params.name, guardOf(headers))
+    async (request, reply) => {
+      const { session, params, headers } = request
+      await app.vault.files.discard(session.userId, params.name, guardOf(headers), callerOf(request))
       return reply.code(204).send(null)
     },
   )

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { CHANGE_REFUSALS, failures, nothing } from '../schemas/common.ts'
 import { OnRestoreConflict, withFile } from '../schemas/files.ts'
 import { ById, TrashList, TrashQuery } from '../schemas/trash.ts'
+import { callerOf } from './caller.ts'
 import { entityTag } from './conditions.ts'
 import { pageOf, readCursor } from './cursors.ts'
 import { presentFile, presentTrashed } from './presenting.ts'
@@ -77,8 +78,8 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async ({ session, params }, reply) => {
-      await app.vault.trash.remove(session.userId, params.id)
+    async (request, reply) => {
+      await app.vault.trash.remove(request.session.userId, request.params.id, callerOf(request))
       return reply.code(204).send(null)
     },
   )
@@ -100,8 +101,8 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async ({ session }, reply) => {
-      await app.vault.trash.empty(session.userId)
+    async (request, reply) => {
+      await app.vault.trash.empty(request.session.userId, callerOf(request))
       return reply.code(204).send(null)
     },
   )

@@ -8,6 +8,7 @@ const FOLDED: ActivityKind[] = ['wrong-pin', 'damaged-read']
 /** Entries that are forgotten in one act: other requests wait for it. */
 const BATCH = 500
 
+/** What an event is about. Where it names no session and no device, they are the caller's own. */
 export interface Involved {
   sessionId?: string
   deviceId?: string
@@ -47,8 +48,9 @@ export function activity(ports: Ports, rules: VaultRules, background: Background
     },
   }
 
-  function eventOf(kind: ActivityKind, { address, userAgent }: Caller, involved: Involved = {}): ActivityEvent {
-    const { sessionId = null, deviceId = null, fileId = null } = involved
+  function eventOf(kind: ActivityKind, caller: Caller, involved: Involved = {}): ActivityEvent {
+    const { address, userAgent, session } = caller
+    const { sessionId = session?.id ?? null, deviceId = session?.deviceId ?? null, fileId = null } = involved
     return { id: chance.id(), kind, at: clock(), address, userAgent, sessionId, deviceId, fileId }
   }
 }

@@ -1,6 +1,7 @@
 /** All files of a user, one after the other, while others go on changing them. */
-import type { FileQuery, Ports, SealedFile, SealedTrash, TrashQuery, VaultRules } from '../ports.ts'
+import type { Caller, FileQuery, Ports, SealedFile, SealedTrash, TrashQuery, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
+import type { Note } from './activity.ts'
 import { type ContentReader, openContent, wholeOf } from './content.ts'
 import type { Secrets } from './envelope.ts'
 import type { Keyring } from './keyring.ts'
@@ -15,21 +16,22 @@ export interface ExportedFile {
   bytes: Pick<ContentReader, 'next'>
 }
 
-export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRules, keys: Keyring) {
+export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRules, keys: Keyring, note: Note) {
   return {
     /**
      * Every file and all of the trash that there is now, each once, in a version that stands while this goes on. Only
      * what goes for good meanwhile may be missing. Where a file is damaged, the error names it. Whoever stops early must
-     * return the generator: it lets go of the bytes.
+     * return the generator: it lets go of the bytes. Noted once the first file is asked for.
      */
-    begin(owner: string): { begunAt: number; files: AsyncGenerator<ExportedFile> } {
+    begin(owner: string, caller: Caller): { begunAt: number; files: AsyncGenerator<ExportedFile> } {
       const begunAt = clock()
-      return { begunAt, files: everything(owner, begunAt) }
+      return { begunAt, files: everything(owner, begunAt, caller) }
     },
   }
 
-  async function* everything(owner: string, begunAt: number): AsyncGenerator<ExportedFile> {
+  async function* everything(owner: string, begunAt: number, caller: Caller): AsyncGenerator<ExportedFile> {
     const vaultKey = await keys.vaultKey(owner)
+    note(owner, 'export', caller)
     const done = new Set<string>()
     const missing = new Map<string, string>()
     // A file may slip between two lists, or be replaced between its row and its bytes. So another round looks for what is

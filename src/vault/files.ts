@@ -1,6 +1,7 @@
 /** Files: taken in whole or not at all, each under one name of its owner, and handed out again. */
-import type { FileQuery, Ports, VaultRules } from '../ports.ts'
+import type { Caller, FileQuery, Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
+import type { Note } from './activity.ts'
 import { type Admit, changedNothing } from './admission.ts'
 import type { Background } from './background.ts'
 import { type ContentReader, openContent, type Range } from './content.ts'
@@ -53,6 +54,7 @@ export function files(
   background: Background,
   doubtful: Set<string>,
   collect: Collect,
+  note: Note,
 ) {
   const { users, files, blobs, clock, chance } = ports
   const tidily = receiving(ports, rules, run, admit, background, doubtful)
@@ -146,11 +148,12 @@ export function files(
     },
 
     /** Moves a file to the trash. */
-    async discard(owner: string, name: string, guard: Guard): Promise<void> {
+    async discard(owner: string, name: string, guard: Guard, caller: Caller): Promise<void> {
       for (;;) {
         const current = await find(owner, name)
         guard(current)
-        if ((await files.discard(owner, current, clock())) === 'done') return
+        if ((await files.discard(owner, current, clock())) === 'stale') continue
+        return note(owner, 'file-deleted', caller, { fileId: current.id })
       }
     },
   }

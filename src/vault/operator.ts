@@ -32,7 +32,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
     async sweep(): Promise<void> {
       await sweepRound(ports, null, new Set(), {
         sessions: sessions(ports, rules, keys, background.run, happenings),
-        trash: trash(ports, rules, keys, collect),
+        trash: trash(ports, rules, keys, collect, happenings.note),
         account: accounts,
         activity: happenings,
       })

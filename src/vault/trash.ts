@@ -1,6 +1,7 @@
 /** Deleted files: to be restored for a while, then gone for good. */
-import type { Ports, SealedTrash, TrashQuery, VaultRules } from '../ports.ts'
+import type { Caller, Ports, SealedTrash, TrashQuery, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
+import type { Note } from './activity.ts'
 import type { Collect } from './garbage.ts'
 import type { Keyring } from './keyring.ts'
 import { firstFree, standIns } from './stand-ins.ts'
@@ -17,7 +18,7 @@ export interface TrashedFile extends StoredFile {
   expiresAt: number
 }
 
-export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: Collect) {
+export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: Collect, note: Note) {
   const { files, trash, clock } = ports
 
   return {
@@ -52,17 +53,21 @@ export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: C
     },
 
     /** Removes one file for good. */
-    async remove(owner: string, id: string): Promise<void> {
+    async remove(owner: string, id: string, caller: Caller): Promise<void> {
       await find(owner, id)
       const blob = await trash.remove(owner, id)
       if (!blob) throw problems.fileNotFound(IN_TRASH)
+      note(owner, 'file-purged', caller, { fileId: id })
       await collect([blob])
     },
 
     /** Removes for good all that is in the trash now. */
-    async empty(owner: string): Promise<void> {
+    async empty(owner: string, caller: Caller): Promise<void> {
       const now = clock()
-      await inBatches(() => trash.empty(owner, now, BATCH))
+      await inBatches(
+        () => trash.empty(owner, now, BATCH),
+        () => note(owner, 'file-purged', caller),
+      )
     },
 
     /** Removes for good, for all users, what has been in the trash for long enough. */
@@ -72,9 +77,10 @@ export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: C
     },
   }
 
-  async function inBatches(removeSome: () => Promise<string[]>): Promise<void> {
-    for (;;) {
+  async function inBatches(removeSome: () => Promise<string[]>, begun = () => {}): Promise<void> {
+    for (let first = true; ; first = false) {
       const garbage = await removeSome()
+      if (first && garbage.length > 0) begun()
       await collect(garbage)
       if (garbage.length < BATCH) return
     }

@@ -38,7 +38,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   const collect = garbageCollector(ports)
   const happenings = activity(ports, rules, background.run)
   const signedIn = sessions(ports, rules, keys, background.run, happenings)
-  const bin = trash(ports, rules, keys, collect)
+  const bin = trash(ports, rules, keys, collect, happenings.note)
   const accounts = account(ports, rules, background.run, collect)
 
   return {
@@ -46,10 +46,10 @@ export async function openVault(ports: Ports, rules: VaultRules) {
     enrolment: enrolment(ports, rules, keys, background.run, happenings.note),
     sessions: signedIn,
     activity: happenings,
-    files: files(ports, rules, keys, run, admit, background.run, doubtful, collect),
+    files: files(ports, rules, keys, run, admit, background.run, doubtful, collect, happenings.note),
     trash: bin,
     account: accounts,
-    exports: exporting(ports, rules, keys),
+    exports: exporting(ports, rules, keys, happenings.note),
 
     /** Starts one round of sweeping; the operator hears of it if it fails. */
     sweep(): void {

@@ -192,6 +192,70 @@ describe('the list of what happened', () => {
   })
 })
 
+describe('what becomes of files', () => {
+  const remove: Call = { method: 'DELETE', ...fromPhone }
+  const put = async (owner: Member, name: string) => ((await owner.put(name, name)).body as { id: string }).id
+  const done = (owner: Member, kind: string, fileId: string | null) => ({
+    kind,
+    ...byPhone,
+    sessionId: owner.sessionId,
+    deviceId: owner.deviceId,
+    fileId,
+    count: 1,
+  })
+
+  it('is told where it is deleted, and where it is deleted for good', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const id = await put(ada, 'beach.jpg')
+    app.clock.turn(SECOND)
+    expect((await ada.request('/v1/files/beach.jpg', remove)).status).toBe(204)
+    expect(await last(app, ada)).toMatchObject(done(ada, 'file-deleted', id))
+    app.clock.turn(SECOND)
+    expect((await ada.request(`/v1/trash/${id}`, remove)).status).toBe(204)
+    expect(await last(app, ada)).toMatchObject(done(ada, 'file-purged', id))
+    expect(await kinds(app, ada)).toEqual(['file-purged', 'file-deleted', 'new-device'])
+  })
+
+  it('is one event without a file where the trash is emptied, and none where it was empty', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    for (const name of ['a', 'b', 'c']) {
+      await put(ada, name)
+      await ada.request(`/v1/files/${name}`, remove)
+    }
+    app.clock.turn(SECOND)
+    for (let n = 0; n < 2; n += 1) expect((await ada.request('/v1/trash', remove)).status).toBe(204)
+    const [emptied, ...before] = await events(app, ada)
+    expect(emptied).toMatchObject(done(ada, 'file-purged', null))
+    expect(before.map(({ kind }) => kind).sort()).toEqual([...Array(3).fill('file-deleted'), 'new-device'])
+  })
+
+  it('is not told where nothing was done', async () => {
+    const app = await testApp()
+    const [ada, ben] = [await member(app), await member(app)]
+    const id = await put(ben, 'hers')
+    await ben.request('/v1/files/hers', remove)
+    await put(ada, 'kept')
+    expect(await ada.request('/v1/files/hers', remove)).toBeProblem(404, 'file-not-found')
+    expect(await ada.request(`/v1/trash/${id}`, remove)).toBeProblem(404, 'file-not-found')
+    const changed = await ada.request('/v1/files/kept', { method: 'DELETE', headers: { 'if-match': '"other"' } })
+    expect(changed).toBeProblem(412, 'precondition-failed')
+    expect(await kinds(app, ada)).toEqual(['new-device'])
+  })
+
+  it('is told where everything is asked for, and not where a client only looks', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await put(ada, 'beach.jpg')
+    app.clock.turn(SECOND)
+    await ada.request('/v1/me/export', { method: 'HEAD', ...fromPhone })
+    expect(await kinds(app, ada)).toEqual(['new-device'])
+    await ada.request('/v1/me/export', fromPhone)
+    expect(await last(app, ada)).toMatchObject(done(ada, 'export', null))
+  })
+})
+
 describe('paging through it', () => {
   it('neither repeats nor misses anything while more happens, also at one time', async () => {
     const app = await testApp()
