@@ -13,6 +13,7 @@ import { identityOnly } from './plugins/identity-only.ts'
 import { jsonBodies } from './plugins/json-bodies.ts'
 import { limits, type RequestLimits } from './plugins/limits.ts'
 import { type Pace, pace } from './plugins/pace.ts'
+import { peerAddress } from './plugins/peer-address.ts'
 import { proxies } from './plugins/proxies.ts'
 import { requestId, requestIdOf } from './plugins/request-id.ts'
 import { quietFramework, requestLog } from './plugins/request-log.ts'
@@ -80,6 +81,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(crowding, { mostConnections: http.mostConnections })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
+  await app.register(peerAddress)
   if (http.trustProxy) await app.register(proxies)
   await app.register(requestId)
   await app.register(requestLog)

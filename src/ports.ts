@@ -47,7 +47,7 @@ export interface Session {
 
 /** Who sent a request. */
 export interface Caller {
-  /** The IP address. */
+  /** The IP address; empty where it is not known. */
   address: string
   /** As sent, cut to 256 characters; empty where there was none. */
   userAgent: string

@@ -32,7 +32,8 @@ export const ActivityList = Type.Object(
         }),
         at: Type.String({ ...Timestamp, description: 'When; where several were counted, the first time.' }),
         address: Type.String({
-          description: 'The IP address of whoever did it; empty for the operator of the server.',
+          description:
+            'The IP address of whoever did it; empty for the operator of the server, and where it is not known.',
           examples: ['192.0.2.7'],
         }),
         userAgent: Type.String({

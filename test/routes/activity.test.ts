@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import type { ActivityKind } from '../../src/ports.ts'
 import { KINDS } from '../../src/schemas/activity.ts'
@@ -17,6 +19,7 @@ import {
 } from '../support/app.ts'
 import type { Call } from '../support/http.ts'
 import { databaseOf } from '../support/operator.ts'
+import { head, wire } from '../support/wire.ts'
 
 interface Event {
   id: string
@@ -253,6 +256,29 @@ describe('what becomes of files', () => {
     expect(await kinds(app, ada)).toEqual(['new-device'])
     await ada.request('/v1/me/export', fromPhone)
     expect(await last(app, ada)).toMatchObject(done(ada, 'export', null))
+  })
+})
+
+describe('one who hangs up before the answer', () => {
+  it('is listed with the address all the same', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('beach.jpg', 'sand')
+    app.clock.turn(SECOND)
+    const line = wire(app.url)
+    const { findByTokenHash } = app.ports.sessions
+    app.ports.sessions.findByTokenHash = async (hash) => {
+      app.ports.sessions.findByTokenHash = findByTokenHash
+      const connection = app.connections.at(-1) as Socket
+      line.socket.destroy()
+      await once(connection, 'close')
+      return findByTokenHash(hash)
+    }
+    line.socket.write(head('DELETE /v1/files/beach.jpg', { authorization: `Bearer ${ada.token}` }))
+    await line.ended
+    await expect
+      .poll(() => last(app, ada), { timeout: 10_000 })
+      .toMatchObject({ kind: 'file-deleted', address: '127.0.0.1' })
   })
 })
 
