@@ -24,6 +24,7 @@ import { lateContinue } from './plugins/unread-body.ts'
 import { validation } from './plugins/validation.ts'
 import { account } from './routes/account.ts'
 import { activity } from './routes/activity.ts'
+import { tellDamage } from './routes/damage.ts'
 import { download } from './routes/download.ts'
 import { exports } from './routes/export.ts'
 import { files } from './routes/files.ts'
@@ -103,6 +104,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
 
   await app.register(async (members) => {
     await members.register(auth)
+    members.addHook('onError', tellDamage)
     await members.register(sessions)
     await members.register(files)
     await members.register(upload)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { ContentReader } from '../vault/content.ts'
+import { tellDamage } from './damage.ts'
 
 /**
  * Resolves when the response has the connection to itself. A pipelined one waits for those before it, and for ever
@@ -27,11 +28,12 @@ export async function sendBytes(
     if (first?.length === 1 && first[0]?.length === sizeBytes) return reply.send(first[0])
     // Past the framework, whose pipe waits for the socket to drain: that costs a third of the rate.
     reply.hijack()
-    const { raw, statusCode, log } = reply
+    const { raw, request, statusCode, log } = reply
     raw.writeHead(statusCode, reply.getHeaders() as OutgoingHttpHeaders)
     await pump(first, bytes, raw).catch((err: unknown) => {
       log.error({ err }, 'a download broke off')
       raw.destroy()
+      return tellDamage(request, reply, err)
     })
     return reply
   } finally {

@@ -1,6 +1,7 @@
 /** What happened to an account, for its owner to read. */
 import type { ActivityEvent, ActivityKind, ActivityQuery, Caller, Notice, Ports, User, VaultRules } from '../ports.ts'
 import type { Background } from './background.ts'
+import { damageIn } from './damage.ts'
 
 /** What strangers can cause any number of times is one entry in so long a time, with a count. */
 const FOLD_MS = 60 * 60 * 1000
@@ -20,15 +21,21 @@ export type Note = (owner: string, kind: ActivityKind, caller: Caller, involved?
 
 export function activity(ports: Ports, rules: VaultRules, background: Background) {
   const { activity, delivery, clock, chance } = ports
+  const note: Note = (owner, kind, caller, involved) => {
+    const event = eventOf(kind, caller, involved)
+    const noted = FOLDED.includes(kind) ? activity.fold(owner, event, event.at - FOLD_MS) : activity.add(owner, event)
+    background('noting what happened to an account', noted)
+  }
 
   return {
-    note: ((owner, kind, caller, involved) => {
-      const event = eventOf(kind, caller, involved)
-      const noted = FOLDED.includes(kind) ? activity.fold(owner, event, event.at - FOLD_MS) : activity.add(owner, event)
-      background('noting what happened to an account', noted)
-    }) satisfies Note,
-
+    note,
     eventOf,
+
+    /** Notes that a file of the caller's was found damaged, where that is what went wrong. */
+    noteDamage(error: unknown, caller: Caller): void {
+      const damage = damageIn(error)
+      if (damage && caller.session) note(caller.session.userId, 'damaged-read', caller, { fileId: damage.fileId })
+    },
 
     /** One page of what happened, the last first. */
     list(owner: string, { after, limit }: Pick<ActivityQuery, 'after' | 'limit'>) {

@@ -1,5 +1,6 @@
 /** Reading a content out of its sealed blob. Only frames that opened come out, and only what was asked for of them. */
-import type { BlobStore } from '../ports.ts'
+import type { BlobStore, SealedFile } from '../ports.ts'
+import { Damage } from './damage.ts'
 import {
   blobBytes,
   FRAME_BYTES,
@@ -21,11 +22,16 @@ export interface Range {
 }
 
 export interface ContentReader {
-  /** The next bytes, about half a MiB at most, in memory of their own; `null` after the last. Throws where they were damaged. */
+  /**
+   * The next bytes, about half a MiB at most, in memory of their own; `null` after the last. Throws `Damage` where they are
+   * not those that were sealed.
+   */
   next(): Promise<Buffer[] | null>
   /** Lets go of the blob. To be called once, however the reading ended. */
   close(): Promise<void>
 }
+
+type Sealed = Pick<SealedFile, 'id' | 'blob'>
 
 /** The whole of a content, for one that is not empty. */
 export const wholeOf = (sizeBytes: number): Range => ({ start: 0, end: sizeBytes - 1 })
@@ -33,7 +39,7 @@ export const wholeOf = (sizeBytes: number): Range => ({ start: 0, end: sizeBytes
 /** Opens a range of a content that is not empty; `null` where the blob is not there. */
 export async function openContent(
   blobs: BlobStore,
-  blob: string,
+  file: Sealed,
   { fileKey, sizeBytes }: Secrets,
   range: Range,
 ): Promise<ContentReader | null> {
@@ -41,9 +47,9 @@ export async function openContent(
   const last = Math.floor(range.end / FRAME_BYTES)
   const end = Math.min(frameAt(last + 1), blobBytes(sizeBytes))
   // From the first frame on, the header and the frames are one piece, and so is their first reading.
-  const header = first === 0 ? null : await headerOf(blobs, blob)
+  const header = first === 0 ? null : await headerOf(blobs, file)
   if (first > 0 && !header) return null
-  const reader = await blobs.open(blob, first === 0 ? 0 : frameAt(first), end)
+  const reader = await blobs.open(file.blob, first === 0 ? 0 : frameAt(first), end)
   if (!reader) return null
 
   let openFrame: FrameOpener | null = null
@@ -57,10 +63,8 @@ export async function openContent(
         const sealed = await reader.read(headerBytes + Math.min(frameAt(until), end) - frameAt(frame))
         openFrame ??= frameOpener(fileKey, header ?? sealed.subarray(0, HEADER_BYTES), sizeBytes)
         return framesIn(sealed.subarray(headerBytes), until, openFrame)
-      } catch (cause) {
-        // A fault of the system's is its own to tell.
-        if ((cause as NodeJS.ErrnoException).code?.startsWith('E')) throw cause
-        throw new Error(`blob ${blob} is damaged`, { cause })
+      } catch (error) {
+        throw asDamage(file, error)
       }
     },
 
@@ -79,12 +83,20 @@ export async function openContent(
   }
 }
 
-async function headerOf(blobs: BlobStore, blob: string): Promise<Buffer | null> {
-  const reader = await blobs.open(blob, 0, HEADER_BYTES)
+async function headerOf(blobs: BlobStore, file: Sealed): Promise<Buffer | null> {
+  const reader = await blobs.open(file.blob, 0, HEADER_BYTES)
   if (!reader) return null
   try {
     return Buffer.from(await reader.read(HEADER_BYTES))
+  } catch (error) {
+    throw asDamage(file, error)
   } finally {
     await reader.close()
   }
+}
+
+/** What kept frames from opening, but for a fault of the system's, which says nothing about the file. */
+function asDamage({ id, blob }: Sealed, error: unknown): unknown {
+  const ofTheSystem = (error as NodeJS.ErrnoException).code?.startsWith('E')
+  return ofTheSystem ? error : new Damage(id, `its blob ${blob} does not open`, error)
 }

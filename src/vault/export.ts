@@ -3,6 +3,7 @@ import type { Caller, FileQuery, Ports, SealedFile, SealedTrash, TrashQuery, Vau
 import { problems } from '../problems.ts'
 import type { Note } from './activity.ts'
 import { type ContentReader, openContent, wholeOf } from './content.ts'
+import { Damage } from './damage.ts'
 import type { Secrets } from './envelope.ts'
 import type { Keyring } from './keyring.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
@@ -49,7 +50,7 @@ export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRul
           done.add(file.id)
           yield* lent({ file, bytes: naming(file.id, bytes) }, bytes)
         } else if (missing.get(file.id) === file.blob) {
-          throw problems.internalError(new Error(`file ${file.id} is damaged: its blob ${file.blob} is missing`))
+          throw problems.internalError(new Damage(file.id, `its blob ${file.blob} is missing`))
         } else {
           missing.set(file.id, file.blob)
         }
@@ -59,7 +60,7 @@ export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRul
 
   async function open(file: StoredFile, secrets: Secrets): Promise<ContentReader | null> {
     if (file.sizeBytes === 0) return NOTHING
-    return openContent(blobs, file.blob, secrets, wholeOf(file.sizeBytes))
+    return openContent(blobs, file, secrets, wholeOf(file.sizeBytes))
   }
 
   /** In an order that neither a renaming nor a replacing changes. */
@@ -101,7 +102,7 @@ function naming(id: string, bytes: ContentReader): Pick<ContentReader, 'next'> {
       try {
         return await bytes.next()
       } catch (cause) {
-        throw new Error(`file ${id} is damaged: its bytes cannot be read to their end`, { cause })
+        throw new Error(`file ${id} cannot be read to its end`, { cause })
       }
     },
   }

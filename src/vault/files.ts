@@ -5,6 +5,7 @@ import type { Note } from './activity.ts'
 import { type Admit, changedNothing } from './admission.ts'
 import type { Background } from './background.ts'
 import { type ContentReader, openContent, type Range } from './content.ts'
+import { Damage } from './damage.ts'
 import { sealSecrets } from './envelope.ts'
 import type { Collect } from './garbage.ts'
 import type { Keyring } from './keyring.ts'
@@ -119,11 +120,11 @@ export function files(
         if (!row) throw problems.fileNotFound()
         const { file, secrets } = unseal(vaultKey, owner, row)
         if (file.blob === missing) {
-          throw problems.internalError(new Error(`file ${file.id} is damaged: its blob ${file.blob} is missing`))
+          throw problems.internalError(new Damage(file.id, `its blob ${file.blob} is missing`))
         }
         const choice = choose(file)
         if (!choice.range) return { choice, bytes: null }
-        const bytes = await openContent(blobs, file.blob, secrets, choice.range)
+        const bytes = await openContent(blobs, file, secrets, choice.range)
         if (bytes) return { choice, bytes }
         missing = file.blob
       }

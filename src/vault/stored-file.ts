@@ -1,6 +1,7 @@
 /** A file as its owner may see it: its row, and what its seal vouches for. */
 import type { SealedFile } from '../ports.ts'
 import { problems } from '../problems.ts'
+import { Damage } from './damage.ts'
 import { openSecrets, type Secrets } from './envelope.ts'
 
 export interface StoredFile extends Omit<SealedFile, 'seal'> {
@@ -23,6 +24,6 @@ function secretsOf(vaultKey: Buffer, owner: string, row: SealedFile): Secrets {
   try {
     return openSecrets(vaultKey, owner, row)
   } catch (cause) {
-    throw problems.internalError(new Error(`file ${row.id} is damaged: its seal does not open`, { cause }))
+    throw problems.internalError(new Damage(row.id, 'its seal does not open', cause))
   }
 }

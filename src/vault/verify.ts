@@ -124,7 +124,7 @@ export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: numbe
     const secrets = secretsOf(key, owner, file)
     if (!secrets) return { kind: 'damaged', why: 'its seal does not open' }
     try {
-      return await lookAtBlob(file.blob, secrets)
+      return await lookAtBlob(file, secrets)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       return {
@@ -134,18 +134,19 @@ export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: numbe
     }
   }
 
-  async function lookAtBlob(blob: string, secrets: Secrets): Promise<Finding> {
+  async function lookAtBlob(file: SealedFile, secrets: Secrets): Promise<Finding> {
+    const { blob } = file
     const length = await blobs.length(blob)
     if (length === null) return { kind: 'missing' }
     const expected = blobBytes(secrets.sizeBytes)
     if (length !== expected) return { kind: 'damaged', why: `its blob has ${length} bytes instead of ${expected}` }
-    const digest = secrets.sizeBytes === 0 ? await digestOfNothing(blob, secrets) : await digestOf(blob, secrets)
+    const digest = secrets.sizeBytes === 0 ? await digestOfNothing(blob, secrets) : await digestOf(file, secrets)
     if (digest === null) return { kind: 'missing' }
     return digest === secrets.sha256 ? SOUND : { kind: 'damaged', why: 'its content has another SHA-256' }
   }
 
-  async function digestOf(blob: string, secrets: Secrets): Promise<string | null> {
-    const reader = await openContent(blobs, blob, secrets, wholeOf(secrets.sizeBytes))
+  async function digestOf(file: SealedFile, secrets: Secrets): Promise<string | null> {
+    const reader = await openContent(blobs, file, secrets, wholeOf(secrets.sizeBytes))
     if (!reader) return null
     const hash = createHash('sha256')
     try {

@@ -1,5 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { ActivityKind } from '../../src/ports.ts'
 import { KINDS } from '../../src/schemas/activity.ts'
@@ -256,6 +259,112 @@ describe('what becomes of files', () => {
     expect(await kinds(app, ada)).toEqual(['new-device'])
     await ada.request('/v1/me/export', fromPhone)
     expect(await last(app, ada)).toMatchObject(done(ada, 'export', null))
+  })
+})
+
+describe('a file that is found damaged', () => {
+  const FRAME = 65_552
+  const HEADER = 40
+  const LARGE = randomBytes(3_000_000)
+
+  async function withFile(bytes: string | Buffer = LARGE) {
+    const app = await testApp()
+    const ada = await member(app)
+    const { id } = (await ada.put('file', bytes)).body as { id: string }
+    const blob = (await app.ports.files.find(ada.userId, 'file'))?.blob as string
+    app.clock.turn(SECOND)
+    return { app, ada, id, path: join(app.config.UPLOADS_DIR, blob) }
+  }
+
+  async function flip(path: string, at: number) {
+    const bytes = await readFile(path)
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+    await writeFile(path, bytes)
+  }
+
+  const read = (owner: Member, path = '/v1/files/file', headers = {}) =>
+    owner.request(path, { ...fromPhone, headers: { ...phone, ...headers } })
+  const found = async (app: TestApp, owner: Member) =>
+    (await events(app, owner)).filter(({ kind }) => kind === 'damaged-read')
+
+  it('is told with its reader, and counted where it is read again', async () => {
+    const { app, ada, id, path } = await withFile('bytes')
+    await flip(path, HEADER)
+    for (let n = 0; n < 2; n += 1) expect(await read(ada)).toBeProblem(500, 'internal-error')
+    const { sessionId, deviceId } = ada
+    expect(await found(app, ada)).toMatchObject([{ ...byPhone, sessionId, deviceId, fileId: id, count: 2 }])
+  })
+
+  it.each<[string, (path: string) => Promise<void>, string, object]>([
+    ['whose blob is gone', (path) => rm(path), '/v1/files/file', {}],
+    ['of which nothing is left', (path) => truncate(path, 0), '/v1/files/file', {}],
+    ['whose header was cut, in the middle', (path) => truncate(path, 20), '/v1/files/file', { range: 'bytes=70000-' }],
+    ['at the beginning of an export', (path) => flip(path, HEADER), '/v1/me/export', {}],
+    ['whose blob is gone, by an export', (path) => rm(path), '/v1/me/export', {}],
+  ])('%s is told', async (_case, damage, url, headers) => {
+    const { app, ada, id, path } = await withFile()
+    await damage(path)
+    expect(await read(ada, url, headers)).toBeProblem(500, 'internal-error')
+    expect(await found(app, ada)).toMatchObject([{ ...byPhone, fileId: id, count: 1 }])
+  })
+
+  it.each(['/v1/files/file', '/v1/me/export'])('is told where the first bytes of %s were whole', async (url) => {
+    const { app, ada, id, path } = await withFile()
+    await flip(path, HEADER + 30 * FRAME)
+    await expect(read(ada, url)).rejects.toThrow(/aborted|hang up|ECONNRESET/)
+    expect(await found(app, ada)).toMatchObject([{ ...byPhone, fileId: id, count: 1 }])
+  })
+
+  it.each([
+    ['GET', '/v1/files/file'],
+    ['HEAD', '/v1/files/file'],
+    ['GET', '/v1/files'],
+    ['DELETE', '/v1/files/file'],
+    ['GET', '/v1/me/export'],
+  ])('is told where its seal does not open for %s %s', async (method, url) => {
+    const { app, ada, id } = await withFile('bytes')
+    databaseOf(app).exec('UPDATE files SET seal = zeroblob(105)')
+    expect((await ada.request(url, { method, ...fromPhone })).status).toBe(500)
+    expect(await found(app, ada)).toMatchObject([{ ...byPhone, fileId: id, count: 1 }])
+  })
+
+  it.each([
+    ['GET', () => '/v1/trash'],
+    ['POST', (id: string) => `/v1/trash/${id}/restore`],
+  ])('is told where its seal does not open in the trash, for %s', async (method, url) => {
+    const { app, ada, id } = await withFile('bytes')
+    await ada.request('/v1/files/file', { method: 'DELETE' })
+    databaseOf(app).exec('UPDATE files SET seal = zeroblob(105)')
+    expect((await ada.request(url(id), { method, ...fromPhone })).status).toBe(500)
+    expect(await found(app, ada)).toMatchObject([{ ...byPhone, fileId: id, count: 1 }])
+  })
+
+  it('is not told where the part that was read is whole', async () => {
+    const { app, ada, path } = await withFile()
+    await flip(path, HEADER + 30 * FRAME)
+    expect((await read(ada, '/v1/files/file', { range: 'bytes=0-9' })).status).toBe(206)
+    expect(await found(app, ada)).toEqual([])
+  })
+
+  it.each([
+    ['EIO', 500, 'internal-error'],
+    ['EMFILE', 503, 'not-ready'],
+  ])('is something else than a fault of the system, such as %s', async (code, status, problem) => {
+    const { app, ada } = await withFile()
+    const fault = async () => {
+      throw Object.assign(new Error(`${code}: the system's own`), { code })
+    }
+    const { open } = app.ports.blobs
+    app.ports.blobs.open = async (...args) => {
+      const reader = await open(...args)
+      return reader && { ...reader, read: fault }
+    }
+    expect(await read(ada)).toBeProblem(status, problem)
+    expect(await read(ada, '/v1/files/file', { range: 'bytes=70000-' })).toBeProblem(status, problem)
+    expect((await read(ada, '/v1/me/export')).status).toBe(500)
+    app.ports.blobs.open = fault
+    expect(await read(ada)).toBeProblem(status, problem)
+    expect(await found(app, ada)).toEqual([])
   })
 })
 

@@ -58,7 +58,7 @@ describe('before the first byte goes out, a 500', () => {
   ])('where %s', async (_case, tamper) => {
     const { app, ada } = await tamperedWith(tamper)
     expect(await ada.get('file')).toBeProblem(500, 'internal-error')
-    expect(app.log.join('\n')).toMatch(/blob [\w-]+\/[\w-]+ is damaged|a blob ends at/)
+    expect(app.log.join('\n')).toMatch(/file [\w-]+ is damaged: its blob [\w-]+\/[\w-]+ does not open/)
   })
 
   it('where the blob is that of another file', async () => {
@@ -96,7 +96,7 @@ describe('after the first byte, the connection breaks', () => {
   ])('where %s', async (_case, tamper) => {
     const { app, ada } = await tamperedWith(tamper)
     await expect(ada.get('file')).rejects.toThrow(/aborted|hang up|ECONNRESET/)
-    expect(app.log.join('\n')).toMatch(/blob [\w-]+\/[\w-]+ is damaged|a blob ends at/)
+    expect(app.log.join('\n')).toMatch(/file [\w-]+ is damaged: its blob [\w-]+\/[\w-]+ does not open/)
   })
 })
 

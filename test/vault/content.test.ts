@@ -42,7 +42,7 @@ async function* one(batch: Uint8Array[]) {
 it('hands out just the bytes of any range of any size', async () => {
   const { blobs, put } = await stored()
   const read = async (blob: string, secrets: Parameters<typeof openContent>[2], range: Range) => {
-    const reader = await openContent(blobs, blob, secrets, range)
+    const reader = await openContent(blobs, { id: 'file', blob }, secrets, range)
     const chunks: Buffer[] = []
     try {
       for (let batch = await reader?.next(); batch; batch = await reader?.next()) chunks.push(...batch)
@@ -74,6 +74,6 @@ it('answers null for a blob that is not there', async () => {
   const { blobs, put } = await stored()
   const { secrets } = await put(3 * FRAME_BYTES)
   for (const start of [0, 2 * FRAME_BYTES]) {
-    expect(await openContent(blobs, 'run/none', secrets, { start, end: start })).toBeNull()
+    expect(await openContent(blobs, { id: 'file', blob: 'run/none' }, secrets, { start, end: start })).toBeNull()
   }
 })

@@ -26,7 +26,7 @@ it.each([
     return { file: { blob: received.blob }, received }
   })
   const whole = Buffer.concat(chunks)
-  const reader = await openContent(app.ports.blobs, file.blob, received, wholeOf(whole.length))
+  const reader = await openContent(app.ports.blobs, { id: 'file', ...file }, received, wholeOf(whole.length))
   const opened: Buffer[] = []
   for (let batch = await reader?.next(); batch; batch = await reader?.next()) opened.push(...batch)
   await reader?.close()

@@ -1,0 +1,16 @@
+/** What is kept is not what was given: a seal does not open, or a blob was changed, cut, exchanged or is gone. */
+export class Damage extends Error {
+  readonly fileId: string
+
+  constructor(fileId: string, how: string, cause?: unknown) {
+    super(`file ${fileId} is damaged: ${how}`, { cause })
+    this.name = 'Damage'
+    this.fileId = fileId
+  }
+}
+
+/** The damage at the bottom of an error; `null` where something else went wrong. */
+export function damageIn(error: unknown): Damage | null {
+  if (error instanceof Damage) return error
+  return error instanceof Error && error.cause !== undefined ? damageIn(error.cause) : null
+}
