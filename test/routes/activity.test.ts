@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { ActivityKind } from '../../src/ports.ts'
@@ -378,9 +376,9 @@ describe('one who hangs up before the answer', () => {
     const { findByTokenHash } = app.ports.sessions
     app.ports.sessions.findByTokenHash = async (hash) => {
       app.ports.sessions.findByTokenHash = findByTokenHash
-      const connection = app.connections.at(-1) as Socket
+      const closed = new Promise((resolve) => app.connections.at(-1)?.once('close', resolve))
       line.socket.destroy()
-      await once(connection, 'close')
+      await closed
       return findByTokenHash(hash)
     }
     line.socket.write(head('DELETE /v1/files/beach.jpg', { authorization: `Bearer ${ada.token}` }))
