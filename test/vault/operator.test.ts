@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { measureBlobs } from '../../src/vault/operator.ts'
-import { blobsOnDisk, DAY, member, testApp } from '../support/app.ts'
+import { blobsOnDisk, DAY, member, newDeviceId, pinFrom, testApp } from '../support/app.ts'
 import { databaseOf, operator } from '../support/operator.ts'
 
 async function* one(text: string) {
@@ -68,6 +68,26 @@ describe('the operator', () => {
     await vault.removeUser(ben.userId)
     const eve = await member(app)
     expect((await eve.put('file', 'bytes')).status).toBe(201)
+  })
+
+  it.each(['the operator', 'a session'])('hands out a PIN of which the latest counts: that of %s', async (latest) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const { vault } = await operator(app)
+    const deviceId = newDeviceId()
+    const ask = {
+      'the operator': async () => (await vault.handOutPin(ada.userId, deviceId))?.pin as string,
+      'a session': () => pinFrom(ada, deviceId),
+    }
+    const [first, second] = latest === 'a session' ? Object.values(ask) : Object.values(ask).reverse()
+    const older = (await first?.()) as string
+    let newer = older
+    while (newer === older) {
+      app.clock.turn(1)
+      newer = (await second?.()) as string
+    }
+    expect(await app.post('/v1/sessions', { deviceId, pin: older })).toBeProblem(401, 'invalid-pin')
+    expect((await app.post('/v1/sessions', { deviceId, pin: newer })).status).toBe(201)
   })
 
   it('hears of keys that could not be forgotten yet', async () => {
