@@ -95,7 +95,12 @@ describe('the process with a certificate', () => {
   it('says that it serves HTTPS, and does not warn of plain HTTP', async () => {
     const folder = await temporaryFolder()
     const files = newCertificate(folder)
-    const server = serverProcess(folder, { HOST: '0.0.0.0', TLS_CERT: files.cert, TLS_KEY: files.key })
+    const server = serverProcess(folder, {
+      HOST: '0.0.0.0',
+      RATE_LIMIT: 'off',
+      TLS_CERT: files.cert,
+      TLS_KEY: files.key,
+    })
     const url = await server.url
     await expect.poll(server.output).toContain('no rate limit')
     expect(url).toMatch(/^https:/)
