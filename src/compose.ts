@@ -61,7 +61,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       return { reserve, db: reserve.rescue(() => openDatabase(config.DATA_DIR, checking)) }
     })
     opened.push(() => db.close())
-    const blobs = await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => diskBlobs(config.UPLOADS_DIR))
+    const blobs = await blobsOf(config, clock)
     opened.push(blobs.close)
     const act = groupCommit(db, reserve.rescue)
     const repositories = repositoriesOf(db, act)
@@ -73,7 +73,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     return {
       ...repositories,
       ledger: sqliteLedger(db, act, true),
-      blobs: tellingFaults(blobs),
+      blobs,
       room: reserve.take,
       pendingPins: memoryPendingPins(clock),
       delivery,
@@ -111,8 +111,7 @@ export async function composeBeside(
   try {
     const db = openBeside(config.DATA_DIR)
     opened.push(() => db.close())
-    await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => access(config.UPLOADS_DIR))
-    const blobs = await diskBlobs(config.UPLOADS_DIR, { shared: true })
+    const blobs = await blobsBeside(config, clock)
     opened.push(blobs.close)
     const act = groupCommit(db)
     const counter = memoryCounter(clock)
@@ -142,12 +141,42 @@ export async function composeBeside(
   }
 }
 
+async function blobsOf(config: Config, clock: Clock) {
+  return (
+    (await bucketOf(config, clock)) ??
+    tellingFaults(await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => diskBlobs(config.UPLOADS_DIR)))
+  )
+}
+
+async function blobsBeside(config: Config, clock: Clock) {
+  const bucket = await bucketOf(config, clock)
+  if (bucket) return bucket
+  await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => access(config.UPLOADS_DIR))
+  return diskBlobs(config.UPLOADS_DIR, { shared: true })
+}
+
+/** The bucket of the settings, if they name one. */
+async function bucketOf(config: Config, clock: Clock) {
+  const { S3_BUCKET, S3_ENDPOINT, S3_REGION, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY, S3_FORCE_PATH_STYLE } = config
+  if (S3_BUCKET === undefined) return null
+  const { s3Blobs } = await import('./adapters/s3/blobs.ts')
+  const settings = {
+    bucket: S3_BUCKET,
+    endpoint: S3_ENDPOINT as string,
+    region: S3_REGION,
+    accessKeyId: S3_ACCESS_KEY_ID as string,
+    secretAccessKey: S3_SECRET_ACCESS_KEY as string,
+    forcePathStyle: ['true', 'on'].includes(S3_FORCE_PATH_STYLE),
+  }
+  return s3Blobs(settings, clock)
+}
+
 /** What is in the way nowhere: a checkout's placeholder, a file system's own folder. */
 const HARMLESS = ['.gitkeep', 'lost+found']
 
 /** Where a backup of the embedded engines is made: a folder that is new or has one already. */
 export async function backupTarget(config: Config, folder: string): Promise<BackupTarget> {
-  refuseOverlap(config, folder)
+  refuseUnfit(config, folder)
   if (!isBackupFolder(folder) && contentsBut(folder, HARMLESS).length > 0) {
     throw new Error(`${folder} is neither empty nor the folder of a backup`)
   }
@@ -167,7 +196,7 @@ export async function backupTarget(config: Config, folder: string): Promise<Back
 
 /** A backup of the embedded engines, and the folders of the settings for it, which must hold no vault. */
 export async function backupSource(config: Config, folder: string): Promise<BackupSource> {
-  refuseOverlap(config, folder)
+  refuseUnfit(config, folder)
   const { opened, close } = engines()
   try {
     const database = openBackup(folder, config.DATA_DIR)
@@ -196,7 +225,10 @@ export async function backupSource(config: Config, folder: string): Promise<Back
   }
 }
 
-function refuseOverlap(config: Config, folder: string): void {
+function refuseUnfit(config: Config, folder: string): void {
+  if (config.S3_BUCKET !== undefined) {
+    throw new Error('backup and restore are for files in UPLOADS_DIR. With S3_BUCKET, see docs/operating.md')
+  }
   for (const setting of ['DATA_DIR', 'UPLOADS_DIR'] as const) {
     if (overlap(folder, config[setting])) {
       throw new Error(`${folder} and ${setting}, which is ${config[setting]}, must lie apart`)
@@ -334,7 +366,14 @@ function missingMasterKey(path: string): never {
 
 /** What is in use, for the operator who reads the first lines of the log. */
 export function adaptersOf(config: Config): string {
-  return `SQLite, pending PINs in memory, sealed files on disk, PIN delivery by ${config.PIN_DELIVERY}`
+  const files = config.S3_BUCKET === undefined ? 'on disk' : 'in S3'
+  return `SQLite, pending PINs in memory, sealed files ${files}, PIN delivery by ${config.PIN_DELIVERY}`
+}
+
+/** Where data and files lie. */
+export function placesOf({ DATA_DIR, UPLOADS_DIR, S3_BUCKET, S3_ENDPOINT }: Config): string {
+  const files = S3_BUCKET === undefined ? resolve(UPLOADS_DIR) : `the bucket ${S3_BUCKET} at ${S3_ENDPOINT}`
+  return `data in ${resolve(DATA_DIR)}, files in ${files}`
 }
 
 /** What the operator must not overlook before strangers can reach the server. */

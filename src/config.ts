@@ -7,6 +7,8 @@ import { Value } from '@sinclair/typebox/value'
 import { readLimits } from './limits.ts'
 
 const GiB = 1024 ** 3
+/** An upload to S3 has 10,000 parts, which are of 8 MiB here; seals add less than a thousandth. */
+const S3_FILE_BYTES = 78 * GiB
 const NUMBER = /^-?\d+(\.\d+)?$/
 const ADDRESS = "[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"
 const SENDER = new RegExp(`^(?:${ADDRESS}|[^<>"\\p{C}]*<${ADDRESS}>)$`, 'u')
@@ -19,6 +21,19 @@ export const ConfigSchema = Type.Object({
   PORT: Type.Integer({ default: 8000, minimum: 0, maximum: 65_535, description: 'The port; 0 takes a free one.' }),
   DATA_DIR: Type.String({ default: './data', description: 'The folder of the SQLite database.' }),
   UPLOADS_DIR: Type.String({ default: './uploads', description: 'The folder of the uploaded bytes.' }),
+  S3_BUCKET: Type.Optional(
+    Type.String({ description: 'A bucket for the uploaded bytes, instead of UPLOADS_DIR. It must exist.' }),
+  ),
+  S3_ENDPOINT: Type.Optional(
+    Type.String({ description: 'The URL of the S3 service, such as https://s3.eu-central-1.amazonaws.com.' }),
+  ),
+  S3_REGION: Type.String({ default: 'us-east-1', description: 'The region of the bucket.' }),
+  S3_ACCESS_KEY_ID: Type.Optional(Type.String({ description: 'The access key for the bucket.' })),
+  S3_SECRET_ACCESS_KEY: Type.Optional(Type.String({ description: 'The secret of that key.' })),
+  S3_FORCE_PATH_STYLE: Type.Union(
+    ['true', 'false', 'on', 'off'].map((choice) => Type.Literal(choice)),
+    { default: 'true', description: 'true: endpoint/bucket, as most services want it. false: bucket.endpoint.' },
+  ),
   LOG_LEVEL: Type.Union(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'trace, debug, info, warn, error, fatal or silent.' },
@@ -160,6 +175,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   ] as const) {
     if (given[name] && !given[other]) faults.set(other, `${other} is missing; ${name} is of no use without it.`)
   }
+  for (const [name, fault] of s3Faults(config as Config)) faults.set(name, fault)
   if (faults.size > 0) throw new ConfigError([...faults.values()])
   return config as Config
 }
@@ -203,6 +219,28 @@ function exposureFaults({ NODE_ENV, PIN_DELIVERY, ALLOW_INSECURE_PIN_DELIVERY }:
   return [
     `PIN_DELIVERY is ${PIN_DELIVERY}, and NODE_ENV is production: ${who} would read PINs. Set PIN_DELIVERY=email with SMTP_URL and MAIL_FROM, or ALLOW_INSECURE_PIN_DELIVERY=yes where that is meant.`,
   ]
+}
+
+/** All that a bucket needs is there, or nothing of it. Values are not shown: a secret may have got into the wrong line. */
+function* s3Faults(config: Config): Iterable<[name: string, fault: string]> {
+  const together = ['S3_BUCKET', 'S3_ENDPOINT', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const
+  const given = together.find((name) => config[name] !== undefined)
+  for (const name of together) {
+    if (given && config[name] === undefined) yield [name, `${name} is missing; it is needed with ${given}.`]
+  }
+  const { S3_ENDPOINT, MAX_FILE_BYTES } = config
+  if (given && MAX_FILE_BYTES > S3_FILE_BYTES) {
+    yield ['MAX_FILE_BYTES', `MAX_FILE_BYTES must be at most ${S3_FILE_BYTES} with S3_BUCKET.`]
+  }
+  if (S3_ENDPOINT !== undefined && !isPlainUrl(S3_ENDPOINT)) {
+    yield ['S3_ENDPOINT', 'S3_ENDPOINT must be a URL such as https://s3.example.org, without user, query or fragment.']
+  }
+}
+
+function isPlainUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, search, hash } = new URL(text)
+  return /^https?:$/.test(protocol) && [username, password, search, hash].every((part) => part === '')
 }
 
 /** The variables of a `.env` file; none where there is no such file. */

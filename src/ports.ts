@@ -4,7 +4,8 @@
  * Absence is `null`, conflict is an answer; only faults throw.
  *
  * A fault of the storage that may pass by itself has a `code`, whatever the engine: `ENOSPC` where there is no room,
- * `EROFS` where it takes no writes at the moment, `EMFILE` or `ENFILE` where too many files are open. A `put`
+ * `EROFS` where it takes no writes at the moment, `EMFILE` or `ENFILE` where too many files are open, `EUNREACHABLE` where
+ * a server that keeps it does not answer, or does not let us in. A `put`
  * or an act of the database that throws with `ENOSPC` or `EROFS` has changed nothing.
  */
 /** How a PIN reaches its person: in the response, in the server's log, by mail. */
@@ -319,7 +320,7 @@ export interface BlobLedger {
 export interface BlobReader {
   /**
    * The next `count` bytes, about 1 MiB at most, or fewer where `end` is reached. They hold until the next call, when their memory is used again. Throws
-   * where the blob is too short.
+   * where the blob is too short, or cannot be read any more.
    */
   read(count: number): Promise<Buffer>
   /** Lets go of the blob. To be called once, however the reading ended. */
@@ -334,19 +335,19 @@ export interface BlobStore {
    */
   put(blob: string, batches: AsyncIterable<Uint8Array[]>): Promise<void>
   /**
-   * Opens the bytes from `start` up to, and not with, `end`; `null` where there is no such blob. From then on a delete
-   * does not touch the reader.
+   * Opens the bytes from `start` up to, and not with, `end`, at least one; `null` where there is no such blob. A reader
+   * whose blob is deleted reads on or fails; it never hands out other bytes.
    */
   open(blob: string, start: number, end: number): Promise<BlobReader | null>
   /** The length of a blob; `null` where there is no such blob. */
   length(blob: string): Promise<number | null>
   /** Durable once resolved; an absent blob is no fault. */
   delete(blobs: string[]): Promise<void>
-  /** Every blob of one run, finished or not. */
+  /** Every blob of one run that is finished. Others may be there or be left to `closeRun`. */
   list(run: string): Promise<string[]>
   /** Every run that has blobs here. */
   runs(): Promise<string[]>
-  /** Removes what is kept for an ended run beside its blobs. Its unfinished blobs were deleted before. */
+  /** Removes what is kept for an ended run beside the blobs that `list` told of, such as what a crash left unfinished. */
   closeRun(run: string): Promise<void>
 }
 

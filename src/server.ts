@@ -1,12 +1,11 @@
 /** The process: settings, ports, app, listen; and close on a signal. */
 import { fstatSync, writeSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { buildApp } from './app.ts'
-import { adaptersOf, compose, httpRulesOf, requestLimitsOf, rulesOf, warningsOf } from './compose.ts'
+import { adaptersOf, compose, httpRulesOf, placesOf, requestLimitsOf, rulesOf, warningsOf } from './compose.ts'
 import { type Config, ConfigError, readConfig, readEnvFile, unknownSettings } from './config.ts'
 import { cryptographicChance } from './vault/secrets.ts'
 import { openVault } from './vault/vault.ts'
@@ -47,7 +46,7 @@ async function serve(config: Config, unknown: string[]) {
     port: config.PORT,
     listenTextResolver: (url) => `listening on ${url} (Swagger UI at ${url}/docs)`,
   })
-  log.info(`data in ${resolve(config.DATA_DIR)}, files in ${resolve(config.UPLOADS_DIR)}`)
+  log.info(placesOf(config))
   log.info(`using ${adaptersOf(config)}`)
   for (const warning of warningsOf(config)) log.warn(warning)
   if (unknown.length > 0) log.warn(`.env has settings that this version does not know: ${unknown.join(', ')}`)

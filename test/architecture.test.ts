@@ -24,6 +24,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 const DRIVERS: Record<string, string> = {
   'better-sqlite3': 'src/adapters/sqlite/',
   nodemailer: 'src/adapters/delivery/',
+  '@aws-sdk/client-s3': 'src/adapters/s3/',
 }
 
 /** What knows HTTP stays out of what does not. */

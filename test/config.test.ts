@@ -11,6 +11,8 @@ describe('the settings', () => {
       PORT: 8000,
       DATA_DIR: './data',
       UPLOADS_DIR: './uploads',
+      S3_REGION: 'us-east-1',
+      S3_FORCE_PATH_STYLE: 'true',
       TRASH_DAYS: 30,
       ACTIVITY_DAYS: 90,
       LOG_LEVEL: 'info',
@@ -53,6 +55,24 @@ describe('the settings', () => {
   SESSION_TTL_DAYS is "0"; it must be a number above 0 to 3650.
   MAX_FILE_BYTES is "1.5"; it must be a whole number from 1 to 9007199254740991.`)
   })
+
+  it('name a bucket with all that it needs, or none', () => {
+    const s3 = { S3_BUCKET: 'b', S3_ENDPOINT: 'http://s3', S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'hush' }
+    expect(readConfig(s3)).toMatchObject(s3)
+    for (const missing of Object.keys(s3)) {
+      expect(() => readConfig({ ...s3, [missing]: '' })).toThrow(`${missing} is missing; it is needed with S3_`)
+    }
+    expect(() => readConfig({ S3_SECRET_ACCESS_KEY: 'hush' })).toThrow('S3_BUCKET is missing')
+    expect(() => readConfig({ ...s3, MAX_FILE_BYTES: '83751862273' })).toThrow('MAX_FILE_BYTES must be at most')
+  })
+
+  it.each(['s3.example.org', 'ftp://s3', 'http://id:hush@s3', 'http://s3?hush', 'http://s3#hush'])(
+    'do not take the endpoint %j, and do not repeat it',
+    (S3_ENDPOINT) => {
+      const s3 = { S3_BUCKET: 'b', S3_ENDPOINT, S3_ACCESS_KEY_ID: 'id', S3_SECRET_ACCESS_KEY: 'hush' }
+      expect(() => readConfig(s3)).toThrow(/^The settings cannot be used:\n {2}S3_ENDPOINT must be a URL((?!hush).)*$/)
+    },
+  )
 
   it.each(['8000.5', '0x1F91', '1e3', '-1', '65536', '8 000', 'Infinity', 'true'])(
     'do not take the port %j',

@@ -35,6 +35,15 @@ async function everyFileHandle(folder: string): Promise<FileHandle> {
 
 blobStoreContract('disk', () => store())
 
+it('goes on reading a blob that is deleted meanwhile', async () => {
+  const blobs = await store()
+  await blobs.put('run/a', batchesOf([4_000_000]))
+  const reader = await blobs.open('run/a', 0, 4_000_000)
+  await blobs.delete(['run/a'])
+  expect((await reader?.read(4_000_000))?.equals(Buffer.alloc(4_000_000))).toBe(true)
+  await reader?.close()
+})
+
 it('keeps blobs from other users of the machine', async () => {
   const folder = join(await temporaryFolder(), 'uploads')
   const blobs = await store(folder)

@@ -1,0 +1,183 @@
+/**
+ * Blobs as objects `<run>/<random>` in a bucket. An object is in sight only when it is whole, and durable by then: so an
+ * upload needs no name of its own. What a crash leaves is parts that nobody completes; closing their run removes them.
+ */
+import type { Readable } from 'node:stream'
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+} from '@aws-sdk/client-s3'
+import type { BlobStore, Clock } from '../../ports.ts'
+import { connection, type S3Settings, tryOut } from './connection.ts'
+import { StoreFault } from './faults.ts'
+import { objectReader } from './reader.ts'
+import { objectWriter } from './writer.ts'
+
+const RUN = /^[A-Za-z0-9_-]+$/
+const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
+/** What the API takes in one request. */
+const DELETED_AT_ONCE = 1000
+/** Where the API takes one at a time. */
+const LANES = 8
+const CHECK_MS = 1000
+
+export interface S3Blobs extends BlobStore {
+  /** Throws while the bucket cannot be reached. Asks at most once a second. */
+  check(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Throws where the bucket cannot be used, and names the setting. */
+export async function s3Blobs(settings: S3Settings, clock: Clock): Promise<S3Blobs> {
+  const store = connection(settings)
+  const { bucket: Bucket } = settings
+  await tryOut(store, settings).catch((error) => {
+    store.close()
+    throw error
+  })
+  const writer = objectWriter(store)
+  const check = onceIn(CHECK_MS, clock, async () => {
+    await store.ask(new HeadBucketCommand({ Bucket }))
+  })
+  let deletesMany = true
+
+  return {
+    check,
+
+    async put(blob, batches) {
+      const Key = keyOf(blob)
+      // While the bytes come: a store that is down is to be told before they are sent there, which may take long.
+      const reachable = check()
+      reachable.catch(() => {})
+      await writer.write(Key, afterwards(reachable, batches))
+    },
+
+    async open(blob, start, end) {
+      const Key = keyOf(blob)
+      const fetch = (from: number) => bytesOf(Key, from, end)
+      try {
+        return objectReader(await fetch(start), start, end, fetch)
+      } catch (error) {
+        if (error instanceof StoreFault && error.isAbsence) return null
+        throw error
+      }
+    },
+
+    length: (blob) => writer.lengthOf(keyOf(blob)),
+
+    async delete(blobs) {
+      const keys = blobs.map(keyOf)
+      for (let at = 0; at < keys.length; at += DELETED_AT_ONCE) await deleteAll(keys.slice(at, at + DELETED_AT_ONCE))
+    },
+
+    async list(run) {
+      const found: string[] = []
+      for (let token: string | undefined; ; ) {
+        const page = await store.send(
+          new ListObjectsV2Command({ Bucket, Prefix: prefixOf(run), ...(token && { ContinuationToken: token }) }),
+        )
+        found.push(...(page.Contents ?? []).map(({ Key = '' }) => Key).filter((key) => BLOB.test(key)))
+        token = page.NextContinuationToken
+        if (!token) return found
+      }
+    },
+
+    async runs() {
+      const found: string[] = []
+      for (let token: string | undefined; ; ) {
+        const page = await store.send(
+          new ListObjectsV2Command({ Bucket, Delimiter: '/', ...(token && { ContinuationToken: token }) }),
+        )
+        found.push(...(page.CommonPrefixes ?? []).map(({ Prefix = '' }) => Prefix.slice(0, -1)))
+        token = page.NextContinuationToken
+        if (!token) return found.filter((run) => RUN.test(run))
+      }
+    },
+
+    async closeRun(run) {
+      for (let marker = {}; ; ) {
+        const page = await store.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefixOf(run), ...marker }))
+        await inLanes(page.Uploads ?? [], ({ Key, UploadId }) =>
+          unlessGone(store.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))),
+        )
+        if (!page.IsTruncated) return
+        marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
+      }
+    },
+
+    close: async () => store.close(),
+  }
+
+  async function bytesOf(Key: string, start: number, end: number): Promise<Readable> {
+    const { Body } = await store.ask(new GetObjectCommand({ Bucket, Key, Range: `bytes=${start}-${end - 1}` }))
+    return Body as Readable
+  }
+
+  async function deleteAll(keys: string[]): Promise<void> {
+    if (keys.length > 1 && deletesMany) {
+      const Objects = keys.map((Key) => ({ Key }))
+      try {
+        const { Errors = [] } = await store.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }))
+        if (Errors.length === 0) return
+      } catch (error) {
+        if (!(error instanceof StoreFault && [400, 405, 501].includes(error.status ?? 0))) throw error
+        // Not every store has it, nor in the same way.
+        deletesMany = false
+      }
+    }
+    await inLanes(keys, (Key) => unlessGone(store.send(new DeleteObjectCommand({ Bucket, Key }))))
+  }
+}
+
+function keyOf(blob: string): string {
+  if (!BLOB.test(blob)) throw new Error('not a blob id')
+  return blob
+}
+
+function prefixOf(run: string): string {
+  if (!RUN.test(run)) throw new Error('not the id of a run')
+  return `${run}/`
+}
+
+async function unlessGone(removal: Promise<unknown>): Promise<void> {
+  await removal.catch((error) => {
+    if (!(error instanceof StoreFault && error.isAbsence)) throw error
+  })
+}
+
+/** The same batches, the first of them once this has come true. */
+async function* afterwards<T>(first: Promise<void>, batches: AsyncIterable<T>): AsyncGenerator<T> {
+  let waited = false
+  for await (const batch of batches) {
+    if (!waited) await first
+    waited = true
+    yield batch
+  }
+}
+
+/** Acts at most once in so many milliseconds; who asks in between hears what came of it. */
+function onceIn(ms: number, clock: Clock, act: () => Promise<void>): () => Promise<void> {
+  let last: Promise<void> | null = null
+  let endedAt = Number.NEGATIVE_INFINITY
+  return () => {
+    if (last && clock() < endedAt + ms) return last
+    endedAt = Number.POSITIVE_INFINITY
+    last = act().finally(() => {
+      endedAt = clock()
+    })
+    return last
+  }
+}
+
+async function inLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items]
+  const lanes = Array.from({ length: LANES }, async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await work(next)
+  })
+  await Promise.all(lanes)
+}

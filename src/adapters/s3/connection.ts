@@ -1,0 +1,122 @@
+/** Talking to one bucket: how long an answer may take, and what a fault is called. */
+import {
+  type $Command,
+  ListObjectsV2Command,
+  S3Client,
+  type S3ClientConfig,
+  type S3ClientResolvedConfig,
+  type ServiceInputTypes,
+  type ServiceOutputTypes,
+} from '@aws-sdk/client-s3'
+import { StoreFault } from './faults.ts'
+
+export interface S3Settings {
+  bucket: string
+  endpoint: string
+  region: string
+  accessKeyId: string
+  secretAccessKey: string
+  /** `endpoint/bucket/key` and not `bucket.endpoint/key`. */
+  forcePathStyle: boolean
+}
+
+/** Until the head of an answer is here, tries included: who waits for a file hears within two seconds. */
+const ANSWER_MS = 1800
+const CONNECT_MS = 900
+/** What takes a store its time may take it, as long as there is no such time in which nothing moves. */
+const STALL_MS = 10_000
+const TRIES = { prompt: 3, patient: 2 }
+
+type Command<I extends ServiceInputTypes, O extends ServiceOutputTypes> = $Command<
+  I,
+  O,
+  S3ClientResolvedConfig,
+  ServiceInputTypes,
+  ServiceOutputTypes
+>
+
+export type Connection = ReturnType<typeof connection>
+
+export function connection(settings: S3Settings) {
+  const prompt = client(settings, TRIES.prompt, 0)
+  const patient = client(settings, TRIES.patient, STALL_MS)
+
+  return {
+    bucket: settings.bucket,
+
+    /** For what is answered at once or not at all. Only the head has to come so soon: a body may take longer. */
+    async ask<I extends ServiceInputTypes, O extends ServiceOutputTypes>(command: Command<I, O>): Promise<O> {
+      const late = new AbortController()
+      const timer = setTimeout(() => late.abort(), ANSWER_MS)
+      try {
+        return await prompt.send(command, { abortSignal: late.signal })
+      } catch (error) {
+        if (!late.signal.aborted) throw new StoreFault(nameOf(command), error)
+        throw new StoreFault(nameOf(command), { code: 'ETIMEDOUT', message: `no answer within ${ANSWER_MS} ms` })
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+
+    /** For what takes a store some time: bytes on their way up, and many things at once. */
+    async send<I extends ServiceInputTypes, O extends ServiceOutputTypes>(
+      command: Command<I, O>,
+      abortSignal?: AbortSignal,
+    ): Promise<O> {
+      try {
+        return await patient.send(command, { ...(abortSignal && { abortSignal }) })
+      } catch (error) {
+        throw new StoreFault(nameOf(command), error)
+      }
+    },
+
+    close() {
+      prompt.destroy()
+      patient.destroy()
+    },
+  }
+}
+
+/** Throws where the bucket cannot be used, naming the setting to look at. Never shows a key. */
+export async function tryOut(store: Connection, { bucket, endpoint }: S3Settings): Promise<void> {
+  try {
+    // Not HeadBucket: its refusals have no body, and so no reason.
+    await store.ask(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }))
+  } catch (error) {
+    const { reason, status, message } = error as StoreFault
+    const advice: Record<string, string> = {
+      NoSuchBucket: `S3_BUCKET is ${bucket}, and there is no such bucket at ${endpoint}`,
+      InvalidAccessKeyId: `S3_ACCESS_KEY_ID is not known at ${endpoint}`,
+      SignatureDoesNotMatch: `S3_SECRET_ACCESS_KEY does not belong to S3_ACCESS_KEY_ID at ${endpoint}`,
+      AccessDenied: `S3_ACCESS_KEY_ID may not list the bucket ${bucket}, which is S3_BUCKET`,
+      AuthorizationHeaderMalformed: `S3_REGION is not that of the bucket ${bucket}`,
+      PermanentRedirect: `S3_REGION or S3_ENDPOINT is not that of the bucket ${bucket}`,
+    }
+    const unreachable = `S3_ENDPOINT is ${endpoint}, which ${status === undefined ? 'cannot be reached' : 'is of no use'}`
+    throw new Error(`${advice[reason] ?? unreachable} (${message})`, { cause: error })
+  }
+}
+
+function client(settings: S3Settings, maxAttempts: number, socketTimeout: number): S3Client {
+  const { endpoint, region, forcePathStyle, accessKeyId, secretAccessKey } = settings
+  // A slow download keeps its connection for hours; none is to wait for another.
+  const agent = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY }
+  const config: S3ClientConfig = {
+    endpoint,
+    region,
+    forcePathStyle,
+    credentials: { accessKeyId, secretAccessKey },
+    maxAttempts,
+    // Sealed bytes check themselves, and many stores do not know the checksums that would be added.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // It would take a connection of its own for each part.
+    expectContinueHeader: false,
+    requestHandler: { httpAgent: agent, httpsAgent: agent, connectionTimeout: CONNECT_MS, socketTimeout },
+  }
+  return new S3Client(config)
+}
+
+function nameOf(command: object): string {
+  return command.constructor.name.replace(/Command$/, '')
+}

@@ -1,0 +1,36 @@
+/** Batches as parts for an upload to S3. */
+
+/** Each part but the last has at least 5 MiB; and as there are 10,000 at most, this many carry a blob of 78 GiB. */
+export const PART_BYTES = 8 * 1024 * 1024
+
+/**
+ * Parts of `PART_BYTES`, and then the last one, which may be shorter or empty. The bytes are copied as they come: what a
+ * socket read them into is free at once, and a part that is sent again has them in one piece.
+ */
+export async function* inParts(batches: AsyncIterable<Uint8Array[]>) {
+  let part: Buffer = Buffer.alloc(0)
+  let filled = 0
+  for await (const batch of batches) {
+    part = withRoomFor(part, filled, filled + batch.reduce((sum, { length }) => sum + length, 0))
+    for (let chunk of batch) {
+      while (filled + chunk.length > PART_BYTES) {
+        part.set(chunk.subarray(0, PART_BYTES - filled), filled)
+        chunk = chunk.subarray(PART_BYTES - filled)
+        yield { bytes: part, last: false }
+        part = Buffer.allocUnsafeSlow(PART_BYTES)
+        filled = 0
+      }
+      part.set(chunk, filled)
+      filled += chunk.length
+    }
+  }
+  yield { bytes: part.subarray(0, filled), last: true }
+}
+
+/** Most blobs are one batch: only longer ones take the memory of a whole part. */
+function withRoomFor(part: Buffer, filled: number, wanted: number): Buffer {
+  if (wanted <= part.length || part.length === PART_BYTES) return part
+  const larger = Buffer.allocUnsafeSlow(filled === 0 ? Math.min(wanted, PART_BYTES) : PART_BYTES)
+  larger.set(part.subarray(0, filled))
+  return larger
+}

@@ -1,0 +1,119 @@
+/** Blobs on their way up: one request for a short one, parts for a long one; in sight only once they are whole. */
+import { setMaxListeners } from 'node:events'
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3'
+import type { Connection } from './connection.ts'
+import { StoreFault } from './faults.ts'
+import { inParts } from './parts.ts'
+import { turns } from './turns.ts'
+
+/** Parts that this process sends at a time, of whatever blobs: what they take of memory does not grow with the uploads. */
+const PARTS_AT_ONCE = 8
+
+type Multipart = Awaited<ReturnType<ReturnType<typeof objectWriter>['begin']>>
+
+export function objectWriter(store: Connection) {
+  const Bucket = store.bucket
+  const turn = turns(PARTS_AT_ONCE)
+
+  return { write, begin, lengthOf }
+
+  /** Where the batches throw, nothing is left and the same error is thrown on. */
+  async function write(Key: string, batches: AsyncIterable<Uint8Array[]>): Promise<void> {
+    let multipart: Multipart | null = null
+    try {
+      for await (const { bytes, last } of inParts(batches)) {
+        if (last && !multipart) return await writeWhole(Key, bytes)
+        multipart ??= await begin(Key)
+        await multipart.send(bytes)
+      }
+      await multipart?.complete()
+    } catch (error) {
+      await multipart?.abort()
+      throw error
+    }
+  }
+
+  async function writeWhole(Key: string, Body: Buffer): Promise<void> {
+    await store
+      .send(new PutObjectCommand({ Bucket, Key, Body, ContentLength: Body.length, IfNoneMatch: '*' }))
+      .catch((fault) => unlessDone(Key, Body.length, fault))
+  }
+
+  /** A store that ignores the condition at the end, as some do, is asked at the beginning. */
+  async function begin(Key: string) {
+    if ((await lengthOf(Key)) !== null) throw new Error(`there is a blob ${Key} already`)
+    const { UploadId } = await store.ask(new CreateMultipartUploadCommand({ Bucket, Key }))
+    const parts: { PartNumber: number; ETag: string | undefined }[] = []
+    const sending = new Set<Promise<void>>()
+    const stop = new AbortController()
+    // Each part on its way listens.
+    setMaxListeners(0, stop.signal)
+    let fault: unknown = null
+    let totalBytes = 0
+
+    return {
+      /** Takes the bytes on their way, once there is a turn. They must stay as they are. */
+      async send(Body: Buffer): Promise<void> {
+        await turn.take()
+        const part = { PartNumber: parts.length + 1, ETag: undefined as string | undefined }
+        parts.push(part)
+        totalBytes += Body.length
+        const sent = sendPart(part, Body).finally(() => {
+          turn.give()
+          sending.delete(sent)
+        })
+        sending.add(sent)
+        if (fault) throw fault
+      },
+
+      async complete(): Promise<void> {
+        await Promise.all(sending)
+        if (fault) throw fault
+        const done = { Bucket, Key, UploadId, MultipartUpload: { Parts: parts }, IfNoneMatch: '*' }
+        await store
+          .send(new CompleteMultipartUploadCommand(done))
+          .catch((answer) => unlessDone(Key, totalBytes, answer))
+      },
+
+      /** What cannot be removed now is the sweeper's, once this run is over. */
+      async abort(): Promise<void> {
+        stop.abort()
+        await Promise.all(sending)
+        await store.ask(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => {})
+      },
+    }
+
+    /** Never rejects: the first fault is for whoever sends the next part, or waits for the last. */
+    async function sendPart(part: (typeof parts)[number], Body: Buffer): Promise<void> {
+      try {
+        const { PartNumber } = part
+        const command = new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body, ContentLength: Body.length })
+        part.ETag = (await store.send(command, stop.signal)).ETag
+      } catch (error) {
+        fault ??= error
+      }
+    }
+  }
+
+  /** A request that is sent again, as its answer got lost, is refused for what its first sending has done. */
+  async function unlessDone(Key: string, bytes: number, fault: StoreFault): Promise<void> {
+    if (fault.retried && (fault.status === 412 || fault.status === 404) && (await lengthOf(Key)) === bytes) return
+    throw fault
+  }
+
+  async function lengthOf(Key: string): Promise<number | null> {
+    try {
+      return (await store.ask(new HeadObjectCommand({ Bucket, Key }))).ContentLength ?? 0
+    } catch (error) {
+      if (error instanceof StoreFault && error.isAbsence) return null
+      throw error
+    }
+  }
+}

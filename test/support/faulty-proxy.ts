@@ -1,0 +1,110 @@
+/** A line to a server that a test can let break: it hangs, refuses, cuts, or is slow. Knows bytes and no protocol. */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+
+export interface FaultyProxy {
+  /** Where it listens on 127.0.0.1. */
+  port: number
+  /** How many connections of clients are open. */
+  open(): number
+  /** From now on nothing passes, though connections are accepted. */
+  hang(): void
+  /** From now on no connection is accepted; those that are open break. */
+  refuse(): Promise<void>
+  /** Breaks every connection that is open. */
+  cut(): void
+  /** Breaks a connection in place of the first bytes that come back after this text went up; resolves then. */
+  loseAnswerTo(text: string): Promise<void>
+  /** Each chunk passes so much later. */
+  delay(ms: number): void
+  /** From now on all is well; what was held back passes. */
+  heal(): Promise<void>
+}
+
+export async function faultyProxy(target: { host: string; port: number }): Promise<FaultyProxy> {
+  const clients = new Set<Socket>()
+  let held: (() => void)[] | null = null
+  let trap: { text: string; armed: Socket | null; sprung: () => void } | null = null
+  let delayMs = 0
+  const server = createServer(accept)
+  const listen = async (port: number) => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+  }
+  await listen(0)
+  const { port } = server.address() as AddressInfo
+  const cut = () => {
+    for (const client of clients) client.resetAndDestroy()
+  }
+  onTestFinished(() => {
+    cut()
+    server.close()
+  })
+
+  return {
+    port,
+    open: () => clients.size,
+    hang() {
+      held ??= []
+    },
+    async refuse() {
+      const closed = once(server, 'close')
+      server.close()
+      cut()
+      await closed
+    },
+    cut,
+    loseAnswerTo: (text) =>
+      new Promise((sprung) => {
+        trap = { text, armed: null, sprung }
+      }),
+    delay(ms) {
+      delayMs = ms
+    },
+    async heal() {
+      const waiting = held ?? []
+      held = null
+      delayMs = 0
+      for (const pass of waiting) pass()
+      if (!server.listening) await listen(port)
+    },
+  }
+
+  function accept(client: Socket) {
+    const upstream = connect(target.port, target.host)
+    clients.add(client)
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      one.on('error', () => {})
+      one.on('close', () => other.destroy())
+    }
+    client.on('close', () => clients.delete(client))
+    carry(client, upstream, (chunk) => {
+      if (trap && chunk.includes(trap.text)) trap.armed = client
+    })
+    carry(upstream, client, () => {
+      if (!trap || trap.armed !== client) return
+      client.resetAndDestroy()
+      trap.sprung()
+      trap = null
+    })
+  }
+
+  /** `look` sees each chunk before it passes. */
+  function carry(from: Socket, to: Socket, look: (chunk: Buffer) => void) {
+    from.on('data', (chunk: Buffer) => {
+      look(chunk)
+      from.pause()
+      const pass = () => {
+        if (held) held.push(pass)
+        else to.write(chunk, () => from.resume())
+      }
+      if (delayMs > 0) setTimeout(pass, delayMs)
+      else pass()
+    })
+    from.on('end', () => to.end())
+  }
+}
