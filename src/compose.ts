@@ -45,6 +45,7 @@ import type {
   VaultRules,
 } from './ports.ts'
 
+const LOOPBACK = ['127.0.0.1', '::1', '[::1]', 'localhost']
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
 const DAY_MS = 24 * 60 * 60 * SECOND_MS
@@ -389,10 +390,19 @@ export function warningsOf(config: Config): string[] {
       ? []
       : ['not fit for production: the master key lies in DATA_DIR, so whoever has the disk can read all contents']),
     ...(config.RATE_LIMIT === 'on' ? [] : ['not fit for production: there is no rate limit']),
-    ...(config.TLS_CERT || ['127.0.0.1', '::1', 'localhost'].includes(config.HOST)
+    ...(isFarAndOpen(config.S3_ENDPOINT)
+      ? ['not fit for production: S3_ENDPOINT is plain HTTP, so whoever is on the way there can change or remove files']
+      : []),
+    ...(config.TLS_CERT || LOOPBACK.includes(config.HOST)
       ? []
       : [`not fit for production: ${config.HOST} is reachable from other machines over plain HTTP`]),
   ]
+}
+
+function isFarAndOpen(endpoint: string | undefined): boolean {
+  if (endpoint === undefined) return false
+  const { protocol, hostname } = new URL(endpoint)
+  return protocol === 'http:' && !LOOPBACK.includes(hostname)
 }
 
 async function deliveryOf(config: Config, log: FastifyBaseLogger, clock: Clock) {

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
-import { CreateMultipartUploadCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { s3Blobs } from '../../src/adapters/s3/blobs.ts'
 import type { S3Settings } from '../../src/adapters/s3/connection.ts'
 import { blobStoreContract } from '../contracts/blob-store.ts'
 import { testClock } from '../support/app.ts'
-import { clientOf, hasS3, newBucket, overFaultyLine, unfinishedIn } from '../support/s3.ts'
+import { beginUpload, clientOf, hasS3, newBucket, overFaultyLine, unfinishedIn } from '../support/s3.ts'
 
 const MiB = 1024 * 1024
 const PART = 8 * MiB
@@ -81,12 +84,8 @@ describe.runIf(hasS3)('in S3', () => {
 
   it('removes what a killed process has left unfinished, with its run alone', async () => {
     const bucket = await newBucket()
-    const client = clientOf(bucket)
-    for (const Key of ['ended/a', 'ended/b', 'living/a']) {
-      const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket: bucket.bucket, Key }))
-      const part = { Bucket: bucket.bucket, Key, UploadId, PartNumber: 1, Body: randomBytes(5 * MiB) }
-      await client.send(new UploadPartCommand(part))
-    }
+    const keys = Array.from({ length: 60 }, (_, n) => `ended/${n}`)
+    for (const key of [...keys, 'living/a']) await beginUpload(bucket, key, Buffer.of(1))
     const blobs = await store(bucket)
     await blobs.closeRun('ended')
     expect(await unfinishedIn(bucket)).toEqual(['living/a'])
@@ -102,6 +101,34 @@ describe.runIf(hasS3)('in S3', () => {
     expect((await blobs.list('run')).sort()).toEqual([...ids].sort())
     await blobs.delete(ids)
     expect(await blobs.list('run')).toEqual([])
+  })
+
+  it.each([400, 405, 501])('deletes one at a time where a store answers %i to many', async (status) => {
+    const bucket = await newBucket()
+    let refused = 0
+    const endpoint = await answering(bucket, (request) => {
+      if (!request.url?.includes('?delete')) return null
+      refused += 1
+      return status
+    })
+    const blobs = await store({ ...bucket, endpoint })
+    for (const round of [1, 2]) {
+      await blobs.put('run/a', one('a'))
+      await blobs.put('run/b', one('b'))
+      await blobs.delete(['run/a', 'run/b', `run/none-${round}`])
+      expect(await blobs.list('run')).toEqual([])
+    }
+    expect(refused).toBe(1)
+  })
+
+  it('does not say that blobs are deleted which the store refused to delete', async () => {
+    const bucket = await newBucket()
+    const blobs = await store({ ...bucket, endpoint: await answering(bucket, denyingDeletes) })
+    await blobs.put('run/a', one('a'))
+    for (const gone of [['run/a'], ['run/a', 'run/b']]) {
+      await expect(blobs.delete(gone)).rejects.toMatchObject({ code: 'EUNREACHABLE' })
+    }
+    expect(await blobs.list('run')).toEqual(['run/a'])
   })
 
   it('takes nothing for a blob that others keep in the bucket', async () => {
@@ -120,6 +147,21 @@ describe.runIf(hasS3)('in S3', () => {
     await expect(blobs.list('run/')).rejects.toThrow('not the id of a run')
   })
 
+  it('takes a long blob for stored where the store says that it knows nothing of the upload any more', async () => {
+    const bucket = await newBucket()
+    let completions = 0
+    const endpoint = await answering(bucket, ({ method, url }) => {
+      if (method !== 'POST' || !url?.includes('uploadId=')) return null
+      completions += 1
+      return completions === 1 ? { afterwards: 500 } : 404
+    })
+    const blobs = await store({ ...bucket, endpoint })
+    await blobs.put('run/a', inBatches(randomBytes(PART + 1)))
+    expect(await blobs.length('run/a')).toBe(PART + 1)
+    await expect(blobs.put('run/b', inBatches(randomBytes(PART + 1)))).rejects.toThrow('CompleteMultipartUpload')
+    expect([await blobs.list('run'), await unfinishedIn(bucket)]).toEqual([['run/a'], []])
+  })
+
   it('loses nothing where an answer got lost and the request was sent again', async () => {
     for (const [size, request] of [
       [1000, 'x-id=PutObject'],
@@ -135,6 +177,22 @@ describe.runIf(hasS3)('in S3', () => {
 })
 
 describe.runIf(hasS3)('a store that cannot be used', () => {
+  it.each([500, 503])('is asked again where it answers %i, and is out of reach where it goes on', async (status) => {
+    const bucket = await newBucket()
+    let failures = 0
+    const endpoint = await answering(bucket, () => {
+      if (failures === 0) return null
+      failures -= 1
+      return status
+    })
+    const blobs = await store({ ...bucket, endpoint })
+    await blobs.put('run/a', one('a'))
+    failures = 1
+    expect(await blobs.length('run/a')).toBe(1)
+    failures = Number.POSITIVE_INFINITY
+    await expect(blobs.length('run/a')).rejects.toMatchObject({ code: 'EUNREACHABLE' })
+  })
+
   it.each<[string, Partial<S3Settings>, RegExp]>([
     ['the bucket', { bucket: 'no-such-bucket' }, /^S3_BUCKET is no-such-bucket, and there is no such bucket at/],
     ['the key', { accessKeyId: 'nobody' }, /^S3_ACCESS_KEY_ID is not known/],
@@ -224,12 +282,13 @@ describe.runIf(hasS3)('a store that cannot be used', () => {
     expect(await unfinishedIn(bucket)).toEqual([])
   })
 
-  it('that goes in the middle of a read fails it', async () => {
+  it.each(['refuses', 'hangs'])('that %s in the middle of a read fails it', async (how) => {
     const { line, blobs } = await onFaultyLine()
     await blobs.put('run/a', inBatches(randomBytes(40 * MiB)))
     const reader = await blobs.open('run/a', 0, 40 * MiB)
     await reader?.read(MiB)
-    await line.refuse()
+    if (how === 'hangs') line.hang()
+    else await line.refuse()
     const rest = async () => {
       while ((await reader?.read(MiB))?.length) {}
     }
@@ -237,6 +296,37 @@ describe.runIf(hasS3)('a store that cannot be used', () => {
     await reader?.close()
   })
 })
+
+/** What is answered in place of the store: without asking it, or once it has done what it was asked. */
+type Instead = number | { afterwards: number } | null
+
+/** The store behind a server that answers some requests by itself. */
+async function answering({ endpoint }: S3Settings, answer: (request: IncomingMessage) => Instead) {
+  const server = createServer((request, response) => {
+    const instead = answer(request)
+    if (typeof instead === 'number') {
+      request.resume()
+      return void response.writeHead(instead).end()
+    }
+    const { method, headers } = request
+    const onward = httpRequest(endpoint + request.url, { method, headers }, (answered) => {
+      if (instead) {
+        answered.resume().on('end', () => response.writeHead(instead.afterwards).end())
+      } else {
+        response.writeHead(answered.statusCode ?? 500, answered.headers)
+        answered.pipe(response)
+      }
+    })
+    request.pipe(onward)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const denyingDeletes = ({ method, url }: IncomingMessage) =>
+  method === 'DELETE' || url?.includes('?delete') ? 403 : null
 
 describe.runIf(hasS3)('a reader from S3', () => {
   it('goes on where a connection breaks', async () => {

@@ -2,11 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import {
   CreateBucketCommand,
+  CreateMultipartUploadCommand,
   DeleteBucketCommand,
   DeleteObjectsCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   S3Client,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { onTestFinished } from 'vitest'
 import type { S3Settings } from '../../src/adapters/s3/connection.ts'
@@ -61,6 +63,19 @@ export function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: S3S
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   })
+}
+
+/** Begins an upload and sends a part of it, as a process does that is killed then. */
+export async function beginUpload(
+  settings: S3Settings,
+  Key: string,
+  Body = randomBytes(5 * 1024 * 1024),
+): Promise<void> {
+  const client = clientOf(settings)
+  const object = { Bucket: settings.bucket, Key }
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand(object))
+  await client.send(new UploadPartCommand({ ...object, UploadId, PartNumber: 1, Body }))
+  client.destroy()
 }
 
 /** The uploads that were begun and neither completed nor aborted, by their key. */

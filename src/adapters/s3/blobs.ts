@@ -22,6 +22,7 @@ const RUN = /^[A-Za-z0-9_-]+$/
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
 /** What the API takes in one request. */
 const DELETED_AT_ONCE = 1000
+const ABORTED_AT_ONCE = 50
 /** Where the API takes one at a time. */
 const LANES = 8
 const CHECK_MS = 1000
@@ -101,7 +102,9 @@ export async function s3Blobs(settings: S3Settings, clock: Clock): Promise<S3Blo
 
     async closeRun(run) {
       for (let marker = {}; ; ) {
-        const page = await store.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefixOf(run), ...marker }))
+        const page = await store.send(
+          new ListMultipartUploadsCommand({ Bucket, Prefix: prefixOf(run), MaxUploads: ABORTED_AT_ONCE, ...marker }),
+        )
         await inLanes(page.Uploads ?? [], ({ Key, UploadId }) =>
           unlessGone(store.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))),
         )

@@ -10,17 +10,20 @@ import {
 } from '@aws-sdk/client-s3'
 import type { Connection } from './connection.ts'
 import { StoreFault } from './faults.ts'
-import { inParts } from './parts.ts'
+import { inParts, partMemory } from './parts.ts'
 import { turns } from './turns.ts'
 
 /** Parts that this process sends at a time, of whatever blobs: what they take of memory does not grow with the uploads. */
-const PARTS_AT_ONCE = 8
+const PARTS_AT_ONCE = 4
+/** As many are being gathered where uploads are many; idle, they are all that is left of it. */
+const PARTS_KEPT = 8
 
 type Multipart = Awaited<ReturnType<ReturnType<typeof objectWriter>['begin']>>
 
 export function objectWriter(store: Connection) {
   const Bucket = store.bucket
   const turn = turns(PARTS_AT_ONCE)
+  const memory = partMemory(PARTS_KEPT)
 
   return { write, begin, lengthOf }
 
@@ -28,7 +31,7 @@ export function objectWriter(store: Connection) {
   async function write(Key: string, batches: AsyncIterable<Uint8Array[]>): Promise<void> {
     let multipart: Multipart | null = null
     try {
-      for await (const { bytes, last } of inParts(batches)) {
+      for await (const { bytes, last } of inParts(batches, memory)) {
         if (last && !multipart) return await writeWhole(Key, bytes)
         multipart ??= await begin(Key)
         await multipart.send(bytes)
@@ -44,6 +47,7 @@ export function objectWriter(store: Connection) {
     await store
       .send(new PutObjectCommand({ Bucket, Key, Body, ContentLength: Body.length, IfNoneMatch: '*' }))
       .catch((fault) => unlessDone(Key, Body.length, fault))
+    memory.give(Body)
   }
 
   /** A store that ignores the condition at the end, as some do, is asked at the beginning. */
@@ -96,6 +100,8 @@ export function objectWriter(store: Connection) {
         const { PartNumber } = part
         const command = new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body, ContentLength: Body.length })
         part.ETag = (await store.send(command, stop.signal)).ETag
+        // Where it fails, something may go on sending it.
+        memory.give(Body)
       } catch (error) {
         fault ??= error
       }
