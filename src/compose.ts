@@ -11,6 +11,8 @@ import { contentsBut, overlap } from './adapters/disk/folders.ts'
 import { makeKeyFile, masterKeyIn, readKeyFile } from './adapters/disk/key-file.ts'
 import { memoryCounter } from './adapters/memory/counter.ts'
 import { memoryPendingPins } from './adapters/memory/pending-pins.ts'
+import { redisCounter } from './adapters/redis/counter.ts'
+import { redisPendingPins } from './adapters/redis/pending-pins.ts'
 import { sqliteActivity } from './adapters/sqlite/activity.ts'
 import { copyDatabase, holdBackupFolder, isBackupFolder, openBackup } from './adapters/sqlite/backup.ts'
 import { sqliteCensus } from './adapters/sqlite/census.ts'
@@ -69,14 +71,15 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     const isEmpty = (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
     opened.push(stopWaiting)
-    const counter = memoryCounter(clock)
+    const { pendingPins, counter, checks, letGo } = await passingOf(config, log, clock)
+    opened.push(letGo)
     const masterKeys = masterKeysOf(config, (path) => (isEmpty ? makeMasterKey(path, log) : missingMasterKey(path)))
     return {
       ...repositories,
       ledger: sqliteLedger(db, act, true),
       blobs,
       room: reserve.take,
-      pendingPins: memoryPendingPins(clock),
+      pendingPins,
       delivery,
       mailCounter: counter,
       requestCounter: counter,
@@ -88,6 +91,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
         database: databaseCheck(db, config.DATA_DIR),
         uploads: blobs.check,
         space: reserve.take,
+        ...checks,
       },
       stopWaiting,
       close,
@@ -367,8 +371,9 @@ function missingMasterKey(path: string): never {
 
 /** What is in use, for the operator who reads the first lines of the log. */
 export function adaptersOf(config: Config): string {
+  const passing = config.REDIS_URL ? 'pending PINs and counts in Redis' : 'pending PINs in memory'
   const files = config.S3_BUCKET === undefined ? 'on disk' : 'in S3'
-  return `SQLite, pending PINs in memory, sealed files ${files}, PIN delivery by ${config.PIN_DELIVERY}`
+  return `SQLite, ${passing}, sealed files ${files}, PIN delivery by ${config.PIN_DELIVERY}`
 }
 
 /** Where data and files lie. */
@@ -403,6 +408,21 @@ function isFarAndOpen(endpoint: string | undefined): boolean {
   if (endpoint === undefined) return false
   const { protocol, hostname } = new URL(endpoint)
   return protocol === 'http:' && !LOOPBACK.includes(hostname)
+}
+
+/** What may be forgotten: pending PINs, and counts of mails and requests. */
+async function passingOf({ REDIS_URL }: Config, log: FastifyBaseLogger, clock: Clock) {
+  if (!REDIS_URL) {
+    return { pendingPins: memoryPendingPins(clock), counter: memoryCounter(clock), checks: {}, letGo: () => {} }
+  }
+  const { redisConnection } = await import('./adapters/redis/connection.ts')
+  const redis = await redisConnection(REDIS_URL, (message) => log.warn(message))
+  return {
+    pendingPins: redisPendingPins(redis, clock),
+    counter: redisCounter(redis, clock),
+    checks: { redis: redis.check },
+    letGo: redis.close,
+  }
 }
 
 async function deliveryOf(config: Config, log: FastifyBaseLogger, clock: Clock) {

@@ -71,6 +71,12 @@ export const ConfigSchema = Type.Object({
       description: 'The sender of mail: vault@example.org, or with a name: Our vault <vault@example.org>.',
     }),
   ),
+  REDIS_URL: Type.Optional(
+    Type.String({
+      description:
+        'Where pending PINs and counts are kept: redis://[[user]:password@]host[:port][/database], rediss:// for TLS. Without it, in memory.',
+    }),
+  ),
   SESSION_TTL_DAYS: Type.Number({
     default: 30,
     exclusiveMinimum: 0,
@@ -176,6 +182,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     if (given[name] && !given[other]) faults.set(other, `${other} is missing; ${name} is of no use without it.`)
   }
   for (const [name, fault] of s3Faults(config as Config)) faults.set(name, fault)
+  if (given.REDIS_URL && !isRedisUrl(String(given.REDIS_URL))) faults.set('REDIS_URL', REDIS_FAULT)
   if (faults.size > 0) throw new ConfigError([...faults.values()])
   return config as Config
 }
@@ -208,6 +215,21 @@ function isSmtpUrl(text = ''): boolean {
     for (const part of [username, password]) decodeURIComponent(part)
     const isBare = ['', '/'].includes(pathname) && search === '' && hash === ''
     return /^smtps?:$/.test(protocol) && hostname !== '' && isBare && (username === '') === (password === '')
+  } catch {
+    return false
+  }
+}
+
+/** Repeats nothing: there is a password in it. */
+const REDIS_FAULT =
+  'REDIS_URL cannot be used; it must be redis://[[user]:password@]host[:port][/database] or rediss://…, with %-escapes in user and password.'
+
+function isRedisUrl(text: string): boolean {
+  try {
+    const { protocol, hostname, username, password, pathname, search, hash } = new URL(text)
+    for (const part of [username, password]) decodeURIComponent(part)
+    const isBare = /^(\/\d{0,4})?$/.test(pathname) && search === '' && hash === ''
+    return /^rediss?:$/.test(protocol) && hostname !== '' && isBare && (username === '' || password !== '')
   } catch {
     return false
   }

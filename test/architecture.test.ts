@@ -23,6 +23,7 @@ const MAY_IMPORT: Record<string, string[]> = {
 /** A driver is imported by its own adapter and nowhere else. */
 const DRIVERS: Record<string, string> = {
   'better-sqlite3': 'src/adapters/sqlite/',
+  ioredis: 'src/adapters/redis/',
   nodemailer: 'src/adapters/delivery/',
   '@aws-sdk/client-s3': 'src/adapters/s3/',
 }

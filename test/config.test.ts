@@ -200,6 +200,33 @@ describe('TLS_CERT and TLS_KEY', () => {
   })
 })
 
+describe('REDIS_URL', () => {
+  it.each([
+    'redis://localhost',
+    'redis://127.0.0.1:6379/',
+    'redis://[::1]:6379/15',
+    'redis://:hunter%2F2@redis.example.org',
+    'rediss://ada%40example.org:hunter2@redis.example.org:6380/3',
+  ])('may be %s', (REDIS_URL) => {
+    expect(readConfig({ REDIS_URL })).toMatchObject({ REDIS_URL })
+  })
+
+  it.each([
+    'redis.example.org:hunter2',
+    'http://:hunter2@redis.example.org',
+    'redis://:hunter2@redis.example.org/vault',
+    'redis://:hunter2@redis.example.org?family=6',
+    'redis://:hunter2#@redis.example.org',
+    'redis://:hunter2/x@redis.example.org',
+    'redis://:hunter2%@redis.example.org',
+    'redis://hunter2@redis.example.org',
+    'redis://ada:hunter2@',
+  ])('is not %s, and the message does not repeat it', (REDIS_URL) => {
+    expect(() => readConfig({ REDIS_URL })).toThrow('REDIS_URL cannot be used; it must be redis://')
+    expect(() => readConfig({ REDIS_URL })).not.toThrow('hunter2')
+  })
+})
+
 describe('the file .env', () => {
   it('is read', async () => {
     const path = join(await temporaryFolder(), '.env')

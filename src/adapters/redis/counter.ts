@@ -1,0 +1,31 @@
+import type { ActCounter, Clock, RequestCounter } from '../../ports.ts'
+import type { RedisConnection } from './connection.ts'
+import { GRACE_MS, keyOf } from './keys.ts'
+
+/** A window; what is written as a number there would lose its last digits. Arguments: now, window, time to live. */
+const COUNT = `
+local left = (redis.call('HGET', KEYS[1], 'endsAt') or 0) - ARGV[1]
+if left > 0 then return { redis.call('HINCRBY', KEYS[1], 'count', 1), left } end
+redis.call('HSET', KEYS[1], 'count', 1, 'endsAt', string.format('%.0f', ARGV[1] + ARGV[2]))
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return { 1, tonumber(ARGV[2]) }
+`
+
+/** Counts in Redis, so for all processes that share it. A window's key is gone soon after the window is over. */
+export function redisCounter({ script }: Pick<RedisConnection, 'script'>, clock: Clock): ActCounter & RequestCounter {
+  const run = script(COUNT, 1)
+
+  return {
+    count,
+
+    async take(key, max, windowMs) {
+      return (await count(`acts in ${windowMs} ms`, key, windowMs)).count <= max
+    },
+  }
+
+  async function count(limit: string, caller: string, windowMs: number) {
+    const answer = await run(keyOf('count', `${limit} ${caller}`), clock(), windowMs, windowMs + GRACE_MS)
+    const [count, leftMs] = answer as [number, number]
+    return { count, leftMs }
+  }
+}

@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { redisCounter } from '../../src/adapters/redis/counter.ts'
+import { redisPendingPins } from '../../src/adapters/redis/pending-pins.ts'
+import type { PendingPin } from '../../src/ports.ts'
+import { actCounterContract, requestCounterContract } from '../contracts/counter.ts'
+import { pendingPinsContract } from '../contracts/pending-pins.ts'
+import { MINUTE, testClock } from '../support/app.ts'
+import { clientOf, connectionTo, hasRedis, newDatabase } from '../support/redis.ts'
+
+describe.runIf(hasRedis)('on Redis', () => {
+  pendingPinsContract('Redis', async (clock) => redisPendingPins(await connectionTo(await newDatabase()), clock))
+  actCounterContract('Redis', async (clock) => redisCounter(await connectionTo(await newDatabase()), clock))
+  requestCounterContract('Redis', async (clock) => redisCounter(await connectionTo(await newDatabase()), clock))
+
+  const clock = testClock()
+  const pin = (fields: Partial<PendingPin> = {}): PendingPin => ({
+    id: randomBytes(8).toString('hex'),
+    deviceId: 'device-1',
+    origin: 'open',
+    kind: 'pin',
+    address: randomBytes(32),
+    digest: randomBytes(32),
+    grant: { kind: 'user', userId: 'ada', vouchedBy: null },
+    expiresAt: clock() + 5 * MINUTE,
+    ...fields,
+  })
+
+  describe('two processes', () => {
+    async function twoStores() {
+      const url = await newDatabase()
+      const [one, other] = [await connectionTo(url), await connectionTo(url)]
+      return { url, pins: [redisPendingPins(one, clock), redisPendingPins(other, clock)] as const, one, other }
+    }
+
+    it('guess at the same PINs, and count their guesses together', async () => {
+      const { pins } = await twoStores()
+      const put = pin()
+      await pins[0].put(put)
+      expect(await pins[1].guess('device-1', 5)).toEqual([put])
+      const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => pins[n % 2]?.guess('device-1', 5)))
+      expect(answers.filter((seen) => seen?.length === 1)).toHaveLength(4)
+    })
+
+    it('spend a PIN once', async () => {
+      const { pins } = await twoStores()
+      const put = pin()
+      await pins[0].put(put)
+      const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => pins[n % 2]?.spend(put)))
+      expect(answers.filter((spent) => spent)).toHaveLength(1)
+    })
+
+    it('have limits in common', async () => {
+      const { one, other } = await twoStores()
+      const counters = [redisCounter(one, clock), redisCounter(other, clock)]
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (_, n) => counters[n % 2]?.count('sign-in', 'ada', MINUTE)),
+      )
+      expect(answers.map((answer) => answer?.count).sort((a = 0, b = 0) => a - b)).toEqual(
+        Array.from({ length: 50 }, (_, n) => n + 1),
+      )
+    })
+
+    it('go on where the server has forgotten their scripts', async () => {
+      const { url, pins } = await twoStores()
+      const put = pin()
+      await pins[0].put(put)
+      expect(await pins[0].guess('device-1', 5)).toEqual([put])
+      await clientOf(url).script('FLUSH')
+      expect(await pins[0].guess('device-1', 5)).toEqual([put])
+    })
+  })
+
+  it('nothing stays for good, and nothing goes before its time', async () => {
+    const url = await newDatabase()
+    const connection = await connectionTo(url)
+    await redisPendingPins(connection, clock).put(pin())
+    await redisPendingPins(connection, clock).guess('device-1', 5)
+    await redisCounter(connection, clock).count('sign-in', 'ada', 5 * MINUTE)
+    await redisCounter(connection, clock).count('sign-in', 'ada', 5 * MINUTE)
+    await redisCounter(connection, clock).take('ada', 3, 5 * MINUTE)
+
+    const client = clientOf(url)
+    const ttls = await Promise.all((await client.keys('*')).map(async (key) => [key, await client.pttl(key)] as const))
+    expect(ttls.filter(([key]) => !key.endsWith(':check'))).toHaveLength(3)
+    for (const [key, ttlMs] of ttls) {
+      expect(ttlMs, key).toBeGreaterThan(0)
+      expect(ttlMs, key).toBeLessThanOrEqual(6 * MINUTE)
+      if (!key.endsWith(':check')) expect(ttlMs, key).toBeGreaterThan(5 * MINUTE)
+    }
+  })
+
+  it('neither device ids nor callers can be read there, and both PINs of a device lie on one node', async () => {
+    const url = await newDatabase()
+    const connection = await connectionTo(url)
+    const pins = redisPendingPins(connection, clock)
+    await pins.put(pin({ deviceId: 'device-of-ada' }))
+    await pins.put(pin({ deviceId: 'device-of-ada', origin: 'vouched' }))
+    await redisCounter(connection, clock).count('sign-in', '192.0.2.1', MINUTE)
+
+    const client = clientOf(url)
+    const keys = await client.keys('*')
+    const hashes = keys.filter((key) => !key.endsWith(':check'))
+    const contents = await Promise.all(hashes.map((key) => client.hgetall(key)))
+    expect(contents).toHaveLength(3)
+    expect(JSON.stringify([keys, contents])).not.toMatch(/device-of-ada|192\.0\.2\.1/)
+    const tags = keys.filter((key) => key.includes(':pin:')).map((key) => /\{(.+)\}/.exec(key)?.[1])
+    expect(tags).toHaveLength(2)
+    expect(new Set(tags).size).toBe(1)
+  })
+})

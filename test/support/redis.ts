@@ -1,0 +1,82 @@
+/** A real Redis, for tests that need one: `.ci/server-redis` starts it and prints the variable that names it. */
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { onTestFinished } from 'vitest'
+import { type RedisConnection, redisConnection } from '../../src/adapters/redis/connection.ts'
+import { temporaryFolder } from './app.ts'
+import { type TcpGate, tcpGate } from './tcp-gate.ts'
+
+const { TEST_REDIS_URL, CI } = process.env
+
+/** Whether there is a server, whose databases are emptied. Where CI runs the tests, there must be one. */
+export const hasRedis = TEST_REDIS_URL !== undefined
+if (!hasRedis) {
+  const leftOut = 'the tests on Redis are left out: TEST_REDIS_URL names no server (see .ci/server-redis)'
+  if (CI) throw new Error(leftOut)
+  process.stderr.write(`${leftOut}\n`)
+}
+
+/** Below the 16 that a server has where nobody says otherwise; the first is for counting them. */
+const DATABASES = 15
+
+/** An empty database; others have another. */
+export async function newDatabase(): Promise<string> {
+  const counting = new Redis(TEST_REDIS_URL as string)
+  const taken = await counting.incr('databases')
+  counting.disconnect()
+  const url = `${(TEST_REDIS_URL as string).replace(/\/\d*$/, '')}/${(taken % DATABASES) + 1}`
+  await clientOf(url).flushdb()
+  return url
+}
+
+/** A client that has nothing to do with ours. */
+export function clientOf(url: string): Redis {
+  const client = new Redis(url)
+  onTestFinished(() => client.disconnect())
+  return client
+}
+
+/** Ours. What it tells the operator is in `told`. */
+export async function connectionTo(url: string): Promise<RedisConnection & { told: string[] }> {
+  const told: string[] = []
+  const connection = await redisConnection(url, (message) => told.push(message))
+  onTestFinished(connection.close)
+  return { ...connection, told }
+}
+
+/** The same database behind a gate that a test can shut. */
+export async function gated(url: string): Promise<{ url: string; gate: TcpGate }> {
+  const { hostname, port, pathname } = new URL(url)
+  const gate = await tcpGate({ host: hostname, port: Number(port) })
+  return { url: `redis://127.0.0.1:${gate.port}${pathname}`, gate }
+}
+
+export interface OwnRedis {
+  url: string
+  start(): void
+  stop(): void
+}
+
+/** A server of the test's own, with which it may do what it likes. */
+export async function ownRedis(): Promise<OwnRedis> {
+  const folder = join(await temporaryFolder(), 'redis')
+  const script = join(import.meta.dirname, '..', '..', '.ci', 'server-redis')
+  const port = await freePort()
+  const start = () => void execFileSync(script, ['start', folder, String(port)])
+  const stop = () => void execFileSync(script, ['stop', folder])
+  start()
+  onTestFinished(stop)
+  return { url: `redis://127.0.0.1:${port}`, start, stop }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
