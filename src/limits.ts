@@ -16,14 +16,16 @@ export interface Limit {
   per: Counted
   /** The window is not the operator's to choose. */
   fixed?: true
+  /** Where it cannot be counted for a while, nobody passes: PINs must not be guessed at, nor mails asked for, without end. */
+  strict?: true
 }
 
 /** Generous for a household behind one address, and for a phone that brings 20,000 photos. */
 const defaults = {
-  register: { max: 10, windowMs: HOUR, per: 'network' },
-  pins: { max: 10, windowMs: HOUR, per: 'stranger' },
-  'sign-in': { max: 10, windowMs: MINUTE, per: 'network' },
-  'sign-in-hourly': { max: 60, windowMs: HOUR, per: 'network' },
+  register: { max: 10, windowMs: HOUR, per: 'network', strict: true },
+  pins: { max: 10, windowMs: HOUR, per: 'stranger', strict: true },
+  'sign-in': { max: 10, windowMs: MINUTE, per: 'network', strict: true },
+  'sign-in-hourly': { max: 60, windowMs: HOUR, per: 'network', strict: true },
   'bad-tokens': { max: 60, windowMs: MINUTE, per: 'network' },
   docs: { max: 600, windowMs: MINUTE, per: 'network' },
   requests: { max: 6000, windowMs: MINUTE, per: 'session' },

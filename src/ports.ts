@@ -6,7 +6,8 @@
  * A fault of the storage that may pass by itself has a `code`, whatever the engine: `ENOSPC` where there is no room,
  * `EROFS` where it takes no writes at the moment, `EMFILE` or `ENFILE` where too many files are open, `EUNREACHABLE` where
  * a server that keeps it does not answer, or does not let us in. A `put`
- * or an act of the database that throws with `ENOSPC` or `EROFS` has changed nothing.
+ * or an act of the database that throws with `ENOSPC` or `EROFS` has changed nothing. Of a fault with `told: true` the
+ * operator has heard already.
  */
 /** How a PIN reaches its person: in the response, in the server's log, by mail. */
 export type PinDeliveryMode = 'response' | 'console' | 'email'
@@ -427,7 +428,7 @@ export interface ActCounter {
   take(key: string, max: number, windowMs: number): Promise<boolean>
 }
 
-/** The same for requests, whose callers are told how they stand. May forget at a restart. */
+/** The same for requests, whose callers are told how they stand. May forget at a restart, or be out of reach for a while. */
 export interface RequestCounter {
   /**
    * Counts one more of the caller's under a limit, and answers how many there were within the window, this one included,

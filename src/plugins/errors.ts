@@ -103,6 +103,7 @@ function tellOperator(problem: Problem, { log }: FastifyRequest): void {
   const { status, code } = problem
   if (status < 500 || code === 'quota-exceeded' || code === 'unsupported-transfer-coding') return
   const cause = problem.cause ?? problem
+  if ((cause as { told?: true }).told) return
   if (code === 'not-ready' || code === 'insufficient-storage') {
     log.warn({ cause: (cause as Error).message }, problem.title)
   } else {
@@ -124,6 +125,8 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
     case 'EMFILE':
     case 'ENFILE':
       return problems.notReady('The server has too many files open at the moment.', error)
+    case 'EUNREACHABLE':
+      return problems.notReady('The storage cannot be reached at the moment.', error)
     case 'FST_ERR_BAD_URL':
       return problems.malformedUrl()
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':

@@ -46,6 +46,18 @@ export function inWindow(app: FastifyInstance, name: string, { max, per }: Limit
   }
 }
 
+/** Where nothing can be counted for a while, whoever has a session goes on without this limit. */
+export function lenient(check: Check): Check {
+  return async (request, reply) => {
+    try {
+      return await check(request, reply)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EUNREACHABLE') return null
+      throw error
+    }
+  }
+}
+
 /** In this process alone: what such answers need is its memory. */
 export function underWay(name: string, { max, per }: Limit): Check {
   const policy = `"${name}";q=${max};qu="concurrent-requests"`

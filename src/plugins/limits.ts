@@ -13,7 +13,7 @@ import type { LimitName, Limits } from '../limits.ts'
 import type { RequestCounter } from '../ports.ts'
 import { Problem, problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
-import { type Check, inWindow, storeOn, underWay } from './limit-checks.ts'
+import { type Check, inWindow, lenient, storeOn, underWay } from './limit-checks.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -38,7 +38,9 @@ export const limits = fastifyPlugin<{ rules: RequestLimits | null }>(async (app,
   await app.register(rateLimit, { global: false, store: storeOn(rules.counter) })
   const checks = Object.fromEntries(
     Object.entries(rules.limits).map(([name, limit]) => {
-      return [name, limit.windowMs === null ? underWay(name, limit) : inWindow(app, name, limit, limit.windowMs)]
+      if (limit.windowMs === null) return [name, underWay(name, limit)]
+      const check = inWindow(app, name, limit, limit.windowMs)
+      return [name, limit.strict ? check : lenient(check)]
     }),
   ) as Record<LimitName, Check>
 
