@@ -105,8 +105,8 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
       const user = await users.findByEmail(email)
       const grant = user ? grantTo(user, messenger) : otherwise
       const address = addressDigest(await keys.addressKey(), email)
-      // The PIN that came before it, if any, stays good.
-      if (grant.kind !== 'nothing' && !(await mayWrite(address, user, deviceId))) return
+      // The PIN that came before it, if any, stays good. Where nobody is written to as well: what became of it would tell.
+      if (!(await mayWrite(address, user, deviceId))) return
       const kind = (await pinLedger.isPaused(address, clock())) ? 'code' : 'pin'
       const secret = chance[kind]()
       await keep({ deviceId, origin: 'open', kind, address, grant, expiresAt }, secret)

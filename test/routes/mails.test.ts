@@ -111,6 +111,29 @@ describe('mails with PINs', () => {
     expect((await signIn(app, own, last)).status).toBe(201)
   })
 
+  it.each([
+    ['to one account', { 'mails-per-account': 3, 'mails-overall': 1000 }],
+    ['in all', { 'mails-per-account': 1000, 'mails-overall': 8 }],
+  ])('that do not come any more, so often did they %s, do not tell who has an account', async (_which, most) => {
+    const limits = Object.entries({ register: 1000, pins: 1000, 'sign-in': 1000, ...most })
+    const amounts = limits.map(([name, max]) => `${name}=${max}/1h`).join()
+    const outcomes = []
+    for (const target of [EMAIL, 'nobody@example.org']) {
+      const { app, sink } = await appWithSink({ RATE_LIMIT: 'on', RATE_LIMITS: amounts })
+      const first = newDeviceId()
+      await signIn(app, first, await pinFor(app, sink, first))
+      const own = newDeviceId()
+      await app.post('/v1/users', { name: 'Eve', email: 'eve@example.org', deviceId: own })
+      await app.settled()
+      const pin = pinIn(sink.mails.at(-1) as SunkMail) as string
+      for (let n = 0; n < 7; n += 1) await ask(app, newDeviceId(), target)
+      await ask(app, own, target)
+      outcomes.push((await signIn(app, own, pin)).status)
+    }
+    // Eve's own PIN stays good either way, since no mail goes out any more that would replace it.
+    expect(outcomes).toEqual([201, 201])
+  })
+
   it('come so often in all, of which the operator hears without an address', async () => {
     const { app, sink } = await appWithSink(LIMITED)
     for (let n = 0; n < 8; n += 1) {
