@@ -369,7 +369,7 @@ export interface PendingPin {
   kind: 'pin' | 'code'
   /** Where guesses at this PIN are counted: a keyed hash of the address. `null` for one that was shown to its caller. */
   address: Buffer | null
-  /** HMAC-SHA-256 of device id and PIN. */
+  /** HMAC-SHA-256 of the PIN and of all the other fields. */
   digest: Buffer
   grant: PinGrant
   expiresAt: number

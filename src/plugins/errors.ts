@@ -120,8 +120,6 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
       return problems.insufficientStorage(error)
     case 'EROFS':
       return problems.notReady('The storage cannot be written at the moment. Nothing was changed.', error)
-    case 'EUNREACHABLE':
-      return problems.notReady('The storage cannot be reached at the moment.', error)
     case 'EMFILE':
     case 'ENFILE':
       return problems.notReady('The server has too many files open at the moment.', error)

@@ -130,8 +130,8 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
   }
 
   async function keep(pin: Omit<PendingPin, 'id' | 'digest'>, secret: string): Promise<void> {
-    const digest = pinDigest(await keys.pinKey(), pin.deviceId, secret)
-    await pendingPins.put({ ...pin, id: chance.id(), digest })
+    const issued = { ...pin, id: chance.id() }
+    await pendingPins.put({ ...issued, digest: pinDigest(await keys.pinKey(), issued, secret) })
   }
 
   function newcomer({ name, email }: Applicant) {

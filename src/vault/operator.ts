@@ -54,16 +54,16 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
       if (!user) return null
       const pin = ports.chance.pin()
       const expiresAt = ports.clock() + rules.pinTtlMs
-      await ports.pinLedger.handOut({
+      const issued = {
         id: ports.chance.id(),
         deviceId,
-        origin: 'vouched',
-        kind: 'pin',
+        origin: 'vouched' as const,
+        kind: 'pin' as const,
         address: null,
-        digest: pinDigest(await keys.pinKey(), deviceId, pin),
-        grant: { kind: 'user', userId: user.id, vouchedBy: null },
+        grant: { kind: 'user' as const, userId: user.id, vouchedBy: null },
         expiresAt,
-      })
+      }
+      await ports.pinLedger.handOut({ ...issued, digest: pinDigest(await keys.pinKey(), issued, pin) })
       happenings.note(user.id, 'pin-issued', OPERATOR, { deviceId })
       await background.settled()
       return { deviceId, pin, pinExpiresAt: expiresAt }

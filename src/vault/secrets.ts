@@ -1,7 +1,7 @@
 /** Making, hashing and comparing secrets. A PIN or a 256-bit token needs no slow hash: a keyed or a fast one does. */
 import { createHash, createHmac, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 import { nanoid } from 'nanoid'
-import type { Chance } from '../ports.ts'
+import type { Chance, PendingPin, PinGrant } from '../ports.ts'
 
 /** RFC 4648, section 6. */
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -32,9 +32,29 @@ export function asIssued(typed: string): string {
   return typed.replace(/[\s-]/g, '').toUpperCase()
 }
 
-/** HMAC-SHA-256 of a PIN under the server's key, bound to its device. A device id holds no NUL. */
-export function pinDigest(key: Buffer, deviceId: string, pin: string): Buffer {
-  return createHmac('sha256', key).update(`${deviceId}\0${pin}`).digest()
+/**
+ * HMAC-SHA-256 of a PIN under the server's key, and of all that is kept with it: whoever can write to the store of pending
+ * PINs, which may be a server of its own, cannot make one open what it was not issued for. No part holds a NUL.
+ */
+export function pinDigest(key: Buffer, pin: Omit<PendingPin, 'digest'>, secret: string): Buffer {
+  const { id, deviceId, origin, kind, address, grant, expiresAt } = pin
+  const parts = [
+    id,
+    deviceId,
+    origin,
+    kind,
+    address?.toString('hex') ?? '',
+    expiresAt,
+    grant.kind,
+    ...partsOf(grant),
+    secret,
+  ]
+  return createHmac('sha256', key).update(parts.join('\0')).digest()
+}
+
+function partsOf(grant: PinGrant): string[] {
+  if (grant.kind === 'registration') return [grant.userId, grant.name, grant.email, grant.confirmedBy]
+  return grant.kind === 'user' ? [grant.userId, grant.vouchedBy ?? ''] : []
 }
 
 /** Compares two digests of equal length in constant time. */

@@ -39,8 +39,11 @@ export function sessions(
     /** Redeems a PIN. Whatever is wrong with it, the answer is one and the same: `invalid-pin`. */
     async open(deviceId: string, pin: string, caller: Caller): Promise<OpenedSession> {
       const guess = await counted(deviceId)
-      const digest = pinDigest(await keys.pinKey(), deviceId, asIssued(pin))
-      const match = guess.comparable.find((candidate) => sameDigest(candidate.digest, digest))
+      const key = await keys.pinKey()
+      const secret = asIssued(pin)
+      const match = guess.comparable.find((candidate) =>
+        sameDigest(candidate.digest, pinDigest(key, candidate, secret)),
+      )
       const opened = match && match.grant.kind !== 'nothing' && (await redeem(match, match.grant, guess, caller))
       if (opened) return opened
       background('noting a wrong PIN', tellOwners(guess, caller))

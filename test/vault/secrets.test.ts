@@ -1,5 +1,6 @@
-import { expect, it } from 'vitest'
-import { cryptographicChance, tokenHash } from '../../src/vault/secrets.ts'
+import { describe, expect, it } from 'vitest'
+import type { PendingPin } from '../../src/ports.ts'
+import { cryptographicChance, pinDigest, tokenHash } from '../../src/vault/secrets.ts'
 
 it('makes PINs of four digits, leading zeros included', () => {
   const pins = Array.from({ length: 20_000 }, cryptographicChance.pin)
@@ -31,3 +32,42 @@ it.each(['', 'mks_', 'mks_short', `xxx_${'a'.repeat(43)}`, `mks_${'a'.repeat(42)
     expect(tokenHash(token)).toBeNull()
   },
 )
+
+describe('the digest of a PIN', () => {
+  const key = Buffer.alloc(32, 7)
+  const user = { kind: 'user' as const, userId: 'ada', vouchedBy: 'session' }
+  const issued: Omit<PendingPin, 'digest'> = {
+    id: 'id',
+    deviceId: 'device',
+    origin: 'open',
+    kind: 'pin',
+    address: Buffer.alloc(32, 1),
+    grant: user,
+    expiresAt: 1000,
+  }
+  const registration = { userId: 'ada', name: 'Ada', email: 'ada@example.org', confirmedBy: 'email' as const }
+
+  it.each<Partial<PendingPin>>([
+    { id: 'other' },
+    { deviceId: 'other' },
+    { origin: 'vouched' },
+    { kind: 'code' },
+    { address: null },
+    { address: Buffer.alloc(32, 2) },
+    { expiresAt: 1001 },
+    { grant: { ...user, userId: 'eve' } },
+    { grant: { ...user, vouchedBy: null } },
+    { grant: { kind: 'nothing', userId: null } },
+    { grant: { kind: 'registration', ...registration } },
+    { grant: { kind: 'registration', ...registration, email: 'eve@example.org' } },
+  ])('is another with %j: whoever can write to the store opens nothing', (changed) => {
+    expect(pinDigest(key, { ...issued, ...changed }, '0427')).not.toEqual(pinDigest(key, issued, '0427'))
+  })
+
+  it('is another with another PIN or key, and the same with the same', () => {
+    const digest = pinDigest(key, issued, '0427')
+    expect(pinDigest(key, issued, '0428')).not.toEqual(digest)
+    expect(pinDigest(Buffer.alloc(32, 8), issued, '0427')).not.toEqual(digest)
+    expect(pinDigest(key, { ...issued }, '0427')).toEqual(digest)
+  })
+})
