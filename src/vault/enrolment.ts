@@ -123,7 +123,7 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
   async function mayWrite(address: Buffer, user: User | null, deviceId: string): Promise<boolean> {
     const { perAccount, overall } = rules.mails
     const isKnown = user !== null && (await sessions.knowsDevice(user.id, deviceId))
-    const account = `${isKnown ? 'known' : 'any'} ${address.toString('base64')}`
+    const account = `${isKnown ? deviceId : 'any'} ${address.toString('base64')}`
     if (!(await mailCounter.take(account, perAccount, HOUR_MS))) return false
     if (isKnown || (await mailCounter.take('all', overall, HOUR_MS))) return true
     throw new Error('more PINs were asked for within the hour than mails-overall allows')

@@ -99,6 +99,16 @@ describe('mails with PINs', () => {
     expect((await signIn(app, own, pinIn(sink.mails.at(-1) as SunkMail) as string)).status).toBe(201)
   })
 
+  it('come to a known device, however many a lost one asks for that was known, too', async () => {
+    const { app, sink } = await appWithSink({ ...LIMITED, RATE_LIMITS: `${LIMITED.RATE_LIMITS},mails-overall=100/1h` })
+    const [own, lost] = [newDeviceId(), newDeviceId()]
+    for (const deviceId of [own, lost]) await signIn(app, deviceId, await pinFor(app, sink, deviceId))
+    for (let n = 0; n < 10; n += 1) await ask(app, lost)
+    const before = sink.mails.length
+    await ask(app, own)
+    expect(sink.mails).toHaveLength(before + 1)
+  })
+
   it('that do not come leave the last one good that came', async () => {
     const { app, sink } = await appWithSink(LIMITED)
     const own = newDeviceId()
