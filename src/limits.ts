@@ -32,7 +32,8 @@ const defaults = {
   pairing: { max: 10, windowMs: HOUR, per: 'session' },
   exports: { max: 20, windowMs: HOUR, per: 'user' },
   'exports-at-once': { max: 2, windowMs: null, per: 'user' },
-  'mails-per-account': { max: 20, windowMs: HOUR, per: 'recipient', fixed: true },
+  // More than one network can ask for by 'register' and 'pins' together: else it could keep a user's from coming.
+  'mails-per-account': { max: 30, windowMs: HOUR, per: 'recipient', fixed: true },
   'mails-overall': { max: 1000, windowMs: HOUR, per: 'all', fixed: true },
 } as const satisfies Record<string, Limit>
 

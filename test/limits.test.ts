@@ -49,7 +49,7 @@ describe('the mails of the vault', () => {
   const mails = (settings: NodeJS.ProcessEnv) => rulesOf(readConfig(settings)).mails
 
   it('are limited by the hour', () => {
-    expect(mails({})).toEqual({ perAccount: 20, overall: 1000 })
+    expect(mails({})).toEqual({ perAccount: 30, overall: 1000 })
     expect(mails({ RATE_LIMITS: 'mails-per-account=3/1h,mails-overall=50/60m' })).toEqual({
       perAccount: 3,
       overall: 50,

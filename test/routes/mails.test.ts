@@ -109,6 +109,24 @@ describe('mails with PINs', () => {
     expect(sink.mails).toHaveLength(before + 1)
   })
 
+  it('come to a new device, however many a single network asks for', async () => {
+    const { app, sink } = await appWithSink({ RATE_LIMIT: 'on', TRUST_PROXY: '127.0.0.1' })
+    const first = newDeviceId()
+    await signIn(app, first, await pinFor(app, sink, first))
+    app.clock.turn(HOUR)
+    const from = (address: string) => ({ 'x-forwarded-for': address })
+    for (let n = 0; n < 15; n += 1) {
+      const stranger = { email: EMAIL, deviceId: newDeviceId() }
+      await app.post('/v1/users', { name: 'Eve', ...stranger }, from('203.0.113.9'))
+      await app.post('/v1/pins', stranger, from('203.0.113.9'))
+    }
+    await app.settled()
+    const before = sink.mails.length
+    await app.post('/v1/pins', { email: EMAIL, deviceId: newDeviceId() }, from('192.0.2.7'))
+    await app.settled()
+    expect(sink.mails).toHaveLength(before + 1)
+  })
+
   it('that do not come leave the last one good that came', async () => {
     const { app, sink } = await appWithSink(LIMITED)
     const own = newDeviceId()
