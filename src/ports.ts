@@ -228,9 +228,10 @@ export interface ActivityRepository {
   add(owner: string, event: ActivityEvent): Promise<void>
   /**
    * The same, but counted with an earlier one of the same kind, address, device and file where there is one that is not older
-   * than `since`: what anybody can cause any number of times must not fill the disk.
+   * than `since`: what anybody can cause any number of times must not fill the disk. Where there are `most` already that
+   * differ in the address alone, one from a further address is counted with the last of them.
    */
-  fold(owner: string, event: ActivityEvent, since: number): Promise<void>
+  fold(owner: string, event: ActivityEvent, alike: { since: number; most: number }): Promise<void>
   /** At most `limit` events after `since`, the last first, ties broken by id; each with how many were counted in it. */
   list(owner: string, query: ActivityQuery): Promise<(ActivityEvent & { count: number })[]>
   /** Forgets at most `limit` of all users' events up to this time; answers how many. */

@@ -46,7 +46,7 @@ export const ActivityList = Type.Object(
         count: Type.Integer({
           minimum: 1,
           description:
-            'How often: the same again within an hour, from one address, is counted and not listed (`wrong-pin`, `damaged-read`).',
+            'How often: the same again within an hour, from one address, is counted and not listed (`wrong-pin`, `damaged-read`). What comes from more than ten addresses is counted with the last of them.',
         }),
       }),
     ),

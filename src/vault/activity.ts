@@ -5,6 +5,8 @@ import { damageIn } from './damage.ts'
 
 /** What strangers can cause any number of times is one entry in so long a time, with a count. */
 const FOLD_MS = 60 * 60 * 1000
+/** Nor can they have any number of entries by coming from ever more addresses: later ones are counted with the last of so many. */
+const MOST_ADDRESSES = 10
 const FOLDED: ActivityKind[] = ['wrong-pin', 'damaged-read']
 /** Entries that are forgotten in one act: other requests wait for it. */
 const BATCH = 500
@@ -23,7 +25,8 @@ export function activity(ports: Ports, rules: VaultRules, background: Background
   const { activity, delivery, clock, chance } = ports
   const note: Note = (owner, kind, caller, involved) => {
     const event = eventOf(kind, caller, involved)
-    const noted = FOLDED.includes(kind) ? activity.fold(owner, event, event.at - FOLD_MS) : activity.add(owner, event)
+    const alike = { since: event.at - FOLD_MS, most: MOST_ADDRESSES }
+    const noted = FOLDED.includes(kind) ? activity.fold(owner, event, alike) : activity.add(owner, event)
     background('noting what happened to an account', noted)
   }
 

@@ -224,16 +224,36 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       const { sessions, activity } = await make()
       const { user } = await opened(sessions)
       const wrong = (fields: object = {}) => newEvent({ kind: 'wrong-pin', deviceId: 'd', at: T + 1, ...fields })
-      await Promise.all([1, 2, 3].map(() => activity.fold(user.id, wrong(), T)))
-      await activity.fold(user.id, wrong({ address: '192.0.2.2' }), T)
-      await activity.fold(user.id, wrong({ deviceId: 'e' }), T)
-      await activity.fold(user.id, wrong({ at: T + 9 }), T + 2)
+      await Promise.all([1, 2, 3].map(() => activity.fold(user.id, wrong(), { since: T, most: 9 })))
+      await activity.fold(user.id, wrong({ address: '192.0.2.2' }), { since: T, most: 9 })
+      await activity.fold(user.id, wrong({ deviceId: 'e' }), { since: T, most: 9 })
+      await activity.fold(user.id, wrong({ at: T + 9 }), { since: T + 2, most: 9 })
       const counts = (await activity.list(user.id, { ...all, since: T })).map(({ at, count }) => [at, count])
       expect(counts[0]).toEqual([T + 9, 1])
       expect(counts.slice(1).sort()).toEqual([
         [T + 1, 1],
         [T + 1, 1],
         [T + 1, 3],
+      ])
+    })
+
+    it('counts further addresses with the last of so many', async () => {
+      const { sessions, activity } = await make()
+      const { user } = await opened(sessions)
+      const from = (address: string, fields: object = {}) =>
+        activity.fold(user.id, newEvent({ kind: 'wrong-pin', deviceId: 'd', at: T + 1, address, ...fields }), {
+          since: T,
+          most: 2,
+        })
+      await from('a')
+      await from('b', { at: T + 2 })
+      for (const address of ['c', 'd', 'a']) await from(address, { at: T + 3 })
+      await from('c', { at: T + 4, deviceId: 'e' })
+      const listed = (await activity.list(user.id, { ...all, since: T })).map(({ address, count }) => [address, count])
+      expect(listed).toEqual([
+        ['c', 1],
+        ['b', 3],
+        ['a', 2],
       ])
     })
 
@@ -244,7 +264,7 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       expect(await activity.list(ben, all)).toHaveLength(1)
       await users.remove(ana)
       await activity.add(ana, newEvent())
-      await activity.fold(ana, newEvent(), 0)
+      await activity.fold(ana, newEvent(), { since: 0, most: 9 })
       expect(await activity.list(ana, all)).toEqual([])
     })
 

@@ -165,6 +165,25 @@ describe('the list of what happened', () => {
     ])
   })
 
+  it('is not filled by guesses that come from ever more addresses', async () => {
+    const app = await testApp({ PIN_DELIVERY: 'console', TRUST_PROXY: '127.0.0.1' })
+    const { email, ...ada } = await consoleMember(app)
+    const deviceId = newDeviceId()
+    const guess = (n: number) =>
+      app.post('/v1/sessions', { deviceId, pin: 'A'.repeat(16) }, { 'x-forwarded-for': `2001:db8::${n.toString(16)}` })
+    await app.post('/v1/pins', { email, deviceId })
+    await app.settled()
+    const wrong = otherThan(pinIn(app))
+    for (let n = 0; n < 5; n += 1) await app.post('/v1/sessions', { deviceId, pin: wrong })
+    await app.post('/v1/pins', { email, deviceId })
+    await app.settled()
+    app.clock.turn(SECOND)
+    for (let n = 1; n <= 40; n += 1) await guess(n)
+    const guesses = (await events(app, ada.member)).filter(({ kind }) => kind === 'wrong-pin')
+    expect(guesses.length).toBeLessThanOrEqual(10)
+    expect(guesses.reduce((sum, { count }) => sum + count, 0)).toBe(45)
+  })
+
   it('says nothing of guesses at a registration that is nobody’s yet', async () => {
     const app = await testApp()
     const ada = await member(app)

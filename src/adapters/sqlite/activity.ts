@@ -6,12 +6,13 @@ type Row = ActivityEvent & { owner: string }
 
 export function sqliteActivity(db: Database, act: Act): ActivityRepository {
   const add = insertActivity(db)
-  const countIn = db.prepare<[Row & { since: number }]>(
-    `UPDATE activity SET count = count + 1 WHERE (user_id, at, id) = (
-       SELECT user_id, at, id FROM activity
-       WHERE user_id = :owner AND at >= :since AND kind = :kind AND address = :address
-         AND device_id IS :deviceId AND file_id IS :fileId
-       ORDER BY at DESC LIMIT 1)`,
+  const countIn = db.prepare<[Row & { since: number; most: number }]>(
+    `WITH alike AS (
+       SELECT user_id, at, id, address FROM activity
+       WHERE user_id = :owner AND at >= :since AND kind = :kind AND device_id IS :deviceId AND file_id IS :fileId)
+     UPDATE activity SET count = count + 1 WHERE (user_id, at, id) = (
+       SELECT user_id, at, id FROM alike WHERE address = :address OR (SELECT count(*) FROM alike) >= :most
+       ORDER BY address = :address DESC, at DESC LIMIT 1)`,
   )
   const list = db.prepare<
     [{ owner: string; since: number; at: number; id: string; limit: number }],
@@ -31,9 +32,9 @@ export function sqliteActivity(db: Database, act: Act): ActivityRepository {
       await act(() => add({ ...event, owner }))
     },
 
-    async fold(owner, event, since) {
+    async fold(owner, event, alike) {
       await act(() => {
-        if (countIn.run({ ...event, owner, since }).changes === 0) add({ ...event, owner })
+        if (countIn.run({ ...event, owner, ...alike }).changes === 0) add({ ...event, owner })
       })
     },
 
