@@ -1,7 +1,7 @@
 /** What everything that counts acts and requests promises. */
 import { describe, expect, it } from 'vitest'
 import type { ActCounter, Clock, RequestCounter } from '../../src/ports.ts'
-import { MINUTE, SECOND, testClock } from '../support/app.ts'
+import { DAY, MINUTE, SECOND, testClock } from '../support/app.ts'
 
 const many = Array.from({ length: 50 })
 
@@ -54,6 +54,16 @@ export function requestCounterContract(name: string, make: (clock: Clock) => Pro
       expect(await counter.count('sign-in', 'ada', MINUTE)).toEqual({ count: 2, leftMs: 40 * SECOND })
       clock.turn(40 * SECOND)
       expect(await counter.count('sign-in', 'ada', MINUTE)).toEqual({ count: 1, leftMs: MINUTE })
+    })
+
+    it('in a window that is no longer for a clock that is set back', async () => {
+      const clock = testClock()
+      const counter = await make(clock)
+      await counter.count('sign-in', 'ada', MINUTE)
+      await counter.count('sign-in', 'ben', MINUTE)
+      clock.turn(-DAY)
+      expect((await counter.count('sign-in', 'ada', MINUTE)).leftMs).toBeLessThanOrEqual(MINUTE)
+      expect((await counter.count('sign-in', 'ben', MINUTE)).leftMs).toBeLessThanOrEqual(MINUTE)
     })
 
     it('giving each its own number when they race', async () => {

@@ -37,7 +37,7 @@ export function memoryCounter(clock: Clock): ActCounter & RequestCounter {
   function countOne(limit: string, caller: string, windowMs: number) {
     const now = clock()
     const { own, shared } = placesOf(limit)
-    forgetStale(own, now)
+    forgetStale(own, windowMs, now)
     const hasPlace = own.has(caller) || own.size < PLACES
     const window = hasPlace ? open(own, caller, windowMs, now) : open(shared, shareOf(caller), windowMs, now)
     window.count += 1
@@ -56,18 +56,23 @@ export function memoryCounter(clock: Clock): ActCounter & RequestCounter {
 /** The window that is open under the key, or a new one. */
 function open<Key>(windows: Map<Key, Window>, key: Key, windowMs: number, now: number): Window {
   const known = windows.get(key)
-  if (known && known.endsAt > now) return known
+  if (known && isOpen(known, windowMs, now)) return known
   const window = { count: 0, endsAt: now + windowMs }
   windows.delete(key)
   windows.set(key, window)
   return window
 }
 
-function forgetStale(windows: Map<string, Window>, now: number) {
-  for (const [key, { endsAt }] of windows) {
-    if (endsAt > now) return
+function forgetStale(windows: Map<string, Window>, windowMs: number, now: number) {
+  for (const [key, window] of windows) {
+    if (isOpen(window, windowMs, now)) return
     windows.delete(key)
   }
+}
+
+/** One that has longer to go than it lasts is from before the clock was set back: nobody is to wait for that time again. */
+function isOpen({ endsAt }: Window, windowMs: number, now: number): boolean {
+  return endsAt > now && endsAt <= now + windowMs
 }
 
 /** Evenly spread (FNV-1a). */
