@@ -5,9 +5,10 @@
  *
  * A fault of the storage that may pass by itself has a `code`, whatever the engine: `ENOSPC` where there is no room,
  * `EROFS` where it takes no writes at the moment, `EMFILE` or `ENFILE` where too many files are open, `EUNREACHABLE` where
- * a server that keeps it does not answer, or does not let us in. A `put`
- * or an act of the database that throws with `ENOSPC` or `EROFS` has changed nothing. Of a fault with `told: true` the
- * operator has heard already.
+ * a server that keeps it does not answer, or does not let us in. Of a database: `EAGAIN` where it cannot be reached or is too
+ * busy, `ECONNABORTED` where it was lost before it answered. A `put` or an act of the database that throws with `ENOSPC`,
+ * `EROFS` or `EAGAIN` has changed nothing; after `ECONNABORTED` nobody knows. Of a fault with `told: true` the operator has
+ * heard already.
  */
 /** How a PIN reaches its person: in the response, in the server's log, by mail. */
 export type PinDeliveryMode = 'response' | 'console' | 'email'
@@ -118,6 +119,15 @@ export interface SealedFile {
 
 /** What tells a file as it was seen, under its name, from what became of it. */
 export type Seen = Pick<SealedFile, 'id' | 'name' | 'blob'>
+
+/** All that an upload or a download needs to know before it begins, in one look. */
+export interface Look {
+  /** What opens and seals the owner's files. */
+  slot: KeySlot
+  usedBytes: number
+  /** What stands under the name. */
+  file: SealedFile | null
+}
 
 /** A file or a deleted one, for whoever looks at all of them. */
 export interface OwnedFile {
@@ -246,6 +256,8 @@ export interface ActivityQuery {
 
 /** An act on a file that the caller saw is `stale` where another version, or nothing, stands under its name now. */
 export interface FileRepository {
+  /** `null` where there is no such user. */
+  look(owner: string, name: string): Promise<Look | null>
   find(owner: string, name: string): Promise<SealedFile | null>
   /**
    * One act, durable once answered: puts the file under its name. `replaces` is the blob that the caller saw there, or
@@ -294,8 +306,11 @@ export interface TrashRepository {
  * leaves behind is found by its run, and a living run's unfinished uploads are never touched.
  */
 export interface BlobLedger {
-  /** `keyIds` are the master keys that the run can open. Opening it again changes nothing, not even where it has ended. */
-  openRun(run: string, at: number, keyIds: string[]): Promise<void>
+  /**
+   * `keyIds` are the master keys that the run can open. Opening it again changes nothing, not even where it has ended:
+   * the answer is whether it goes on.
+   */
+  openRun(run: string, at: number, keyIds: string[]): Promise<boolean>
   /**
    * Ends for good every other run that is certain to be over, and answers all ended runs that are not swept yet.
    * `null` for a process that opened none.
@@ -305,9 +320,14 @@ export interface BlobLedger {
   livingRuns(): Promise<{ run: string; keyIds: string[] }[]>
   /** Those of the blobs that a row still names. */
   named(blobs: string[]): Promise<string[]>
+  /**
+   * Gives up blobs whose commit threw before it was answered: from now on it does not happen, however late it comes to the
+   * database. Answers those that no row names.
+   */
+  renounce(blobs: string[]): Promise<string[]>
   /** Those of the blobs that no row names and that are not garbage either. */
   unaccounted(blobs: string[]): Promise<string[]>
-  /** The run's blobs are swept: nothing remembers it. */
+  /** The run's blobs are swept: nothing remembers it, so it does not go on. */
   forgetRun(run: string): Promise<void>
   /** Blobs that no row names any more, the oldest first. */
   garbage(limit: number): Promise<string[]>

@@ -120,6 +120,13 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
       return problems.insufficientStorage(error)
     case 'EROFS':
       return problems.notReady('The storage cannot be written at the moment. Nothing was changed.', error)
+    case 'EAGAIN':
+      return problems.notReady('The storage cannot be reached at the moment. Nothing was changed.', error)
+    case 'ECONNABORTED':
+      return problems.notReady(
+        'The storage was lost before it answered. Look whether it was done, or do it again.',
+        error,
+      )
     case 'EMFILE':
     case 'ENFILE':
       return problems.notReady('The server has too many files open at the moment.', error)

@@ -2,7 +2,7 @@
 import type { Caller, FileQuery, Ports, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Note } from './activity.ts'
-import { type Admit, changedNothing } from './admission.ts'
+import { type Admission, changedNothing, runEnded } from './admission.ts'
 import type { Background } from './background.ts'
 import { type ContentReader, openContent, type Range } from './content.ts'
 import { Damage } from './damage.ts'
@@ -50,31 +50,30 @@ export function files(
   ports: Ports,
   rules: VaultRules,
   keys: Keyring,
-  run: string,
-  admit: Admit,
+  admission: Admission,
   background: Background,
   doubtful: Set<string>,
   collect: Collect,
   note: Note,
 ) {
   const { users, files, blobs, clock, chance } = ports
-  const tidily = receiving(ports, rules, run, admit, background, doubtful)
+  const tidily = receiving(ports, rules, admission, background, doubtful)
 
   return {
     /** Puts the bytes under exactly this name, in place of what stands there (PUT, RFC 9110, section 9.3.4). */
     put(owner: string, name: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<Placement> {
       return tidily(async (receive) => {
         fileName(name)
-        const before = await standing(owner, name)
-        options.guard(before)
-        await refuseOverQuota(owner, options.announcedBytes, before?.sizeBytes ?? 0)
-        const received = await receive(bytes, await reach(owner))
+        let spot = await look(owner, name)
+        options.guard(spot.current)
+        refuseOverQuota(spot.usedBytes, options.announcedBytes, spot.current?.sizeBytes ?? 0)
+        const received = await receive(bytes, reach(spot.usedBytes))
         options.check(received)
         for (;;) {
-          const current = await standing(owner, name)
-          options.guard(current)
-          const placement = await place(owner, name, options.contentType, received, current)
+          const placement = await place(owner, name, options.contentType, received, spot)
           if (placement) return placement
+          spot = await look(owner, name)
+          options.guard(spot.current)
         }
       })
     },
@@ -86,16 +85,13 @@ export function files(
      */
     add(owner: string, readForm: (receive: Receive) => Promise<ReadForm>, { announced, onConflict }: AddOptions) {
       return tidily<Placement>(async (receive) => {
-        if (announced && !(await mayHave(owner, announced))) await refuseOverQuota(owner, announced.leastBytes, 0)
-        const mostBytes = await reach(owner)
+        const mostBytes = await admitted(owner, announced)
         const { name, contentType, received } = await readForm((bytes) => receive(bytes, mostBytes))
         fileName(name)
         for (;;) {
           const spot = await spotFor(owner, name, received, onConflict)
-          const placement =
-            typeof spot === 'string'
-              ? await place(owner, spot, contentType, received, null)
-              : await place(owner, spot.name, spot.contentType, received, spot)
+          const type = spot.current?.contentType ?? contentType
+          const placement = await place(owner, spot.name, type, received, spot)
           if (placement) return placement
         }
       })
@@ -113,10 +109,9 @@ export function files(
       name: string,
       choose: (file: StoredFile) => Choice,
     ): Promise<{ choice: Choice; bytes: ContentReader | null }> {
-      const vaultKey = await keys.vaultKey(owner)
       let missing = ''
       for (;;) {
-        const row = await files.find(owner, fileName(name))
+        const { vaultKey, row } = await lookAtRow(owner, fileName(name))
         if (!row) throw problems.fileNotFound()
         const { file, secrets } = unseal(vaultKey, owner, row)
         if (file.blob === missing) {
@@ -159,31 +154,48 @@ export function files(
     },
   }
 
-  async function standing(owner: string, name: string): Promise<StoredFile | null> {
-    const row = await files.find(owner, name)
-    return row && unseal(await keys.vaultKey(owner), owner, row).file
+  /** What stands under the name, sealed, and the key that opens it. */
+  async function lookAtRow(owner: string, name: string) {
+    const found = await files.look(owner, name)
+    if (!found) throw problems.unauthorized()
+    return { vaultKey: keys.open(owner, found.slot), usedBytes: found.usedBytes, row: found.file }
+  }
+
+  async function look(owner: string, name: string): Promise<Spot & { usedBytes: number }> {
+    const { vaultKey, usedBytes, row } = await lookAtRow(owner, name)
+    return { name, vaultKey, usedBytes, current: row && unseal(vaultKey, owner, row).file }
   }
 
   async function find(owner: string, name: string): Promise<StoredFile> {
-    const file = await standing(owner, fileName(name))
-    if (!file) throw problems.fileNotFound()
-    return file
+    const { current } = await look(owner, fileName(name))
+    if (!current) throw problems.fileNotFound()
+    return current
   }
 
   /** What is decided at the commit can often be told before the bytes come. */
-  async function refuseOverQuota(owner: string, announcedBytes: number | null, freedBytes: number): Promise<void> {
-    const { quotaBytes } = rules
-    if (quotaBytes === null || announcedBytes === null) return
-    const grownBytes = announcedBytes - freedBytes
-    if (grownBytes > 0 && (await users.usage(owner)).bytes + grownBytes > quotaBytes) {
-      throw problems.quotaExceeded(quotaBytes)
+  function refuseOverQuota(usedBytes: number, announcedBytes: number | null, freedBytes: number): void {
+    if (announcedBytes !== null && isOverQuota(usedBytes, announcedBytes - freedBytes)) {
+      throw problems.quotaExceeded(rules.quotaBytes as number)
     }
   }
 
+  function isOverQuota(usedBytes: number, grownBytes: number): boolean {
+    return rules.quotaBytes !== null && grownBytes > 0 && usedBytes + grownBytes > rules.quotaBytes
+  }
+
   /** No file of more bytes can be placed: none that is there is as large, so none is replaced by it without growing. */
-  async function reach(owner: string): Promise<number> {
-    const { quotaBytes } = rules
-    return quotaBytes === null ? Number.POSITIVE_INFINITY : Math.max(quotaBytes, (await users.usage(owner)).bytes)
+  function reach(usedBytes: number): number {
+    return rules.quotaBytes === null ? Number.POSITIVE_INFINITY : Math.max(rules.quotaBytes, usedBytes)
+  }
+
+  /** How far the quota reaches for a form, whose name is not known yet. */
+  async function admitted(owner: string, announced: AddOptions['announced']): Promise<number> {
+    if (rules.quotaBytes === null) return reach(0)
+    const { bytes: usedBytes } = await users.usage(owner)
+    if (announced && isOverQuota(usedBytes, announced.leastBytes) && !(await mayHave(owner, announced))) {
+      throw problems.quotaExceeded(rules.quotaBytes)
+    }
+    return reach(usedBytes)
   }
 
   /** Bytes that may be there already, as after a lost answer, may come again: then they take no room. */
@@ -194,15 +206,15 @@ export function files(
   }
 
   /**
-   * Commits the received bytes in place of `current`; `null` where something else stands there by now. Where the bytes are
-   * the same, only their blob is another: whoever sends them again mends what may have been damaged on the disk.
+   * Commits the received bytes in place of what stood in the spot; `null` where something else stands there by now. Where
+   * the bytes are the same, only their blob is another: whoever sends them again mends what may have been damaged on the disk.
    */
   async function place(
     owner: string,
     name: string,
     contentType: string,
     received: Received,
-    current: StoredFile | null,
+    { vaultKey, current }: Spot,
   ): Promise<Placement | null> {
     const now = clock()
     const { id, createdAt } = current ?? { id: chance.id(), createdAt: now }
@@ -212,7 +224,7 @@ export function files(
     const changedAt = current ? Math.max(now, current.updatedAt + 1) : now
     const updatedAt = same ? current.updatedAt : changedAt
     const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, blob }
-    const seal = sealSecrets(await keys.vaultKey(owner), chance.bytes(12), owner, id, received)
+    const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, received)
     received.offered = true
     const row = { ...file, seal }
     const answer = await files.commit(owner, row, current?.blob ?? null, rules.quotaBytes).catch((error: unknown) => {
@@ -221,33 +233,45 @@ export function files(
     })
     received.offered = false
     if (answer === 'stale') return null
+    if (answer === 'run-ended') admission.end(blob.slice(0, blob.indexOf('/')))
     if (answer !== 'done') throw refusals[answer](rules)
     if (current) background('deleting a replaced blob', collect([current.blob]))
     return { file: { ...file, sha256 }, outcome: same ? 'same' : current ? 'replaced' : 'created' }
   }
 
   /** A free name for the bytes, or the file that holds these very bytes already. */
-  async function spotFor(owner: string, name: string, received: Received, onConflict: AddOptions['onConflict']) {
-    const holder = await standing(owner, name)
-    if (!holder) return name
-    if (sameBytes(holder, received)) return holder
+  async function spotFor(
+    owner: string,
+    name: string,
+    received: Received,
+    onConflict: AddOptions['onConflict'],
+  ): Promise<Spot> {
+    const spot = await look(owner, name)
+    const { current: holder, vaultKey } = spot
+    if (!holder || sameBytes(holder, received)) return spot
     if (onConflict === 'fail') throw problems.fileExists()
 
-    const vaultKey = await keys.vaultKey(owner)
     const used = new Set<number>()
     for await (const { n, row } of standIns(files, owner, name)) {
       const file = row.sizeBytes === received.sizeBytes ? unseal(vaultKey, owner, row).file : null
-      if (file && sameBytes(file, received)) return file
+      if (file && sameBytes(file, received)) return { name: file.name, vaultKey, current: file }
       used.add(n)
     }
-    return firstFree(name, used)
+    return { name: firstFree(name, used), vaultKey, current: null }
   }
+}
+
+/** A name, what stands under it, and the key of whoever owns both. */
+interface Spot {
+  name: string
+  vaultKey: Buffer
+  current: StoredFile | null
 }
 
 const refusals = {
   quota: (rules: VaultRules) => problems.quotaExceeded(rules.quotaBytes as number),
   gone: () => problems.unauthorized(),
-  'run-ended': () => problems.internalError(new Error('this run was ended by another process')),
+  'run-ended': () => runEnded(),
 }
 
 function sameBytes(file: StoredFile, received: Received): boolean {

@@ -40,6 +40,9 @@ export function keyring({ current, previous }: MasterKeys, slots: KeySlotReposit
     /** The first slot of a new user's vault. */
     newSlot: (owner: string): KeySlot => lock(owner, bytes(32)),
 
+    /** The key of the owner's vault out of its slot. */
+    open: unlock,
+
     /** The key of the owner's vault; `unauthorized` where there is no such user any more. */
     async vaultKey(owner: string): Promise<Buffer> {
       const [slot] = await slots.find(owner)

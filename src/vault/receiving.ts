@@ -1,8 +1,8 @@
 /** Bytes on their way in: hashed, sealed and stored under an id that nobody knows yet; placed, or gone again. */
 import { createHash } from 'node:crypto'
 import type { Ports, VaultRules } from '../ports.ts'
-import { problems } from '../problems.ts'
-import { type Admit, whileAdmitted } from './admission.ts'
+import { Problem, problems } from '../problems.ts'
+import { type Admission, runEnded, whileAdmitted } from './admission.ts'
 import type { Background } from './background.ts'
 import { FRAME_BYTES, frameSealer, type Secrets } from './envelope.ts'
 
@@ -30,8 +30,7 @@ type ReceiveUpTo = (bytes: AsyncIterable<Uint8Array>, mostBytes: number) => Prom
 export function receiving(
   { blobs, chance }: Ports,
   rules: VaultRules,
-  run: string,
-  admit: Admit,
+  { admit, run, isOver }: Pick<Admission, 'admit' | 'run' | 'isOver'>,
   background: Background,
   doubtful: Set<string>,
 ) {
@@ -80,11 +79,18 @@ export function receiving(
   }
 
   async function take(bytes: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Received> {
-    const blob = `${run}/${chance.id()}`
+    const ours = run()
+    const blob = `${ours}/${chance.id()}`
     const fileKey = chance.bytes(32)
     const hash = createHash('sha256')
     let sizeBytes = 0
-    await blobs.put(blob, whileAdmitted(batches(), admit))
+    try {
+      await blobs.put(blob, whileAdmitted(batches(), admit))
+    } catch (error) {
+      // Whoever ends a run may also remove what its blobs are kept in.
+      if (!(error instanceof Problem) && (await isOver(ours).catch(() => false))) throw runEnded(error)
+      throw error
+    }
     return { blob, fileKey, sizeBytes, sha256: hash.digest('hex'), offered: false }
 
     async function* batches() {

@@ -34,8 +34,8 @@ export async function sweepRound(
 
 /**
  * One round. A run that has ended can commit nothing any more, so whichever of its blobs no row names by then never
- * will be named; the clock plays no part. `doubtful` are blobs of this run whose commit failed without an answer. Safe to
- * break off anywhere and to repeat. While somebody holds all blobs, nothing is deleted: the next round does it.
+ * will be named; the clock plays no part. `doubtful` are blobs of this process whose commit failed without an answer. Safe
+ * to break off anywhere and to repeat. While somebody holds all blobs, nothing is deleted: the next round does it.
  */
 export async function sweep({ ledger, blobs, clock }: Ports, run: string | null, doubtful: Set<string>): Promise<void> {
   for (const ended of await ledger.endedRuns(run)) {
@@ -44,7 +44,7 @@ export async function sweep({ ledger, blobs, clock }: Ports, run: string | null,
     await ledger.forgetRun(ended)
   }
   const judged = [...doubtful]
-  if (!(await deleteUnnamed(judged))) return
+  if (judged.length > 0 && !(await deleteAll(await ledger.renounce(judged)))) return
   for (const blob of judged) doubtful.delete(blob)
   for (;;) {
     const garbage = await ledger.garbage(BATCH)

@@ -21,13 +21,13 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   const keys = keyring(ports.masterKeys, ports.keySlots, ports.chance)
   await keys.check()
   const background = backgroundWork(ports.alarm)
-  const run = ports.chance.id()
   let draining = false
-  const admit = admission(ports, run, keys.keyIds)
+  const uploads = admission(ports, keys.keyIds)
   // On a full disk there is no run to open yet. Reads and deletes go on, and the first upload after it opens the run.
   // Former runs end now, and not with the first sweep: what they could open concerns nobody any more.
-  await admit()
-    .then(() => ports.ledger.endedRuns(run))
+  await uploads
+    .admit()
+    .then(() => ports.ledger.endedRuns(uploads.run()))
     .catch((error: unknown) => {
       if (!changedNothing(error)) throw error
       ports.alarm(error, 'getting ready for uploads')
@@ -46,7 +46,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
     enrolment: enrolment(ports, rules, keys, background.run, happenings.note),
     sessions: signedIn,
     activity: happenings,
-    files: files(ports, rules, keys, run, admit, background.run, doubtful, collect, happenings.note),
+    files: files(ports, rules, keys, uploads, background.run, doubtful, collect, happenings.note),
     trash: bin,
     account: accounts,
     exports: exporting(ports, rules, keys, happenings.note),
@@ -55,7 +55,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
     sweep(): void {
       background.run(
         'sweeping',
-        sweepRound(ports, run, doubtful, {
+        sweepRound(ports, uploads.run(), doubtful, {
           sessions: signedIn,
           trash: bin,
           account: accounts,

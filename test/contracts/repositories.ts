@@ -133,6 +133,19 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect(await files.find(ana, 'Beach.jpg')).toBeNull()
     })
 
+    it('tells in one look what an upload or a download needs to know', async () => {
+      const { files, keySlots, ana, ben } = await withOwners(make)
+      const file = newFile('beach.jpg')
+      await files.commit(ana, file, null, null)
+      const [[anas], [bens]] = [await keySlots.find(ana), await keySlots.find(ben)]
+      expect(await files.look(ana, 'beach.jpg')).toEqual({ slot: anas, usedBytes: file.sizeBytes, file })
+      expect(await files.look(ana, 'hill.jpg')).toEqual({ slot: anas, usedBytes: file.sizeBytes, file: null })
+      expect(await files.look(ben, 'beach.jpg')).toEqual({ slot: bens, usedBytes: 0, file: null })
+      await files.discard(ana, file, T)
+      expect((await files.look(ana, 'beach.jpg'))?.file).toBeNull()
+      expect(await files.look('nobody', 'beach.jpg')).toBeNull()
+    })
+
     it('refuses a new file under a name that is taken', async () => {
       const { files, ana } = await withOwners(make)
       const first = newFile('beach.jpg')
@@ -285,6 +298,22 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect(await ledger.endedRuns('run-2')).toEqual(['run-1'])
       await ledger.openRun('run-1', T + 2, [])
       expect(await ledger.endedRuns('run-2')).toEqual(['run-1'])
+    })
+
+    it('tells whether a run that is opened again goes on', async () => {
+      const { ledger } = await make()
+      expect(await ledger.openRun('run-1', T, [])).toBe(true)
+      expect(await ledger.openRun('run-1', T + 1, [])).toBe(true)
+      await ledger.endedRuns('run-2')
+      expect(await ledger.openRun('run-1', T + 2, [])).toBe(false)
+    })
+
+    it('tells which of the blobs that were given up no row names', async () => {
+      const { files, ledger, ana } = await withOwners(make)
+      const file = newFile('beach.jpg')
+      await files.commit(ana, file, null, null)
+      expect(await ledger.renounce(['run/late', file.blob, 'run/other'])).toEqual(['run/late', 'run/other'])
+      expect(await files.find(ana, 'beach.jpg')).toEqual(file)
     })
 
     it('does not forget a run that goes on', async () => {

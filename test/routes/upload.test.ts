@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
@@ -661,12 +663,28 @@ describe('a fault of an engine', () => {
     expect(await blobsOnDisk(app)).toEqual([])
   })
 
-  it('refuses to commit once another process has ended this run', async () => {
+  it('commits nothing under a run that another process has ended, and begins another with the next upload', async () => {
     const app = await testApp()
     const ada = await member(app)
     await app.ports.ledger.endedRuns('another')
-    expect(await ada.put('file', 'bytes')).toBeProblem(500, 'internal-error')
+    const refused = await ada.put('file', 'bytes')
+    expect(refused).toBeProblem(503, 'not-ready')
+    expect(refused.headers['retry-after']).toBe('5')
     expect(await blobsOnDisk(app)).toEqual([])
+    expect((await ada.put('file', 'bytes')).status).toBe(201)
+    expect((await ada.get('file')).body).toBe('bytes')
+  })
+
+  it('refuses the bytes of a run that another process has ended and swept, and takes them when they come again', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('first', 'bytes')
+    const [run] = await app.ports.ledger.livingRuns()
+    await app.ports.ledger.endedRuns('another')
+    await rm(join(app.config.UPLOADS_DIR, run?.run as string), { recursive: true })
+    expect(await ada.put('file', 'bytes')).toBeProblem(503, 'not-ready')
+    expect((await ada.put('file', 'bytes')).status).toBe(201)
+    expect(await app.ports.ledger.livingRuns()).toHaveLength(1)
   })
 })
 

@@ -16,8 +16,7 @@ it.each([
   const receive = receiving(
     app.ports,
     rulesOf(app.config),
-    'run',
-    async () => {},
+    { admit: async () => {}, run: () => 'run', isOver: async () => false },
     () => {},
     new Set(),
   )

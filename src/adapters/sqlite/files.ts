@@ -1,5 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { FileQuery, FileRepository, FileSort, OwnedFile, SealedFile, Seen } from '../../ports.ts'
+import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFile, Seen } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
@@ -15,6 +15,10 @@ const SORT_COLUMN: Record<FileSort, string> = {
 export function sqliteFiles(db: Database, act: Act): FileRepository {
   const byName = db.prepare<[string, string], SealedFile>(
     `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL`,
+  )
+  const slotAndUse = db.prepare<[string], KeySlot & { usedBytes: number }>(
+    `SELECT kind, key_id AS keyId, sealed, byte_count AS usedBytes
+     FROM users JOIN key_slots ON user_id = id WHERE id = ?`,
   )
   const runLives = db.prepare<[string], unknown>('SELECT 1 FROM runs WHERE id = ? AND ended = 0')
   const standing = db.prepare<[string, string], { blob: string; sizeBytes: number }>(
@@ -45,6 +49,13 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
   const pages = new Map<string, Statement<[Record<string, unknown>], SealedFile>>()
 
   return {
+    async look(owner, name) {
+      const found = slotAndUse.get(owner)
+      if (!found) return null
+      const { usedBytes, ...slot } = found
+      return { slot, usedBytes, file: byName.get(owner, name) ?? null }
+    },
+
     async find(owner, name) {
       return byName.get(owner, name) ?? null
     },

@@ -11,6 +11,7 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
   const open = db.prepare<[string, number, string]>(
     'INSERT INTO runs (id, started_at, key_ids) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
   )
+  const goesOn = db.prepare<[string], unknown>('SELECT 1 FROM runs WHERE id = ? AND ended = 0')
   const endOthers = db.prepare<[string | null]>('UPDATE runs SET ended = 1 WHERE id IS NOT ?')
   const ended = db.prepare<[], { id: string }>('SELECT id FROM runs WHERE ended = 1 ORDER BY started_at')
   const living = db.prepare<[], { run: string; keyIds: string }>(
@@ -35,8 +36,11 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
   const heldAt = db.prepare<[number], unknown>('SELECT 1 FROM holds WHERE until > ?')
 
   return {
-    async openRun(run, at, keyIds) {
-      await act(() => open.run(run, at, JSON.stringify(keyIds)))
+    openRun(run, at, keyIds) {
+      return act(() => {
+        open.run(run, at, JSON.stringify(keyIds))
+        return goesOn.get(run) !== undefined
+      })
     },
 
     endedRuns(run) {
@@ -52,6 +56,12 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
 
     async named(blobs) {
       return named.all(JSON.stringify(blobs)).map(({ blob }) => blob)
+    },
+
+    async renounce(blobs) {
+      // A commit has happened or failed by the time it throws, so none comes late.
+      const found = new Set(named.all(JSON.stringify(blobs)).map(({ blob }) => blob))
+      return blobs.filter((blob) => !found.has(blob))
     },
 
     async unaccounted(blobs) {
