@@ -173,8 +173,8 @@ export interface UserRepository {
   /** Removes at most `limit` files of a departed user; their blobs become garbage in the same act, and are answered. */
   clearOut(owner: string, limit: number): Promise<string[]>
   /**
-   * Finishes a removal: nothing is left of the user where keys were kept, not even as freed space. False where somebody
-   * who is reading keeps that from being done; then it is to be tried again.
+   * Finishes a removal: nothing is left of the user where keys were kept, not even as freed space, unless the engine keeps
+   * former versions of rows for a while of its own. False where it cannot be finished now; then it is to be tried again.
    */
   forget(owner: string): Promise<boolean>
 }

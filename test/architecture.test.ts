@@ -26,6 +26,7 @@ const DRIVERS: Record<string, string> = {
   ioredis: 'src/adapters/redis/',
   nodemailer: 'src/adapters/delivery/',
   '@aws-sdk/client-s3': 'src/adapters/s3/',
+  pg: 'src/adapters/postgres/',
 }
 
 /** What knows HTTP stays out of what does not. */

@@ -1,0 +1,29 @@
+import type { ActivityEvent, ActivityRepository } from '../../ports.ts'
+import type { Database } from './database.ts'
+
+export function postgresActivity({ ask, call }: Database): ActivityRepository {
+  return {
+    async add(owner, event) {
+      await call('note_activity', { owner, event: JSON.stringify(event), as_kind: event.kind })
+    },
+
+    async fold(owner, event, since) {
+      await call('fold_activity', { owner, event: JSON.stringify(event), since })
+    },
+
+    list: (owner, { since, after, limit }) =>
+      ask<ActivityEvent & { count: number }>(
+        `SELECT id, at, kind, address, user_agent AS "userAgent", session_id AS "sessionId",
+           device_id AS "deviceId", file_id AS "fileId", count
+         FROM activity WHERE user_id = $1 AND at > $2 AND (at, id) < ($3, $4)
+         ORDER BY at DESC, id DESC LIMIT $5`,
+        [owner, since, after?.at ?? Number.MAX_SAFE_INTEGER, after?.id ?? '', limit],
+      ),
+
+    async expire(until, limit) {
+      const oldest = 'SELECT user_id, at, id FROM activity WHERE at <= $1 ORDER BY at LIMIT $2'
+      const gone = await ask(`DELETE FROM activity WHERE (user_id, at, id) IN (${oldest}) RETURNING 1`, [until, limit])
+      return gone.length
+    },
+  }
+}

@@ -1,0 +1,23 @@
+import type { Census } from '../../ports.ts'
+import type { Database } from './database.ts'
+
+export async function postgresCensus({ ask }: Database, now: number): Promise<Census> {
+  const filesWhere = (condition: string) =>
+    `(SELECT json_build_object('count', count(*), 'bytes', coalesce(sum(size), 0)) FROM files WHERE ${condition})`
+  const [census] = await ask<Census>(
+    `SELECT
+       (SELECT count(*) FROM users) AS users,
+       (SELECT count(*) FROM sessions WHERE ended_at IS NULL) AS sessions,
+       ${filesWhere('deleted_at IS NULL')} AS files,
+       ${filesWhere('deleted_at IS NOT NULL')} AS trash,
+       (SELECT count(*) FROM garbage) AS garbage,
+       (SELECT json_build_object('known', count(*), 'open', count(*) FILTER (WHERE NOT ended)) FROM runs) AS runs,
+       (SELECT coalesce(json_object_agg(key_id, slots), '{}')
+          FROM (SELECT key_id, count(*) AS slots FROM key_slots GROUP BY key_id) AS by_key) AS slots,
+       (SELECT count(*) FROM holds WHERE until > $1) AS holds,
+       (SELECT version FROM schema_version) AS schema,
+       pg_database_size(current_database()) AS "databaseBytes"`,
+    [now],
+  )
+  return census as Census
+}

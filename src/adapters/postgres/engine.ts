@@ -1,0 +1,72 @@
+/** All that a vault keeps in PostgreSQL, opened as a server or beside one. Loading this loads the driver. */
+import type { BlobLedger, Census } from '../../ports.ts'
+import { postgresActivity } from './activity.ts'
+import { postgresCensus } from './census.ts'
+import { type Database, databaseCheck, openDatabase } from './database.ts'
+import { postgresFiles } from './files.ts'
+import { postgresKeySlots } from './key-slots.ts'
+import { postgresLedger, postgresLedgerBeside } from './ledger.ts'
+import { checkSchema, migrate } from './migrate.ts'
+import { postgresPinLedger } from './pin-ledger.ts'
+import { postgresSessions } from './sessions.ts'
+import { postgresTrash } from './trash.ts'
+import { postgresUsers } from './users.ts'
+
+export interface PostgresEngine {
+  repositories: ReturnType<typeof repositoriesOf>
+  ledger: BlobLedger
+  check(): Promise<void>
+  census(now: number): Promise<Census>
+  close(): Promise<void>
+}
+
+/** Brings the schema up to date. Throws where the server cannot be reached, or a newer version made the schema. */
+export function openPostgres(url: string): Promise<PostgresEngine> {
+  return opened(openDatabase(url), async (db) => {
+    await migrate(db)
+    const ledger = postgresLedger(db)
+    return { ledger, leave: ledger.close }
+  })
+}
+
+/** Beside servers that may be using it. Throws where there is no vault, and where it has another schema. */
+export function openPostgresBeside(url: string): Promise<PostgresEngine> {
+  return opened(openDatabase(url, { beside: true }), async (db) => {
+    await checkSchema(db)
+    return { ledger: postgresLedgerBeside(db), leave: async () => {} }
+  })
+}
+
+export function repositoriesOf(db: Database) {
+  return {
+    users: postgresUsers(db),
+    keySlots: postgresKeySlots(db),
+    sessions: postgresSessions(db),
+    pinLedger: postgresPinLedger(db),
+    activity: postgresActivity(db),
+    files: postgresFiles(db),
+    trash: postgresTrash(db),
+  }
+}
+
+async function opened(
+  db: Database,
+  begin: (db: Database) => Promise<{ ledger: BlobLedger; leave(): Promise<void> }>,
+): Promise<PostgresEngine> {
+  try {
+    const { ledger, leave } = await begin(db)
+    return {
+      repositories: repositoriesOf(db),
+      ledger,
+      check: databaseCheck(db),
+      census: (now) => postgresCensus(db, now),
+      async close() {
+        await leave()
+        await db.close()
+      },
+    }
+  } catch (error) {
+    await db.close()
+    throw error
+  }
+}

@@ -1,0 +1,101 @@
+import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFile } from '../../ports.ts'
+import type { Database } from './database.ts'
+
+export const FILE = `id, name, size AS "sizeBytes", content_type AS "contentType", created_at AS "createdAt",
+  updated_at AS "updatedAt", blob, seal`
+
+const SORT_COLUMN: Record<FileSort, string> = {
+  name: 'name',
+  createdAt: 'created_at',
+  updatedAt: 'updated_at',
+  size: 'size',
+}
+
+/** What no name goes on with to its end: the greatest character, more often than a name has room for. */
+const BEYOND = '\u{10ffff}'.repeat(64)
+
+export function postgresFiles({ ask, call }: Database): FileRepository {
+  const act = async <Answer>(name: string, values: Record<string, unknown>): Promise<Answer> => {
+    const [row] = await call<{ answer: Answer }>(name, values)
+    return row?.answer as Answer
+  }
+
+  return {
+    async look(owner, name) {
+      const [row] = await ask<Looked>(LOOK, [owner, name])
+      if (!row) return null
+      const { kind, keyId, sealed, usedBytes, ...file } = row
+      return { slot: { kind, keyId, sealed }, usedBytes, file: file.id === null ? null : (file as SealedFile) }
+    },
+
+    async find(owner, name) {
+      const named = `SELECT ${FILE} FROM files WHERE user_id = $1 AND name = $2 AND deleted_at IS NULL`
+      return (await ask<SealedFile>(named, [owner, name]))[0] ?? null
+    },
+
+    commit: (owner, file, replaces, quotaBytes) =>
+      act('commit_file', {
+        owner,
+        new_id: file.id,
+        new_name: file.name,
+        new_size: file.sizeBytes,
+        new_type: file.contentType,
+        new_created_at: file.createdAt,
+        new_updated_at: file.updatedAt,
+        new_blob: file.blob,
+        new_seal: file.seal,
+        seen_blob: replaces,
+        quota: quotaBytes,
+      }),
+
+    rename: (owner, { id, name, blob }, newName) =>
+      act('rename_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, new_name: newName }),
+
+    discard: (owner, { id, name, blob }, at) =>
+      act('discard_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, at }),
+
+    list(owner, query) {
+      const { text, values } = pageOf(owner, query)
+      return ask<SealedFile>(text, values)
+    },
+
+    async page(after, limit) {
+      const text = `SELECT user_id AS owner, ${FILE} FROM files WHERE id > $1 ORDER BY id LIMIT $2`
+      return (await ask<Owned>(text, [after, limit])).map(ownedFile)
+    },
+
+    async byId(id) {
+      const [row] = await ask<Owned>(`SELECT user_id AS owner, ${FILE} FROM files WHERE id = $1`, [id])
+      return row ? ownedFile(row) : null
+    },
+  }
+}
+
+type Looked = KeySlot & { usedBytes: number } & (SealedFile | { id: null })
+
+const LOOK = `SELECT kind, key_id AS "keyId", sealed, byte_count AS "usedBytes", file.*
+  FROM users JOIN key_slots ON key_slots.user_id = users.id
+  LEFT JOIN LATERAL (SELECT ${FILE} FROM files WHERE files.user_id = users.id AND files.name = $2
+    AND deleted_at IS NULL) AS file ON true
+  WHERE users.id = $1`
+
+type Owned = SealedFile & { owner: string }
+
+function ownedFile({ owner, ...file }: Owned): OwnedFile {
+  return { owner, file }
+}
+
+/** Keyset paging: a page begins where an index says the last one ended, so it costs the same however far in it is. */
+export function pageOf(owner: string, { prefix, sort, order, after, limit }: FileQuery) {
+  const column = SORT_COLUMN[sort]
+  const past = order === 'asc' ? '>' : '<'
+  const values: unknown[] = [owner, limit]
+  const given = (value: unknown) => `$${values.push(value)}`
+  const conditions = ['user_id = $1', 'deleted_at IS NULL']
+  if (prefix !== '') conditions.push(`name >= ${given(prefix)}`, `name < ${given(prefix + BEYOND)}`)
+  // Names are unique for their owner, so they need no tie-break.
+  if (after && sort === 'name') conditions.push(`name ${past} ${given(after.key)}`)
+  else if (after) conditions.push(`(${column}, id) ${past} (${given(after.key)}, ${given(after.id)})`)
+  const by = sort === 'name' ? `name ${order}` : `${column} ${order}, id ${order}`
+  return { text: `SELECT ${FILE} FROM files WHERE ${conditions.join(' AND ')} ORDER BY ${by} LIMIT $2`, values }
+}

@@ -1,0 +1,126 @@
+import type { BlobLedger } from '../../ports.ts'
+import type { Database } from './database.ts'
+
+/** A run beats this often, by the database's clock; one that was silent for as long as several beats is over. */
+const BEAT_MS = 10_000
+const SILENCE_MS = 60_000
+/** A hold that is over is remembered for so long that nobody takes it for a new one. */
+const DAY_MS = 24 * 60 * 60 * 1000
+
+interface Rhythm {
+  beatMs: number
+  silenceMs: number
+}
+
+export interface PostgresLedger extends BlobLedger {
+  /** Ends the runs that this process opened. */
+  close(): Promise<void>
+}
+
+const RHYTHM: Rhythm = { beatMs: BEAT_MS, silenceMs: SILENCE_MS }
+
+export function postgresLedger(
+  { ask, call }: Pick<Database, 'ask' | 'call'>,
+  { beatMs, silenceMs } = RHYTHM,
+): PostgresLedger {
+  const own = new Set<string>()
+  let timer: NodeJS.Timeout | null = null
+
+  return {
+    async openRun(run, at, keyIds) {
+      const [row] = await ask<{ ended: boolean }>(
+        `INSERT INTO runs AS there (id, started_at, key_ids) VALUES ($1, $2, $3)
+         ON CONFLICT (id) DO UPDATE SET ended = there.ended RETURNING ended`,
+        [run, at, keyIds],
+      )
+      own.add(run)
+      timer ??= setInterval(beat, beatMs).unref()
+      return row?.ended === false
+    },
+
+    async endedRuns(run) {
+      const rows = await call<{ run: string }>('ended_runs', { mine: run, silent_for: `${silenceMs} ms` })
+      return rows.map(({ run }) => run)
+    },
+
+    livingRuns: () =>
+      ask<{ run: string; keyIds: string[] }>('SELECT id AS run, key_ids AS "keyIds" FROM runs WHERE NOT ended'),
+
+    named: (blobs) => blobsOf('SELECT blob FROM files WHERE blob = ANY ($1)', [blobs]),
+
+    async renounce(blobs) {
+      const rows = await call<{ unnamed: string }>('renounce_blobs', { blobs })
+      return rows.map(({ unnamed }) => unnamed)
+    },
+
+    unaccounted: (blobs) =>
+      blobsOf(
+        `SELECT blob FROM unnest($1::text[]) WITH ORDINALITY AS found (blob, position)
+         WHERE NOT EXISTS (SELECT FROM files WHERE files.blob = found.blob)
+           AND NOT EXISTS (SELECT FROM garbage WHERE garbage.blob = found.blob)
+         ORDER BY position`,
+        [blobs],
+      ),
+
+    async forgetRun(run) {
+      await ask(
+        `WITH gone AS (DELETE FROM runs WHERE id = $1 AND ended RETURNING id)
+         DELETE FROM renounced WHERE run IN (SELECT id FROM gone)`,
+        [run],
+      )
+    },
+
+    garbage: (limit) => blobsOf('SELECT blob FROM garbage ORDER BY position LIMIT $1', [limit]),
+
+    async forgetGarbage(blobs) {
+      await ask('DELETE FROM garbage WHERE blob = ANY ($1)', [blobs])
+    },
+
+    async hold(id, now, until) {
+      // One that has run out is not renewed: blobs may be gone by now.
+      const rows = await ask(
+        `WITH forgotten AS (DELETE FROM holds WHERE until <= $4 AND id <> $1)
+         INSERT INTO holds (id, until) VALUES ($1, $3)
+         ON CONFLICT (id) DO UPDATE SET until = $3 WHERE holds.until > $2 RETURNING 1`,
+        [id, now, until, now - DAY_MS],
+      )
+      return rows.length === 1
+    },
+
+    async release(id) {
+      await ask('DELETE FROM holds WHERE id = $1', [id])
+    },
+
+    async held(now) {
+      return (await ask('SELECT FROM holds WHERE until > $1 LIMIT 1', [now])).length === 1
+    },
+
+    async close() {
+      if (timer) clearInterval(timer)
+      // Where that fails, others see that it is silent.
+      await call('end_runs', { ids: [...own], silent_for: '0' }).catch(() => {})
+    },
+  }
+
+  function beat() {
+    // A beat that fails is followed by the next one, and requests tell the operator what is wrong.
+    ask('UPDATE runs SET beat_at = now() WHERE id = ANY ($1) AND NOT ended', [[...own]]).catch(() => {})
+  }
+
+  async function blobsOf(text: string, values: unknown[]): Promise<string[]> {
+    return (await ask<{ blob: string }>(text, values)).map(({ blob }) => blob)
+  }
+}
+
+/** For a process beside the servers, which may be the only one: runs that fell silent are over before they are looked at. */
+export function postgresLedgerBeside(db: Pick<Database, 'ask' | 'call'>, rhythm = RHYTHM): BlobLedger {
+  const ledger = postgresLedger(db, rhythm)
+  return {
+    ...ledger,
+
+    async livingRuns() {
+      await ledger.endedRuns(null)
+      return ledger.livingRuns()
+    },
+  }
+}

@@ -1,0 +1,47 @@
+/** Numbered migrations: each runs once, in its own transaction, and is never changed after it was released (docs/migrations.md). */
+import type { Ask, Database } from './database.ts'
+import { tables } from './migrations/001-tables.ts'
+import { acts } from './migrations/002-acts.ts'
+
+/** The schema's version, in `schema_version`, is the number of migrations that have run. */
+const migrations = [tables, acts]
+
+/** Brings the schema up to date. Of processes that start together one does it, and the others wait. */
+export async function migrate({ alone }: Database): Promise<void> {
+  await alone(async (ask) => {
+    while (await migrateOnce(ask));
+  })
+}
+
+/** Throws where this program did not make the schema what it is now. */
+export async function checkSchema({ ask }: Database): Promise<void> {
+  const version = await versionOf(ask)
+  if (version === 0) throw new Error('there is no vault in this database')
+  if (version === migrations.length) return
+  const remedy = version > migrations.length ? 'Use a newer one' : 'Start its server once, which brings it up to date'
+  throw new Error(`the database has schema ${version}; this program works with ${migrations.length}. ${remedy}`)
+}
+
+/** Runs the next migration; false where there is none. What it throws ends its connection, and so undoes it. */
+async function migrateOnce(ask: Ask): Promise<boolean> {
+  await ask('BEGIN')
+  await ask("SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || current_schema(), 0))")
+  const version = await versionOf(ask)
+  if (version > migrations.length) {
+    throw new Error(`the database has schema ${version}; this program knows ${migrations.length}. Use a newer one`)
+  }
+  const next = migrations[version]
+  if (next) {
+    await ask(next)
+    await ask('UPDATE schema_version SET version = $1', [version + 1])
+  }
+  await ask('COMMIT')
+  return next !== undefined
+}
+
+async function versionOf(ask: Ask): Promise<number> {
+  const [found] = await ask<{ there: boolean }>("SELECT to_regclass('schema_version') IS NOT NULL AS there")
+  if (!found?.there) return 0
+  const [row] = await ask<{ version: number }>('SELECT version FROM schema_version')
+  return row?.version ?? 0
+}

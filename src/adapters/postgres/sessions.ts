@@ -1,0 +1,84 @@
+import type { Redemption, Session, SessionRepository } from '../../ports.ts'
+import type { Database } from './database.ts'
+
+const SESSION = `id, user_id AS "userId", device_id AS "deviceId", created_at AS "createdAt",
+  last_used_at AS "lastUsedAt"`
+/** Sessions that are forgotten in one act. */
+const BATCH = 5000
+
+type Answer = 'new-device' | 'known-device' | 'spent' | 'taken' | 'gone'
+
+export function postgresSessions({ ask, call }: Database): SessionRepository {
+  const one = async (condition: string, values: unknown[]): Promise<Session | null> => {
+    const text = `SELECT ${SESSION} FROM sessions WHERE ${condition} AND ended_at IS NULL`
+    return (await ask<Session>(text, values))[0] ?? null
+  }
+  const endThose = (condition: string, values: unknown[]) =>
+    ask<Session>(
+      `UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND ${condition} AND ended_at IS NULL RETURNING ${SESSION}`,
+      values,
+    )
+
+  return {
+    async redeem(redemption) {
+      const [row] = await call<{ answer: Answer }>('redeem_pin', valuesOf(redemption))
+      const answer = row?.answer as Answer
+      if (answer === 'new-device' || answer === 'known-device') return { newDevice: answer === 'new-device' }
+      return answer
+    },
+
+    findByTokenHash: (tokenHash) => one('token_hash = $1', [tokenHash]),
+    find: (owner, sessionId) => one('user_id = $1 AND id = $2', [owner, sessionId]),
+
+    async touch(owner, sessionId, at) {
+      await ask(
+        `UPDATE sessions SET last_used_at = $3
+         WHERE user_id = $1 AND id = $2 AND ended_at IS NULL AND last_used_at < $3`,
+        [owner, sessionId, at],
+      )
+    },
+
+    list: (owner) =>
+      ask<Session>(
+        `SELECT ${SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY created_at DESC, id`,
+        [owner],
+      ),
+
+    async knowsDevice(owner, deviceId) {
+      const known = 'SELECT FROM devices WHERE user_id = $1 AND device_id = $2'
+      return (await ask(known, [owner, deviceId])).length === 1
+    },
+
+    async end(owner, sessionId, at) {
+      return (await endThose('id = $3', [at, owner, sessionId]))[0] ?? null
+    },
+
+    endOthers: (owner, sessionId, at) => endThose('id <> $3', [at, owner, sessionId]),
+
+    async forget(endedBefore, lastUsedBefore, createdBefore) {
+      const over = 'ended_at < $1 OR last_used_at < $2 OR created_at < $3'
+      const forgetSome = `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ${over} LIMIT ${BATCH}) RETURNING 1`
+      while ((await ask(forgetSome, [endedBefore, lastUsedBefore, createdBefore])).length === BATCH);
+    },
+  }
+}
+
+function valuesOf({ pinId, session, user, givenBack, event }: Redemption) {
+  return {
+    pin: pinId,
+    new_id: session.id,
+    device: session.deviceId,
+    new_token_hash: session.tokenHash,
+    at: session.createdAt,
+    owner: user.id,
+    vouched_by: 'email' in user ? null : user.vouchedBy,
+    newcomer: 'email' in user ? JSON.stringify(newcomerOf(user)) : null,
+    guessed_at: givenBack?.address ?? null,
+    every: givenBack?.every ?? 1,
+    event: JSON.stringify(event),
+  }
+}
+
+function newcomerOf({ slot: { kind, keyId, sealed }, ...user }: Extract<Redemption['user'], { email: string }>) {
+  return { ...user, slotKind: kind, slotKeyId: keyId, slotSealed: sealed.toString('base64') }
+}

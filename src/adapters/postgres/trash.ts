@@ -1,0 +1,55 @@
+import type { SealedTrash, TrashQuery, TrashRepository } from '../../ports.ts'
+import type { Database } from './database.ts'
+import { FILE } from './files.ts'
+
+const TRASH = `SELECT ${FILE}, deleted_at AS "deletedAt" FROM files`
+
+export function postgresTrash({ ask, call }: Database): TrashRepository {
+  /** Drops the files of a list of ids, where they are still in the trash and were deleted up to that time. */
+  const drop = async (ids: string, values: unknown[], until: number): Promise<string[]> => {
+    const text = `SELECT dropped_blob AS blob FROM drop_files(ARRAY(${ids}), $${values.length + 1})`
+    return (await ask<{ blob: string }>(text, [...values, until])).map(({ blob }) => blob)
+  }
+
+  return {
+    async find(owner, id) {
+      const one = `${TRASH} WHERE id = $1 AND user_id = $2 AND deleted_at IS NOT NULL`
+      return (await ask<SealedTrash>(one, [id, owner]))[0] ?? null
+    },
+
+    list(owner, query) {
+      const { text, values } = trashPageOf(owner, query)
+      return ask<SealedTrash>(text, values)
+    },
+
+    async restore(owner, { id, blob }, name) {
+      const values = { owner, seen_id: id, seen_blob: blob, new_name: name }
+      const [row] = await call<{ answer: 'done' | 'taken' | 'stale' }>('restore_file', values)
+      return row?.answer as 'done' | 'taken' | 'stale'
+    },
+
+    async remove(owner, id) {
+      const one = 'SELECT id FROM files WHERE id = $1 AND user_id = $2 AND deleted_at IS NOT NULL'
+      const [blob] = await drop(one, [id, owner], Number.MAX_SAFE_INTEGER)
+      return blob ?? null
+    },
+
+    empty(owner, deletedUntil, limit) {
+      const oldest = 'SELECT id FROM files WHERE user_id = $1 AND deleted_at <= $2 ORDER BY deleted_at, id LIMIT $3'
+      return drop(oldest, [owner, deletedUntil, limit], deletedUntil)
+    },
+
+    expire(deletedUntil, limit) {
+      const oldest = 'SELECT id FROM files WHERE deleted_at <= $1 ORDER BY deleted_at LIMIT $2'
+      return drop(oldest, [deletedUntil, limit], deletedUntil)
+    },
+  }
+}
+
+export function trashPageOf(owner: string, { since, after, limit }: TrashQuery) {
+  const past = after ? 'AND (deleted_at, id) < ($4, $5)' : ''
+  return {
+    text: `${TRASH} WHERE user_id = $1 AND deleted_at > $2 ${past} ORDER BY deleted_at DESC, id DESC LIMIT $3`,
+    values: [owner, since, limit, ...(after ? [after.deletedAt, after.id] : [])],
+  }
+}

@@ -1,0 +1,79 @@
+import type { Usage, User, UserRepository } from '../../ports.ts'
+import type { Database } from './database.ts'
+
+const USER = 'SELECT id, name, email, confirmed_by AS "confirmedBy", created_at AS "createdAt" FROM users'
+
+interface Audited {
+  id: string
+  files: number
+  bytes: number
+  actualFiles: number
+  actualBytes: number
+}
+
+export function postgresUsers({ ask, call }: Database): UserRepository {
+  return {
+    async find(owner) {
+      const [user] = await ask<User>(`${USER} WHERE id = $1`, [owner])
+      return user ?? null
+    },
+
+    async findByEmail(email) {
+      const [user] = await ask<User>(`${USER} WHERE email = $1`, [email])
+      return user ?? null
+    },
+
+    async usage(owner) {
+      const counts = 'SELECT file_count AS files, byte_count AS bytes FROM users WHERE id = $1'
+      const [usage] = await ask<Usage>(counts, [owner])
+      return usage ?? { files: 0, bytes: 0 }
+    },
+
+    async audit(after, limit) {
+      const rows = await ask<Audited>(
+        `SELECT users.id, file_count AS files, byte_count AS bytes,
+           actual.files AS "actualFiles", actual.bytes AS "actualBytes"
+         FROM users, LATERAL (
+           SELECT count(*) FILTER (WHERE deleted_at IS NULL) AS files, coalesce(sum(size), 0)::bigint AS bytes
+           FROM files WHERE user_id = users.id) AS actual
+         WHERE users.id > $1 ORDER BY users.id LIMIT $2`,
+        [after, limit],
+      )
+      return rows.map(({ id, files, bytes, actualFiles, actualBytes }) => {
+        return { id, counted: { files, bytes }, actual: { files: actualFiles, bytes: actualBytes } }
+      })
+    },
+
+    async remove(owner) {
+      const [answer] = await call<{ removed: boolean }>('remove_user', { owner })
+      return answer?.removed === true
+    },
+
+    async departed(limit) {
+      const rows = await ask<{ owner: string }>('SELECT user_id AS owner FROM departed ORDER BY user_id LIMIT $1', [
+        limit,
+      ])
+      return rows.map(({ owner }) => owner)
+    },
+
+    async clearOut(owner, limit) {
+      const rows = await ask<{ blob: string }>(
+        `WITH dropped AS (
+           DELETE FROM files WHERE id IN (SELECT id FROM files WHERE user_id = $1 LIMIT $2) RETURNING blob
+         ), booked AS (
+           INSERT INTO garbage (blob) SELECT blob FROM dropped
+         )
+         SELECT blob FROM dropped`,
+        [owner, limit],
+      )
+      return rows.map(({ blob }) => blob)
+    },
+
+    async forget(owner) {
+      // Another process may be clearing the same user out: who comes last finishes it.
+      const left = 'SELECT FROM files WHERE user_id = $1'
+      const rows = await ask(`DELETE FROM departed WHERE user_id = $1 AND NOT EXISTS (${left}) RETURNING 1`, [owner])
+      return rows.length === 1
+    },
+  }
+}

@@ -1,0 +1,198 @@
+/** What only shows where many connections, or many processes, are at one database. */
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { repositoriesOf } from '../../src/adapters/postgres/engine.ts'
+import { postgresLedger, postgresLedgerBeside } from '../../src/adapters/postgres/ledger.ts'
+import { forUser, newEvent, newFile, newSession, opened, T, withOwners } from '../contracts/rows.ts'
+import { connection, openedDatabase, run, SERVER } from '../support/postgres.ts'
+
+const MINUTE = 60_000
+/** Sooner than in earnest: a server of tests has been up for so long soon. */
+const SOON = { beatMs: MINUTE, silenceMs: 3000 }
+const SHORTLY = { timeout: 20_000 }
+
+async function repositories() {
+  const db = await openedDatabase()
+  const ledger = postgresLedger(db)
+  onTestFinished(ledger.close)
+  return { ...db, ...repositoriesOf(db), ledger }
+}
+
+/** The same with two users and a run, for which they keep files. */
+async function kept() {
+  const db = await repositories()
+  return { ...db, ...(await withOwners(async () => db)) }
+}
+
+/** Makes a run look as if its process had not beaten for so long. */
+async function silence(url: string, name: string, ms: number) {
+  await run(url, `UPDATE runs SET beat_at = now() - $2::integer * interval '1 ms' WHERE id = $1`, [name, ms])
+}
+
+describe.runIf(SERVER)('PostgreSQL, where many are at it', () => {
+  it('counts exactly what many uploads, deletes and restores of one user come to', async () => {
+    const { users, files, trash, ana } = await kept()
+    const mine = Array.from({ length: 30 }, (_, n) => ({ ...newFile(`file-${n % 10}`), sizeBytes: n + 1 }))
+    await Promise.all(
+      mine.map(async (file) => {
+        if ((await files.commit(ana, file, null, null)) !== 'done') return
+        await Promise.all([files.discard(ana, file, T), files.rename(ana, file, `${file.name}-renamed`)])
+        await Promise.all([trash.restore(ana, file, file.name), trash.remove(ana, file.id)])
+      }),
+    )
+    const [{ counted, actual } = { counted: null, actual: null }] = await users.audit(ana.slice(0, -1), 1)
+    expect(counted).toEqual(actual)
+  })
+
+  it('commits nothing under a run that is ended at the same moment', async () => {
+    const { url, files, ledger, ana } = await kept()
+    const other = postgresLedger(await openedDatabase(url), { beatMs: MINUTE, silenceMs: 0 })
+    const all = Array.from({ length: 40 }, (_, n) => newFile(`file-${n}`))
+    const committing = all.map((file) => files.commit(ana, file, null, null))
+    const [ended] = await other.endedRuns(null)
+    expect(ended).toBe('run')
+    // Whoever ended the run decides by this which blobs to delete.
+    const named = await ledger.named(all.map(({ blob }) => blob))
+    const answers = await Promise.all(committing)
+    const done = all.filter((_, n) => answers[n] === 'done').map(({ blob }) => blob)
+    expect(done.sort()).toEqual(named.sort())
+    expect(new Set(answers)).not.toContain('stale')
+  })
+
+  it('lets no commit name a blob that was given up, however late it comes', async () => {
+    const { files, ledger, ana } = await kept()
+    const [late, other] = [newFile('late'), newFile('other')]
+    expect(await ledger.renounce([late.blob])).toEqual([late.blob])
+    expect(await files.commit(ana, late, null, null)).toBe('run-ended')
+    expect(await files.commit(ana, other, null, null)).toBe('done')
+  })
+
+  it('waits with giving a blob up for a commit that is under way', async () => {
+    const { url, ledger, files, ana } = await kept()
+    const file = newFile('slow')
+    const slow = await connection(url)
+    await slow.query('BEGIN')
+    await slow.query(`SELECT commit_file($1, 'id', 'slow', 1, '', 0, 0, $2, '', NULL, NULL)`, [ana, file.blob])
+    const renounced = ledger.renounce([file.blob])
+    await slow.query('COMMIT')
+    await slow.end()
+    expect(await renounced).toEqual([])
+    expect((await files.find(ana, 'slow'))?.blob).toBe(file.blob)
+  })
+
+  it('forgets what was given up with its run', async () => {
+    const { url, ledger } = await kept()
+    await ledger.renounce(['run/late', 'run-unknown/late'])
+    const renounced = () => run(url, 'SELECT blob FROM renounced')
+    expect(await renounced()).toEqual([{ blob: 'run/late' }])
+    await run(url, 'UPDATE runs SET ended = true')
+    await ledger.forgetRun('run')
+    expect(await renounced()).toEqual([])
+  })
+
+  it('ends a run that was silent for too long, and none that was not', async () => {
+    const { url, ledger, ...db } = await repositories()
+    const impatient = postgresLedger(db, SOON)
+    for (const name of ['mine', 'silent', 'lively']) await ledger.openRun(name, T, [])
+    await silence(url, 'mine', MINUTE)
+    await silence(url, 'silent', SOON.silenceMs)
+    await silence(url, 'lively', -MINUTE)
+    await expect.poll(() => impatient.endedRuns('mine'), SHORTLY).toEqual(['silent'])
+    expect(await ledger.openRun('silent', T, [])).toBe(false)
+  })
+
+  it('counts no silence while the database was down itself', async () => {
+    const { url, ask } = await repositories()
+    const ledger = postgresLedger(await openedDatabase(url), { beatMs: MINUTE, silenceMs: 1e12 })
+    await ledger.openRun('run', T, [])
+    await silence(url, 'run', 1)
+    await ask(`UPDATE runs SET beat_at = 'epoch'`)
+    expect(await ledger.endedRuns(null)).toEqual([])
+  })
+
+  it('beats for its runs until it is closed, which ends them', async () => {
+    const { url } = await repositories()
+    const ledger = postgresLedger(await openedDatabase(url), { beatMs: 5, silenceMs: MINUTE })
+    await ledger.openRun('run', T, [])
+    await silence(url, 'run', MINUTE)
+    const age = "SELECT beat_at > now() - interval '30 s' AS lively, ended FROM runs"
+    await expect.poll(() => run(url, age)).toEqual([{ lively: true, ended: false }])
+    await ledger.close()
+    expect(await run(url, age)).toEqual([{ lively: true, ended: true }])
+  })
+
+  it('never beats for a run that was ended', async () => {
+    const { url } = await repositories()
+    const ledger = postgresLedger(await openedDatabase(url), { beatMs: 5, silenceMs: MINUTE })
+    for (const name of ['over', 'live']) await ledger.openRun(name, T, [])
+    await run(url, `UPDATE runs SET beat_at = 'epoch', ended = id = 'over'`)
+    await expect.poll(() => run(url, `SELECT id FROM runs WHERE beat_at > 'epoch'`)).toEqual([{ id: 'live' }])
+    await ledger.close()
+  })
+
+  it('takes runs that fell silent for dead before an operator looks at those that live', async () => {
+    const { url, ledger, ...db } = await repositories()
+    for (const name of ['silent', 'lively']) await ledger.openRun(name, T, ['key'])
+    await silence(url, 'silent', SOON.silenceMs)
+    await silence(url, 'lively', -MINUTE)
+    const beside = postgresLedgerBeside(db, SOON)
+    await expect.poll(() => beside.livingRuns(), SHORTLY).toEqual([{ run: 'lively', keyIds: ['key'] }])
+  })
+
+  it('opens one session for one PIN, however many redeem it at once', async () => {
+    const { sessions } = await repositories()
+    const { user } = await opened(sessions)
+    const pins = Array.from({ length: 20 }, () => forUser(user.id, { pinId: 'one' }))
+    const answers = await Promise.all(pins.map((one) => sessions.redeem(one)))
+    expect(answers.filter((answer) => answer === 'spent')).toHaveLength(19)
+    expect(await sessions.list(user.id)).toHaveLength(2)
+  })
+
+  it('keeps one session of a device, however many PINs are redeemed on it at once', async () => {
+    const { sessions } = await repositories()
+    const { user, session } = await opened(sessions)
+    const all = Array.from({ length: 20 }, () => forUser(user.id, { session: newSession(session.deviceId) }))
+    expect(new Set((await Promise.all(all.map((one) => sessions.redeem(one)))).map(String))).toHaveLength(1)
+    expect(await sessions.list(user.id)).toHaveLength(1)
+  })
+
+  it('opens no session for a PIN whose session is being ended', async () => {
+    const { url, sessions } = await repositories()
+    const { user, session } = await opened(sessions)
+    const ending = await connection(url)
+    await ending.query('BEGIN')
+    await ending.query('UPDATE sessions SET ended_at = 1 WHERE id = $1', [session.id])
+    const redeeming = sessions.redeem(forUser(user.id, { user: { id: user.id, vouchedBy: session.id } }))
+    await ending.query('COMMIT')
+    await ending.end()
+    expect(await redeeming).toBe('gone')
+  })
+
+  it('notes nothing for a user who is being removed', async () => {
+    const { url, users, sessions, activity } = await repositories()
+    const { user } = await opened(sessions)
+    const removing = await connection(url)
+    await removing.query('BEGIN')
+    await removing.query('SELECT remove_user($1)', [user.id])
+    const noting = activity.add(user.id, newEvent())
+    await removing.query('COMMIT')
+    await removing.end()
+    await noting
+    expect(await users.find(user.id)).toBeNull()
+  })
+
+  it('does again what PostgreSQL gave up in favour of another act', async () => {
+    const { url, ask } = await repositories()
+    // A sequence keeps its place where an act is undone.
+    await run(
+      url,
+      `CREATE SEQUENCE tries; CREATE FUNCTION give_up_twice() RETURNS bigint LANGUAGE plpgsql AS $$
+      BEGIN
+        IF nextval('tries') < 3 THEN RAISE SQLSTATE '40P01'; END IF;
+        RETURN currval('tries');
+      END $$`,
+    )
+    expect(await ask('SELECT give_up_twice() AS tries')).toEqual([{ tries: 3 }])
+    await run(url, 'ALTER SEQUENCE tries MINVALUE -9 RESTART WITH -9')
+    await expect(ask('SELECT give_up_twice() AS tries')).rejects.toMatchObject({ code: 'EAGAIN' })
+  })
+})

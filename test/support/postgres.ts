@@ -1,0 +1,177 @@
+/** A schema of its own on a real PostgreSQL server, for one test each; and a wire to it that can be counted and broken. */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import pg from 'pg'
+import { onTestFinished } from 'vitest'
+import { type Database, openDatabase } from '../../src/adapters/postgres/database.ts'
+import { migrate } from '../../src/adapters/postgres/migrate.ts'
+import { engineFor } from './engines.ts'
+
+export const SERVER = engineFor('TEST_DATABASE_URL', 'PostgreSQL')
+
+/** The address of an empty schema, which goes with the test. */
+export async function emptySchema(): Promise<string> {
+  const schema = `test_${randomBytes(8).toString('hex')}`
+  await run(SERVER as string, `CREATE SCHEMA ${schema}`)
+  onTestFinished(async () => void (await run(SERVER as string, `DROP SCHEMA ${schema} CASCADE`)))
+  const url = new URL(SERVER as string)
+  url.searchParams.set('options', `-c search_path=${schema}`)
+  return url.href
+}
+
+/** The database with all its tables. */
+export async function openedDatabase(url?: string): Promise<Database & { url: string }> {
+  const address = url ?? (await emptySchema())
+  const db = openDatabase(address)
+  onTestFinished(db.close)
+  await migrate(db)
+  return { ...db, url: address }
+}
+
+/** What no port would do. */
+export async function run<Row>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
+  const client = await connection(url)
+  try {
+    return (await client.query(text, values)).rows as Row[]
+  } finally {
+    await client.end()
+  }
+}
+
+/** Somebody else who is connected, to be ended by the caller. */
+export async function connection(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  return client
+}
+
+type Held = 'nothing' | 'answers' | 'everything'
+
+export interface PostgresWire {
+  /** The address of the database through this wire. */
+  url: string
+  /** What those who are connected have asked and waited for so far, each a round trip; but for the beats of runs. */
+  asked(): string[]
+  /** From now on answers are kept back, or requests and answers; connections stay open. */
+  hold(what: Held): void
+  /** The same for the one connection that asks for this next, from that request on. */
+  holdOne(statement: RegExp, what: Held): void
+  /** Breaks every connection, and all that come. */
+  cut(): void
+  /** What was kept back goes on its way, and new connections are taken. Resolves once late requests are answered. */
+  mend(): Promise<void>
+}
+
+interface Line {
+  client: Socket
+  server: Socket
+  held: Held
+  requests: Buffer[]
+  answers: Buffer[]
+}
+
+export async function postgresWire(url: string): Promise<PostgresWire> {
+  const target = new URL(url)
+  const asked: string[] = []
+  const lines = new Set<Line>()
+  let isCut = false
+  let held: Held = 'nothing'
+  let trap: { statement: RegExp; what: Held } | null = null
+
+  const gate = createServer((client) => {
+    if (isCut) return void client.destroy()
+    const server = connect(Number(target.port), target.hostname)
+    const line: Line = { client, server, held: 'nothing', requests: [], answers: [] }
+    lines.add(line)
+    const isHeld = (...what: Held[]) => what.includes(held) || what.includes(line.held)
+    const listen = listener((statement) => {
+      if (!statement.includes('SET beat_at')) asked.push(statement)
+      if (!trap?.statement.test(statement)) return
+      line.held = trap.what
+      trap = null
+    })
+    client.on('data', (chunk) => {
+      listen(chunk)
+      if (isHeld('everything')) line.requests.push(chunk)
+      else server.write(chunk)
+    })
+    server.on('data', (chunk) => {
+      if (isHeld('answers', 'everything')) line.answers.push(chunk)
+      else client.write(chunk)
+    })
+    for (const socket of [client, server]) socket.on('error', () => {})
+    server.on('close', () => client.destroy())
+    client.on('close', () => {
+      // What is on its way still comes to the database.
+      if (line.requests.length === 0) server.destroy()
+    })
+  })
+  await new Promise<void>((resolve) => gate.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    for (const { client, server } of lines) for (const socket of [client, server]) socket.destroy()
+    gate.close()
+  })
+  const through = new URL(url)
+  through.hostname = '127.0.0.1'
+  through.port = String((gate.address() as AddressInfo).port)
+  return {
+    url: through.href,
+    asked: () => [...asked],
+    hold(what) {
+      held = what
+    },
+    holdOne(statement, what) {
+      trap = { statement, what }
+    },
+    cut() {
+      isCut = true
+      for (const { client } of lines) client.destroy()
+    },
+    async mend() {
+      isCut = false
+      held = 'nothing'
+      await Promise.all([...lines].map(release))
+    },
+  }
+
+  async function release(line: Line) {
+    line.held = 'nothing'
+    for (const chunk of line.answers.splice(0)) line.client.write(chunk)
+    const late = line.requests.splice(0)
+    if (late.length === 0 || line.server.destroyed) return
+    line.server.write(Buffer.concat(late))
+    await Promise.race([once(line.server, 'data'), once(line.server, 'close')])
+  }
+}
+
+/** Reads what a client says: with Sync, or a Query of the simple protocol, it waits for an answer. */
+function listener(onStatement: (statement: string) => void): (chunk: Buffer) => void {
+  const prepared = new Map<string, string>()
+  let statement = ''
+  return messages((type, body) => {
+    const [first = '', second = ''] = body.toString('latin1').split('\0')
+    if (type === 'P') prepared.set(first, second)
+    if (type === 'B') statement = prepared.get(second) ?? ''
+    if (type === 'Q') onStatement(first)
+    if (type === 'S') onStatement(statement)
+  })
+}
+
+/** Messages of a client: a type, a length and a body; but for the first one, which has no type. */
+function messages(onMessage: (type: string, body: Buffer) => void): (chunk: Buffer) => void {
+  let begun = false
+  let rest = Buffer.alloc(0)
+  return (chunk) => {
+    rest = Buffer.concat([rest, chunk])
+    for (;;) {
+      const head = begun ? 1 : 0
+      if (rest.length < head + 4) return
+      const end = head + rest.readUInt32BE(head)
+      if (rest.length < end) return
+      if (begun) onMessage(String.fromCharCode(rest[0] as number), rest.subarray(head + 4, end))
+      begun = true
+      rest = rest.subarray(end)
+    }
+  }
+}
