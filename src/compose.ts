@@ -57,17 +57,12 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
   checkDelivery(config)
   const { opened, close } = engines()
   try {
-    const { db, reserve } = naming('DATA_DIR', config.DATA_DIR, () => {
-      opened.push(holdFolder(config.DATA_DIR))
-      const reserve = diskReserve(config.DATA_DIR, (message) => log.warn(message))
-      const checking = () => log.warn('the last stop was not clean: checking the database')
-      return { reserve, db: reserve.rescue(() => openDatabase(config.DATA_DIR, checking)) }
-    })
-    opened.push(() => db.close())
+    const database = config.DATABASE_URL
+      ? await shared(config.DATABASE_URL, opened)
+      : embedded(config.DATA_DIR, log, opened)
     const blobs = await blobsOf(config, clock)
     opened.push(blobs.close)
-    const act = groupCommit(db, reserve.rescue)
-    const repositories = repositoriesOf(db, act)
+    const { repositories, ledger, room } = database
     const isEmpty = (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
     opened.push(stopWaiting)
@@ -76,9 +71,9 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     const masterKeys = masterKeysOf(config, (path) => (isEmpty ? makeMasterKey(path, log) : missingMasterKey(path)))
     return {
       ...repositories,
-      ledger: sqliteLedger(db, act, true),
+      ledger,
       blobs,
-      room: reserve.take,
+      room,
       pendingPins,
       delivery,
       mailCounter: counter,
@@ -88,9 +83,9 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
       masterKeys,
       checks: {
-        database: databaseCheck(db, config.DATA_DIR),
+        database: database.check,
         uploads: blobs.check,
-        space: reserve.take,
+        ...(!config.DATABASE_URL && { space: room }),
         ...checks,
       },
       stopWaiting,
@@ -100,6 +95,32 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     await close()
     throw error
   }
+}
+
+/** SQLite in a folder, which is this process's alone, with the room that a full disk's deletes need. */
+function embedded(folder: string, log: FastifyBaseLogger, opened: (() => unknown)[]) {
+  const { db, reserve } = naming('DATA_DIR', folder, () => {
+    opened.push(holdFolder(folder))
+    const reserve = diskReserve(folder, (message) => log.warn(message))
+    const checking = () => log.warn('the last stop was not clean: checking the database')
+    return { reserve, db: reserve.rescue(() => openDatabase(folder, checking)) }
+  })
+  opened.push(() => db.close())
+  const act = groupCommit(db, reserve.rescue)
+  return {
+    repositories: repositoriesOf(db, act),
+    ledger: sqliteLedger(db, act, true),
+    room: reserve.take,
+    check: databaseCheck(db, folder),
+  }
+}
+
+/** PostgreSQL, which other processes may be using. Its driver is not loaded where it is not wanted. */
+async function shared(url: string, opened: (() => unknown)[]) {
+  const { openPostgres } = await import('./adapters/postgres/engine.ts')
+  const engine = await naming('DATABASE_URL', databasePlace(url), () => openPostgres(url))
+  opened.push(engine.close)
+  return { ...engine, room: async () => {} }
 }
 
 /**
@@ -114,15 +135,15 @@ export async function composeBeside(
 ): Promise<OperatorPorts> {
   const { opened, close } = engines()
   try {
-    const db = openBeside(config.DATA_DIR)
-    opened.push(() => db.close())
+    const database = config.DATABASE_URL
+      ? await sharedBeside(config.DATABASE_URL, opened)
+      : embeddedBeside(config.DATA_DIR, opened)
     const blobs = await blobsBeside(config, clock)
     opened.push(blobs.close)
-    const act = groupCommit(db)
     const counter = memoryCounter(clock)
     return {
-      ...repositoriesOf(db, act),
-      ledger: sqliteLedgerBeside(db, act, config.DATA_DIR),
+      ...database.repositories,
+      ledger: database.ledger,
       blobs,
       room: async () => {},
       pendingPins: memoryPendingPins(clock),
@@ -137,7 +158,7 @@ export async function composeBeside(
       },
       checks: {},
       stopWaiting: async () => {},
-      census: async () => sqliteCensus(db, clock()),
+      census: () => database.census(clock()),
       close,
     }
   } catch (error) {
@@ -149,7 +170,11 @@ export async function composeBeside(
 async function blobsOf(config: Config, clock: Clock) {
   return (
     (await bucketOf(config, clock)) ??
-    tellingFaults(await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => diskBlobs(config.UPLOADS_DIR)))
+    tellingFaults(
+      await naming('UPLOADS_DIR', config.UPLOADS_DIR, () =>
+        diskBlobs(config.UPLOADS_DIR, { shared: config.DATABASE_URL !== undefined }),
+      ),
+    )
   )
 }
 
@@ -174,6 +199,30 @@ async function bucketOf(config: Config, clock: Clock) {
     forcePathStyle: ['true', 'on'].includes(S3_FORCE_PATH_STYLE),
   }
   return s3Blobs(settings, clock)
+}
+
+function embeddedBeside(folder: string, opened: (() => unknown)[]) {
+  const db = openBeside(folder)
+  opened.push(() => db.close())
+  const act = groupCommit(db)
+  return {
+    repositories: repositoriesOf(db, act),
+    ledger: sqliteLedgerBeside(db, act, folder),
+    census: async (now: number) => sqliteCensus(db, now),
+  }
+}
+
+async function sharedBeside(url: string, opened: (() => unknown)[]) {
+  const { openPostgresBeside } = await import('./adapters/postgres/engine.ts')
+  const engine = await naming('DATABASE_URL', databasePlace(url), () => openPostgresBeside(url))
+  opened.push(engine.close)
+  return engine
+}
+
+/** Where the database is, without who is let in. */
+function databasePlace(url: string): string {
+  const { host, pathname } = new URL(url)
+  return `${host}${pathname}`
 }
 
 /** What is in the way nowhere: a checkout's placeholder, a file system's own folder. */
@@ -231,6 +280,9 @@ export async function backupSource(config: Config, folder: string): Promise<Back
 }
 
 function refuseUnfit(config: Config, folder: string): void {
+  if (config.DATABASE_URL !== undefined) {
+    throw new Error('backup and restore are for SQLite in DATA_DIR. With DATABASE_URL, see docs/operating.md')
+  }
   if (config.S3_BUCKET !== undefined) {
     throw new Error('backup and restore are for files in UPLOADS_DIR. With S3_BUCKET, see docs/operating.md')
   }
@@ -339,6 +391,9 @@ function trustedIn(text: string) {
 /** Where the settings name no key, it is the one beside the database; `missing` says what to do where that is not there. */
 function masterKeysOf(config: Config, missing: (path: string) => string): MasterKeys {
   const { MASTER_KEY, MASTER_KEY_FILE, MASTER_KEY_PREVIOUS = '', DATA_DIR } = config
+  if (config.DATABASE_URL && !MASTER_KEY && !MASTER_KEY_FILE) {
+    throw new Error('with DATABASE_URL give MASTER_KEY or MASTER_KEY_FILE, the same key to every server: none is made')
+  }
   if (MASTER_KEY && MASTER_KEY_FILE) throw new Error('give MASTER_KEY or MASTER_KEY_FILE, not both')
   const current = MASTER_KEY ?? keyTextOf(MASTER_KEY_FILE, join(DATA_DIR, 'master.key'), missing)
   const previous = MASTER_KEY_PREVIOUS.split(',').filter((text) => text.trim() !== '')
@@ -369,17 +424,19 @@ function missingMasterKey(path: string): never {
   )
 }
 
-/** What is in use, for the operator who reads the first lines of the log. */
-export function adaptersOf(config: Config): string {
-  const passing = config.REDIS_URL ? 'pending PINs and counts in Redis' : 'pending PINs in memory'
-  const files = config.S3_BUCKET === undefined ? 'on disk' : 'in S3'
-  return `SQLite, ${passing}, sealed files ${files}, PIN delivery by ${config.PIN_DELIVERY}`
+/** Where what is kept is kept, for the operator. */
+export function placesOf({ DATABASE_URL, DATA_DIR, UPLOADS_DIR, S3_BUCKET, S3_ENDPOINT }: Config): string {
+  const data = DATABASE_URL ? `PostgreSQL at ${databasePlace(DATABASE_URL)}` : resolve(DATA_DIR)
+  const files = S3_BUCKET === undefined ? resolve(UPLOADS_DIR) : `the bucket ${S3_BUCKET} at ${S3_ENDPOINT}`
+  return `data in ${data}, files in ${files}`
 }
 
-/** Where data and files lie. */
-export function placesOf({ DATA_DIR, UPLOADS_DIR, S3_BUCKET, S3_ENDPOINT }: Config): string {
-  const files = S3_BUCKET === undefined ? resolve(UPLOADS_DIR) : `the bucket ${S3_BUCKET} at ${S3_ENDPOINT}`
-  return `data in ${resolve(DATA_DIR)}, files in ${files}`
+/** What is in use, for the operator who reads the first lines of the log. */
+export function adaptersOf(config: Config): string {
+  const database = config.DATABASE_URL ? 'PostgreSQL' : 'SQLite'
+  const passing = config.REDIS_URL ? 'pending PINs and counts in Redis' : 'pending PINs in memory'
+  const files = config.S3_BUCKET === undefined ? 'on disk' : 'in S3'
+  return `${database}, ${passing}, sealed files ${files}, PIN delivery by ${config.PIN_DELIVERY}`
 }
 
 /** What the operator must not overlook before strangers can reach the server. */

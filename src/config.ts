@@ -9,6 +9,9 @@ import { readLimits } from './limits.ts'
 const GiB = 1024 ** 3
 /** An upload to S3 has 10,000 parts, which are of 8 MiB here; seals add less than a thousandth. */
 const S3_FILE_BYTES = 78 * GiB
+
+FormatRegistry.Set('postgres-url', (text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
+
 const NUMBER = /^-?\d+(\.\d+)?$/
 const ADDRESS = "[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"
 const SENDER = new RegExp(`^(?:${ADDRESS}|[^<>"\\p{C}]*<${ADDRESS}>)$`, 'u')
@@ -33,6 +36,14 @@ export const ConfigSchema = Type.Object({
   S3_FORCE_PATH_STYLE: Type.Union(
     ['true', 'false', 'on', 'off'].map((choice) => Type.Literal(choice)),
     { default: 'true', description: 'true: endpoint/bucket, as most services want it. false: bucket.endpoint.' },
+  ),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      format: 'postgres-url',
+      secret: 'a URL such as postgres://user:password@host:5432/database',
+      description:
+        'postgres://user:password@host:5432/database, for many servers on one database. Without it, SQLite in DATA_DIR.',
+    }),
   ),
   LOG_LEVEL: Type.Union(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
@@ -171,7 +182,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   const faults = new Map<string, string>()
   for (const { path } of Value.Errors(ConfigSchema, config)) {
     const name = path.slice(1)
-    faults.set(name, `${name} is ${JSON.stringify(environment[name])}; ${wanted(ConfigSchema.properties, name)}`)
+    faults.set(name, faultOf(ConfigSchema.properties, name, environment[name]))
   }
   const { faults: limitFaults } = readLimits(environment.RATE_LIMITS)
   if (limitFaults.length > 0) faults.set('RATE_LIMITS', `RATE_LIMITS cannot be read: ${limitFaults.join('; ')}.`)
@@ -278,6 +289,13 @@ export function readEnvFile(path: string): NodeJS.ProcessEnv {
 /** The names that mean nothing to this version: slips of the pen, and settings of another one. */
 export function unknownSettings(file: NodeJS.ProcessEnv): string[] {
   return Object.keys(file).filter((name) => !(name in ConfigSchema.properties))
+}
+
+function faultOf(properties: Record<string, TSchema>, name: string, text: string | undefined): string {
+  const { secret } = properties[name] as TSchema
+  // It may have a password in it.
+  if (secret) return `${name} is not shown here; it must be ${secret}.`
+  return `${name} is ${JSON.stringify(text)}; ${wanted(properties, name)}`
 }
 
 function wanted(properties: Record<string, TSchema>, name: string): string {

@@ -74,6 +74,15 @@ describe('the settings', () => {
     },
   )
 
+  it.each(['postgres://ada:a-secret@[', 'mysql://ada:a-secret@host/vault'])(
+    'do not take the database %j',
+    (DATABASE_URL) => {
+      const read = () => readConfig({ DATABASE_URL })
+      expect(read).toThrow('DATABASE_URL is not shown here; it must be a URL such as postgres://user')
+      expect(read).not.toThrow('a-secret')
+    },
+  )
+
   it.each(['8000.5', '0x1F91', '1e3', '-1', '65536', '8 000', 'Infinity', 'true'])(
     'do not take the port %j',
     (PORT) => {
