@@ -105,10 +105,10 @@ export function sessions(
     const address = open?.kind === 'pin' ? open.address : null
     const guess = { deviceId, address, at: clock(), maxAttempts, rule: PAUSES }
     const { counted, handedOut } = await pinLedger.count(guess)
-    const vouched = latest(
-      pending.find(({ origin }) => origin === 'vouched'),
-      handedOut,
-    )
+    const asked = pending.find(({ origin }) => origin === 'vouched')
+    const vouched = latest(asked, handedOut)
+    // Replaced for good, and not until the PIN that came after it is used.
+    if (asked && vouched === handedOut) await pendingPins.spend(asked)
     return {
       /** Where both have the same digits, the one that its owner asked for goes first. */
       comparable: [vouched, counted.as === 'paused' ? undefined : open].filter((pin) => pin !== undefined),

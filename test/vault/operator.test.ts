@@ -88,6 +88,7 @@ describe('the operator', () => {
     }
     expect(await app.post('/v1/sessions', { deviceId, pin: older })).toBeProblem(401, 'invalid-pin')
     expect((await app.post('/v1/sessions', { deviceId, pin: newer })).status).toBe(201)
+    expect(await app.post('/v1/sessions', { deviceId, pin: older })).toBeProblem(401, 'invalid-pin')
   })
 
   it('hears of keys that could not be forgotten yet', async () => {
