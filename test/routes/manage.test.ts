@@ -273,10 +273,10 @@ describe('of several who change one file at once', () => {
       (headers: Record<string, string>) => rename(ada, 'beach.jpg', 'sea.jpg', headers),
     ]) {
       await ada.put('beach.jpg', 'sand')
-      const find = app.ports.files.find
-      app.ports.files.find = async (...args) => {
-        const found = await find(...args)
-        app.ports.files.find = find
+      const look = app.ports.files.look
+      app.ports.files.look = async (...args) => {
+        const found = await look(...args)
+        app.ports.files.look = look
         await ada.put('beach.jpg', 'water')
         return found
       }
@@ -289,10 +289,10 @@ describe('of several who change one file at once', () => {
     const app = await testApp()
     const ada = await member(app)
     await ada.put('a', 'sand')
-    const find = app.ports.files.find
-    app.ports.files.find = async (...args) => {
-      const found = await find(...args)
-      app.ports.files.find = find
+    const look = app.ports.files.look
+    app.ports.files.look = async (...args) => {
+      const found = await look(...args)
+      app.ports.files.look = look
       await rename(ada, 'a', 'b')
       return found
     }
