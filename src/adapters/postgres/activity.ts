@@ -7,8 +7,8 @@ export function postgresActivity({ ask, call }: Database): ActivityRepository {
       await call('note_activity', { owner, event: JSON.stringify(event), as_kind: event.kind })
     },
 
-    async fold(owner, event, since) {
-      await call('fold_activity', { owner, event: JSON.stringify(event), since })
+    async fold(owner, event, { since, most }) {
+      await call('fold_activity', { owner, event: JSON.stringify(event), since, most })
     },
 
     list: (owner, { since, after, limit }) =>

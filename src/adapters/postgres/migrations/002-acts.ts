@@ -133,14 +133,16 @@ CREATE FUNCTION note_activity(owner text, event jsonb, as_kind text) RETURNS voi
   FROM users WHERE users.id = owner FOR KEY SHARE
 $$;
 
-CREATE FUNCTION fold_activity(owner text, event jsonb, since bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION fold_activity(owner text, event jsonb, since bigint, most bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM FROM users WHERE id = owner FOR NO KEY UPDATE;
+  WITH alike AS (
+    SELECT a.user_id, a.at, a.id, a.address = event ->> 'address' AS is_same FROM activity a
+    WHERE a.user_id = owner AND a.at >= since AND a.kind = event ->> 'kind'
+      AND a.device_id IS NOT DISTINCT FROM event ->> 'deviceId' AND a.file_id IS NOT DISTINCT FROM event ->> 'fileId')
   UPDATE activity SET count = count + 1 WHERE (user_id, at, id) = (
-    SELECT a.user_id, a.at, a.id FROM activity a
-    WHERE a.user_id = owner AND a.at >= since AND a.kind = event ->> 'kind' AND a.address = event ->> 'address'
-      AND a.device_id IS NOT DISTINCT FROM event ->> 'deviceId' AND a.file_id IS NOT DISTINCT FROM event ->> 'fileId'
-    ORDER BY a.at DESC LIMIT 1);
+    SELECT alike.user_id, alike.at, alike.id FROM alike WHERE is_same OR (SELECT count(*) FROM alike) >= most
+    ORDER BY is_same DESC, alike.at DESC LIMIT 1);
   IF NOT FOUND THEN
     PERFORM note_activity(owner, event, event ->> 'kind');
   END IF;
