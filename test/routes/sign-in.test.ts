@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { DAY, MINUTE, member, memberWith, newDeviceId, SECOND, type TestApp, testApp } from '../support/app.ts'
 
@@ -108,12 +110,22 @@ describe('signing in', () => {
     expect((await newer.request('/v1/files')).status).toBe(200)
   })
 
-  it('stores no token and no PIN', async () => {
+  it('stores no token, in the database or in the log', async () => {
     const app = await testApp()
     const ada = await member(app)
-    const session = await app.ports.sessions.find(ada.userId, ada.sessionId)
-    expect(JSON.stringify(session)).not.toContain(ada.token.slice(4))
+    const names = ['minikeepsafe.db', 'minikeepsafe.db-wal']
+    const stored = Buffer.concat(await Promise.all(names.map((name) => readFile(join(app.config.DATA_DIR, name)))))
+    expect(stored.includes(ada.sessionId)).toBe(true)
+    expect(stored.includes(ada.token.slice(4, 20))).toBe(false)
     expect(app.log.join('\n')).not.toContain(ada.token.slice(4, 20))
+  })
+
+  it('keeps no PIN, only what it can be compared with', async () => {
+    const app = await testApp()
+    const { deviceId, pin } = await registered(app)
+    const [pending] = await app.ports.pendingPins.guess(deviceId, 5)
+    expect(Object.values(pending ?? {})).not.toContain(pin)
+    expect(pending?.digest).toHaveLength(32)
   })
 })
 
