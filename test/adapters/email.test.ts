@@ -370,6 +370,19 @@ describe('many mails', () => {
   })
 })
 
+it('many mails that wait are no leak, and nobody is warned of one', async () => {
+  const warnings: string[] = []
+  const warned = ({ name }: Error) => void warnings.push(name)
+  process.on('warning', warned)
+  onTestFinished(() => void process.off('warning', warned))
+  const { delivery, letter, told } = postman('smtp://127.0.0.1:1', { firstPauseMs: MINUTE })
+  const waiting = Array.from({ length: 20 }, () => delivery.deliver(letter()))
+  await expect.poll(() => told, PATIENCE).toHaveLength(20)
+  await delivery.close()
+  await Promise.all(waiting)
+  expect(warnings).toEqual([])
+})
+
 describe('the end', () => {
   it('comes at once, whatever a silent server, a pause or a turn is waited for', async () => {
     const silent = await silentServer()

@@ -3,6 +3,7 @@
  * bounded, and none outlives the process.
  */
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock, PinMessenger } from '../../ports.ts'
 import { type Letter, noticeLetter, pinLetter } from './letters.ts'
@@ -40,6 +41,8 @@ export function emailDelivery(
   const server = smtpServer(settings.url, settings.from, limits.timeoutMs)
   const inTurn = turns(limits.atOnce)
   const closing = new AbortController()
+  // Each mail that waits listens. Node takes more than ten for a leak, and would say so.
+  setMaxListeners(0, closing.signal)
   const held = new Set<Promise<void>>()
   let refusing = false
 
