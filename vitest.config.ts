@@ -6,6 +6,8 @@ export default defineConfig({
     exclude: ['test/browser/**', 'test/fuzz/**', 'test/slow/**'],
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 30_000,
+    // Much of the time a test waits for disks and servers; the default leaves a core of two idle.
+    maxWorkers: '100%',
     coverage: {
       // CI runs everything once, and with coverage.
       enabled: Boolean(process.env.CI),

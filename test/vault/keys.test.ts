@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { keyIdOf } from '../../src/vault/keyring.ts'
+import { keyIdOf, keyring } from '../../src/vault/keyring.ts'
+import { cryptographicChance } from '../../src/vault/secrets.ts'
 import { member, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
 
 const homeOf = (app: TestApp) => join(app.config.DATA_DIR, '..')
@@ -93,5 +94,35 @@ describe('with a master key in the settings', () => {
     const error = (await testApp(settings).catch((cause: unknown) => cause)) as Error
     expect(error.message).toContain(message)
     expect(error.message).not.toContain(settings.MASTER_KEY)
+  })
+})
+
+describe('the server’s own key', () => {
+  it('is asked for again where the database failed once', async () => {
+    const app = await testApp()
+    const { find } = app.ports.keySlots
+    app.ports.keySlots.find = async () => {
+      app.ports.keySlots.find = find
+      throw Object.assign(new Error('not now'), { code: 'EAGAIN' })
+    }
+    const registration = { name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' }
+    expect(await app.post('/v1/users', registration)).toBeProblem(503, 'not-ready')
+    expect((await app.post('/v1/users', registration)).status).toBe(201)
+  })
+
+  it('is one for all who make it at the same time', async () => {
+    const app = await testApp()
+    const other = keyring(app.ports.masterKeys, app.ports.keySlots, cryptographicChance)
+    const one = keyring(app.ports.masterKeys, app.ports.keySlots, cryptographicChance)
+    const [first, second] = await Promise.all([one.pinKey(), other.pinKey()])
+    expect(first).toEqual(second)
+    expect(await one.addressKey()).not.toEqual(first)
+  })
+
+  it('is not made before it is needed: until then another master key may be given', async () => {
+    const before = await testApp()
+    await before.close()
+    const app = await testApp({ MASTER_KEY: newKey() }, homeOf(before))
+    expect((await member(app)).userId).toMatch(/^[\w-]{21}$/)
   })
 })
