@@ -37,7 +37,8 @@ export function faultsOf(document: Document, asked: Asked, answer: Answer): stri
   const faults = [...generalFaults(answer), ...refusalFaults(answer)]
   if (PROTOCOL.includes(codeOf(answer))) return asked.noisy ? faults : [...faults, `${codeOf(answer)} of good HTTP`]
   if (route) return [...faults, ...routeFaults(document, route, asked, answer)]
-  const expected = methods.length > 0 ? [405] : [400, 404, 405]
+  // A slash too many is a path of its own, though a parameter may be empty.
+  const expected = methods.length > 0 && !/\/(\?|$)/.test(asked.target) ? [405] : [400, 404, 405]
   if (isOfTheApi(asked.target) && !expected.includes(answer.status))
     faults.push(`status ${answer.status} where nothing is`)
   if (answer.status === 405)
