@@ -60,7 +60,7 @@ export interface Caller {
 }
 
 /**
- * `new-device`: a sign-in on a device on which the user had not signed in before. `sign-in`: any other. `wrong-pin`: somebody
+ * `new-device`: the first sign-in of a user on a device. `sign-in`: any other. `wrong-pin`: somebody
  * guessed at a PIN of the user. `locked`: PINs of the address are paused. `file-purged`
  * without a file: the whole trash was. `damaged-read`: a file's bytes did not open.
  */
@@ -256,9 +256,8 @@ export interface ActivityQuery {
 
 /** An act on a file that the caller saw is `stale` where another version, or nothing, stands under its name now. */
 export interface FileRepository {
-  /** `null` where there is no such user. */
+  /** What stands under a name, with all that an act on it needs; `null` where there is no such user. */
   look(owner: string, name: string): Promise<Look | null>
-  find(owner: string, name: string): Promise<SealedFile | null>
   /**
    * One act, durable once answered: puts the file under its name. `replaces` is the blob that the caller saw there, or
    * null for none; where another version stands there now, nothing happens and the answer is `stale`. The replaced

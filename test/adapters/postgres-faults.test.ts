@@ -1,8 +1,8 @@
 /** A database that is away, hangs, or takes no writes: told by the codes that `ports.ts` promises, and in time. */
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { databaseCheck, openDatabase } from '../../src/adapters/postgres/database.ts'
 import { openPostgres, openPostgresBeside, repositoriesOf } from '../../src/adapters/postgres/engine.ts'
-import { emptySchema, openedDatabase, postgresWire, run, SERVER } from '../support/postgres.ts'
+import { describePostgres, emptySchema, openedDatabase, postgresWire, run, SERVER } from '../support/postgres.ts'
 
 const NOT_REACHED = { code: 'EAGAIN' }
 const LOST = { code: 'ECONNABORTED' }
@@ -22,7 +22,7 @@ async function failing(state: string) {
   )
 }
 
-describe.runIf(SERVER)('PostgreSQL', () => {
+describePostgres('PostgreSQL', () => {
   it('that is not there changes nothing, and is found again by itself', async () => {
     const { ask, alone, cut, mend } = await throughWire()
     cut()
@@ -92,7 +92,7 @@ describe.runIf(SERVER)('PostgreSQL', () => {
     const url = new URL(await emptySchema())
     const role = url.searchParams.get('options')?.split('=').at(-1) as string
     await run(url.href, `CREATE ROLE ${role} LOGIN CONNECTION LIMIT 0`)
-    onTestFinished(async () => void (await run(SERVER as string, `DROP ROLE ${role}`)))
+    onTestFinished(async () => void (await run(SERVER, `DROP ROLE ${role}`)))
     url.username = role
     await expect(openPostgres(url.href)).rejects.toMatchObject(NOT_REACHED)
     await expect(openPostgresBeside(url.href)).rejects.toMatchObject(NOT_REACHED)

@@ -1,9 +1,9 @@
 /** What only shows where many connections, or many processes, are at one database. */
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { postgresLedger, postgresLedgerBeside } from '../../src/adapters/postgres/ledger.ts'
-import { forUser, newEvent, newFile, newSession, opened, T, withOwners } from '../contracts/rows.ts'
-import { connection, openedDatabase, run, SERVER } from '../support/postgres.ts'
+import { forUser, newEvent, newFile, newSession, opened, standing, T, withOwners } from '../contracts/rows.ts'
+import { connection, describePostgres, openedDatabase, run } from '../support/postgres.ts'
 
 const MINUTE = 60_000
 /** Sooner than in earnest: a server of tests has been up for so long soon. */
@@ -28,7 +28,7 @@ async function silence(url: string, name: string, ms: number) {
   await run(url, `UPDATE runs SET beat_at = now() - $2::integer * interval '1 ms' WHERE id = $1`, [name, ms])
 }
 
-describe.runIf(SERVER)('PostgreSQL, where many are at it', () => {
+describePostgres('PostgreSQL, where many are at it', () => {
   it('counts exactly what many uploads, deletes and restores of one user come to', async () => {
     const { users, files, trash, ana } = await kept()
     const mine = Array.from({ length: 30 }, (_, n) => ({ ...newFile(`file-${n % 10}`), sizeBytes: n + 1 }))
@@ -76,7 +76,7 @@ describe.runIf(SERVER)('PostgreSQL, where many are at it', () => {
     await slow.query('COMMIT')
     await slow.end()
     expect(await renounced).toEqual([])
-    expect((await files.find(ana, 'slow'))?.blob).toBe(file.blob)
+    expect((await standing(files, ana, 'slow'))?.blob).toBe(file.blob)
   })
 
   it('forgets what was given up with its run', async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { Database } from '../../src/adapters/postgres/database.ts'
 import { openPostgres, openPostgresBeside, repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { pageOf } from '../../src/adapters/postgres/files.ts'
@@ -8,9 +8,9 @@ import { trashPageOf } from '../../src/adapters/postgres/trash.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
-import { names, newFile, opened, T, withOwners } from '../contracts/rows.ts'
+import { names, newFile, opened, standing, T, withOwners } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
-import { connection, emptySchema, openedDatabase, run, SERVER } from '../support/postgres.ts'
+import { connection, describePostgres, emptySchema, openedDatabase, run } from '../support/postgres.ts'
 
 /** Every other run is over at once, as it is for whoever is alone. */
 const ALONE = { beatMs: 10_000, silenceMs: 0 }
@@ -20,14 +20,14 @@ async function repositories() {
   return { ...repositoriesOf(db), ledger: postgresLedger(db, ALONE) }
 }
 
-if (SERVER) {
+describePostgres('the contracts', () => {
   repositoriesContract('PostgreSQL', repositories)
   accountsContract('PostgreSQL', repositories)
   operatorContract('PostgreSQL', repositories)
   signInContract('PostgreSQL', repositories)
-}
+})
 
-describe.runIf(SERVER)('PostgreSQL', () => {
+describePostgres('PostgreSQL', () => {
   it('commits so that a power cut takes nothing back, whatever the server is used to', async () => {
     const { ask, alone, url } = await openedDatabase()
     const text = 'SELECT name, setting FROM pg_settings WHERE name = ANY ($1) ORDER BY name'
@@ -92,7 +92,7 @@ describe.runIf(SERVER)('PostgreSQL', () => {
   it('finds nothing for what it cannot hold', async () => {
     const { files, sessions, ana } = await withOwners(repositories)
     await files.commit(ana, newFile('beach'), null, null)
-    expect(await files.find(ana, 'beach\0')).toBeNull()
+    expect(await standing(files, ana, 'beach\0')).toBeNull()
     expect(await sessions.find(ana, '\0')).toBeNull()
     expect(await names(files, ana, { prefix: '\0' })).toEqual([])
   })

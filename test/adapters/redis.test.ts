@@ -6,9 +6,9 @@ import type { PendingPin } from '../../src/ports.ts'
 import { actCounterContract, requestCounterContract } from '../contracts/counter.ts'
 import { pendingPinsContract } from '../contracts/pending-pins.ts'
 import { MINUTE, testClock } from '../support/app.ts'
-import { clientOf, connectionTo, hasRedis, newDatabase } from '../support/redis.ts'
+import { clientOf, connectionTo, describeRedis, newDatabase } from '../support/redis.ts'
 
-describe.runIf(hasRedis)('on Redis', () => {
+describeRedis('on Redis', () => {
   pendingPinsContract('Redis', async (clock) => redisPendingPins(await connectionTo(await newDatabase()), clock))
   actCounterContract('Redis', async (clock) => redisCounter(await connectionTo(await newDatabase()), clock))
   requestCounterContract('Redis', async (clock) => redisCounter(await connectionTo(await newDatabase()), clock))

@@ -4,12 +4,12 @@ import { createServer, request as httpRequest, type IncomingMessage } from 'node
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import { PutObjectCommand } from '@aws-sdk/client-s3'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { s3Blobs } from '../../src/adapters/s3/blobs.ts'
 import type { S3Settings } from '../../src/adapters/s3/connection.ts'
 import { blobStoreContract } from '../contracts/blob-store.ts'
 import { testClock } from '../support/app.ts'
-import { beginUpload, clientOf, hasS3, newBucket, overFaultyLine, unfinishedIn } from '../support/s3.ts'
+import { beginUpload, clientOf, describeS3, newBucket, overFaultyLine, unfinishedIn } from '../support/s3.ts'
 
 const MiB = 1024 * 1024
 const PART = 8 * MiB
@@ -39,7 +39,7 @@ async function* one(bytes: string | Buffer) {
   yield [Buffer.from(bytes)]
 }
 
-describe.runIf(hasS3)('in S3', () => {
+describeS3('in S3', () => {
   blobStoreContract('S3', async () => store(await newBucket()))
 
   it.each([PART - 1, PART, PART + 1, 2 * PART, 3 * PART + 7])('keeps a blob of %i bytes', async (size) => {
@@ -176,7 +176,7 @@ describe.runIf(hasS3)('in S3', () => {
   })
 })
 
-describe.runIf(hasS3)('a store that cannot be used', () => {
+describeS3('a store that cannot be used', () => {
   it.each([500, 503])('is asked again where it answers %i, and is out of reach where it goes on', async (status) => {
     const bucket = await newBucket()
     let failures = 0
@@ -328,7 +328,7 @@ async function answering({ endpoint }: S3Settings, answer: (request: IncomingMes
 const denyingDeletes = ({ method, url }: IncomingMessage) =>
   method === 'DELETE' || url?.includes('?delete') ? 403 : null
 
-describe.runIf(hasS3)('a reader from S3', () => {
+describeS3('a reader from S3', () => {
   it('goes on where a connection breaks', async () => {
     const { line, blobs } = await onFaultyLine()
     const bytes = randomBytes(20 * MiB)

@@ -11,6 +11,7 @@ import {
   opened,
   type Repositories,
   sized,
+  standing,
   T,
   withOwners,
 } from './rows.ts'
@@ -43,10 +44,10 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       const one = sized('one', 60)
       expect(await files.commit(ana, one, null, 100)).toBe('done')
       expect(await files.commit(ana, sized('two', 41), null, 100)).toBe('quota')
-      expect(await files.find(ana, 'two')).toBeNull()
+      expect(await standing(files, ana, 'two')).toBeNull()
       expect(await files.commit(ana, sized('two', 40), null, 100)).toBe('done')
       expect(await files.commit(ana, { ...sized('one', 61), id: one.id }, one.blob, 100)).toBe('quota')
-      expect(await files.find(ana, 'one')).toEqual(one)
+      expect(await standing(files, ana, 'one')).toEqual(one)
       expect(await ledger.garbage(10)).toEqual([])
       expect(await users.usage(ana)).toEqual({ files: 2, bytes: 100 })
     })
@@ -80,8 +81,8 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       const file = newFile('old')
       await files.commit(ana, file, null, null)
       expect(await files.rename(ana, file, 'new')).toBe('done')
-      expect(await files.find(ana, 'new')).toEqual({ ...file, name: 'new' })
-      expect(await files.find(ana, 'old')).toBeNull()
+      expect(await standing(files, ana, 'new')).toEqual({ ...file, name: 'new' })
+      expect(await standing(files, ana, 'old')).toBeNull()
       expect(await files.rename(ana, file, 'again')).toBe('stale')
       expect(await files.rename(ana, { ...file, name: 'new' }, 'new')).toBe('done')
     })
@@ -109,7 +110,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       expect(await files.discard(ana, { ...file, blob: 'run/other' }, T)).toBe('stale')
       expect(await files.discard(ana, file, T)).toBe('done')
       expect(await files.discard(ana, file, T)).toBe('stale')
-      expect(await files.find(ana, 'beach')).toBeNull()
+      expect(await standing(files, ana, 'beach')).toBeNull()
       expect(await names(files, ana, {})).toEqual([])
       expect(await trash.find(ana, file.id)).toEqual({ ...file, deletedAt: T })
       expect(await trash.find(ben, file.id)).toBeNull()
@@ -128,7 +129,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       expect(await trash.restore(ana, { ...file, blob: 'run/other' }, 'free')).toBe('stale')
       expect(await trash.restore(ana, file, 'hill')).toBe('done')
       expect(await trash.restore(ana, file, 'hill')).toBe('stale')
-      expect(await files.find(ana, 'hill')).toEqual({ ...file, name: 'hill' })
+      expect(await standing(files, ana, 'hill')).toEqual({ ...file, name: 'hill' })
       expect(await trash.find(ana, file.id)).toBeNull()
     })
 
@@ -208,7 +209,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       expect((await ledger.garbage(10)).sort()).toEqual([live.blob, deleted.blob].sort())
       await users.forget(ana)
       expect(await users.departed(10)).toEqual([])
-      expect(await files.find(ben, 'his')).toEqual(his)
+      expect(await standing(files, ben, 'his')).toEqual(his)
     })
 
     it('and gives their address to the next', async () => {

@@ -11,6 +11,7 @@ import {
   opened,
   type Repositories,
   random,
+  standing,
   T,
   withOwners,
 } from './rows.ts'
@@ -128,9 +129,9 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const { files, ana, ben } = await withOwners(make)
       const file = newFile('beach.jpg')
       expect(await files.commit(ana, file, null, null)).toBe('done')
-      expect(await files.find(ana, 'beach.jpg')).toEqual(file)
-      expect(await files.find(ben, 'beach.jpg')).toBeNull()
-      expect(await files.find(ana, 'Beach.jpg')).toBeNull()
+      expect(await standing(files, ana, 'beach.jpg')).toEqual(file)
+      expect(await standing(files, ben, 'beach.jpg')).toBeNull()
+      expect(await standing(files, ana, 'Beach.jpg')).toBeNull()
     })
 
     it('tells in one look what an upload or a download needs to know', async () => {
@@ -151,7 +152,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const first = newFile('beach.jpg')
       await files.commit(ana, first, null, null)
       expect(await files.commit(ana, newFile('beach.jpg'), null, null)).toBe('stale')
-      expect(await files.find(ana, 'beach.jpg')).toEqual(first)
+      expect(await standing(files, ana, 'beach.jpg')).toEqual(first)
     })
 
     it('replaces the version that the caller saw, and books its blob as garbage', async () => {
@@ -160,7 +161,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const second = { ...newFile('beach.jpg'), id: first.id, createdAt: first.createdAt }
       await files.commit(ana, first, null, null)
       expect(await files.commit(ana, second, first.blob, null)).toBe('done')
-      expect(await files.find(ana, 'beach.jpg')).toEqual(second)
+      expect(await standing(files, ana, 'beach.jpg')).toEqual(second)
       expect(await ledger.garbage(10)).toEqual([first.blob])
     })
 
@@ -170,7 +171,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       await files.commit(ana, first, null, null)
       expect(await files.commit(ana, newFile('beach.jpg'), 'run/another', null)).toBe('stale')
       expect(await files.commit(ana, newFile('hill.jpg'), first.blob, null)).toBe('stale')
-      expect(await files.find(ana, 'beach.jpg')).toEqual(first)
+      expect(await standing(files, ana, 'beach.jpg')).toEqual(first)
       expect(await ledger.garbage(10)).toEqual([])
     })
 
@@ -192,7 +193,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       await ledger.endedRuns('run-2')
       expect(await files.commit(ana, newFile('beach.jpg'), null, null)).toBe('run-ended')
       expect(await files.commit(ana, { ...newFile('beach.jpg'), blob: 'no-run/x' }, null, null)).toBe('run-ended')
-      expect(await files.find(ana, 'beach.jpg')).toBeNull()
+      expect(await standing(files, ana, 'beach.jpg')).toBeNull()
     })
 
     it('undoes an act that fails and keeps those committed with it', async () => {
@@ -313,7 +314,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const file = newFile('beach.jpg')
       await files.commit(ana, file, null, null)
       expect(await ledger.renounce(['run/late', file.blob, 'run/other'])).toEqual(['run/late', 'run/other'])
-      expect(await files.find(ana, 'beach.jpg')).toEqual(file)
+      expect(await standing(files, ana, 'beach.jpg')).toEqual(file)
     })
 
     it('does not forget a run that goes on', async () => {

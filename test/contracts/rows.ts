@@ -111,3 +111,8 @@ export async function names(files: FileRepository, owner: string, query: Partial
     whole.after = { key: last[key[whole.sort]], id: last.id }
   }
 }
+
+/** The file that stands under a name. */
+export async function standing(files: FileRepository, owner: string, name: string): Promise<SealedFile | null> {
+  return (await files.look(owner, name))?.file ?? null
+}

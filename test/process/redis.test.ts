@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import { createServer } from 'node:tls'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { temporaryFolder, testApp } from '../support/app.ts'
 import { certFile } from '../support/mail.ts'
 import { serverProcess, signedIn } from '../support/process.ts'
-import { hasRedis, newDatabase } from '../support/redis.ts'
+import { describeRedis, newDatabase } from '../support/redis.ts'
 
 /** TLS before the real server; `names` are those by which clients asked for it. */
 async function overTls() {
@@ -27,7 +27,7 @@ async function overTls() {
   return { at, names }
 }
 
-describe.runIf(hasRedis)('a server with Redis over TLS', () => {
+describeRedis('a server with Redis over TLS', () => {
   it.each([
     ['localhost', 'localhost'],
     ['0.0.0.0', false],
@@ -51,8 +51,8 @@ describe.runIf(hasRedis)('a server with Redis over TLS', () => {
   })
 })
 
-describe('a server whose Redis lets nobody in', () => {
-  it.runIf(hasRedis)('says so at its start, without the password', async () => {
+describeRedis('a server whose Redis lets nobody in', () => {
+  it('says so at its start, without the password', async () => {
     const REDIS_URL = (await newDatabase()).replace('//', '//nobody:hunter2@')
     const server = serverProcess(await temporaryFolder(), { REDIS_URL })
     expect(await server.exit).toBe(1)

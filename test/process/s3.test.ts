@@ -1,12 +1,12 @@
 /** The server as a process, with its files in S3. */
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { adaptersOf, warningsOf } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { serverProcess, signedIn } from '../support/process.ts'
-import { hasS3, newBucket, s3Environment } from '../support/s3.ts'
+import { describeS3, newBucket, s3Environment } from '../support/s3.ts'
 
 const MiB = 1024 * 1024
 const block = randomBytes(MiB)
@@ -26,7 +26,7 @@ it.each([
   expect(adaptersOf(config)).toContain('sealed files in S3')
 })
 
-describe.runIf(hasS3)('a server with S3', () => {
+describeS3('a server with S3', () => {
   it('takes 256 MiB with memory that grows by less than 100 MiB, and says where the files are', async () => {
     const bucket = await newBucket()
     const server = serverProcess(await temporaryFolder(), s3Environment(bucket))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
+import { standing } from '../contracts/rows.ts'
 import { blobsOnDisk, type Member, member, newDeviceId, SECOND, type TestApp, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -91,7 +92,7 @@ describe('deleting an account', () => {
     for (let n = 0; n < 20; n += 1) await ada.request(`/v1/files/secret-name-${n}`, { method: 'DELETE' })
     await Promise.all(others.slice(0, 20).map((other) => other.put('kept', 'kept')))
     const [slot] = await app.ports.keySlots.find(ada.userId)
-    const seal = (await app.ports.files.find(ada.userId, 'secret-name-59'))?.seal
+    const seal = (await standing(app.ports.files, ada.userId, 'secret-name-59'))?.seal
     const traces = [slot?.sealed, seal, ada.deviceId, 'ada.lovelace@example.org', 'secret-name']
     expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(5).fill(true))
 

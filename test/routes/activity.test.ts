@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { ActivityKind } from '../../src/ports.ts'
 import { KINDS } from '../../src/schemas/activity.ts'
+import { standing } from '../contracts/rows.ts'
 import {
   DAY,
   type Member,
@@ -288,7 +289,7 @@ describe('a file that is found damaged', () => {
     const app = await testApp()
     const ada = await member(app)
     const { id } = (await ada.put('file', bytes)).body as { id: string }
-    const blob = (await app.ports.files.find(ada.userId, 'file'))?.blob as string
+    const blob = (await standing(app.ports.files, ada.userId, 'file'))?.blob as string
     app.clock.turn(SECOND)
     return { app, ada, id, path: join(app.config.UPLOADS_DIR, blob) }
   }

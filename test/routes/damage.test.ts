@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
+import { standing } from '../contracts/rows.ts'
 import { blobsOnDisk, form, type Member, member, type TestApp, testApp } from '../support/app.ts'
 
 const FRAME = 65_552
@@ -27,7 +28,7 @@ function exchanged(bytes: Buffer, one: number, other: number): Buffer {
 }
 
 async function pathOf(app: TestApp, { userId }: Member, name: string): Promise<string> {
-  const row = await app.ports.files.find(userId, name)
+  const row = await standing(app.ports.files, userId, name)
   return join(app.config.UPLOADS_DIR, row?.blob ?? '')
 }
 

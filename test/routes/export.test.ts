@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports.ts'
+import { standing } from '../contracts/rows.ts'
 import { DAY, type Member, member, SECOND, type TestApp, testApp } from '../support/app.ts'
 import { unzip } from '../support/unzip.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
@@ -93,7 +94,7 @@ function watchReaders(app: TestApp): { open: number; opened: number; bytes: numb
 }
 
 async function blobPathOf(app: TestApp, owner: Member, name: string): Promise<string> {
-  const { blob } = (await app.ports.files.find(owner.userId, name)) as SealedFile
+  const { blob } = (await standing(app.ports.files, owner.userId, name)) as SealedFile
   return join(app.config.UPLOADS_DIR, blob)
 }
 

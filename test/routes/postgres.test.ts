@@ -1,10 +1,10 @@
 /** The whole server on PostgreSQL and a disk. */
 import { randomBytes } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { backupSource, backupTarget } from '../../src/compose.ts'
 import { blobsOnDisk, form, type Member, member, temporaryFolder, testApp } from '../support/app.ts'
 import { operator } from '../support/operator.ts'
-import { emptySchema, postgresWire, run, SERVER } from '../support/postgres.ts'
+import { describePostgres, emptySchema, postgresWire, run } from '../support/postgres.ts'
 import { serverProcess } from '../support/process.ts'
 
 const MASTER_KEY = randomBytes(32).toString('base64')
@@ -29,7 +29,7 @@ async function wiredApp(settings: Record<string, string> = {}) {
 const names = async (who: Member, list = 'files') =>
   ((await who.request(`/v1/${list}`)).body as { files: { name: string }[] }).files.map(({ name }) => name)
 
-describe.runIf(SERVER)('a server on PostgreSQL', () => {
+describePostgres('a server on PostgreSQL', () => {
   it('takes files in, keeps them, and lets go of them, from the first day of an account to the last', async () => {
     const { app, url } = await postgresApp()
     const ada = await member(app)

@@ -1,9 +1,9 @@
 /** The vault over HTTP with its pending PINs and counts in Redis, and what becomes of it without that. */
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { type Member, member, newDeviceId, type TestApp, testApp } from '../support/app.ts'
+import type { FaultyProxy } from '../support/faulty-proxy.ts'
 import type { Answer } from '../support/http.ts'
-import { clientOf, gated, hasRedis, newDatabase, ownRedis } from '../support/redis.ts'
-import type { TcpGate } from '../support/tcp-gate.ts'
+import { clientOf, describeRedis, gated, newDatabase, ownRedis } from '../support/redis.ts'
 
 const ada = { name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' }
 
@@ -25,7 +25,7 @@ const pair = (owner: Member, deviceId = newDeviceId()) =>
 const outages = (app: TestApp) => app.log.filter((line) => line.includes('Redis does not answer')).length
 const returns = (app: TestApp) => app.log.filter((line) => line.includes('Redis answers again')).length
 
-describe.runIf(hasRedis)('with Redis', () => {
+describeRedis('with Redis', () => {
   it('a phone registers, signs in and pairs another', async () => {
     const app = await testApp({ REDIS_URL: await newDatabase() })
     const phone = await member(app)
@@ -96,7 +96,7 @@ describe.runIf(hasRedis)('with Redis', () => {
   })
 })
 
-describe.runIf(hasRedis).each<[string, (gate: TcpGate) => unknown]>([
+describeRedis.each<[string, (gate: FaultyProxy) => unknown]>([
   ['is not there', (gate) => gate.refuse()],
   ['does not answer', (gate) => gate.hang()],
   ['is slow', (gate) => gate.delay(1000)],
@@ -196,7 +196,7 @@ describe.runIf(hasRedis).each<[string, (gate: TcpGate) => unknown]>([
   })
 })
 
-describe.runIf(hasRedis)('a Redis server', () => {
+describeRedis('a Redis server', () => {
   it('that was started anew is used again, though it has forgotten everything', async () => {
     const server = await ownRedis()
     const app = await testApp({ REDIS_URL: server.url })

@@ -1,12 +1,20 @@
 /** The story of a file whose bytes are in S3: real sockets, real SQLite, a real store. */
 import { randomBytes } from 'node:crypto'
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { backupSource, backupTarget } from '../../src/compose.ts'
 import { measureBlobs } from '../../src/vault/operator.ts'
 import { member, memberWith, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
 import { operator } from '../support/operator.ts'
-import { beginUpload, clientOf, hasS3, newBucket, overFaultyLine, s3Environment, unfinishedIn } from '../support/s3.ts'
+import {
+  beginUpload,
+  clientOf,
+  describeS3,
+  newBucket,
+  overFaultyLine,
+  s3Environment,
+  unfinishedIn,
+} from '../support/s3.ts'
 
 const MiB = 1024 * 1024
 /** Two parts and some. */
@@ -22,7 +30,7 @@ async function onFaultyLine() {
   return { app, line, ada: await member(app) }
 }
 
-describe.runIf(hasS3)('files in S3', () => {
+describeS3('files in S3', () => {
   it('come in, go out, are replaced, deleted, and swept', async () => {
     const bucket = await newBucket()
     const home = await temporaryFolder()
@@ -102,7 +110,7 @@ describe.runIf(hasS3)('files in S3', () => {
   })
 })
 
-describe.runIf(hasS3)('a server whose S3', () => {
+describeS3('a server whose S3', () => {
   it.each(['refuses', 'hangs'])('%s answers 503, says so where it is watched, and goes on after', async (how) => {
     const { app, line, ada } = await onFaultyLine()
     await ada.put('note', 'a few words')

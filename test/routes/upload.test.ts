@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports.ts'
+import { standing } from '../contracts/rows.ts'
 import { blobsOnDisk, form, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 
@@ -160,7 +161,7 @@ describe('uploading a form', () => {
     const ada = await member(app)
     const first = (await ada.put('beach.jpg', 'first')).body as SealedFile
     const runs = (await blobsOnDisk(app)).length
-    const { blob } = (await app.ports.files.find(ada.userId, 'beach.jpg')) as SealedFile
+    const { blob } = (await standing(app.ports.files, ada.userId, 'beach.jpg')) as SealedFile
     const numbered = Array.from({ length: 1005 }, (_, n) => ({
       ...first,
       sizeBytes: 1,

@@ -1,18 +1,14 @@
 /** Real servers for the adapters of engines that are not embedded; `.ci/servers start` prints the variables that name them. */
-import { it } from 'vitest'
+import { describe } from 'vitest'
 
 /**
- * The address of a server for tests, or `null` where the variable names none: then the tests of a file are left out in one
- * line, and fail where CI runs them.
+ * `describe` for what needs a server, which the variable names. Without it the tests are left out where somebody tries the
+ * project on a bare machine, in one line that says so; where CI runs them, the file fails.
  */
-export function engineFor(variable: string, engine: string): string | null {
-  const address = process.env[variable]
-  if (address) return address
-  const why = `the tests with ${engine} are left out: ${variable} names no server`
-  it(why, ({ skip }) => {
-    if (process.env.CI) throw new Error(why)
-    process.stderr.write(`${why}\n`)
-    skip()
-  })
-  return null
+export function describeWith(engine: string, variable: string): typeof describe | typeof describe.skip {
+  if (process.env[variable]) return describe
+  const leftOut = `the tests with ${engine} are left out: ${variable} names no server (see .ci/servers)`
+  if (process.env.CI) throw new Error(leftOut)
+  process.stderr.write(`${leftOut}\n`)
+  return describe.skip
 }

@@ -8,6 +8,8 @@ export interface FaultyProxy {
   port: number
   /** How many connections of clients are open. */
   open(): number
+  /** How many came so far. */
+  connections(): number
   /** From now on nothing passes, though connections are accepted. */
   hang(): void
   /** From now on no connection is accepted; those that are open break. */
@@ -16,7 +18,7 @@ export interface FaultyProxy {
   cut(): void
   /** Breaks a connection in place of the first bytes that come back after this text went up; resolves then. */
   loseAnswerTo(text: string): Promise<void>
-  /** Each chunk passes so much later. */
+  /** Each answer comes so much later. */
   delay(ms: number): void
   /** From now on all is well; what was held back passes. */
   heal(): Promise<void>
@@ -27,6 +29,7 @@ export async function faultyProxy(target: { host: string; port: number }): Promi
   let held: (() => void)[] | null = null
   let trap: { text: string; armed: Socket | null; sprung: () => void } | null = null
   let delayMs = 0
+  let accepted = 0
   const server = createServer(accept)
   const listen = async (port: number) => {
     server.listen(port, '127.0.0.1')
@@ -45,6 +48,7 @@ export async function faultyProxy(target: { host: string; port: number }): Promi
   return {
     port,
     open: () => clients.size,
+    connections: () => accepted,
     hang() {
       held ??= []
     },
@@ -72,6 +76,7 @@ export async function faultyProxy(target: { host: string; port: number }): Promi
   }
 
   function accept(client: Socket) {
+    accepted += 1
     const upstream = connect(target.port, target.host)
     clients.add(client)
     for (const [one, other] of [
@@ -102,7 +107,7 @@ export async function faultyProxy(target: { host: string; port: number }): Promi
         if (held) held.push(pass)
         else to.write(chunk, () => from.resume())
       }
-      if (delayMs > 0) setTimeout(pass, delayMs)
+      if (delayMs > 0 && clients.has(to)) setTimeout(pass, delayMs)
       else pass()
     })
     from.on('end', () => to.end())

@@ -6,16 +6,18 @@ import pg from 'pg'
 import { onTestFinished } from 'vitest'
 import { type Database, openDatabase } from '../../src/adapters/postgres/database.ts'
 import { migrate } from '../../src/adapters/postgres/migrate.ts'
-import { engineFor } from './engines.ts'
+import { describeWith } from './engines.ts'
 
-export const SERVER = engineFor('TEST_DATABASE_URL', 'PostgreSQL')
+/** The address of the server. */
+export const SERVER = process.env.TEST_DATABASE_URL as string
+export const describePostgres = describeWith('PostgreSQL', 'TEST_DATABASE_URL')
 
 /** The address of an empty schema, which goes with the test. */
 export async function emptySchema(): Promise<string> {
   const schema = `test_${randomBytes(8).toString('hex')}`
-  await run(SERVER as string, `CREATE SCHEMA ${schema}`)
-  onTestFinished(async () => void (await run(SERVER as string, `DROP SCHEMA ${schema} CASCADE`)))
-  const url = new URL(SERVER as string)
+  await run(SERVER, `CREATE SCHEMA ${schema}`)
+  onTestFinished(async () => void (await run(SERVER, `DROP SCHEMA ${schema} CASCADE`)))
+  const url = new URL(SERVER)
   url.searchParams.set('options', `-c search_path=${schema}`)
   return url.href
 }

@@ -7,27 +7,22 @@ import { Redis } from 'ioredis'
 import { onTestFinished } from 'vitest'
 import { type RedisConnection, redisConnection } from '../../src/adapters/redis/connection.ts'
 import { temporaryFolder } from './app.ts'
-import { type TcpGate, tcpGate } from './tcp-gate.ts'
+import { describeWith } from './engines.ts'
+import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
 
-const { TEST_REDIS_URL, CI } = process.env
-
-/** Whether there is a server, whose databases are emptied. Where CI runs the tests, there must be one. */
-export const hasRedis = TEST_REDIS_URL !== undefined
-if (!hasRedis) {
-  const leftOut = 'the tests on Redis are left out: TEST_REDIS_URL names no server (see .ci/server-redis)'
-  if (CI) throw new Error(leftOut)
-  process.stderr.write(`${leftOut}\n`)
-}
+/** The databases of this server are emptied. */
+const SERVER = process.env.TEST_REDIS_URL as string
+export const describeRedis = describeWith('Redis', 'TEST_REDIS_URL')
 
 /** Below the 16 that a server has where nobody says otherwise; the first is for counting them. */
 const DATABASES = 15
 
 /** An empty database; others have another. */
 export async function newDatabase(): Promise<string> {
-  const counting = new Redis(TEST_REDIS_URL as string)
+  const counting = new Redis(SERVER)
   const taken = await counting.incr('databases')
   counting.disconnect()
-  const url = `${(TEST_REDIS_URL as string).replace(/\/\d*$/, '')}/${(taken % DATABASES) + 1}`
+  const url = `${SERVER.replace(/\/\d*$/, '')}/${(taken % DATABASES) + 1}`
   await clientOf(url).flushdb()
   return url
 }
@@ -48,9 +43,9 @@ export async function connectionTo(url: string): Promise<RedisConnection & { tol
 }
 
 /** The same database behind a gate that a test can shut. */
-export async function gated(url: string): Promise<{ url: string; gate: TcpGate }> {
+export async function gated(url: string): Promise<{ url: string; gate: FaultyProxy }> {
   const { hostname, port, pathname } = new URL(url)
-  const gate = await tcpGate({ host: hostname, port: Number(port) })
+  const gate = await faultyProxy({ host: hostname, port: Number(port) })
   return { url: `redis://127.0.0.1:${gate.port}${pathname}`, gate }
 }
 

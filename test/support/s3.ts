@@ -12,17 +12,11 @@ import {
 } from '@aws-sdk/client-s3'
 import { onTestFinished } from 'vitest'
 import type { S3Settings } from '../../src/adapters/s3/connection.ts'
+import { describeWith } from './engines.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
 
-const { TEST_S3_ENDPOINT, CI, ...environment } = process.env
-
-/** Whether there is a server. Where CI runs the tests, there must be one. */
-export const hasS3 = TEST_S3_ENDPOINT !== undefined
-if (!hasS3) {
-  const leftOut = 'the tests on S3 are left out: TEST_S3_ENDPOINT names no server (see .ci/server-s3)'
-  if (CI) throw new Error(leftOut)
-  process.stderr.write(`${leftOut}\n`)
-}
+const { TEST_S3_ENDPOINT, ...environment } = process.env
+export const describeS3 = describeWith('S3', 'TEST_S3_ENDPOINT')
 
 /** A key of its own for each. `tight`: the store gives it no more than 1 MiB. */
 export type KeyName = 'usual' | 'tight'

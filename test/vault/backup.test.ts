@@ -8,6 +8,7 @@ import { backUp, restore } from '../../src/vault/backup.ts'
 import { takeHold } from '../../src/vault/hold.ts'
 import { keyIdOf } from '../../src/vault/keyring.ts'
 import { isSound } from '../../src/vault/verify.ts'
+import { standing } from '../contracts/rows.ts'
 import {
   blobsOnDisk,
   type Member,
@@ -72,7 +73,7 @@ async function contentsOf(home: string, ada: Member, names: string[]) {
 describe('a backup', () => {
   it('can be restored, with sessions and trash, and brings along neither keys nor its own hold', async () => {
     const { app, ada, folder } = await vaultWith({ a: 'first', b: 'second', gone: 'third' })
-    const trashed = await app.ports.files.find(ada.userId, 'gone')
+    const trashed = await standing(app.ports.files, ada.userId, 'gone')
     if (trashed) await app.ports.files.discard(ada.userId, trashed, app.clock())
     const report = await backedUp(app, folder)
     expect(report).toEqual({
@@ -167,7 +168,7 @@ describe('a backup', () => {
   it('has all that is left of a damaged vault, and keeps what only it has', async () => {
     const { app, ada, folder } = await vaultWith({ kept: 'first', lost: 'second', cut: 'third' })
     const pathOf = async (name: string) =>
-      join(app.config.UPLOADS_DIR, (await app.ports.files.find(ada.userId, name))?.blob as string)
+      join(app.config.UPLOADS_DIR, (await standing(app.ports.files, ada.userId, name))?.blob as string)
     await backedUp(app, folder)
     await rm(await pathOf('lost'))
     expect((await backedUp(app, folder)).lacking).toEqual([])

@@ -2,6 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { measureBlobs } from '../../src/vault/operator.ts'
+import { standing } from '../contracts/rows.ts'
 import { blobsOnDisk, DAY, member, newDeviceId, pinFrom, testApp } from '../support/app.ts'
 import { databaseOf, operator } from '../support/operator.ts'
 
@@ -16,7 +17,7 @@ describe('the operator', () => {
     await ada.put('file', 'bytes')
     const [run] = (await app.ports.blobs.runs()) as [string]
     await app.ports.blobs.put(`${run}/on-its-way`, one('bytes'))
-    const file = await app.ports.files.find(ada.userId, 'file')
+    const file = await standing(app.ports.files, ada.userId, 'file')
     if (file) await app.ports.files.discard(ada.userId, file, app.clock())
     await app.ports.ledger.openRun('former', 0, [])
     await app.ports.ledger.endedRuns(run)
@@ -110,7 +111,7 @@ describe('the operator', () => {
     const [ada] = [await member(app), await member(app)]
     await ada.put('a', 'bytes')
     await ada.put('b', 'more bytes')
-    const file = await app.ports.files.find(ada.userId, 'b')
+    const file = await standing(app.ports.files, ada.userId, 'b')
     if (file) await app.ports.files.discard(ada.userId, file, app.clock())
     await app.ports.ledger.hold('backup', app.clock(), app.clock() + 1000)
     await ada.put('a', 'other bytes')

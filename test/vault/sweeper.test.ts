@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Seen } from '../../src/ports.ts'
+import { standing } from '../contracts/rows.ts'
 import { blobsOnDisk, DAY, MINUTE, member, type TestApp, testApp } from '../support/app.ts'
 
 const homeOf = (app: TestApp) => join(app.config.DATA_DIR, '..')
@@ -59,7 +60,7 @@ describe('while somebody holds the blobs', () => {
     for (const name of ['replaced', 'kept', 'removed']) await ada.put(name, name)
     await app.ports.ledger.hold('backup', app.clock(), app.clock() + MINUTE)
     await ada.put('replaced', 'by this')
-    const removed = await app.ports.files.find(ada.userId, 'removed')
+    const removed = await standing(app.ports.files, ada.userId, 'removed')
     await app.ports.files.discard(ada.userId, removed as Seen, app.clock() - 31 * DAY)
     app.sweep()
     await app.settled()
@@ -100,7 +101,7 @@ it('is not held up by a file that is no blob', async () => {
   const app = await testApp()
   const ada = await member(app)
   await ada.put('file', 'bytes')
-  const row = await app.ports.files.find(ada.userId, 'file')
+  const row = await standing(app.ports.files, ada.userId, 'file')
   await writeFile(join(app.config.UPLOADS_DIR, dirname(row?.blob ?? ''), '.nfs0001'), '')
   await app.close()
   const next = await testApp({}, homeOf(app))

@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { isSound, type Verification } from '../../src/vault/verify.ts'
+import { standing } from '../contracts/rows.ts'
 import { blobsOnDisk, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { databaseOf, operator } from '../support/operator.ts'
 
@@ -14,7 +15,8 @@ async function vaultWith(contents: Record<string, Buffer>) {
   const app = await testApp()
   const ada = await member(app)
   for (const [name, bytes] of Object.entries(contents)) await ada.put(name, bytes)
-  const row = async (name: string) => (await app.ports.files.find(ada.userId, name)) as { id: string; blob: string }
+  const row = async (name: string) =>
+    (await standing(app.ports.files, ada.userId, name)) as { id: string; blob: string }
   const path = async (name: string) => join(app.config.UPLOADS_DIR, (await row(name)).blob)
   return { app, ada, row, path }
 }
@@ -24,7 +26,7 @@ async function verified(app: TestApp): Promise<Verification> {
 }
 
 async function discard(app: TestApp, ada: Member, name: string) {
-  const file = await app.ports.files.find(ada.userId, name)
+  const file = await standing(app.ports.files, ada.userId, name)
   if (file) await app.ports.files.discard(ada.userId, file, app.clock())
 }
 

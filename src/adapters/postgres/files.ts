@@ -28,11 +28,6 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
       return { slot: { kind, keyId, sealed }, usedBytes, file: file.id === null ? null : (file as SealedFile) }
     },
 
-    async find(owner, name) {
-      const named = `SELECT ${FILE} FROM files WHERE user_id = $1 AND name = $2 AND deleted_at IS NULL`
-      return (await ask<SealedFile>(named, [owner, name]))[0] ?? null
-    },
-
     commit: (owner, file, replaces, quotaBytes) =>
       act('commit_file', {
         owner,

@@ -56,10 +56,6 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
       return { slot, usedBytes, file: byName.get(owner, name) ?? null }
     },
 
-    async find(owner, name) {
-      return byName.get(owner, name) ?? null
-    },
-
     commit(owner, file, replaces, quotaBytes) {
       return act(() => {
         if (!runLives.get(file.blob.slice(0, file.blob.indexOf('/')))) return 'run-ended'
