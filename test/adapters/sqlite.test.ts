@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
 import { sqliteActivity } from '../../src/adapters/sqlite/activity.ts'
 import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
+import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
 import { pageSql, sqliteFiles } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
 import { sqliteKeySlots } from '../../src/adapters/sqlite/key-slots.ts'
 import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
-import { emptyLog } from '../../src/adapters/sqlite/log.ts'
 import { initial } from '../../src/adapters/sqlite/migrations/001-initial.ts'
 import { sqlitePinLedger } from '../../src/adapters/sqlite/pin-ledger.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
@@ -18,7 +18,7 @@ import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
-import { newEvent } from '../contracts/rows.ts'
+import { newEvent, opened } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
 import { temporaryFolder } from '../support/app.ts'
 
@@ -34,7 +34,10 @@ operatorContract('SQLite', repositories)
 signInContract('SQLite', repositories)
 
 async function repositories() {
-  const db = await database()
+  return repositoriesOn(await database())
+}
+
+function repositoriesOn(db: Database.Database) {
   const act = groupCommit(db)
   return {
     users: sqliteUsers(db, act),
@@ -111,6 +114,33 @@ it('leaves nothing of a removed user’s keys on the disk', async () => {
   reader.close()
   expect(await users.forget('u')).toBe(true)
   expect(await isThere()).toBe(false)
+})
+
+it.each([
+  ['small', 0],
+  ['large', 20 * 1024 * 1024],
+])('leaves nothing of a removed user’s keys in the slack of a %s database', async (_size, ballastBytes) => {
+  const folder = await temporaryFolder()
+  const path = join(folder, 'minikeepsafe.db')
+  const first = openDatabase(folder)
+  const { sessions: before } = repositoriesOn(first)
+  const [gone, kept] = [await opened(before), await opened(before)]
+  first.prepare("INSERT INTO key_slots VALUES ('ballast', 'server', 'key', zeroblob(?))").run(ballastBytes)
+  const page = first.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'key_slots'").pluck().get() as number
+  first.close()
+  // As SQLite leaves it where it moved rows: between the numbers at the beginning of a page and its cells.
+  const file = await open(path, 'r+')
+  await file.write(gone.user.slot.sealed, 0, 61, (page - 1) * 4096 + 200)
+  await file.close()
+
+  const { users, keySlots } = repositoriesOn(await database(folder))
+  expect((await keySlots.find(gone.user.id)).length).toBe(1)
+  await users.remove(gone.user.id)
+  expect(await users.forget(gone.user.id)).toBe(true)
+  const bytes = Buffer.concat(await Promise.all([path, `${path}-wal`].map((one) => readFile(one))))
+  expect(bytes.includes(gone.user.slot.sealed)).toBe(false)
+  expect(await keySlots.find(kept.user.id)).toEqual([kept.user.slot])
+  expect((await keySlots.countByKey()).get('key')).toBe(2)
 })
 
 it('checks a database that was not closed, and does not open one that is damaged', async () => {

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { KeySlot, KeySlotRepository } from '../../ports.ts'
+import { erase } from './erasure.ts'
 import type { Act } from './group-commit.ts'
-import { emptyLog } from './log.ts'
 
 export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
   const ofUser = db.prepare<[string], KeySlot>(
@@ -45,7 +45,7 @@ export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
     },
 
     async purge() {
-      return emptyLog(db)
+      return erase(db)
     },
   }
 }

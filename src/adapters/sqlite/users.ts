@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Usage, User, UserRepository } from '../../ports.ts'
+import { erase } from './erasure.ts'
 import type { Act } from './group-commit.ts'
-import { emptyLog, rewriteIfSmall } from './log.ts'
 
 const COLUMNS = 'id, name, email, confirmed_by AS confirmedBy, created_at AS createdAt FROM users'
 
@@ -76,9 +76,7 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
     },
 
     async forget(owner) {
-      rewriteIfSmall(db)
-      // Pages that the keys stood on are overwritten in the database; the log still has them as they were.
-      if (!emptyLog(db)) return false
+      if (!erase(db)) return false
       await act(() => forget.run(owner))
       return true
     },
