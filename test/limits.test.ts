@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { rulesOf } from '../src/compose.ts'
+import { rulesOf } from '../src/compose/rules.ts'
 import { ConfigError, readConfig } from '../src/config.ts'
 import { amountOf, readLimits } from '../src/limits.ts'
 

@@ -1,4 +1,4 @@
-import { backupTarget } from '../compose.ts'
+import { backupTarget } from '../compose/backups.ts'
 import { backUp } from '../vault/backup.ts'
 import { bytesText, type Command, counted, lackingLines, withPorts } from './command.ts'
 

@@ -1,6 +1,7 @@
 /** What a command of the operator's is. It neither prints nor ends the process: `cli.ts` does. */
 import type { ParseArgsConfig } from 'node:util'
-import { composeBeside, rulesOf } from '../compose.ts'
+import { rulesOf } from '../compose/rules.ts'
+import { composeBeside } from '../compose.ts'
 import type { Config } from '../config.ts'
 import type { OperatorPorts } from '../ports.ts'
 import type { Lacking } from '../vault/backup.ts'

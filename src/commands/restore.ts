@@ -1,4 +1,4 @@
-import { backupSource } from '../compose.ts'
+import { backupSource } from '../compose/backups.ts'
 import { restore as restoreVault } from '../vault/backup.ts'
 import { bytesText, type Command, counted, lackingLines } from './command.ts'
 

@@ -1,7 +1,7 @@
 /** The whole server on PostgreSQL and a disk. */
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { backupSource, backupTarget } from '../../src/compose.ts'
+import { backupSource, backupTarget } from '../../src/compose/backups.ts'
 import { blobsOnDisk, form, type Member, member, temporaryFolder, testApp } from '../support/app.ts'
 import { operator } from '../support/operator.ts'
 import { describePostgres, emptySchema, postgresWire, run } from '../support/postgres.ts'

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { expect, it } from 'vitest'
-import { backupSource, backupTarget } from '../../src/compose.ts'
+import { backupSource, backupTarget } from '../../src/compose/backups.ts'
 import { measureBlobs } from '../../src/vault/operator.ts'
 import { member, memberWith, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
 import { operator } from '../support/operator.ts'

@@ -1,7 +1,7 @@
 import { chmodSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { rulesOf } from '../../src/compose.ts'
+import { rulesOf } from '../../src/compose/rules.ts'
 import { readConfig } from '../../src/config.ts'
 import { openVault } from '../../src/vault/vault.ts'
 import { blobsOnDisk, form, member, temporaryFolder, testApp } from '../support/app.ts'

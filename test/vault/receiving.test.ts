@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { rulesOf } from '../../src/compose.ts'
+import { rulesOf } from '../../src/compose/rules.ts'
 import { openContent, wholeOf } from '../../src/vault/content.ts'
 import { type Received, receiving } from '../../src/vault/receiving.ts'
 import { testApp } from '../support/app.ts'

@@ -1,0 +1,91 @@
+/** The settings' vault and a folder beside it: where a backup is made, and where it comes from. */
+import { basename, dirname, join, resolve } from 'node:path'
+import { blobCopies } from '../adapters/disk/copies.ts'
+import { contentsBut, overlap } from '../adapters/disk/folders.ts'
+import { copyDatabase, holdBackupFolder, isBackupFolder, openBackup } from '../adapters/sqlite/backup.ts'
+import { holdFolder, makeFolder } from '../adapters/sqlite/database.ts'
+import type { Config } from '../config.ts'
+import type { BackupSource, BackupTarget } from '../ports.ts'
+
+import { masterKeysOf } from './master-keys.ts'
+import { engines, naming } from './opening.ts'
+
+/** What is in the way nowhere: a checkout's placeholder, a file system's own folder. */
+const HARMLESS = ['.gitkeep', 'lost+found']
+
+/** Where a backup of the embedded engines is made: a folder that is new or has one already. */
+export async function backupTarget(config: Config, folder: string): Promise<BackupTarget> {
+  refuseUnfit(config, folder)
+  if (!isBackupFolder(folder) && contentsBut(folder, HARMLESS).length > 0) {
+    throw new Error(`${folder} is neither empty nor the folder of a backup`)
+  }
+  makeFolder(folder)
+  const letGo = holdBackupFolder(folder)
+  try {
+    return {
+      copyDatabase: () => copyDatabase(config.DATA_DIR, folder),
+      blobs: await blobCopies(config.UPLOADS_DIR, join(folder, 'uploads')),
+      close: async () => letGo(),
+    }
+  } catch (error) {
+    letGo()
+    throw error
+  }
+}
+
+/** A backup of the embedded engines, and the folders of the settings for it, which must hold no vault. */
+export async function backupSource(config: Config, folder: string): Promise<BackupSource> {
+  refuseUnfit(config, folder)
+  const { opened, close } = engines()
+  try {
+    const database = openBackup(folder, config.DATA_DIR)
+    opened.push(database.close)
+    const ids = [...(await database.countByKey()).keys()].join(', ')
+    naming('DATA_DIR', config.DATA_DIR, () => {
+      opened.push(holdFolder(config.DATA_DIR))
+      refuseContents(config.DATA_DIR, ['server.lock', 'server.lock-journal', 'reserve', ...keyFilesIn(config)])
+    })
+    naming('UPLOADS_DIR', config.UPLOADS_DIR, () => refuseContents(config.UPLOADS_DIR, []))
+    return {
+      database,
+      blobs: await blobCopies(join(folder, 'uploads'), config.UPLOADS_DIR),
+      get masterKeys() {
+        return masterKeysOf(config, (path) => {
+          throw new Error(
+            `the master key ${path} is missing, and the backup is locked with ${ids}. Put it there, or give MASTER_KEY or MASTER_KEY_FILE`,
+          )
+        })
+      },
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function refuseUnfit(config: Config, folder: string): void {
+  if (config.DATABASE_URL !== undefined) {
+    throw new Error('backup and restore are for SQLite in DATA_DIR. With DATABASE_URL, see docs/operating.md')
+  }
+  if (config.S3_BUCKET !== undefined) {
+    throw new Error('backup and restore are for files in UPLOADS_DIR. With S3_BUCKET, see docs/operating.md')
+  }
+  for (const setting of ['DATA_DIR', 'UPLOADS_DIR'] as const) {
+    if (overlap(folder, config[setting])) {
+      throw new Error(`${folder} and ${setting}, which is ${config[setting]}, must lie apart`)
+    }
+  }
+}
+
+function refuseContents(folder: string, allowed: string[]): void {
+  if (contentsBut(folder, [...HARMLESS, ...allowed]).length === 0) return
+  throw new Error('it is not empty. Restore into a new folder, or empty this one if a restore broke off here')
+}
+
+/** The names in DATA_DIR under which a master key may be waiting for its vault. */
+function keyFilesIn({ DATA_DIR, MASTER_KEY_FILE }: Config): string[] {
+  const own =
+    MASTER_KEY_FILE && resolve(dirname(MASTER_KEY_FILE)) === resolve(DATA_DIR) ? [basename(MASTER_KEY_FILE)] : []
+  return ['master.key', ...own]
+}

@@ -1,0 +1,42 @@
+/** The operator's keys: where they come from, and what to say where there are none. */
+import { join, resolve } from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
+import { makeKeyFile, masterKeyIn, readKeyFile } from '../adapters/disk/key-file.ts'
+import type { Config } from '../config.ts'
+import type { MasterKeys } from '../ports.ts'
+
+/** Where the settings name no key, it is the one beside the database; `missing` says what to do where that is not there. */
+export function masterKeysOf(config: Config, missing: (path: string) => string): MasterKeys {
+  const { MASTER_KEY, MASTER_KEY_FILE, MASTER_KEY_PREVIOUS = '', DATA_DIR } = config
+  if (config.DATABASE_URL && !MASTER_KEY && !MASTER_KEY_FILE) {
+    throw new Error('with DATABASE_URL give MASTER_KEY or MASTER_KEY_FILE, the same key to every server: none is made')
+  }
+  if (MASTER_KEY && MASTER_KEY_FILE) throw new Error('give MASTER_KEY or MASTER_KEY_FILE, not both')
+  const current = MASTER_KEY ?? keyTextOf(MASTER_KEY_FILE, join(DATA_DIR, 'master.key'), missing)
+  const previous = MASTER_KEY_PREVIOUS.split(',').filter((text) => text.trim() !== '')
+  return {
+    current: masterKeyIn(current, MASTER_KEY ? 'MASTER_KEY' : 'the master key file'),
+    previous: previous.map((text) => masterKeyIn(text, 'a key in MASTER_KEY_PREVIOUS')),
+  }
+}
+
+function keyTextOf(named: string | undefined, usual: string, missing: (path: string) => string): string {
+  const text = readKeyFile(named ?? usual)
+  if (text !== null) return text
+  if (named) throw new Error(`MASTER_KEY_FILE is ${named}, and there is no such file`)
+  return missing(usual)
+}
+
+/** For a vault in which there is nothing yet that a new key could not open. */
+export function makeMasterKey(path: string, log: FastifyBaseLogger): string {
+  log.warn(
+    `made a master key: ${resolve(path)}. Keep a copy of it in another place: without it every file is lost, and while it lies beside the files, whoever has this disk can read them`,
+  )
+  return makeKeyFile(path)
+}
+
+export function missingMasterKey(path: string): never {
+  throw new Error(
+    `the master key ${path} is missing; without it nothing in this vault opens. Put it back, or give MASTER_KEY or MASTER_KEY_FILE`,
+  )
+}

@@ -1,0 +1,57 @@
+/** Settings to rules: those of the vault, and those of HTTP. */
+import { certificateIn } from '../adapters/disk/certificate.ts'
+import { type Config, listOf } from '../config.ts'
+import { type Limit, readLimits } from '../limits.ts'
+import type { Ports, VaultRules } from '../ports.ts'
+
+const SECOND_MS = 1000
+const MINUTE_MS = 60 * SECOND_MS
+const DAY_MS = 24 * 60 * 60 * SECOND_MS
+
+export function rulesOf(config: Config): VaultRules {
+  const { limits } = readLimits(config.RATE_LIMITS)
+  const most = (limit: Limit) => (config.RATE_LIMIT === 'on' ? limit.max : Number.POSITIVE_INFINITY)
+  return {
+    pinTtlMs: config.PIN_TTL_SECONDS * SECOND_MS,
+    pinMaxAttempts: config.PIN_MAX_ATTEMPTS,
+    sessionTtlMs: config.SESSION_TTL_DAYS * DAY_MS,
+    sessionMaxMs: config.SESSION_MAX_DAYS * DAY_MS,
+    maxFileBytes: config.MAX_FILE_BYTES,
+    quotaBytes: config.QUOTA_BYTES ?? null,
+    trashMs: config.TRASH_DAYS * DAY_MS,
+    activityMs: config.ACTIVITY_DAYS * DAY_MS,
+    mails: { perAccount: most(limits['mails-per-account']), overall: most(limits['mails-overall']) },
+  }
+}
+
+/** How the server deals with clients, before the vault hears of them. Throws where the certificate cannot be used. */
+export function httpRulesOf({ TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY }: Config) {
+  return {
+    trustProxy: trustedIn(TRUST_PROXY),
+    corsOrigins: CORS_ORIGINS ? listOf(CORS_ORIGINS) : [],
+    tls: TLS_CERT && TLS_KEY ? tlsRulesOf(TLS_CERT, TLS_KEY) : null,
+    headerMs: MINUTE_MS,
+    idleMs: 2 * MINUTE_MS,
+    pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, looksPerWrite: 10 },
+    mostConnections: 4096,
+  }
+}
+
+/** How much callers may ask for; `null` for no limits. */
+export function requestLimitsOf(config: Config, { requestCounter }: Pick<Ports, 'requestCounter'>) {
+  const { limits } = readLimits(config.RATE_LIMITS)
+  return config.RATE_LIMIT === 'on' ? { limits, counter: requestCounter } : null
+}
+
+function tlsRulesOf(certPath: string, keyPath: string) {
+  const read = certificateIn(certPath, keyPath)
+  // The operator hears of a wrong one before anything else is opened.
+  read()
+  return { read, lookAgainMs: MINUTE_MS }
+}
+
+function trustedIn(text: string) {
+  if (text === 'off') return false as const
+  // Given the number itself, the framework would trust nobody.
+  return /^\d$/.test(text) ? (_address: string, hop: number) => hop < Number(text) : listOf(text)
+}

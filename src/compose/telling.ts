@@ -1,0 +1,54 @@
+/** What the first lines of the log tell the operator of the settings. */
+import { resolve } from 'node:path'
+import type { Config } from '../config.ts'
+
+const LOOPBACK = ['127.0.0.1', '::1', '[::1]', 'localhost']
+
+/** Where what is kept is kept, for the operator. */
+export function placesOf({ DATABASE_URL, DATA_DIR, UPLOADS_DIR, S3_BUCKET, S3_ENDPOINT }: Config): string {
+  const data = DATABASE_URL ? `PostgreSQL at ${databasePlace(DATABASE_URL)}` : resolve(DATA_DIR)
+  const files = S3_BUCKET === undefined ? resolve(UPLOADS_DIR) : `the bucket ${S3_BUCKET} at ${S3_ENDPOINT}`
+  return `data in ${data}, files in ${files}`
+}
+
+/** Where the database is, without who is let in. */
+export function databasePlace(url: string): string {
+  const { host, pathname } = new URL(url)
+  return `${host}${pathname}`
+}
+
+/** What is in use, for the operator who reads the first lines of the log. */
+export function adaptersOf(config: Config): string {
+  const database = config.DATABASE_URL ? 'PostgreSQL' : 'SQLite'
+  const passing = config.REDIS_URL ? 'pending PINs and counts in Redis' : 'pending PINs in memory'
+  const files = config.S3_BUCKET === undefined ? 'on disk' : 'in S3'
+  return `${database}, ${passing}, sealed files ${files}, PIN delivery by ${config.PIN_DELIVERY}`
+}
+
+/** What the operator must not overlook before strangers can reach the server. */
+export function warningsOf(config: Config): string[] {
+  const open = {
+    response: ['PIN_DELIVERY=response: whoever registers an address reads the PIN in the answer and proves nothing'],
+    console: ['PIN_DELIVERY=console: PINs stand in this log'],
+    email: [],
+  }[config.PIN_DELIVERY]
+  return [
+    ...open.map((mode) => `not fit for production: ${mode}`),
+    ...(config.MASTER_KEY || config.MASTER_KEY_FILE
+      ? []
+      : ['not fit for production: the master key lies in DATA_DIR, so whoever has the disk can read all contents']),
+    ...(config.RATE_LIMIT === 'on' ? [] : ['not fit for production: there is no rate limit']),
+    ...(isFarAndOpen(config.S3_ENDPOINT)
+      ? ['not fit for production: S3_ENDPOINT is plain HTTP, so whoever is on the way there can change or remove files']
+      : []),
+    ...(config.TLS_CERT || LOOPBACK.includes(config.HOST)
+      ? []
+      : [`not fit for production: ${config.HOST} is reachable from other machines over plain HTTP`]),
+  ]
+}
+
+function isFarAndOpen(endpoint: string | undefined): boolean {
+  if (endpoint === undefined) return false
+  const { protocol, hostname } = new URL(endpoint)
+  return protocol === 'http:' && !LOOPBACK.includes(hostname)
+}
