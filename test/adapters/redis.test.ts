@@ -4,7 +4,7 @@ import { redisCounter } from '../../src/adapters/redis/counter.ts'
 import { redisPendingPins } from '../../src/adapters/redis/pending-pins.ts'
 import type { PendingPin } from '../../src/ports.ts'
 import { actCounterContract, requestCounterContract } from '../contracts/counter.ts'
-import { pendingPinsContract } from '../contracts/pending-pins.ts'
+import { pendingPin, pendingPinsContract } from '../contracts/pending-pins.ts'
 import { MINUTE, testClock } from '../support/app.ts'
 import { clientOf, connectionTo, describeRedis, newDatabase } from '../support/redis.ts'
 
@@ -14,17 +14,7 @@ describeRedis('on Redis', () => {
   requestCounterContract('Redis', async (clock) => redisCounter(await connectionTo(await newDatabase()), clock))
 
   const clock = testClock()
-  const pin = (fields: Partial<PendingPin> = {}): PendingPin => ({
-    id: randomBytes(8).toString('hex'),
-    deviceId: 'device-1',
-    origin: 'open',
-    kind: 'pin',
-    address: randomBytes(32),
-    digest: randomBytes(32),
-    grant: { kind: 'user', userId: 'ada', vouchedBy: null },
-    expiresAt: clock() + 5 * MINUTE,
-    ...fields,
-  })
+  const pin = (fields: Partial<PendingPin> = {}) => pendingPin(clock, { address: randomBytes(32), ...fields })
 
   describe('two processes', () => {
     async function twoStores() {

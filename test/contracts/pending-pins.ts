@@ -4,20 +4,24 @@ import { describe, expect, it } from 'vitest'
 import type { Clock, PendingPin, PendingPinStore } from '../../src/ports.ts'
 import { MINUTE, testClock } from '../support/app.ts'
 
+export function pendingPin(clock: Clock, fields: Partial<PendingPin> = {}): PendingPin {
+  return {
+    id: randomBytes(8).toString('hex'),
+    deviceId: 'device-1',
+    origin: 'open',
+    kind: 'pin',
+    address: null,
+    digest: randomBytes(32),
+    grant: { kind: 'user', userId: 'ada', vouchedBy: null },
+    expiresAt: clock() + 5 * MINUTE,
+    ...fields,
+  }
+}
+
 export function pendingPinsContract(name: string, make: (clock: Clock) => Promise<PendingPinStore>) {
   describe(`${name} keeps pending PINs`, () => {
     const clock = testClock()
-    const pin = (fields: Partial<PendingPin> = {}): PendingPin => ({
-      id: randomBytes(8).toString('hex'),
-      deviceId: 'device-1',
-      origin: 'open',
-      kind: 'pin',
-      address: null,
-      digest: randomBytes(32),
-      grant: { kind: 'user', userId: 'ada', vouchedBy: null },
-      expiresAt: clock() + 5 * MINUTE,
-      ...fields,
-    })
+    const pin = (fields: Partial<PendingPin> = {}) => pendingPin(clock, fields)
 
     it('answers nothing for a device that has none', async () => {
       const store = await make(clock)
