@@ -1,6 +1,7 @@
 /** Settings to rules: those of the vault, and those of HTTP. */
 import { certificateIn } from '../adapters/disk/certificate.ts'
-import { type Config, listOf } from '../config.ts'
+import { listOf } from '../config/values.ts'
+import type { Config } from '../config.ts'
 import { type Limit, readLimits } from '../limits.ts'
 import type { Ports, VaultRules } from '../ports.ts'
 

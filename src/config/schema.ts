@@ -1,0 +1,148 @@
+/** Every environment variable, once: its type, its default, and what it is for. */
+import { FormatRegistry, type Static, Type } from '@sinclair/typebox'
+import { everyOf, isNetwork, isOrigin } from './values.ts'
+
+const GiB = 1024 ** 3
+
+FormatRegistry.Set('postgres-url', (text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
+FormatRegistry.Set('proxies', (text) => text === 'off' || /^[1-9]$/.test(text) || everyOf(text, isNetwork))
+FormatRegistry.Set('origins', (text) => everyOf(text, isOrigin))
+
+export const ConfigSchema = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
+  PORT: Type.Integer({ default: 8000, minimum: 0, maximum: 65_535, description: 'The port; 0 takes a free one.' }),
+  DATA_DIR: Type.String({ default: './data', description: 'The folder of the SQLite database.' }),
+  UPLOADS_DIR: Type.String({ default: './uploads', description: 'The folder of the uploaded bytes.' }),
+  S3_BUCKET: Type.Optional(
+    Type.String({ description: 'A bucket for the uploaded bytes, instead of UPLOADS_DIR. It must exist.' }),
+  ),
+  S3_ENDPOINT: Type.Optional(
+    Type.String({ description: 'The URL of the S3 service, such as https://s3.eu-central-1.amazonaws.com.' }),
+  ),
+  S3_REGION: Type.String({ default: 'us-east-1', description: 'The region of the bucket.' }),
+  S3_ACCESS_KEY_ID: Type.Optional(Type.String({ description: 'The access key for the bucket.' })),
+  S3_SECRET_ACCESS_KEY: Type.Optional(Type.String({ description: 'The secret of that key.' })),
+  S3_FORCE_PATH_STYLE: Type.Union(
+    ['true', 'false', 'on', 'off'].map((choice) => Type.Literal(choice)),
+    { default: 'true', description: 'true: endpoint/bucket, as most services want it. false: bucket.endpoint.' },
+  ),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      format: 'postgres-url',
+      secret: 'a URL such as postgres://user:password@host:5432/database',
+      description:
+        'postgres://user:password@host:5432/database, for many servers on one database. Without it, SQLite in DATA_DIR.',
+    }),
+  ),
+  LOG_LEVEL: Type.Union(
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
+    { default: 'info', description: 'trace, debug, info, warn, error, fatal or silent.' },
+  ),
+  NODE_ENV: Type.Optional(Type.String({ description: 'production refuses PINs in responses and in the log.' })),
+  MASTER_KEY: Type.Optional(
+    Type.String({
+      description: '32 bytes in base64: openssl rand -base64 32. Without one, DATA_DIR/master.key is made.',
+    }),
+  ),
+  MASTER_KEY_FILE: Type.Optional(Type.String({ description: 'A file with the master key in base64, instead.' })),
+  MASTER_KEY_PREVIOUS: Type.Optional(
+    Type.String({ description: 'Master keys that still open and never seal, separated by commas.' }),
+  ),
+  PIN_DELIVERY: Type.Union([Type.Literal('response'), Type.Literal('console'), Type.Literal('email')], {
+    default: 'response',
+    description:
+      'response: whoever registers reads the PIN in the answer. console: it stands in the log. email: by mail.',
+  }),
+  ALLOW_INSECURE_PIN_DELIVERY: Type.Optional(
+    Type.Literal('yes', { description: 'yes allows response and console with NODE_ENV=production too.' }),
+  ),
+  PIN_TTL_SECONDS: Type.Integer({ default: 300, minimum: 10, maximum: 86_400, description: 'How long a PIN lives.' }),
+  PIN_MAX_ATTEMPTS: Type.Integer({
+    default: 5,
+    minimum: 1,
+    maximum: 10,
+    description: 'Wrong guesses that void a PIN.',
+  }),
+  SMTP_URL: Type.Optional(
+    Type.String({ description: 'Where mail goes out: smtp://user:password@host:587 (STARTTLS) or smtps://… (TLS).' }),
+  ),
+  MAIL_FROM: Type.Optional(
+    Type.String({
+      description: 'The sender of mail: vault@example.org, or with a name: Our vault <vault@example.org>.',
+    }),
+  ),
+  REDIS_URL: Type.Optional(
+    Type.String({
+      description:
+        'Where pending PINs and counts are kept: redis://[[user]:password@]host[:port][/database], rediss:// for TLS. Without it, in memory.',
+    }),
+  ),
+  SESSION_TTL_DAYS: Type.Number({
+    default: 30,
+    exclusiveMinimum: 0,
+    maximum: 3650,
+    description: 'Days from its last use until a session ends; fractions allowed.',
+  }),
+  SESSION_MAX_DAYS: Type.Number({
+    default: 365,
+    exclusiveMinimum: 0,
+    maximum: 3650,
+    description: 'Days until a session ends however much it is used; fractions allowed.',
+  }),
+  MAX_FILE_BYTES: Type.Integer({
+    default: 10 * GiB,
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'The largest file taken, in bytes.',
+  }),
+  QUOTA_BYTES: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        'What the files and the trash of one user may take together, in bytes. Without it there is no limit.',
+    }),
+  ),
+  TRASH_DAYS: Type.Number({
+    default: 30,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'Days for which a deleted file can be restored; fractions allowed.',
+  }),
+  ACTIVITY_DAYS: Type.Number({
+    default: 90,
+    minimum: 0,
+    maximum: 36_500,
+    description: 'Days for which a user can read what happened in the account; fractions allowed.',
+  }),
+  RATE_LIMIT: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description: 'on, or off where nobody is ever refused for asking too often.',
+  }),
+  RATE_LIMITS: Type.Optional(
+    Type.String({
+      description: 'Changed limits, such as sign-in=20/1m,register=5/1h; docs/operating.md has their names.',
+    }),
+  ),
+  TRUST_PROXY: Type.String({
+    format: 'proxies',
+    default: 'off',
+    description: 'How many proxies stand before the server, or their addresses and CIDRs, separated by commas.',
+    'x-wanted':
+      'it must be off, the number of proxies (1 to 9), or their addresses and CIDRs, separated by commas; whoever is trusted can claim to be anybody, so no CIDR may be wider than /8, nor than /7 in IPv6.',
+  }),
+  CORS_ORIGINS: Type.Optional(
+    Type.String({
+      format: 'origins',
+      description: 'Origins whose pages may use the API in a browser, separated by commas: https://app.example.org',
+      'x-wanted':
+        'it must be origins such as https://app.example.org, separated by commas, without a path; * is not taken, since any page that somebody opens could then reach the server through that browser.',
+    }),
+  ),
+  TLS_CERT: Type.Optional(
+    Type.String({ description: 'A PEM file with the certificate, and those between it and a known one: serve HTTPS.' }),
+  ),
+  TLS_KEY: Type.Optional(Type.String({ description: 'The PEM file with the private key of TLS_CERT.' })),
+})
+
+export type Config = Static<typeof ConfigSchema>
