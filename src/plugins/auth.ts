@@ -2,7 +2,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { Session } from '../ports.ts'
+import { problems } from '../problems.ts'
 import type { Vault } from '../vault/vault.ts'
+import { respondLast } from './errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -34,7 +36,7 @@ function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault
   const timer = setInterval(() => {
     vault.sessions.lives(request.session).then(
       (lives) => {
-        if (!lives) request.raw.socket.destroy()
+        if (!lives) respondLast(request.raw.socket, problems.unauthorized())
       },
       (err) => request.log.error({ err }, 'looking at the session again failed'),
     )

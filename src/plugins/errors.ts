@@ -11,6 +11,8 @@ import { sendRefusal } from './unread-body.ts'
 
 export const PROBLEM_JSON = 'application/problem+json'
 
+const LINGER_MS = 1000
+
 export const errors = fastifyPlugin(async (app) => {
   const paths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
 
@@ -56,19 +58,21 @@ const answering = new WeakMap<Socket, Set<ServerResponse>>()
 
 /** For bytes that are no HTTP request: there is no request to answer, only a socket. */
 export function respondToNoise(error: Error & { code?: string }, socket: Socket): void {
+  // Where TLS has failed, or has not begun, nothing can be told.
+  const unheard = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
+  if (unheard) socket.destroy()
+  else respondLast(socket, noise(error.code))
+}
+
+/** Ends a connection under whatever is under way there, with this answer where it can be read as one. */
+export function respondLast(socket: Socket, problem: Problem): void {
   const [answer, ...others] = answering.get(socket) ?? []
   // In the middle of an answer, or before others that are due, a refusal would be taken for what it is not.
   const misleading = answer?.headersSent || others.length > 0
-  // Where TLS has failed, or has not begun, nothing can be told.
-  const unheard = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '') || !socket.writable
-  if (unheard || misleading) return void socket.destroy()
-  respondRaw(socket, noise(error.code))
-}
-
-/** For a body that hardly moves: its connection ends, with an answer where that can be read as one. */
-export function respondTooSlow(socket: Socket): void {
-  respondToNoise(Object.assign(new Error('too slow'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket)
-  socket.destroySoon()
+  if (misleading || !socket.writable) return void socket.destroy()
+  respondRaw(socket, problem)
+  // At once, what the client is still sending would reset the connection under the answer.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref()
 }
 
 /** The whole answer, and the last of its connection. */

@@ -4,7 +4,8 @@
  */
 import type { ServerResponse } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
-import { respondTooSlow } from './errors.ts'
+import { problems } from '../problems.ts'
+import { respondLast } from './errors.ts'
 
 export interface Pace {
   /** How often the requests under way are looked at. */
@@ -39,7 +40,9 @@ export const pace = fastifyPlugin<Pace>(async (app, { everyMs, bodyBytes, looksP
       // Of a pipelined answer whose connection ends before its turn, nothing is heard.
       if (socket.destroyed) underWay.delete(response)
       else if (now.stuck >= looksPerWrite) socket.destroy()
-      else if (before?.awaited && now.awaited && now.bytesRead - before.bytesRead < bodyBytes) respondTooSlow(socket)
+      else if (before?.awaited && now.awaited && now.bytesRead - before.bytesRead < bodyBytes) {
+        respondLast(socket, problems.requestTimeout())
+      }
     }
   }, everyMs)
   app.addHook('onClose', async () => clearInterval(timer))

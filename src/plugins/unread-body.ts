@@ -43,7 +43,10 @@ function hasUnreadBody({ headers, readableEnded, destroyed }: IncomingMessage): 
   return announced && !readableEnded && !destroyed
 }
 
-/** The whole refusal, and after it a wait until the client has stopped sending. */
+/**
+ * The whole refusal, and after it a wait until the client has stopped sending. What is not drained stays unread until then:
+ * to close sooner would reset the connection, and a fast client, or a proxy, would lose the answer that it had not read yet.
+ */
 function thenDrain(refusal: Buffer, request: IncomingMessage): Readable {
   const response = new PassThrough()
   response.write(refusal)
@@ -59,7 +62,7 @@ function thenDrain(refusal: Buffer, request: IncomingMessage): Readable {
 
   function count(chunk: Buffer) {
     drained += chunk.length
-    if (drained > DRAIN_BYTES) stop()
+    if (drained > DRAIN_BYTES) request.off('data', count).pause()
   }
 
   function stop() {

@@ -167,6 +167,7 @@ describe('signing one device out', () => {
     await Promise.all([lost.download.closed, lost.upload.closed])
     lost.download.line.socket.resume()
     expect((await lost.download.line.ended).length).toBeLessThan(30_000_000)
+    expect(await lost.upload.line.ended).toMatch(/^HTTP\/1\.1 401 .*"code":"unauthorized"/s)
     await expect.poll(() => blobsOnDisk(app), { timeout: 10_000 }).toHaveLength(2)
 
     kept.download.line.socket.resume()
