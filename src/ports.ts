@@ -335,6 +335,8 @@ export interface BlobLedger {
   hold(id: string, now: number, until: number): Promise<boolean>
   release(id: string): Promise<void>
   held(now: number): Promise<boolean>
+  /** Does what one of many servers does for all. False, and nothing was done, while another server does it. */
+  takeTurn(work: () => Promise<void>): Promise<boolean>
 }
 
 /** The bytes of one blob, in order. */

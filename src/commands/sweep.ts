@@ -10,12 +10,14 @@ server, what that one is writing is left alone; without one, whatever a crash ha
 
   run: ({ config }) =>
     withVault(config, async (vault, { census }) => {
-      await vault.sweep()
+      if (!(await vault.sweep())) {
+        return { ok: false, report: { ok: false, swept: false }, lines: ['a server is sweeping at the moment'] }
+      }
       const { garbage, runs, holds } = await census()
       const ok = holds === 0
       return {
         ok,
-        report: { ok, garbage, runs: runs.known, holds },
+        report: { ok, swept: true, garbage, runs: runs.known, holds },
         lines: ok
           ? [`swept; ${counted(garbage, 'blob')} waiting to be deleted`]
           : [`a backup is under way, so no blob was deleted: ${garbage} waiting`],

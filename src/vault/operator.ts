@@ -28,15 +28,16 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
     /** Puts every vault key under the current master key; `pause` is waited for after each short batch. */
     rotate: (pause: (done: number) => Promise<void>) => rotate(ports, keys, pause),
 
-    /** One round of sweeping, as a server does it. */
-    async sweep(): Promise<void> {
-      await sweepRound(ports, null, new Set(), {
+    /** One round of sweeping, as a server does it. False where one is at it. */
+    async sweep(): Promise<boolean> {
+      const done = await sweepRound(ports, null, new Set(), {
         sessions: sessions(ports, rules, keys, background.run, happenings),
         trash: trash(ports, rules, keys, collect, happenings.note),
         account: accounts,
         activity: happenings,
       })
-      await removeEmptyFolders()
+      if (done) await removeEmptyFolders()
+      return done
     },
 
     /** The user with this address or this id. */

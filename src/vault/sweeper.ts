@@ -14,41 +14,60 @@ export interface Sources {
   activity: Pick<ReturnType<typeof activity>, 'expire'>
 }
 
-/** First what makes garbage, then the garbage. */
+/**
+ * First what makes garbage, then the garbage; what this process alone knows of in any case, all else in turn with other
+ * servers. False where another one is at it.
+ */
 export async function sweepRound(
   ports: Ports,
   run: string | null,
   doubtful: Set<string>,
   { sessions, trash, account, activity }: Sources,
-): Promise<void> {
+): Promise<boolean> {
   const steps = {
     'forgetting sessions': sessions.forgetEnded,
     'forgetting what happened long ago': activity.expire,
     'emptying the trash': trash.expire,
     'finishing removals of users': account.finishRemovals,
-    'sweeping blobs': () => sweep(ports, run, doubtful),
+    'sweeping blobs': () => sweep(ports, run),
   }
-  // None waits for what ails another.
-  for (const [doing, step] of Object.entries(steps)) await step().catch((error) => ports.alarm(error, doing))
+  await attempt('giving up uploads in doubt', () => renounce(ports, doubtful))
+  let mine = true
+  await attempt('sweeping', async () => {
+    mine = await ports.ledger.takeTurn(async () => {
+      for (const [doing, step] of Object.entries(steps)) await attempt(doing, step)
+    })
+  })
+  return mine
+
+  /** None waits for what ails another. */
+  async function attempt(doing: string, step: () => Promise<void>) {
+    await step().catch((error) => ports.alarm(error, doing))
+  }
+}
+
+/** `doubtful` are blobs of this process whose commit failed without an answer. */
+async function renounce(ports: Ports, doubtful: Set<string>): Promise<void> {
+  const judged = [...doubtful]
+  if (judged.length === 0 || !(await deleteAll(ports, await ports.ledger.renounce(judged)))) return
+  for (const blob of judged) doubtful.delete(blob)
 }
 
 /**
  * One round. A run that has ended can commit nothing any more, so whichever of its blobs no row names by then never
- * will be named; the clock plays no part. `doubtful` are blobs of this process whose commit failed without an answer. Safe
- * to break off anywhere and to repeat. While somebody holds all blobs, nothing is deleted: the next round does it.
+ * will be named; the clock plays no part. Safe to break off anywhere and to repeat, and for several at once. While
+ * somebody holds all blobs, nothing is deleted: the next round does it.
  */
-export async function sweep({ ledger, blobs, clock }: Ports, run: string | null, doubtful: Set<string>): Promise<void> {
+async function sweep(ports: Ports, run: string | null): Promise<void> {
+  const { ledger, blobs } = ports
   for (const ended of await ledger.endedRuns(run)) {
     if (!(await deleteUnnamed(await blobs.list(ended)))) return
     await blobs.closeRun(ended)
     await ledger.forgetRun(ended)
   }
-  const judged = [...doubtful]
-  if (judged.length > 0 && !(await deleteAll(await ledger.renounce(judged)))) return
-  for (const blob of judged) doubtful.delete(blob)
   for (;;) {
     const garbage = await ledger.garbage(BATCH)
-    if (garbage.length === 0 || !(await deleteAll(garbage))) return
+    if (garbage.length === 0 || !(await deleteAll(ports, garbage))) return
     await ledger.forgetGarbage(garbage)
   }
 
@@ -56,15 +75,21 @@ export async function sweep({ ledger, blobs, clock }: Ports, run: string | null,
     for (let at = 0; at < found.length; at += BATCH) {
       const batch = found.slice(at, at + BATCH)
       const named = new Set(await ledger.named(batch))
-      if (!(await deleteAll(batch.filter((blob) => !named.has(blob))))) return false
+      if (
+        !(await deleteAll(
+          ports,
+          batch.filter((blob) => !named.has(blob)),
+        ))
+      )
+        return false
     }
     return true
   }
+}
 
-  /** Looks for a hold after the choice was made: whoever takes one later sees rows that do not name these blobs. */
-  async function deleteAll(chosen: string[]): Promise<boolean> {
-    if (await ledger.held(clock())) return false
-    await blobs.delete(chosen)
-    return true
-  }
+/** Looks for a hold after the choice was made: whoever takes one later sees rows that do not name these blobs. */
+async function deleteAll({ ledger, blobs, clock }: Ports, chosen: string[]): Promise<boolean> {
+  if (await ledger.held(clock())) return false
+  await blobs.delete(chosen)
+  return true
 }

@@ -41,6 +41,8 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   const bin = trash(ports, rules, keys, collect, happenings.note)
   const accounts = account(ports, rules, background.run, collect)
 
+  let sweeping = Promise.resolve()
+
   return {
     rules,
     enrolment: enrolment(ports, rules, keys, background.run, happenings.note),
@@ -51,17 +53,13 @@ export async function openVault(ports: Ports, rules: VaultRules) {
     account: accounts,
     exports: exporting(ports, rules, keys, happenings.note),
 
-    /** Starts one round of sweeping; the operator hears of it if it fails. */
+    /** Starts one round of sweeping, after those that were started before; the operator hears of it if it fails. */
     sweep(): void {
-      background.run(
-        'sweeping',
-        sweepRound(ports, uploads.run(), doubtful, {
-          sessions: signedIn,
-          trash: bin,
-          account: accounts,
-          activity: happenings,
-        }),
-      )
+      const sources = { sessions: signedIn, trash: bin, account: accounts, activity: happenings }
+      sweeping = sweeping.then(async () => {
+        await sweepRound(ports, uploads.run(), doubtful, sources)
+      })
+      background.run('sweeping', sweeping)
     },
 
     /** Throws `not-ready`, naming what is down. */

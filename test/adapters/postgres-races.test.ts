@@ -43,6 +43,33 @@ describePostgres('PostgreSQL, where many are at it', () => {
     expect(counted).toEqual(actual)
   })
 
+  it('gives a turn to one of many, and to the next where that one is cut off', async () => {
+    const { url, ledger } = await kept()
+    const other = postgresLedger(await openedDatabase(url))
+    let end = () => {}
+    const over = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    let held: Promise<unknown> | undefined
+    await new Promise<void>((begun) => {
+      held = ledger.takeTurn(() => {
+        begun()
+        return over
+      })
+    })
+    const nothing = async () => {}
+    expect(await other.takeTurn(nothing)).toBe(false)
+
+    await run(
+      url,
+      `SELECT pg_terminate_backend(pid) FROM pg_locks, hashtextextended('turn ' || current_schema(), 0) AS key
+       WHERE locktype = 'advisory' AND objid::bigint = key & x'ffffffff'::bigint`,
+    )
+    await expect.poll(() => other.takeTurn(nothing), SHORTLY).toBe(true)
+    end()
+    await held
+  })
+
   it('commits nothing under a run that is ended at the same moment', async () => {
     const { url, files, ledger, ana } = await kept()
     const other = postgresLedger(await openedDatabase(url), { beatMs: MINUTE, silenceMs: 0 })

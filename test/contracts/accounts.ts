@@ -286,6 +286,17 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
     })
   })
 
+  it(`${name} gives turns, and takes them back from whoever fails`, async () => {
+    const { ledger } = await make()
+    const done: string[] = []
+    const failing = ledger.takeTurn(async () => {
+      throw new Error('out of breath')
+    })
+    await expect(failing).rejects.toThrow('out of breath')
+    expect(await ledger.takeTurn(async () => void done.push('work'))).toBe(true)
+    expect(done).toEqual(['work'])
+  })
+
   it(`${name} knows which master keys a living run can open`, async () => {
     const { ledger } = await make()
     await ledger.openRun('first', T, ['a'])

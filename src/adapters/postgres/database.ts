@@ -22,8 +22,8 @@ export interface Database {
   ask: Ask
   /** The same through a function of ours in the database, with its arguments by name. */
   call<Row>(name: string, values: Record<string, unknown>): Promise<Row[]>
-  /** A connection without limits, for what takes as long as it takes. */
-  alone<T>(work: (ask: Ask) => Promise<T>): Promise<T>
+  /** A connection of its own. Without a limit a statement takes as long as it takes. */
+  alone<T>(work: (ask: Ask) => Promise<T>, limitMs?: number): Promise<T>
   close(): Promise<void>
 }
 
@@ -42,7 +42,7 @@ export function openDatabase(url: string, { beside } = { beside: false }): Datab
       const given = Object.keys(values).map((key, n) => `${key} => $${n + 1}`)
       return ask(`SELECT * FROM ${name}(${given.join(', ')})`, Object.values(values))
     },
-    alone: (work) => alone(url, work),
+    alone: (work, limitMs) => alone(url, work, limitMs),
     close: () => pool.end(),
   }
 
@@ -104,8 +104,9 @@ export function databaseCheck({ ask }: Database): () => Promise<void> {
   }
 }
 
-async function alone<T>(url: string, work: (ask: Ask) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ ...settings(url, 0), connectionTimeoutMillis: REQUEST_LIMIT_MS })
+async function alone<T>(url: string, work: (ask: Ask) => Promise<T>, limitMs = 0): Promise<T> {
+  const limits = { connectionTimeoutMillis: REQUEST_LIMIT_MS, query_timeout: limitMs }
+  const client = new pg.Client({ ...settings(url, limitMs), ...limits })
   client.on('error', () => {})
   try {
     await client.connect()

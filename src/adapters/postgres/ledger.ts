@@ -5,6 +5,7 @@ import type { Database } from './database.ts'
 const BEAT_MS = 10_000
 const SILENCE_MS = 60_000
 /** A hold that is over is remembered for so long that nobody takes it for a new one. */
+const TURN_LIMIT_MS = 10_000
 const DAY_MS = 24 * 60 * 60 * 1000
 
 interface Rhythm {
@@ -20,7 +21,7 @@ export interface PostgresLedger extends BlobLedger {
 const RHYTHM: Rhythm = { beatMs: BEAT_MS, silenceMs: SILENCE_MS }
 
 export function postgresLedger(
-  { ask, call }: Pick<Database, 'ask' | 'call'>,
+  { ask, call, alone }: Pick<Database, 'ask' | 'call' | 'alone'>,
   { beatMs, silenceMs } = RHYTHM,
 ): PostgresLedger {
   const own = new Set<string>()
@@ -95,6 +96,16 @@ export function postgresLedger(
       return (await ask('SELECT FROM holds WHERE until > $1 LIMIT 1', [now])).length === 1
     },
 
+    /** A lock of a connection of its own: whoever dies, or is cut off, lets go of it. */
+    takeTurn: (work) =>
+      alone(async (ask) => {
+        const [turn] = await ask<{ mine: boolean }>(
+          "SELECT pg_try_advisory_lock(hashtextextended('turn ' || current_schema(), 0)) AS mine",
+        )
+        if (turn?.mine) await work()
+        return turn?.mine === true
+      }, TURN_LIMIT_MS),
+
     async close() {
       if (timer) clearInterval(timer)
       // Where that fails, others see that it is silent.
@@ -113,7 +124,7 @@ export function postgresLedger(
 }
 
 /** For a process beside the servers, which may be the only one: runs that fell silent are over before they are looked at. */
-export function postgresLedgerBeside(db: Pick<Database, 'ask' | 'call'>, rhythm = RHYTHM): BlobLedger {
+export function postgresLedgerBeside(db: Pick<Database, 'ask' | 'call' | 'alone'>, rhythm = RHYTHM): BlobLedger {
   const ledger = postgresLedger(db, rhythm)
   return {
     ...ledger,
