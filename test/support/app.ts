@@ -38,6 +38,9 @@ export interface TestApp {
   close(): Promise<void>
 }
 
+/** Whatever takes requests: a server, or what stands before some. */
+export type Reachable = Pick<TestApp, 'request' | 'post'>
+
 export interface TestClock {
   (): number
   turn(ms: number): void
@@ -148,7 +151,7 @@ export interface Member {
 export const newDeviceId = () => `test-${randomBytes(16).toString('hex')}`
 
 /** A registered and signed-in user of an app in `response` mode. */
-export async function member(app: TestApp, email = `${randomBytes(6).toString('hex')}@example.org`): Promise<Member> {
+export async function member(app: Reachable, email = `${randomBytes(6).toString('hex')}@example.org`): Promise<Member> {
   const deviceId = newDeviceId()
   const registered = await app.post('/v1/users', { name: 'Ada', email, deviceId })
   const { pin } = registered.body as { pin: string }
@@ -158,7 +161,7 @@ export async function member(app: TestApp, email = `${randomBytes(6).toString('h
 }
 
 export function memberWith(
-  app: TestApp,
+  app: Reachable,
   known: Pick<Member, 'userId' | 'sessionId' | 'deviceId' | 'token' | 'email'>,
 ): Member {
   const request = (path: string, { headers = {}, ...options }: Call = {}) =>
@@ -180,7 +183,7 @@ export async function pinFrom(owner: Member, deviceId: string): Promise<string> 
 }
 
 /** The same user on another device, or anew on the same one. */
-export async function paired(app: TestApp, owner: Member, deviceId = newDeviceId()): Promise<Member> {
+export async function paired(app: Reachable, owner: Member, deviceId = newDeviceId()): Promise<Member> {
   const session = await app.post('/v1/sessions', { deviceId, pin: await pinFrom(owner, deviceId) })
   return memberWith(app, { ...owner, deviceId, ...(session.body as { token: string; sessionId: string }) })
 }

@@ -1,7 +1,5 @@
 /** A real Redis, for tests that need one: `.ci/server-redis` starts it and prints the variable that names it. */
 import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { onTestFinished } from 'vitest'
@@ -9,6 +7,7 @@ import { type RedisConnection, redisConnection } from '../../src/adapters/redis/
 import { temporaryFolder } from './app.ts'
 import { describeWith } from './engines.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
+import { freePort } from './ports.ts'
 
 /** The databases of this server are emptied. */
 const SERVER = process.env.TEST_REDIS_URL as string
@@ -65,13 +64,4 @@ export async function ownRedis(): Promise<OwnRedis> {
   start()
   onTestFinished(stop)
   return { url: `redis://127.0.0.1:${port}`, start, stop }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

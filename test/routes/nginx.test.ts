@@ -1,0 +1,194 @@
+/** A server behind nginx as it is shipped: what clients see is what the server says, and nobody's names are logged. */
+import { randomBytes } from 'node:crypto'
+import { open, readdir } from 'node:fs/promises'
+import { connect as connectHttp2 } from 'node:http2'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { expect, it, onTestFinished } from 'vitest'
+import { blobsOnDisk, form, member, type TestApp, testApp } from '../support/app.ts'
+import { describeNginx, type Nginx, nginxBefore } from '../support/nginx.ts'
+
+const BEHIND = { TRUST_PROXY: '127.0.0.1' }
+const MiB = 1024 * 1024
+
+async function behindNginx(settings: Record<string, string> = {}) {
+  const app = await testApp({ ...BEHIND, ...settings })
+  const nginx = await nginxBefore(app.url)
+  return { app, nginx, ada: await member(nginx) }
+}
+
+/** One request over HTTP/2. */
+async function overHttp2(nginx: Nginx, fields: Record<string, string>, body: Buffer | null = null) {
+  const session = connectHttp2(nginx.url, { rejectUnauthorized: false })
+  onTestFinished(() => session.destroy())
+  const request = session.request(fields, { endStream: body === null })
+  const head = new Promise<Record<string, unknown>>((resolve) => request.once('response', resolve))
+  if (body) Readable.from(pieces(body)).pipe(request)
+  // Who is refused may be told to stop sending (RFC 9113, section 8.1).
+  request.on('error', () => {})
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk)
+  return { head: await head, bytes: Buffer.concat(chunks) }
+}
+
+/** The client would hold no more than a few MiB at a time. */
+function* pieces(body: Buffer) {
+  for (let at = 0; at < body.length; at += 64 * 1024) yield body.subarray(at, at + 64 * 1024)
+}
+
+describeNginx('behind nginx', () => {
+  it('a photo goes in and comes out, whole and in parts, over HTTP/1.1 and HTTP/2', async () => {
+    const { nginx, ada } = await behindNginx()
+    const photo = randomBytes(3 * MiB + 5)
+    expect((await ada.put('beach.jpg', photo, { 'content-type': 'image/jpeg' })).status).toBe(201)
+    const upload = { method: 'POST', ...form([{ name: 'file', filename: 'dunes.jpg', content: photo }]) }
+    expect((await ada.request('/v1/files', upload)).status).toBe(201)
+    const part = await ada.get('beach.jpg', { range: 'bytes=1000000-2999999' })
+    expect([part.status, part.bytes.equals(photo.subarray(1_000_000, 3_000_000))]).toEqual([206, true])
+    const { etag } = (await ada.get('beach.jpg')).headers
+    expect((await ada.get('beach.jpg', { 'if-none-match': etag as string })).status).toBe(304)
+
+    const authorization = `Bearer ${ada.token}`
+    const path = '/v1/files/over%20two'
+    const { head } = await overHttp2(nginx, { ':method': 'PUT', ':path': path, authorization }, photo)
+    expect(head[':status']).toBe(201)
+    const { bytes } = await overHttp2(nginx, { ':path': path, authorization })
+    expect(bytes.equals(photo)).toBe(true)
+  })
+
+  it.each(['a/b', '%00', 'a b', 'ünï', '..', '%', 'x'.repeat(256)])(
+    'a name such as %j is the server’s to judge',
+    async (name) => {
+      const { app, ada } = await behindNginx()
+      const path = `/v1/files/${encodeURIComponent(name)}`
+      const direct = await app.request(path, { headers: { authorization: `Bearer ${ada.token}` } })
+      const through = await ada.request(path)
+      const { requestId: _, ...expected } = direct.body as Record<string, unknown>
+      expect(through.body).toMatchObject(expected)
+      expect(through.status).toBe(direct.status)
+    },
+  )
+
+  it.each([
+    ['has a NUL in its path', '/v1/files/%00', {}, 400, 'malformed-http'],
+    ['has a head too large for anybody', '/v1/files', { 'x-long': 'x'.repeat(20_000) }, 431, 'headers-too-large'],
+    ['has a path too long for anybody', `/${'x'.repeat(20_000)}`, {}, 431, 'headers-too-large'],
+    ['is a TRACE', '/v1/files', { method: 'TRACE' }, 405, 'method-not-allowed'],
+  ])(
+    'a request that %s is refused by nginx as the server would',
+    async (_what, path, { method = 'GET', ...headers }: Record<string, string>, status, code) => {
+      const { nginx } = await behindNginx()
+      const answer = await nginx.request(path, { method, headers: { ...headers, 'x-request-id': 'mine' } })
+      expect(answer).toBeProblem(status, code)
+    },
+  )
+
+  it('plain HTTP at the port of HTTPS is told so in the same way', async () => {
+    const { nginx } = await behindNginx()
+    const answer = await fetch(nginx.url.replace('https', 'http'))
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([400, 'application/problem+json'])
+    expect(await answer.json()).toMatchObject({ code: 'malformed-http' })
+  })
+
+  it('while no server is there, clients are told when to try again', async () => {
+    const { app, ada } = await behindNginx()
+    await app.close()
+    const answer = await ada.put('file', 'bytes')
+    expect(answer).toBeProblem(503, 'not-ready')
+    expect(answer.headers['retry-after']).toBe('5')
+  })
+
+  it.each(['PUT', 'POST'])(
+    'a refusal of a large %s reaches its client, and costs the server no trust',
+    async (method) => {
+      const { app, nginx } = await behindNginx()
+      const path = method === 'PUT' ? '/v1/files/film' : '/v1/files'
+      for (let n = 0; n < 5; n += 1) {
+        const { head, bytes } = await overHttp2(nginx, { ':method': method, ':path': path }, Buffer.alloc(64 * MiB))
+        expect([head[':status'], JSON.parse(bytes.toString()).code]).toEqual([401, 'unauthorized'])
+      }
+      expect(nginx.passages().filter(({ servers }) => servers.join() !== new URL(app.url).host)).toEqual([])
+    },
+  )
+
+  it('bytes pass as they come', async () => {
+    const { app, ada } = await behindNginx()
+    let finish = () => {}
+    const rest = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    async function* slowly() {
+      yield randomBytes(3 * MiB)
+      await rest
+      yield randomBytes(3 * MiB)
+    }
+    const answer = ada.request('/v1/files/film', { method: 'PUT', body: Readable.from(slowly()) })
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    finish()
+    expect((await answer).body).toMatchObject({ size: 6 * MiB })
+  })
+
+  it('the server knows clients by their addresses, whatever they say of themselves', async () => {
+    const { nginx } = await behindNginx({ RATE_LIMIT: 'on', RATE_LIMITS: 'sign-in=3/1m' })
+    const body = JSON.stringify({ deviceId: 'nobodys-device', pin: '0000' })
+    const signIn = (from: string, n: number) =>
+      nginx.request('/v1/sessions', {
+        method: 'POST',
+        body,
+        from,
+        headers: {
+          'content-type': 'application/json',
+          'x-forwarded-for': `192.0.2.${n}`,
+          forwarded: `for=192.0.2.${n}`,
+        },
+      })
+    const statuses = []
+    for (let n = 0; n < 5; n += 1) statuses.push((await signIn('127.0.0.2', n)).status)
+    expect(statuses).toEqual([401, 401, 401, 429, 429])
+    expect((await signIn('127.0.0.3', 9)).status).toBe(401)
+  })
+
+  it('requests have one id in both logs, and no names, queries or tokens', async () => {
+    const { app, nginx, ada } = await behindNginx({ LOG_LEVEL: 'info' })
+    await ada.put('a secret name', 'bytes')
+    await ada.request('/v1/files?prefix=a%20secret')
+    await ada.request('/v1/file/a%20secret')
+    await ada.request(`/v1/sessions/${ada.sessionId}`, { method: 'DELETE', headers: { 'x-request-id': 'the-last' } })
+    await expect
+      .poll(() =>
+        nginx
+          .passages()
+          .slice(-4)
+          .map(({ method, route }) => `${method} ${route}`),
+      )
+      .toEqual(['PUT /v1/files/{name}', 'GET /v1/files', 'GET another', 'DELETE /v1/sessions/{sessionId}'])
+    expect(nginx.log()).not.toMatch(/secret/)
+    expect(nginx.log()).not.toContain(ada.token)
+    expect(nginx.log()).not.toContain(ada.sessionId)
+    expect(nginx.log()).toContain('"requestId":"the-last"')
+    expect(app.log.join('\n')).toContain('the-last')
+  })
+
+  it('a transfer that the server cuts is cut', async () => {
+    const { app, ada } = await behindNginx()
+    await ada.put('film', randomBytes(40 * MiB))
+    await damageEnd(app)
+    await expect(ada.get('film')).rejects.toThrow('aborted')
+  })
+})
+
+/** Changes the last byte of the only blob. */
+async function damageEnd({ config }: TestApp) {
+  const entries = await readdir(config.UPLOADS_DIR, { recursive: true, withFileTypes: true })
+  const blob = entries.find((entry) => entry.isFile())
+  const file = await open(join(blob?.parentPath ?? '', blob?.name ?? ''), 'r+')
+  const { size } = await file.stat()
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1)
+  await file.write(
+    buffer.map((byte) => byte ^ 1),
+    0,
+    1,
+    size - 1,
+  )
+  await file.close()
+}

@@ -1,0 +1,120 @@
+/** A real nginx before servers, with the configuration that is shipped; `.ci/servers` names the program. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { temporaryFolder } from './app.ts'
+import { describeWith } from './engines.ts'
+import { type Answer, type Call, call } from './http.ts'
+import { freePort } from './ports.ts'
+
+const PROGRAM = process.env.TEST_NGINX as string
+export const describeNginx = describeWith('nginx', 'TEST_NGINX')
+
+const SHIPPED = join(import.meta.dirname, '..', '..', 'deploy', 'nginx')
+
+export interface Passage {
+  /** What it wrote of a request to its log. */
+  method: string
+  route: string
+  status: number
+  /** The servers that it asked, one after another. */
+  servers: string[]
+}
+
+export interface Nginx {
+  url: string
+  request(path: string, options?: Call): Promise<Answer>
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** What it has logged so far, as text and as it is meant. */
+  log(): string
+  passages(): Passage[]
+  /** The most memory that its workers have had at once, in bytes. */
+  peakMemory(): number
+}
+
+/** `servers` are URLs. It trusts nobody, and is trusted with `TRUST_PROXY=127.0.0.1`. */
+export async function nginxBefore(...servers: string[]): Promise<Nginx> {
+  const folder = await temporaryFolder()
+  const port = await freePort()
+  await configure(folder, port, servers)
+  const output = openSync(join(folder, 'output'), 'w')
+  const pid = join(folder, 'pid')
+  const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-g', `daemon off; pid ${pid};`]
+  const child = spawn(PROGRAM, args, { stdio: ['ignore', output, output] })
+  closeSync(output)
+  onTestFinished(() => end(child))
+  const url = `https://127.0.0.1:${port}`
+  const request = (path: string, options?: Call) => call(url + path, options)
+  await untilListening(url, child, join(folder, 'output'))
+  const log = () => readFileSync(join(folder, 'access.log'), 'utf8')
+  return {
+    url,
+    request,
+    post: (path, body, headers = {}) =>
+      request(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      }),
+    log,
+    passages: () => log().split('\n').filter(Boolean).map(passageOf),
+    peakMemory: () => Math.max(...workersOf(child).map(peakOf)),
+  }
+}
+
+/** What is shipped, but for the places that are each installation's own. */
+async function configure(folder: string, port: number, servers: string[]) {
+  const certificates = join(import.meta.dirname, 'tls-')
+  await mkdir(join(folder, 'tls'))
+  for (const name of ['cert', 'key']) await cp(`${certificates}${name}.pem`, join(folder, 'tls', `${name}.pem`))
+  await cp(join(SHIPPED, 'nginx.conf'), join(folder, 'nginx.conf'))
+  const site = await readFile(join(SHIPPED, 'site.conf'), 'utf8')
+  const [ours, others] = ['listen 443 ssl http2;', 'listen [::]:443 ssl http2;']
+  if (!site.includes(ours) || !site.includes(others)) throw new Error('site.conf listens elsewhere')
+  await writeFile(
+    join(folder, 'site.conf'),
+    [
+      site
+        .replace(ours, `listen 127.0.0.1:${port} ssl http2;`)
+        .replace(others, '')
+        .replaceAll('/var/log/nginx', folder),
+      // Elsewhere only the user that its package is for may write.
+      ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`),
+    ].join('\n'),
+  )
+  const [example = ''] = /^server server-1:8000 .*$/m.exec(await readFile(join(SHIPPED, 'servers.conf'), 'utf8')) ?? []
+  const lines = servers.map((url) => example.replace('server-1:8000', new URL(url).host))
+  await writeFile(join(folder, 'servers.conf'), lines.join('\n'))
+  await chmod(folder, 0o755)
+}
+
+async function untilListening(url: string, child: ChildProcess, output: string) {
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`nginx ended: ${readFileSync(output, 'utf8')}`)
+    const failure = await call(`${url}/`).catch((error: { code?: string }) => error.code)
+    if (failure !== 'ECONNREFUSED') return
+  }
+}
+
+async function end(child: ChildProcess) {
+  if (child.exitCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill()
+  await exited
+}
+
+function passageOf(line: string): Passage {
+  const { server, ...passage } = JSON.parse(line)
+  return { ...passage, servers: server.split(', ') }
+}
+
+function workersOf({ pid }: ChildProcess): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+}
+
+function peakOf(pid: number): number {
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
