@@ -6,9 +6,8 @@ import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from './app.ts'
-import { describeWith } from './engines.ts'
+import { describeWith, freePort } from './engines.ts'
 import { type Answer, type Call, call } from './http.ts'
-import { freePort } from './ports.ts'
 
 const PROGRAM = process.env.TEST_NGINX as string
 export const describeNginx = describeWith('nginx', 'TEST_NGINX')

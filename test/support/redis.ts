@@ -5,9 +5,8 @@ import { Redis } from 'ioredis'
 import { onTestFinished } from 'vitest'
 import { type RedisConnection, redisConnection } from '../../src/adapters/redis/connection.ts'
 import { temporaryFolder } from './app.ts'
-import { describeWith } from './engines.ts'
+import { describeWith, freePort } from './engines.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
-import { freePort } from './ports.ts'
 
 /** The databases of this server are emptied. */
 const SERVER = process.env.TEST_REDIS_URL as string

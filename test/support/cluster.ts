@@ -1,0 +1,69 @@
+/** Servers on one PostgreSQL, one Redis and one S3, and nginx before them. */
+import { randomBytes } from 'node:crypto'
+import { expect } from 'vitest'
+import { temporaryFolder } from './app.ts'
+import { describeWith, freePort } from './engines.ts'
+import { type Nginx, nginxBefore } from './nginx.ts'
+import { emptySchema } from './postgres.ts'
+import { command, type ServerProcess, serverProcess } from './process.ts'
+import { newDatabase } from './redis.ts'
+import { newBucket, s3Environment } from './s3.ts'
+
+export const describeCluster = describeWith(
+  'PostgreSQL, Redis, S3 and nginx together',
+  'TEST_DATABASE_URL',
+  'TEST_REDIS_URL',
+  'TEST_S3_ENDPOINT',
+  'TEST_NGINX',
+)
+
+export interface Cluster {
+  nginx: Nginx
+  servers: ServerProcess[]
+  databaseUrl: string
+  /** Starts the server of this number again, where it was. */
+  restart(n: number): Promise<ServerProcess>
+  /** The operator's commands, beside the servers. */
+  command(...args: string[]): ReturnType<typeof command>
+  /** Everything that is named is sound, and nothing is left that is not. */
+  expectSound(): Promise<void>
+}
+
+/** So many servers, all of which start at the same time. */
+export async function cluster(count: number, settings: Record<string, string> = {}): Promise<Cluster> {
+  const folder = await temporaryFolder()
+  const databaseUrl = await emptySchema()
+  const environment = {
+    MASTER_KEY: randomBytes(32).toString('base64'),
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: await newDatabase(),
+    ...s3Environment(await newBucket()),
+    RATE_LIMIT: 'off',
+    TRUST_PROXY: '127.0.0.1',
+    ...settings,
+  }
+  const ports: number[] = []
+  while (ports.length < count) ports.push(await freePort())
+  const start = (port: number) => serverProcess(folder, { ...environment, PORT: String(port) })
+  const servers = ports.map(start)
+  const urls = await Promise.all(servers.map(({ url }) => url))
+  const beside = (...args: string[]) => command(folder, args, environment)
+
+  return {
+    nginx: await nginxBefore(...urls),
+    servers,
+    databaseUrl,
+    command: beside,
+    async restart(n) {
+      const server = start(ports[n] as number)
+      servers[n] = server
+      await server.url
+      return server
+    },
+    async expectSound() {
+      expect(await beside('sweep')).toMatchObject({ code: 0, report: { garbage: 0 } })
+      const { code, report } = await beside('verify')
+      expect({ code, ...report }).toMatchObject({ code: 0, damaged: [], missing: [], orphans: [], usage: [] })
+    },
+  }
+}
