@@ -12,6 +12,7 @@ import { type Answer, type Call, call } from './http.ts'
 const PROGRAM = process.env.TEST_NGINX as string
 export const describeNginx = describeWith('nginx', 'TEST_NGINX')
 
+const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 const SHIPPED = join(import.meta.dirname, '..', '..', 'deploy', 'nginx')
 
 export interface Passage {
@@ -32,6 +33,8 @@ export interface Nginx {
   passages(): Passage[]
   /** The most memory that its workers have had at once, in bytes. */
   peakMemory(): number
+  /** How many bytes they have written to files, of a disk and not of memory. */
+  written(): number
 }
 
 /** `servers` are URLs. It trusts nobody, and is trusted with `TRUST_PROXY=127.0.0.1`. */
@@ -61,6 +64,7 @@ export async function nginxBefore(...servers: string[]): Promise<Nginx> {
     log,
     passages: () => log().split('\n').filter(Boolean).map(passageOf),
     peakMemory: () => Math.max(...workersOf(child).map(peakOf)),
+    written: () => Math.max(...workersOf(child).map(writtenBy)),
   }
 }
 
@@ -81,7 +85,7 @@ async function configure(folder: string, port: number, servers: string[]) {
         .replace(others, '')
         .replaceAll('/var/log/nginx', folder),
       // Elsewhere only the user that its package is for may write.
-      ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`),
+      ...TEMPORARY.map((kind) => `${kind}_temp_path ${folder}/${kind};`),
     ].join('\n'),
   )
   const [example = ''] = /^server server-1:8000 .*$/m.exec(await readFile(join(SHIPPED, 'servers.conf'), 'utf8')) ?? []
@@ -116,4 +120,8 @@ function workersOf({ pid }: ChildProcess): number[] {
 
 function peakOf(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+function writtenBy(pid: number): number {
+  return Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1])
 }
