@@ -1,4 +1,6 @@
 /** What came out, as text. */
+import type { Side } from './cluster.ts'
+import type { DatabaseRows } from './database-rows.ts'
 import type { Memory } from './servers.ts'
 
 export interface Sample {
@@ -66,6 +68,25 @@ export function pagesLine({ sort, rounds }: Pages, aim: number): string {
   const last = amount(rounds.map(({ last }) => last))
   const ratios = spread(rounds.map(({ first, last }) => last / first))
   return `${row([`  by ${sort}`, first, '', last, ratios, bound('≤', aim)])}\n`
+}
+
+export const clusterHeading = `\n${row(['behind nginx, requests/s', 'one', '', 'two', 'two/one (spread)', 'aim'])}\n`
+
+export function clusterLine({ name, perSecond }: Side, aim: number): string {
+  const one = amount(perSecond.map(({ one }) => one))
+  const two = amount(perSecond.map(({ two }) => two))
+  const ratios = spread(perSecond.map(({ one, two }) => two / one))
+  return `${row([`  ${name}`, one, '', two, ratios, bound('≥', aim)])}\n`
+}
+
+export function rowsLines(rows: number, { relations, logBytesPerUpload }: DatabaseRows): string {
+  const sum = relations.reduce((all, { bytesPerRow }) => all + bytesPerRow, 0)
+  const lines = [...relations, { name: 'together', bytesPerRow: sum }].map(({ name, bytesPerRow }) =>
+    row([`  ${name}`, bytesPerRow.toFixed(0)]),
+  )
+  const heading = row([`${rows.toLocaleString('en')} files in PostgreSQL`, 'bytes/row'])
+  const log = row(['log of an upload, without page images', logBytesPerUpload.toFixed(0)])
+  return `\n${[heading, ...lines, log].join('\n')}\n`
 }
 
 function line(title: string, rounds: Round[], pick: (sample: Sample) => number | null, { ratio, own }: Bounds): string {

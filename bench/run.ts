@@ -2,7 +2,7 @@
  * This server beside a bare `node:http` server that does the same work, beside that one without the sealing, and beside
  * nginx where it is installed. Rounds alternate between them, so that whatever else the machine does falls on all; what
  * counts is the ratio within a round. Then, on this server alone, the memory of sixteen large uploads at once, and a list
- * of very many files.
+ * of very many files. Then two processes behind nginx beside one, and what rows take in PostgreSQL.
  *
  *   npm run bench                  everything
  *   npm run bench -- put get       only what has these names
@@ -14,11 +14,24 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { clusterRates } from './cluster.ts'
+import { databaseRows } from './database-rows.ts'
 import { MANY, putMany } from './large.ts'
 import { listing } from './listing.ts'
 import { type Extent, type Measure, measuresOf } from './measures.ts'
-import { growthLine, heading, measureLines, pagesHeading, pagesLine, peakLine, type Round } from './report.ts'
-import { bareServer, nginxServer, ourServer, type Server } from './servers.ts'
+import {
+  clusterHeading,
+  clusterLine,
+  growthLine,
+  heading,
+  measureLines,
+  pagesHeading,
+  pagesLine,
+  peakLine,
+  type Round,
+  rowsLines,
+} from './report.ts'
+import { bareServer, nginxServer, onPath, ourServer, type Server } from './servers.ts'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
 const rows = Number(process.env.BENCH_ROWS ?? 1_000_000)
@@ -27,12 +40,15 @@ const full: Extent = { mib: Number(process.env.BENCH_MIB ?? 1024), seconds: Numb
 const warmUp: Extent = { mib: Math.min(128, full.mib), seconds: Math.min(3, full.seconds / 2) }
 /** Of two pages in turn, each of which costs a millisecond or so. */
 const pageSeconds = Math.min(1, full.seconds / 2)
+/** Where they are is what the tests are told, too. */
+const { TEST_DATABASE_URL: database, TEST_REDIS_URL: redis } = process.env
 const MEMORY_AIM_MIB = 200
 const PAGES_AIM = 1.3
+const CLUSTER_AIM = 1.3
 
 const measures = measuresOf(full)
 const named = process.argv.slice(2)
-const known = [...measures.map(({ name }) => name), 'memory', 'list']
+const known = [...measures.map(({ name }) => name), 'memory', 'list', 'cluster', 'rows']
 const unknown = named.filter((name) => !known.includes(name))
 if (unknown.length > 0) throw new Error(`there is no ${unknown.join(', ')}, but ${known.join(', ')}`)
 const isChosen = (name: string) => named.length === 0 || named.includes(name)
@@ -45,6 +61,8 @@ try {
   if (chosen.length > 0) await compare(chosen)
   if (isChosen('memory')) await measureMemory()
   if (isChosen('list')) await measureList()
+  if (isChosen('cluster')) await measureCluster()
+  if (isChosen('rows')) await measureRows()
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -105,6 +123,20 @@ async function measureList() {
   const measured = await listing(join(folder, 'list'), rows, rounds, pageSeconds)
   print(pagesHeading(rows))
   for (const pages of measured) print(pagesLine(pages, PAGES_AIM))
+}
+
+async function measureCluster() {
+  if (!database || !redis || !onPath('nginx') || !onPath('wrk')) {
+    return print('\ncluster: left out; it needs nginx, wrk, TEST_DATABASE_URL and TEST_REDIS_URL (see .ci/servers).\n')
+  }
+  const sides = await clusterRates(join(folder, 'cluster'), { database, redis }, rounds, full.seconds)
+  print(clusterHeading)
+  for (const side of sides) print(clusterLine(side, CLUSTER_AIM))
+}
+
+async function measureRows() {
+  if (!database) return print('\nrows: left out; they need TEST_DATABASE_URL (see .ci/servers).\n')
+  print(rowsLines(rows, await databaseRows(database, rows)))
 }
 
 function preamble(): string {

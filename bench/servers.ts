@@ -31,6 +31,17 @@ export async function ourServer(folder: string, session?: Server['headers']): Pr
   return { ...server, headers: session ?? (await signedIn(server.port)) }
 }
 
+/** The same on other engines, with nobody signed in. */
+export async function serverWith(settings: Record<string, string>): Promise<Server> {
+  return { ...(await start('ours', process.execPath, ['dist/server.js'], settings)), headers: {} }
+}
+
+/** nginx with a configuration that is written for this port. */
+export function startNginx(folder: string, prepare: (port: number) => Promise<void>) {
+  const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-g', `daemon off; pid ${folder}/pid;`]
+  return start('nginx', onPath('nginx') as string, args, {}, prepare)
+}
+
 /** Where `ourServer` keeps its database. */
 export const dataFolder = (folder: string) => join(folder, 'data')
 
@@ -119,10 +130,10 @@ async function start(
   command: string,
   args: string[],
   settings: Record<string, string>,
-  prepare: (port: number) => void = () => {},
+  prepare: (port: number) => void | Promise<void> = () => {},
 ): Promise<Omit<Server, 'headers'>> {
   const port = await freePort()
-  prepare(port)
+  await prepare(port)
   const env = { ...process.env, ...settings, PORT: String(port) }
   const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
   const stop = () => end(child)
@@ -161,7 +172,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Registers, signs in, and answers the header of the session. */
-async function signedIn(port: number): Promise<Record<string, string>> {
+export async function signedIn(port: number): Promise<Record<string, string>> {
   const deviceId = 'bench-0123456789abcdef'
   const { pin } = await post(port, '/v1/users', { name: 'Bench', email: 'bench@example.org', deviceId })
   const { token } = await post(port, '/v1/sessions', { deviceId, pin })
@@ -178,7 +189,7 @@ async function post(port: number, path: string, body: object): Promise<Record<st
   return (await response.json()) as Record<string, string>
 }
 
-function onPath(program: string): string | null {
+export function onPath(program: string): string | null {
   const isExecutable = (path: string) => {
     try {
       accessSync(path, constants.X_OK)

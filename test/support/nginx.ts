@@ -2,18 +2,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from './app.ts'
 import { describeWith, freePort } from './engines.ts'
 import { type Answer, type Call, call } from './http.ts'
+import { configureNginx } from './nginx-configuration.ts'
 
 const PROGRAM = process.env.TEST_NGINX as string
 export const describeNginx = describeWith('nginx', 'TEST_NGINX')
-
-const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-const SHIPPED = join(import.meta.dirname, '..', '..', 'deploy', 'nginx')
 
 export interface Passage {
   /** What it wrote of a request to its log. */
@@ -41,7 +39,9 @@ export interface Nginx {
 export async function nginxBefore(...servers: string[]): Promise<Nginx> {
   const folder = await temporaryFolder()
   const port = await freePort()
-  await configure(folder, port, servers)
+  await configureNginx(folder, port, servers)
+  // Its workers are nobody in particular.
+  await chmod(folder, 0o755)
   const output = openSync(join(folder, 'output'), 'w')
   const pid = join(folder, 'pid')
   const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-g', `daemon off; pid ${pid};`]
@@ -66,32 +66,6 @@ export async function nginxBefore(...servers: string[]): Promise<Nginx> {
     peakMemory: () => Math.max(...workersOf(child).map(peakOf)),
     written: () => Math.max(...workersOf(child).map(writtenBy)),
   }
-}
-
-/** What is shipped, but for the places that are each installation's own. */
-async function configure(folder: string, port: number, servers: string[]) {
-  const certificates = join(import.meta.dirname, 'tls-')
-  await mkdir(join(folder, 'tls'))
-  for (const name of ['cert', 'key']) await cp(`${certificates}${name}.pem`, join(folder, 'tls', `${name}.pem`))
-  await cp(join(SHIPPED, 'nginx.conf'), join(folder, 'nginx.conf'))
-  const site = await readFile(join(SHIPPED, 'site.conf'), 'utf8')
-  const [ours, others] = ['listen 443 ssl http2;', 'listen [::]:443 ssl http2;']
-  if (!site.includes(ours) || !site.includes(others)) throw new Error('site.conf listens elsewhere')
-  await writeFile(
-    join(folder, 'site.conf'),
-    [
-      site
-        .replace(ours, `listen 127.0.0.1:${port} ssl http2;`)
-        .replace(others, '')
-        .replaceAll('/var/log/nginx', folder),
-      // Elsewhere only the user that its package is for may write.
-      ...TEMPORARY.map((kind) => `${kind}_temp_path ${folder}/${kind};`),
-    ].join('\n'),
-  )
-  const [example = ''] = /^server server-1:8000 .*$/m.exec(await readFile(join(SHIPPED, 'servers.conf'), 'utf8')) ?? []
-  const lines = servers.map((url) => example.replace('server-1:8000', new URL(url).host))
-  await writeFile(join(folder, 'servers.conf'), lines.join('\n'))
-  await chmod(folder, 0o755)
 }
 
 async function untilListening(url: string, child: ChildProcess, output: string) {

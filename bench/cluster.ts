@@ -1,0 +1,93 @@
+/**
+ * Two processes behind nginx beside one behind the same nginx, on the same PostgreSQL, Redis and folder of files: what a
+ * second process brings. Requests come from wrk, which takes little of the cores that it shares with all of them.
+ */
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { configureNginx } from '../test/support/nginx-configuration.ts'
+import { postgresSchema } from './postgres-schema.ts'
+import { type Server, serverWith, signedIn, startNginx } from './servers.ts'
+
+const CONNECTIONS = 64
+const run = promisify(execFile)
+
+export interface Engines {
+  database: string
+  redis: string
+}
+
+export interface Side {
+  name: string
+  perSecond: { one: number; two: number }[]
+}
+
+/** In each round one process and two in turn. */
+export async function clusterRates(folder: string, engines: Engines, rounds: number, seconds: number): Promise<Side[]> {
+  const schema = await postgresSchema(engines.database)
+  const running: { stop(): Promise<void> }[] = []
+  try {
+    const settings = {
+      MASTER_KEY: randomBytes(32).toString('base64'),
+      DATABASE_URL: schema.url,
+      REDIS_URL: engines.redis,
+      UPLOADS_DIR: join(folder, 'uploads'),
+      LOG_LEVEL: 'warn',
+      TRUST_PROXY: '127.0.0.1',
+      // Counted in Redis as ever, and never reached.
+      RATE_LIMITS: 'requests=100000000/1m',
+    }
+    const servers = [await serverWith(settings), await serverWith(settings)]
+    running.push(...servers)
+    const [one, two] = [
+      await before(join(folder, 'one'), servers.slice(0, 1)),
+      await before(join(folder, 'two'), servers),
+    ]
+    running.push(one, two)
+    const { authorization } = await signedIn((servers[0] as Server).port)
+    const header = `authorization: ${authorization}`
+    await run('curl', ['-ksSf', '-T', join('bench', 'cluster.ts'), '-H', header, `${one.url}/v1/files/small`])
+
+    const sides: Side[] = []
+    for (const [name, path, ...script] of ACTS) {
+      const side: Side = { name, perSecond: [] }
+      const rate = (url: string, length: number) => rateOf(url + path, header, length, script)
+      for (const { url } of [one, two]) await rate(url, Math.min(3, seconds))
+      for (let round = 0; round < rounds; round += 1) {
+        // Nobody always finds the machine as the other left it.
+        const order = round % 2 ? (['one', 'two'] as const) : (['two', 'one'] as const)
+        const taken = { one: 0, two: 0 }
+        for (const which of order) taken[which] = await rate({ one, two }[which].url, seconds)
+        side.perSecond.push(taken)
+      }
+      sides.push(side)
+    }
+    return sides
+  } finally {
+    for (const { stop } of running.reverse()) await stop()
+    await schema.drop()
+  }
+}
+
+const ACTS = [
+  ['GET of a small file', '/v1/files/small'],
+  ['a page of 50 files', '/v1/files?limit=50'],
+  ['PUT of 20 KiB', '/v1/files/small', '-s', join('bench', 'cluster-put.lua')],
+] as const
+
+async function before(folder: string, servers: Server[]) {
+  mkdirSync(folder)
+  chmodSync(folder, 0o755)
+  const urls = servers.map(({ port }) => `http://127.0.0.1:${port}`)
+  const { port, stop } = await startNginx(folder, (port) => configureNginx(folder, port, urls))
+  return { url: `https://127.0.0.1:${port}`, stop }
+}
+
+async function rateOf(url: string, header: string, seconds: number, script: readonly string[]): Promise<number> {
+  const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--timeout', '10s', '-H', header, ...script, url]
+  const { stdout } = await run('wrk', args)
+  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk at ${url}: ${stdout}`)
+  return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1])
+}
