@@ -15,6 +15,7 @@ import { limits, type RequestLimits } from './plugins/limits.ts'
 import { type Pace, pace } from './plugins/pace.ts'
 import { peerAddress } from './plugins/peer-address.ts'
 import { proxies } from './plugins/proxies.ts'
+import { readOnly } from './plugins/read-only.ts'
 import { requestId, requestIdOf } from './plugins/request-id.ts'
 import { quietFramework, requestLog } from './plugins/request-log.ts'
 import { safeDefaults } from './plugins/safe-defaults.ts'
@@ -94,6 +95,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(identityOnly)
   await app.register(jsonBodies)
   await app.register(validation)
+  if (vault.rules.readOnly) await app.register(readOnly)
   await app.register(limits, { rules: http.limits })
   await app.register(docs)
   await app.register(sweeper)

@@ -67,6 +67,9 @@ function parse(args: string[], command: Command) {
 /** Settings are read as the server reads them. */
 async function run(command: Command, operands: string[], options: Record<string, unknown>): Promise<Outcome> {
   const config = readConfig({ ...readEnvFile('.env'), ...process.env })
+  if (command.changes && config.READ_ONLY === 'on') {
+    throw new Error('READ_ONLY is on, and this command would change the vault')
+  }
   let clear = () => {}
   const progress: Call['progress'] = (total) => {
     const bar = progressBar(process.stderr, total)

@@ -10,7 +10,15 @@ import { redisCounter } from './adapters/redis/counter.ts'
 import { redisPendingPins } from './adapters/redis/pending-pins.ts'
 import { sqliteActivity } from './adapters/sqlite/activity.ts'
 import { sqliteCensus } from './adapters/sqlite/census.ts'
-import { type Database, databaseCheck, holdFolder, openBeside, openDatabase } from './adapters/sqlite/database.ts'
+import {
+  type Database,
+  databaseCheck,
+  holdFolder,
+  openBeside,
+  openDatabase,
+  openReadOnly,
+  shareFolder,
+} from './adapters/sqlite/database.ts'
 import { sqliteFiles } from './adapters/sqlite/files.ts'
 import { type Act, groupCommit } from './adapters/sqlite/group-commit.ts'
 import { sqliteKeySlots } from './adapters/sqlite/key-slots.ts'
@@ -31,18 +39,16 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
   checkDelivery(config)
   const { opened, close } = engines()
   try {
-    const database = config.DATABASE_URL
-      ? await shared(config.DATABASE_URL, opened)
-      : embedded(config.DATA_DIR, log, opened)
+    const database = await databaseOf(config, log, opened)
     const blobs = await blobsOf(config, clock)
     opened.push(blobs.close)
     const { repositories, ledger, room } = database
-    const isEmpty = (await repositories.keySlots.countByKey()).size === 0
+    const isNew = config.READ_ONLY === 'off' && (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
     opened.push(stopWaiting)
     const { pendingPins, counter, checks, letGo } = await passingOf(config, log, clock)
     opened.push(letGo)
-    const masterKeys = masterKeysOf(config, (path) => (isEmpty ? makeMasterKey(path, log) : missingMasterKey(path)))
+    const masterKeys = masterKeysOf(config, (path) => (isNew ? makeMasterKey(path, log) : missingMasterKey(path)))
     return {
       ...repositories,
       ledger,
@@ -57,9 +63,8 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
       masterKeys,
       checks: {
-        database: database.check,
+        ...database.checks,
         uploads: blobs.check,
-        ...(!config.DATABASE_URL && { space: room }),
         ...checks,
       },
       stopWaiting,
@@ -69,6 +74,12 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     await close()
     throw error
   }
+}
+
+async function databaseOf(config: Config, log: FastifyBaseLogger, opened: (() => unknown)[]) {
+  const readOnly = config.READ_ONLY === 'on'
+  if (config.DATABASE_URL) return shared(config.DATABASE_URL, readOnly, opened)
+  return readOnly ? untouched(config.DATA_DIR, opened) : embedded(config.DATA_DIR, log, opened)
 }
 
 /** SQLite in a folder, which is this process's alone, with the room that a full disk's deletes need. */
@@ -85,16 +96,36 @@ function embedded(folder: string, log: FastifyBaseLogger, opened: (() => unknown
     repositories: repositoriesOf(db, act),
     ledger: sqliteLedger(db, act, true),
     room: reserve.take,
-    check: databaseCheck(db, folder),
+    checks: { database: databaseCheck(db, folder), space: reserve.take },
+  }
+}
+
+/** SQLite in a folder where nobody writes for as long as this process lives. */
+function untouched(folder: string, opened: (() => unknown)[]) {
+  const db = naming('DATA_DIR', folder, () => {
+    const found = openReadOnly(folder)
+    opened.push(() => found.close())
+    const letGo = shareFolder(folder)
+    if (!letGo) throw new Error('another server is using it, and it writes; stop that one first')
+    opened.push(letGo)
+    return found
+  })
+  const act = groupCommit(db)
+  return {
+    repositories: repositoriesOf(db, act),
+    ledger: sqliteLedger(db, act, false),
+    room: async () => {},
+    checks: { database: databaseCheck(db, folder) },
   }
 }
 
 /** PostgreSQL, which other processes may be using. Its driver is not loaded where it is not wanted. */
-async function shared(url: string, opened: (() => unknown)[]) {
-  const { openPostgres } = await import('./adapters/postgres/engine.ts')
-  const engine = await naming('DATABASE_URL', databasePlace(url), () => openPostgres(url))
+async function shared(url: string, readOnly: boolean, opened: (() => unknown)[]) {
+  const { openPostgres, openPostgresReadOnly } = await import('./adapters/postgres/engine.ts')
+  const open = readOnly ? openPostgresReadOnly : openPostgres
+  const engine = await naming('DATABASE_URL', databasePlace(url), () => open(url))
   opened.push(engine.close)
-  return { ...engine, room: async () => {} }
+  return { ...engine, room: async () => {}, checks: { database: engine.check } }
 }
 
 /**

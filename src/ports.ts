@@ -26,6 +26,8 @@ export interface VaultRules {
   trashMs: number
   /** How long a user can read what happened. */
   activityMs: number
+  /** Nothing is written, not even what nobody asked for: use of sessions, what happened, what the sweeper does. */
+  readOnly: boolean
   /** How many mails go out in an hour: to one account, and in all. */
   mails: { perAccount: number; overall: number }
 }

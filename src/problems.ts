@@ -40,6 +40,7 @@ const catalogue = {
   'internal-error': [500, 'Something went wrong on the server'],
   'unsupported-transfer-coding': [501, 'The transfer coding is not known here'],
   'not-ready': [503, 'The server cannot do its work at the moment'],
+  'read-only': [503, 'Nothing can be changed at the moment'],
   'insufficient-storage': [507, 'The server has no room left'],
   'quota-exceeded': [507, 'Your files would take more room than you have'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
@@ -161,6 +162,10 @@ export const problems = {
     new Problem('quota-exceeded', `Your files and trash may take ${quotaBytes} bytes together. Nothing was stored.`),
   notReady: (detail: string, cause?: unknown) =>
     new Problem('not-ready', detail, { headers: { 'retry-after': '5' }, cause }),
+  readOnly: () =>
+    new Problem('read-only', 'The vault is being moved: files can be read, and nothing is changed until it is done.', {
+      headers: { 'retry-after': '60' },
+    }),
   insufficientStorage: (cause?: unknown) =>
     new Problem('insufficient-storage', 'The disk of the server is full. Nothing was changed.', { cause }),
 }

@@ -24,6 +24,7 @@ describe('the settings', () => {
       SESSION_MAX_DAYS: 365,
       MAX_FILE_BYTES: 10_737_418_240,
       RATE_LIMIT: 'on',
+      READ_ONLY: 'off',
       TRUST_PROXY: 'off',
     })
   })

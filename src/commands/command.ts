@@ -14,6 +14,8 @@ export interface Command {
   /** The names of what stands after the command: all of them must be given. */
   operands: string[]
   options: NonNullable<ParseArgsConfig['options']>
+  /** Changes the vault, so it is refused where nothing may be changed. */
+  changes?: true
   /** What `--help` says after the usage line. */
   help: string
   run(call: Call): Promise<Outcome>

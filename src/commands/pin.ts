@@ -5,6 +5,7 @@ export const pin: Command = {
   summary: 'hand out a PIN to a user who has lost every device',
   operands: ['EMAIL|USER-ID', 'DEVICE-ID'],
   options: {},
+  changes: true,
   help: `Prints a PIN for the device, which signs in with it as with any other: once, within PIN_TTL_SECONDS, with
 PIN_MAX_ATTEMPTS tries. Make sure of who is asking: whoever has the PIN and the device id has the vault. The user finds it in
 the list of what happened.`,

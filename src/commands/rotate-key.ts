@@ -12,6 +12,7 @@ export const rotateKey: Command = {
   summary: 'put every vault key under the current master key',
   operands: [],
   options: {},
+  changes: true,
   help: `Locks every user's vault key with MASTER_KEY (or what stands for it) instead of those in MASTER_KEY_PREVIOUS.
 Contents are not touched. May be broken off and run again. Before it: give the new key as MASTER_KEY and the
 former one in MASTER_KEY_PREVIOUS, and restart the server. After it ended with 0: take the former key out of

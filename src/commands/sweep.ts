@@ -4,6 +4,7 @@ export const sweep: Command = {
   summary: 'delete what nothing names any more',
   operands: [],
   options: {},
+  changes: true,
   help: `One round of what the server does every few minutes: forgets sessions that are over, removes what has been in the
 trash for long enough, finishes the removal of users, and deletes blobs that no row names. Beside a running
 server, what that one is writing is left alone; without one, whatever a crash has left goes too.`,

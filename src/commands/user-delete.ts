@@ -4,6 +4,7 @@ export const userDelete: Command = {
   summary: 'delete a user with all that is theirs, for good',
   operands: ['EMAIL|USER-ID'],
   options: { yes: { type: 'boolean', default: false } },
+  changes: true,
   help: `Deletes the user with this address or id: sessions, key, files and trash, as DELETE /v1/me does. There is no way
 back but a backup. Asks first; without a terminal, and without a question, with --yes.`,
 

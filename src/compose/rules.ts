@@ -21,6 +21,7 @@ export function rulesOf(config: Config): VaultRules {
     quotaBytes: config.QUOTA_BYTES ?? null,
     trashMs: config.TRASH_DAYS * DAY_MS,
     activityMs: config.ACTIVITY_DAYS * DAY_MS,
+    readOnly: config.READ_ONLY === 'on',
     mails: { perAccount: most(limits['mails-per-account']), overall: most(limits['mails-overall']) },
   }
 }

@@ -33,6 +33,7 @@ export function warningsOf(config: Config): string[] {
     email: [],
   }[config.PIN_DELIVERY]
   return [
+    ...(config.READ_ONLY === 'on' ? ['READ_ONLY=on: files can be read, and nothing can be changed'] : []),
     ...open.map((mode) => `not fit for production: ${mode}`),
     ...(config.MASTER_KEY || config.MASTER_KEY_FILE
       ? []

@@ -115,6 +115,10 @@ export const ConfigSchema = Type.Object({
     maximum: 36_500,
     description: 'Days for which a user can read what happened in the account; fractions allowed.',
   }),
+  READ_ONLY: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'off',
+    description: 'on: files can be read, and nothing can be changed. For while the vault moves to other engines.',
+  }),
   RATE_LIMIT: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'on',
     description: 'on, or off where nobody is ever refused for asking too often.',

@@ -3,7 +3,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { Problem, problems } from '../problems.ts'
+import { Problem, type ProblemCode, problems } from '../problems.ts'
 import { JSON_BODY_BYTES } from './json-bodies.ts'
 import { requestIdOf } from './request-id.ts'
 import { safeDefaultsOn, setSafeDefaults } from './safe-defaults.ts'
@@ -102,10 +102,12 @@ function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): 
   sendRefusal(reply, Buffer.from(JSON.stringify(problem.toDocument(request.id))))
 }
 
+const UNREMARKABLE: ProblemCode[] = ['quota-exceeded', 'read-only', 'unsupported-transfer-coding']
+
 /** Some are between the server and its client; what the operator can see coming needs no stack. */
 function tellOperator(problem: Problem, { log }: FastifyRequest): void {
   const { status, code } = problem
-  if (status < 500 || code === 'quota-exceeded' || code === 'unsupported-transfer-coding') return
+  if (status < 500 || UNREMARKABLE.includes(code)) return
   const cause = problem.cause ?? problem
   if ((cause as { told?: true }).told) return
   if (code === 'not-ready' || code === 'insufficient-storage') {

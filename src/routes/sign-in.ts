@@ -23,7 +23,7 @@ export const signIn: FastifyPluginAsyncTypebox = async (app) => {
             401: 'invalid-pin',
             413: 'body-too-large',
             415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready',
+            503: 'not-ready read-only',
             507: 'insufficient-storage',
           }),
         },

@@ -54,7 +54,7 @@ export const CHANGE_REFUSALS = {
   401: 'unauthorized',
   413: 'body-too-large',
   415: 'unsupported-media-type unsupported-encoding',
-  503: 'not-ready',
+  503: 'not-ready read-only',
   507: 'insufficient-storage',
 } as const
 

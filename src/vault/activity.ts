@@ -24,6 +24,7 @@ export type Note = (owner: string, kind: ActivityKind, caller: Caller, involved?
 export function activity(ports: Ports, rules: VaultRules, background: Background) {
   const { activity, delivery, clock, chance } = ports
   const note: Note = (owner, kind, caller, involved) => {
+    if (rules.readOnly) return
     const event = eventOf(kind, caller, involved)
     const alike = { since: event.at - FOLD_MS, most: MOST_ADDRESSES }
     const noted = FOLDED.includes(kind) ? activity.fold(owner, event, alike) : activity.add(owner, event)

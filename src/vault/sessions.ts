@@ -57,7 +57,7 @@ export function sessions(
       const session = hash ? await sessions.findByTokenHash(hash) : null
       const now = clock()
       if (!session || endOf(session) <= now) throw problems.unauthorized()
-      if (now - session.lastUsedAt >= exactnessMs) {
+      if (now - session.lastUsedAt >= exactnessMs && !rules.readOnly) {
         background('noting the use of a session', sessions.touch(session.userId, session.id, now))
       }
       return session

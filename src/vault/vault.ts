@@ -23,15 +23,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   const background = backgroundWork(ports.alarm)
   let draining = false
   const uploads = admission(ports, keys.keyIds)
-  // On a full disk there is no run to open yet. Reads and deletes go on, and the first upload after it opens the run.
-  // Former runs end now, and not with the first sweep: what they could open concerns nobody any more.
-  await uploads
-    .admit()
-    .then(() => ports.ledger.endedRuns(uploads.run()))
-    .catch((error: unknown) => {
-      if (!changedNothing(error)) throw error
-      ports.alarm(error, 'getting ready for uploads')
-    })
+  if (!rules.readOnly) await begin()
 
   /** Blobs that the database was asked to name, and failed; it has decided by the time it says so. */
   const doubtful = new Set<string>()
@@ -55,6 +47,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
 
     /** Starts one round of sweeping, after those that were started before; the operator hears of it if it fails. */
     sweep(): void {
+      if (rules.readOnly) return
       const sources = { sessions: signedIn, trash: bin, account: accounts, activity: happenings }
       sweeping = sweeping.then(async () => {
         await sweepRound(ports, uploads.run(), doubtful, sources)
@@ -93,5 +86,19 @@ export async function openVault(ports: Ports, rules: VaultRules) {
       await background.settled()
       await ports.close()
     },
+  }
+
+  /**
+   * On a full disk there is no run to open yet. Reads and deletes go on, and the first upload after it opens the run. Former
+   * runs end now, and not with the first sweep: what they could open concerns nobody any more.
+   */
+  async function begin(): Promise<void> {
+    try {
+      await uploads.admit()
+      await ports.ledger.endedRuns(uploads.run())
+    } catch (error) {
+      if (!changedNothing(error)) throw error
+      ports.alarm(error, 'getting ready for uploads')
+    }
   }
 }

@@ -28,9 +28,9 @@ export interface Database {
 }
 
 /** Connects with the first statement. */
-export function openDatabase(url: string, { beside } = { beside: false }): Database {
+export function openDatabase(url: string, { beside = false, readOnly = false } = {}): Database {
   const limitMs = beside ? OPERATOR_LIMIT_MS : REQUEST_LIMIT_MS
-  const pool = new pg.Pool({ ...settings(url, limitMs), max: CONNECTIONS, connectionTimeoutMillis: limitMs })
+  const pool = new pg.Pool({ ...settings(url, limitMs, readOnly), max: CONNECTIONS, connectionTimeoutMillis: limitMs })
   // A connection that breaks is told to whoever waits for it, and once more: then nobody else need hear of it.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
@@ -42,7 +42,7 @@ export function openDatabase(url: string, { beside } = { beside: false }): Datab
       const given = Object.keys(values).map((key, n) => `${key} => $${n + 1}`)
       return ask(`SELECT * FROM ${name}(${given.join(', ')})`, Object.values(values))
     },
-    alone: (work, limitMs) => alone(url, work, limitMs),
+    alone: (work, limitMs = 0) => alone({ ...settings(url, limitMs, readOnly), query_timeout: limitMs }, work),
     close: () => pool.end(),
   }
 
@@ -104,9 +104,8 @@ export function databaseCheck({ ask }: Database): () => Promise<void> {
   }
 }
 
-async function alone<T>(url: string, work: (ask: Ask) => Promise<T>, limitMs = 0): Promise<T> {
-  const limits = { connectionTimeoutMillis: REQUEST_LIMIT_MS, query_timeout: limitMs }
-  const client = new pg.Client({ ...settings(url, limitMs), ...limits })
+async function alone<T>(given: pg.ClientConfig, work: (ask: Ask) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ ...given, connectionTimeoutMillis: REQUEST_LIMIT_MS })
   client.on('error', () => {})
   try {
     await client.connect()
@@ -128,7 +127,7 @@ async function alone<T>(url: string, work: (ask: Ask) => Promise<T>, limitMs = 0
 }
 
 /** What our promises rest on is asked for by every connection, whatever the server's own defaults are. */
-function settings(url: string, limitMs: number): pg.ClientConfig {
+function settings(url: string, limitMs: number, readOnly: boolean): pg.ClientConfig {
   const address = new URL(url)
   const given = address.searchParams.get('options') ?? ''
   address.searchParams.delete('options')
@@ -136,6 +135,7 @@ function settings(url: string, limitMs: number): pg.ClientConfig {
     synchronous_commit: 'on',
     default_transaction_isolation: 'read\\ committed',
     statement_timeout: limitMs,
+    ...(readOnly && { default_transaction_read_only: 'on' }),
   }
   const options = Object.entries(ours).map(([name, value]) => `-c ${name}=${value}`)
   return {

@@ -29,6 +29,15 @@ export function openPostgres(url: string): Promise<PostgresEngine> {
   })
 }
 
+/** For a server that changes nothing. Throws where there is no vault, and where it has another schema. */
+export function openPostgresReadOnly(url: string): Promise<PostgresEngine> {
+  return opened(openDatabase(url, { readOnly: true }), async (db) => {
+    await checkSchema(db)
+    const check = async () => void (await db.ask('SELECT'))
+    return { ledger: postgresLedger(db), leave: async () => {}, check }
+  })
+}
+
 /** Beside servers that may be using it. Throws where there is no vault, and where it has another schema. */
 export function openPostgresBeside(url: string): Promise<PostgresEngine> {
   return opened(openDatabase(url, { beside: true }), async (db) => {
@@ -51,14 +60,14 @@ export function repositoriesOf(db: Database) {
 
 async function opened(
   db: Database,
-  begin: (db: Database) => Promise<{ ledger: BlobLedger; leave(): Promise<void> }>,
+  begin: (db: Database) => Promise<{ ledger: BlobLedger; leave(): Promise<void>; check?(): Promise<void> }>,
 ): Promise<PostgresEngine> {
   try {
-    const { ledger, leave } = await begin(db)
+    const { ledger, leave, check = databaseCheck(db) } = await begin(db)
     return {
       repositories: repositoriesOf(db),
       ledger,
-      check: databaseCheck(db),
+      check,
       census: (now) => postgresCensus(db, now),
       async close() {
         await leave()

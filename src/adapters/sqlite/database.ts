@@ -59,6 +59,13 @@ export function openBeside(folder: string): Database.Database {
   }
 }
 
+/** The same for a server that changes nothing: no statement of this connection does. */
+export function openReadOnly(folder: string): Database.Database {
+  const db = openBeside(folder)
+  db.pragma('query_only = ON')
+  return db
+}
+
 /** Throws while the database does not answer, or its folder takes no writes. */
 export function databaseCheck(db: Database.Database, folder: string): () => Promise<void> {
   const ping = db.prepare('SELECT 1 FROM users')
@@ -106,6 +113,14 @@ export function holdFolder(folder: string): () => void {
   throw new Error('another server is using it; stop that one first, or give this one a folder of its own')
 }
 
+/**
+ * Keeps servers that write from the folder for the life of the process, in company of others that only read. `null` where
+ * one is there.
+ */
+export function shareFolder(folder: string): (() => void) | null {
+  return lockFile(join(folder, LOCK), HOLD_WAIT_MS, 'BEGIN; SELECT 1 FROM sqlite_master')
+}
+
 /** Holds the folder where no server does, for a moment only: a server that starts meanwhile waits no longer. */
 export function tryHoldFolder(folder: string): (() => void) | null {
   return holdFor(folder, TRY_WAIT_MS)
@@ -117,13 +132,13 @@ function holdFor(folder: string, waitMs: number): (() => void) | null {
 }
 
 /** Locks a file for the life of this process, or until the answer is called; `null` where another has it. */
-export function lockFile(path: string, waitMs: number): (() => void) | null {
+export function lockFile(path: string, waitMs: number, act = 'BEGIN EXCLUSIVE'): (() => void) | null {
   const lock = new Database(path, { timeout: waitMs })
   try {
     chmodSync(path, 0o600)
     // Holding takes no room on the disk.
     lock.pragma('journal_mode = MEMORY')
-    lock.exec('BEGIN EXCLUSIVE')
+    lock.exec(act)
     return () => void lock.close()
   } catch (error) {
     lock.close()

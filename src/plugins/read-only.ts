@@ -1,0 +1,9 @@
+/** While nothing may be changed, whatever asks for it is refused before its body is read. */
+import fastifyPlugin from 'fastify-plugin'
+import { problems } from '../problems.ts'
+
+export const readOnly = fastifyPlugin(async (app) => {
+  app.addHook('onRequest', async ({ method }) => {
+    if (method !== 'GET' && method !== 'HEAD') throw problems.readOnly()
+  })
+})
