@@ -1,8 +1,6 @@
 /** Whether all that the vault holds can be had: every file is opened, and the books are compared with what is there. */
-import { createHash } from 'node:crypto'
-import type { OwnedFile, Ports, SealedFile, Usage } from '../ports.ts'
-import { openContent, wholeOf } from './content.ts'
-import { blobBytes, frameOpener, HEADER_BYTES, openSecrets, type Secrets } from './envelope.ts'
+import type { OwnedFile, Ports, Usage } from '../ports.ts'
+import { inspection } from './inspection.ts'
 import type { Keyring } from './keyring.ts'
 
 const PAGE = 200
@@ -31,12 +29,10 @@ export function isSound({ damaged, missing, orphans, slots, usage }: Verificatio
   return [damaged, missing, orphans, slots, usage].every((found) => found.length === 0)
 }
 
-type Finding = { kind: 'sound' } | { kind: 'missing' } | { kind: 'damaged'; why: string }
-const SOUND: Finding = { kind: 'sound' }
-
 /** Reads everything. Changes nothing; what others change meanwhile is looked at again. `onBytes` hears of what was read. */
 export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: number) => void): Promise<Verification> {
   const { users, keySlots, files, ledger, blobs } = ports
+  const { vaultKeyOf, look } = inspection(keySlots, keys, onBytes)
   const report: Verification = {
     users: 0,
     files: 0,
@@ -93,7 +89,7 @@ export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: numbe
     report.files += 1
     let looked = seen
     for (;;) {
-      const finding = await look(looked)
+      const finding = await look(blobs, looked)
       const { id, blob, sizeBytes } = looked.file
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes
@@ -118,73 +114,6 @@ export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: numbe
     return (await users.departed(Number.MAX_SAFE_INTEGER)).includes(owner)
   }
 
-  async function look({ owner, file }: OwnedFile): Promise<Finding> {
-    const key = await vaultKeyOf(owner)
-    if (typeof key === 'string') return { kind: 'damaged', why: `its owner's key cannot be had: ${key}` }
-    const secrets = secretsOf(key, owner, file)
-    if (!secrets) return { kind: 'damaged', why: 'its seal does not open' }
-    try {
-      return await lookAtBlob(file, secrets)
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      return {
-        kind: 'damaged',
-        why: code && /^E[A-Z]+$/.test(code) ? `its blob cannot be read (${code})` : 'its blob does not open',
-      }
-    }
-  }
-
-  async function lookAtBlob(file: SealedFile, secrets: Secrets): Promise<Finding> {
-    const { blob } = file
-    const length = await blobs.length(blob)
-    if (length === null) return { kind: 'missing' }
-    const expected = blobBytes(secrets.sizeBytes)
-    if (length !== expected) return { kind: 'damaged', why: `its blob has ${length} bytes instead of ${expected}` }
-    const digest = secrets.sizeBytes === 0 ? await digestOfNothing(blob, secrets) : await digestOf(file, secrets)
-    if (digest === null) return { kind: 'missing' }
-    return digest === secrets.sha256 ? SOUND : { kind: 'damaged', why: 'its content has another SHA-256' }
-  }
-
-  async function digestOf(file: SealedFile, secrets: Secrets): Promise<string | null> {
-    const reader = await openContent(blobs, file, secrets, wholeOf(secrets.sizeBytes))
-    if (!reader) return null
-    const hash = createHash('sha256')
-    try {
-      for (let chunks = await reader.next(); chunks; chunks = await reader.next()) {
-        for (const chunk of chunks) hash.update(chunk)
-        onBytes(chunks.reduce((sum, { length }) => sum + length, 0))
-      }
-    } finally {
-      await reader.close()
-    }
-    return hash.digest('hex')
-  }
-
-  /** Nobody reads an empty content, but its blob has a frame. */
-  async function digestOfNothing(blob: string, { fileKey }: Secrets): Promise<string | null> {
-    const reader = await blobs.open(blob, 0, blobBytes(0))
-    if (!reader) return null
-    try {
-      const bytes = await reader.read(blobBytes(0))
-      const nothing = frameOpener(fileKey, bytes.subarray(0, HEADER_BYTES), 0)(0, bytes.subarray(HEADER_BYTES))
-      return createHash('sha256').update(nothing).digest('hex')
-    } finally {
-      await reader.close()
-    }
-  }
-
-  /** The key, or why there is none. */
-  async function vaultKeyOf(owner: string): Promise<Buffer | string> {
-    const [slot] = await keySlots.find(owner)
-    if (!slot) return 'there is no key slot'
-    if (!keys.keyIds.includes(slot.keyId)) return `it is locked with master key ${slot.keyId}, which is not here`
-    try {
-      return await keys.vaultKey(owner)
-    } catch {
-      return 'the key slot does not open'
-    }
-  }
-
   /**
    * A blob comes before its row, and its run before the blob: what was on the disk is looked for in the books after, and
    * the runs that live after that.
@@ -206,13 +135,5 @@ export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: numbe
 
   async function livingRuns(): Promise<Set<string>> {
     return new Set((await ledger.livingRuns()).map(({ run }) => run))
-  }
-}
-
-function secretsOf(vaultKey: Buffer, owner: string, file: SealedFile): Secrets | null {
-  try {
-    return openSecrets(vaultKey, owner, file)
-  } catch {
-    return null
   }
 }
