@@ -119,7 +119,9 @@ function overview(): string {
 }
 
 function usageOf(name: string, { operands, options }: Command): string {
-  const flags = Object.keys(options).map((option) => `[--${option}]`)
+  const flags = Object.entries(options).map(([name, { type }]) =>
+    type === 'string' ? `--${name} FILE` : `[--${name}]`,
+  )
   return ['minikeepsafe', name, ...operands, ...flags].join(' ')
 }
 

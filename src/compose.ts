@@ -202,7 +202,8 @@ function repositoriesOf(db: Database, act: Act) {
   }
 }
 
-async function blobsOf(config: Config, clock: Clock) {
+/** Where the files are. The folder is made where it is missing. */
+export async function blobsOf(config: Config, clock: Clock) {
   return (
     (await bucketOf(config, clock)) ??
     tellingFaults(

@@ -1,5 +1,5 @@
 /** Reading the settings. The process's environment wins over a `.env` file in the working folder. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -16,9 +16,12 @@ const NUMBER = /^-?\d+(\.\d+)?$/
 
 /** All that is wrong with the settings, one line for each variable. */
 export class ConfigError extends Error {
+  readonly faults: string[]
+
   constructor(faults: string[]) {
     super(`The settings cannot be used:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
     this.name = 'ConfigError'
+    this.faults = faults
   }
 }
 
@@ -106,6 +109,17 @@ export function readEnvFile(path: string): NodeJS.ProcessEnv {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
     throw new ConfigError([`${path} cannot be read: ${(error as Error).message}`])
+  }
+}
+
+/** The settings in a file and no others, whatever the environment of the process has. Throws where there is no such file. */
+export function readSettings(path: string): Config {
+  if (!existsSync(path)) throw new ConfigError([`${path}: there is no such file.`])
+  try {
+    return readConfig(readEnvFile(path))
+  } catch (error) {
+    if (error instanceof ConfigError) throw new ConfigError(error.faults.map((fault) => `${path}: ${fault}`))
+    throw error
   }
 }
 

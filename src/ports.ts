@@ -611,3 +611,68 @@ export interface BackupSource {
   masterKeys: MasterKeys
   close(): Promise<void>
 }
+
+/** What a vault takes with it when it moves. Left behind are runs, holds, and blobs that wait to be deleted. */
+export type MovedTable =
+  | 'users'
+  | 'departed'
+  | 'key_slots'
+  | 'sessions'
+  | 'devices'
+  | 'guesses'
+  | 'handed_out_pins'
+  | 'activity'
+  | 'files'
+
+/** Rows as they are kept, by the names of their columns. */
+export interface MovedRows {
+  table: MovedTable
+  rows: Record<string, string | bigint | Buffer | null>[]
+}
+
+/** The rows of a vault that moves away. They stay as they are. */
+export interface RowDeparture {
+  /**
+   * Keeps every row as it is until `close`: nobody writes, and no server that would can start, while others read on. False
+   * where a server is there that takes writes. Throws where the database is damaged.
+   */
+  freeze(): Promise<boolean>
+  counts(): Promise<Record<MovedTable, number>>
+  /** All rows, those of a table after those that they refer to. */
+  rows(): AsyncIterable<MovedRows>
+  close(): Promise<void>
+}
+
+/** A place for the rows of a vault that moves in. Until `settle` there is none in it. */
+export interface RowArrival {
+  /**
+   * Makes it ready. `same`: the vault with one of these slots is here already; `other`: another one is. Throws while a server
+   * uses it, or another move.
+   */
+  begin(slots: { owner: string; slot: KeySlot }[]): Promise<'empty' | 'same' | 'other'>
+  /** Books blobs before they come, so that none is forgotten here; answers those that were proven already. */
+  expect(blobs: string[]): Promise<string[]>
+  /** These blobs are here, durable, and open with their rows. */
+  prove(blobs: string[]): Promise<void>
+  /**
+   * One act, durable once answered: all rows, and what was expected and is not named by any of them becomes garbage. Throws,
+   * and changes nothing, where there came to be other rows than `counts`, or a vault or a server is here meanwhile.
+   */
+  settle(rows: AsyncIterable<MovedRows>, counts: Record<MovedTable, number>): Promise<void>
+  close(): Promise<void>
+}
+
+/** A vault that moves away. */
+export interface MoveSource
+  extends Pick<OperatorPorts, 'users' | 'keySlots' | 'files' | 'ledger' | 'blobs' | 'clock' | 'chance' | 'census'> {
+  rows: RowDeparture
+  close(): Promise<void>
+}
+
+/** Where it moves to. */
+export interface MoveTarget {
+  masterKeys: MasterKeys
+  /** Makes what is not there yet. */
+  open(): Promise<{ rows: RowArrival; blobs: BlobStore }>
+  close(): Promise<void>
+}

@@ -1,6 +1,7 @@
 /** The operator's commands, in the order in which `--help` lists them. */
 import { backup } from './backup.ts'
 import type { Command } from './command.ts'
+import { migrateData } from './migrate-data.ts'
 import { pin } from './pin.ts'
 import { restore } from './restore.ts'
 import { rotateKey } from './rotate-key.ts'
@@ -13,6 +14,7 @@ export const commands: Record<string, Command> = {
   verify,
   backup,
   restore,
+  'migrate-data': migrateData,
   'rotate-key': rotateKey,
   stats,
   sweep,

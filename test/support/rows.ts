@@ -9,7 +9,9 @@ export function sqliteRows(folder: string): Tables {
   const db = new Database(join(folder, 'minikeepsafe.db'), { readonly: true })
   try {
     const tables = db.prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()
-    return tablesOf(tables.map((table) => [table, db.prepare<[], object>(`SELECT * FROM ${table}`).all()]))
+    return tablesOf(
+      tables.map((table) => [table, db.prepare<[], object>(`SELECT * FROM ${table}`).safeIntegers().all()]),
+    )
   } finally {
     db.close()
   }

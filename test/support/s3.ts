@@ -59,6 +59,14 @@ export function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: S3S
   })
 }
 
+/** The keys of all objects in the bucket. */
+export async function objectsIn(settings: S3Settings): Promise<string[]> {
+  const client = clientOf(settings)
+  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: settings.bucket }))
+  client.destroy()
+  return Contents.map(({ Key = '' }) => Key)
+}
+
 /** Begins an upload and sends a part of it, as a process does that is killed then. */
 export async function beginUpload(
   settings: S3Settings,

@@ -95,7 +95,7 @@ function hasLog(path: string): boolean {
   return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
 }
 
-function checkIntegrity(db: Database.Database): void {
+export function checkIntegrity(db: Database.Database): void {
   const [fault] = db.pragma('integrity_check(1)') as { integrity_check: string }[]
   if (fault?.integrity_check !== 'ok') {
     throw new Error(`the database is damaged (${fault?.integrity_check}); restore a backup of it`)

@@ -1,0 +1,153 @@
+/** A vault that moves in: its blobs are booked while they come, and its rows come in one transaction. */
+import type { KeySlot, MovedRows, MovedTable, RowArrival } from '../../ports.ts'
+import { type Ask, type Database, openDatabase } from './database.ts'
+import type { DatabaseFault } from './faults.ts'
+import { postgresLedgerBeside } from './ledger.ts'
+import { migrate } from './migrate.ts'
+
+/** Somebody who was killed lets go of what he held in less. */
+const LOCK_WAIT_MS = 5000
+
+const TABLES: Record<MovedTable, true> = {
+  users: true,
+  departed: true,
+  key_slots: true,
+  sessions: true,
+  devices: true,
+  guesses: true,
+  handed_out_pins: true,
+  activity: true,
+  files: true,
+}
+const NAMES = Object.keys(TABLES) as MovedTable[]
+
+export async function openArrival(url: string): Promise<RowArrival> {
+  const db = openDatabase(url, { beside: true })
+  const { ask, close } = await session(db)
+
+  return {
+    async begin(slots) {
+      await takeTurn(ask)
+      await migrate(db)
+      const standing = await whose(ask, slots)
+      if (standing !== 'empty') return standing
+      if ((await postgresLedgerBeside(db).livingRuns()).length > 0) throw inUse()
+      // There for as long as the move is not finished.
+      await ask(
+        'CREATE TABLE IF NOT EXISTS arrivals (blob text COLLATE "C" PRIMARY KEY, proven boolean NOT NULL DEFAULT false)',
+      )
+      return 'empty'
+    },
+
+    async expect(blobs) {
+      await ask('INSERT INTO arrivals (blob) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING', [blobs])
+      const proven = 'SELECT blob FROM arrivals WHERE blob = ANY ($1) AND proven'
+      return (await ask<{ blob: string }>(proven, [blobs])).map(({ blob }) => blob)
+    },
+
+    async prove(blobs) {
+      await ask('UPDATE arrivals SET proven = true WHERE blob = ANY ($1)', [blobs])
+    },
+
+    async settle(rows, counts) {
+      await ask('BEGIN')
+      try {
+        await refuseCompany(ask)
+        for await (const batch of rows) await insert(ask, batch)
+        await compareCounts(ask, counts)
+        await ask(
+          `INSERT INTO garbage (blob)
+           SELECT blob FROM arrivals WHERE NOT EXISTS (SELECT FROM files WHERE files.blob = arrivals.blob)`,
+        )
+        await ask('DROP TABLE arrivals')
+        // What its first queries are planned by.
+        await ask(`ANALYZE ${NAMES.join(', ')}`)
+        await ask('COMMIT')
+      } catch (error) {
+        await ask('ROLLBACK').catch(() => {})
+        throw error
+      }
+    },
+
+    async close() {
+      await close()
+      await db.close()
+    },
+  }
+}
+
+/** A connection of its own, until it is closed. */
+function session({ alone }: Database): Promise<{ ask: Ask; close(): Promise<void> }> {
+  return new Promise((resolve, reject) => {
+    const ended = alone(
+      (ask) =>
+        new Promise<void>((letGo) => {
+          const close = async () => {
+            letGo()
+            await ended
+          }
+          resolve({ ask, close })
+        }),
+    )
+    ended.catch(reject)
+  })
+}
+
+async function takeTurn(ask: Ask): Promise<void> {
+  try {
+    await ask(`SET lock_timeout = ${LOCK_WAIT_MS}`)
+    await ask("SELECT pg_advisory_lock(hashtextextended('arrival ' || current_schema(), 0))")
+  } catch (error) {
+    if ((error as DatabaseFault).code !== 'EAGAIN') throw error
+    throw new Error('another move into this database is under way', { cause: error })
+  }
+}
+
+async function whose(ask: Ask, slots: { owner: string; slot: KeySlot }[]): Promise<'empty' | 'same' | 'other'> {
+  const [found] = await ask<{ any: boolean; same: boolean }>(
+    `SELECT ${NAMES.map((name) => `EXISTS (SELECT FROM ${name})`).join(' OR ')} AS any,
+       EXISTS (SELECT FROM users WHERE id = ANY ($1)) OR EXISTS (SELECT FROM key_slots WHERE sealed = ANY ($2)) AS same`,
+    [slots.map(({ owner }) => owner), slots.map(({ slot }) => slot.sealed)],
+  )
+  if (!found?.any) return 'empty'
+  return found.same ? 'same' : 'other'
+}
+
+/** From here on to the end of the transaction nobody else writes a row, and no server opens a run. */
+async function refuseCompany(ask: Ask): Promise<void> {
+  await ask(`LOCK TABLE ${NAMES.join(', ')}, runs IN SHARE ROW EXCLUSIVE MODE`)
+  if ((await whose(ask, [])) !== 'empty') throw new Error('another vault came to be in this database meanwhile')
+  if ((await ask('SELECT FROM runs WHERE NOT ended LIMIT 1')).length > 0) throw inUse()
+}
+
+function inUse(): Error {
+  return new Error('a server uses this database, or did until a minute ago; stop it until the vault is here')
+}
+
+/** The table itself says of what type its columns are. A column that is not named here is a fault where it has no default. */
+async function insert(ask: Ask, { table, rows }: MovedRows): Promise<void> {
+  const columns = Object.keys(rows[0] ?? {}).join(', ')
+  await ask(
+    `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM json_populate_recordset(NULL::${table}, $1::json)`,
+    [JSON.stringify(rows.map(textOf))],
+  )
+}
+
+function textOf(row: MovedRows['rows'][number]): Record<string, string | null> {
+  return Object.fromEntries(
+    Object.entries(row).map(([column, value]) => {
+      if (Buffer.isBuffer(value)) return [column, `\\x${value.toString('hex')}`]
+      // PostgreSQL's text cannot hold NUL.
+      return [column, value === null ? null : String(value).replaceAll('\0', '\ufffd')]
+    }),
+  )
+}
+
+async function compareCounts(ask: Ask, wanted: Record<MovedTable, number>): Promise<void> {
+  for (const table of NAMES) {
+    const [found] = await ask<{ count: number }>(`SELECT count(*) FROM ${table}`)
+    if (found?.count !== wanted[table]) {
+      throw new Error(`${found?.count} rows came to ${table}, and there are ${wanted[table]}; nothing was moved`)
+    }
+  }
+}

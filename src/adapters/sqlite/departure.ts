@@ -1,0 +1,70 @@
+/** A vault that moves away: every row as it stands, while nobody writes. */
+import type { MovedRows, MovedTable, RowDeparture } from '../../ports.ts'
+import { checkIntegrity, type Database, openBeside, shareFolder } from './database.ts'
+
+/** In an order in which no row comes before one that it refers to. */
+const TABLES: MovedTable[] = [
+  'users',
+  'departed',
+  'key_slots',
+  'sessions',
+  'devices',
+  'guesses',
+  'handed_out_pins',
+  'activity',
+  'files',
+]
+const ROWS = 1000
+
+/** Throws where there is no vault in the folder, or one of another schema. */
+export function sqliteDeparture(folder: string): RowDeparture {
+  const db = openBeside(folder)
+  let letGo = () => {}
+
+  return {
+    async freeze() {
+      const share = shareFolder(folder)
+      if (!share) return false
+      letGo = share
+      holdWrites(db)
+      checkIntegrity(db)
+      return true
+    },
+
+    async counts() {
+      const counts = TABLES.map((table) => [table, db.prepare(`SELECT count(*) FROM ${table}`).pluck().get()])
+      return Object.fromEntries(counts) as Record<MovedTable, number>
+    },
+
+    async *rows() {
+      for (const table of TABLES) yield* batchesOf(db, table)
+    },
+
+    async close() {
+      db.close()
+      letGo()
+    },
+  }
+}
+
+/** Servers that only read are not disturbed by it; whoever writes waits, and gives up. */
+function holdWrites(db: Database): void {
+  try {
+    db.exec('BEGIN IMMEDIATE')
+  } catch (cause) {
+    throw new Error(`somebody else is writing to the database (${(cause as Error).message}); run this again`, { cause })
+  }
+}
+
+function* batchesOf(db: Database, table: MovedTable): Generator<MovedRows> {
+  // Exact, whatever their size: a pause doubles without an upper bound.
+  const all = db.prepare<[], MovedRows['rows'][number]>(`SELECT * FROM ${table}`).safeIntegers()
+  let rows: MovedRows['rows'] = []
+  for (const row of all.iterate()) {
+    rows.push(row)
+    if (rows.length < ROWS) continue
+    yield { table, rows }
+    rows = []
+  }
+  if (rows.length > 0) yield { table, rows }
+}

@@ -1,0 +1,107 @@
+/** A vault with everything in it, and where it is to move: settings in files, as the operator writes them. */
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { migrateData } from '../../src/commands/migrate-data.ts'
+import { readConfig } from '../../src/config.ts'
+import type { MoveReport } from '../../src/vault/moving.ts'
+import { type Member, member, newDeviceId, paired, type TestApp, temporaryFolder, testApp } from './app.ts'
+import { operator } from './operator.ts'
+import { emptySchema } from './postgres.ts'
+import { newBucket, s3Environment } from './s3.ts'
+
+type Settings = Record<string, string>
+
+export interface Moving {
+  /** The folder with the settings, and with what they name. */
+  home: string
+  from: Settings
+  to: Settings
+  /** A server on the settings of the source, in the folders that they name. */
+  source(more?: Settings): Promise<TestApp>
+  target(): Promise<TestApp>
+}
+
+/** From SQLite and a folder to PostgreSQL and S3, where nothing else is said. The key is made by the source's first server. */
+export async function moving({ from = {}, to }: { from?: Settings; to?: Settings } = {}): Promise<Moving> {
+  const home = await temporaryFolder()
+  const folders = { DATA_DIR: join(home, 'data'), UPLOADS_DIR: join(home, 'uploads') }
+  const settings = {
+    from: { ...folders, ...from },
+    to: {
+      DATABASE_URL: await emptySchema(),
+      MASTER_KEY_FILE: join(home, 'data', 'master.key'),
+      ...(to ?? s3Environment(await newBucket())),
+    },
+  }
+  for (const side of ['from', 'to'] as const) {
+    const lines = Object.entries(settings[side]).map(([name, value]) => `${name}="${value}"\n`)
+    await writeFile(join(home, `${side}.env`), lines.join(''))
+  }
+  return {
+    home,
+    ...settings,
+    source: (more = {}) => testApp({ ...settings.from, ...more }),
+    target: () => testApp(settings.to),
+  }
+}
+
+export const ARGS = ['migrate-data', '--from', 'from.env', '--to', 'to.env']
+
+/** The command, in this process. */
+export async function migrate({ home }: Pick<Moving, 'home'>, options: Record<string, unknown> = {}) {
+  const files = { from: join(home, 'from.env'), to: join(home, 'to.env') }
+  const call = { operands: [], progress: () => () => {}, confirm: async () => null }
+  const outcome = await migrateData.run({ ...call, config: readConfig({}), options: { ...files, ...options } })
+  return { ...outcome, report: outcome.report as MoveReport & { ok: boolean } }
+}
+
+/** Everything that a user may see of a vault, but for the bytes. */
+export async function seenBy({ request }: Pick<Member, 'request'>) {
+  const paths = ['/v1/me', '/v1/files', '/v1/trash', '/v1/sessions', '/v1/activity']
+  return Promise.all(paths.map(async (path) => (await request(path)).body))
+}
+
+export const FILM = randomBytes(9 * 1024 * 1024)
+export const UNICODE_NAME = 'fête au 東京 🏖.jpg'
+/** Under which the guesses at somebody's address are counted. */
+export const PAUSED = randomBytes(32)
+const RULE = { every: 5, firstPauseMs: 1e15 }
+
+/** Users with files of all kinds, devices, a trash, a pause, a PIN from the operator, and one who is being removed. */
+export async function fill(app: TestApp) {
+  const [ada, ben, cleo] = [await member(app), await member(app), await member(app)]
+  await ada.put('beach.jpg', 'sand and sea', { 'content-type': 'image/jpeg' })
+  await ada.put('empty', '')
+  await ada.put('film', FILM)
+  await ada.put(UNICODE_NAME, 'lanterns')
+  await ada.put('gone.jpg', 'thrown away')
+  await ada.request('/v1/files/gone.jpg', { method: 'DELETE' })
+  await ben.put('beach.jpg', 'stones')
+  await cleo.put('left.jpg', 'to be removed')
+  const second = await paired(app, ada)
+  const third = await paired(app, ada)
+  await third.request('/v1/sessions/current', { method: 'DELETE' })
+  await app.post('/v1/sessions', { deviceId: third.deviceId, pin: '0000' })
+  const guess = { deviceId: 'guessing', address: PAUSED, at: app.clock(), maxAttempts: 5, rule: RULE }
+  for (let n = 0; n < RULE.every * 5; n += 1) await app.ports.pinLedger.count({ ...guess, at: app.clock() + n * 1e17 })
+  const lost = newDeviceId()
+  const { vault } = await operator(app)
+  const handedOut = await vault.handOutPin(ben.userId, lost)
+  // As far as a process comes that is killed then.
+  await app.ports.users.remove(cleo.userId)
+  await app.settled()
+  return { ada, ben, cleo, second, handedOut: { deviceId: lost, pin: handedOut?.pin as string } }
+}
+
+/** Where the blob of a file lies. */
+export async function pathOf({ ports, config }: TestApp, { userId }: Member, name: string): Promise<string> {
+  const look = await ports.files.look(userId, name)
+  return join(config.UPLOADS_DIR, look?.file?.blob as string)
+}
+
+/** Puts other bytes where some are, or where there are none yet. */
+export async function spoil(path: string, change: (bytes: Buffer) => Buffer): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, change(await readFile(path).catch(() => Buffer.alloc(0))))
+}

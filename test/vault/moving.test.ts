@@ -1,0 +1,79 @@
+import { expect, it } from 'vitest'
+import { moveSource, moveTarget } from '../../src/compose/moves.ts'
+import { readConfig } from '../../src/config.ts'
+import type { MoveSource } from '../../src/ports.ts'
+import { move } from '../../src/vault/moving.ts'
+import { cryptographicChance } from '../../src/vault/secrets.ts'
+import { type Member, member, memberWith, type TestApp, temporaryFolder } from '../support/app.ts'
+import { type Moving, migrate, moving, pathOf, spoil } from '../support/moves.ts'
+import { describePostgres } from '../support/postgres.ts'
+
+/** A move beside a server that writes, in which something happens after the first look at the files. */
+async function racing(place: Moving, act: () => Promise<unknown>) {
+  const source = await moveSource(readConfig(place.from), Date.now, cryptographicChance)
+  const target = moveTarget(readConfig(place.to), Date.now)
+  let acted: Promise<unknown> | null = null
+  const page: MoveSource['files']['page'] = async (after, limit) => {
+    const found = await source.files.page(after, limit)
+    acted ??= act()
+    await acted
+    return found
+  }
+  try {
+    return await move({ ...source, files: { ...source.files, page } }, target, false, () => () => {})
+  } finally {
+    await target.close()
+    await source.close()
+  }
+}
+
+async function damagedFile(): Promise<{ place: Moving; source: TestApp; ada: Member }> {
+  const place = await moving({ to: { UPLOADS_DIR: await temporaryFolder() } })
+  const source = await place.source()
+  const ada = await member(source)
+  await ada.put('beach.jpg', 'sand')
+  await spoil(await pathOf(source, ada, 'beach.jpg'), (bytes) => bytes.fill(1, 50))
+  return { place, source, ada }
+}
+
+describePostgres('a move beside a server that writes', () => {
+  it('brings what took the place of a damaged file meanwhile', async () => {
+    const { place, source, ada } = await damagedFile()
+    const report = await racing(place, () => ada.put('beach.jpg', 'sand and sea'))
+    expect(report).toMatchObject({ moved: false, state: 'written', files: 1, bytes: 12, lost: [] })
+    await source.close()
+    expect(await migrate(place)).toMatchObject({ ok: true, report: { blobs: { copied: 0, kept: 1 } } })
+    expect((await memberWith(await place.target(), ada).get('beach.jpg')).body).toBe('sand and sea')
+  })
+
+  it('does not miss a file that is gone meanwhile, nor one of a user who is', async () => {
+    const one = await damagedFile()
+    const gone = async () => {
+      await one.ada.request('/v1/files/beach.jpg', { method: 'DELETE' })
+      await one.ada.request('/v1/trash', { method: 'DELETE' })
+    }
+    expect(await racing(one.place, gone)).toMatchObject({ files: 0, lost: [] })
+
+    const other = await damagedFile()
+    const left = () => other.source.ports.users.remove(other.ada.userId)
+    expect(await racing(other.place, left)).toMatchObject({ files: 0, lost: [] })
+  })
+
+  it('tells of a damaged file that stays', async () => {
+    const { place, source } = await damagedFile()
+    expect((await racing(place, async () => {})).lost).toMatchObject([{ why: 'its blob does not open' }])
+    expect(source.log.filter((line) => line.includes('"level":50'))).toEqual([])
+  })
+
+  it('keeps the blobs that it is about to copy from being deleted', async () => {
+    const place = await moving({ to: { UPLOADS_DIR: await temporaryFolder() } })
+    const source = await place.source()
+    const ada = await member(source)
+    await ada.put('beach.jpg', 'sand')
+    const report = await racing(place, () => ada.put('beach.jpg', 'sand and sea'))
+    expect(report).toMatchObject({ files: 1, bytes: 4, lost: [] })
+    await source.close()
+    expect(await migrate(place)).toMatchObject({ ok: true, report: { blobs: { copied: 1, kept: 0 } } })
+    expect((await memberWith(await place.target(), ada).get('beach.jpg')).body).toBe('sand and sea')
+  })
+})
