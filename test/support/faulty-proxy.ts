@@ -20,12 +20,15 @@ export interface FaultyProxy {
   loseAnswerTo(text: string): Promise<void>
   /** Each answer comes so much later. */
   delay(ms: number): void
+  /** From now on new connections lead to another server of this machine; those that are open stay where they are. */
+  leadTo(port: number): void
   /** From now on all is well; what was held back passes. */
   heal(): Promise<void>
 }
 
-export async function faultyProxy(target: { host: string; port: number }): Promise<FaultyProxy> {
+export async function faultyProxy(first: { host: string; port: number }): Promise<FaultyProxy> {
   const clients = new Set<Socket>()
+  let target = first
   let held: (() => void)[] | null = null
   let trap: { text: string; armed: Socket | null; sprung: () => void } | null = null
   let delayMs = 0
@@ -65,6 +68,9 @@ export async function faultyProxy(target: { host: string; port: number }): Promi
       }),
     delay(ms) {
       delayMs = ms
+    },
+    leadTo(port) {
+      target = { host: '127.0.0.1', port }
     },
     async heal() {
       const waiting = held ?? []

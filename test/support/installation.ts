@@ -1,0 +1,84 @@
+/** Two server processes on one PostgreSQL, one Redis and one S3, each of these over a line that a test can let break. */
+import { randomBytes } from 'node:crypto'
+import { expect } from 'vitest'
+import { temporaryFolder } from './app.ts'
+import { describeWith } from './engines.ts'
+import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
+import { emptySchema } from './postgres.ts'
+import { command, type ServerProcess, serverProcess } from './process.ts'
+import { newDatabase } from './redis.ts'
+import { newBucket, overFaultyLine, s3Environment, unfinishedIn } from './s3.ts'
+
+export const describeEngines = describeWith(
+  'PostgreSQL, Redis and S3 together',
+  'TEST_DATABASE_URL',
+  'TEST_REDIS_URL',
+  'TEST_S3_ENDPOINT',
+)
+
+/** The engines by the names that `/health/ready` has for them. */
+export type Engine = 'database' | 'redis' | 'uploads'
+
+export interface Installation {
+  servers: readonly [ServerProcess, ServerProcess]
+  lines: Record<Engine, FaultyProxy>
+  /** The database itself, past its line. */
+  databaseUrl: string
+  /**
+   * The end: both servers stop as they should, the operator sweeps, and then everything that is named is sound, and nothing
+   * is left that is not. `database` where another one has it all by now.
+   */
+  expectSound(database?: string): Promise<void>
+}
+
+/** `own` are addresses of engines that the test has for itself; `settings` are environment variables. */
+export async function installation(
+  own: { database?: string; redis?: string } = {},
+  settings: Record<string, string> = {},
+): Promise<Installation> {
+  const folder = await temporaryFolder()
+  const database = await overLine(own.database ?? (await emptySchema()))
+  const redis = await overLine(own.redis ?? (await newDatabase()))
+  const bucket = await newBucket()
+  const uploads = await overFaultyLine(bucket)
+  const common = { MASTER_KEY: randomBytes(32).toString('base64'), RATE_LIMITS: UNREACHED, ...settings }
+  const environment = {
+    ...common,
+    ...s3Environment(uploads.settings),
+    DATABASE_URL: database.through,
+    REDIS_URL: redis.through,
+  }
+  const servers = [serverProcess(folder, environment), serverProcess(folder, environment)] as const
+  await Promise.all(servers.map(({ url }) => url))
+
+  return {
+    servers,
+    lines: { database: database.line, redis: redis.line, uploads: uploads.line },
+    databaseUrl: database.url,
+    async expectSound(url = database.url) {
+      expect(await Promise.all(servers.map((server) => server.stop('SIGTERM')))).toEqual([0, 0])
+      const beside = { ...common, ...s3Environment(bucket), DATABASE_URL: url }
+      const swept = await command(folder, ['sweep'], beside)
+      expect(swept).toMatchObject({ code: 0, report: { garbage: 0, runs: 0 } })
+      const { code, report } = await command(folder, ['verify'], beside)
+      const { files, blobs, ...found } = report as { files: number; blobs: number }
+      expect({ code, ...found }).toMatchObject({ code: 0, damaged: [], missing: [], orphans: [], slots: [], usage: [] })
+      expect(blobs).toBe(files)
+      expect(await unfinishedIn(bucket)).toEqual([])
+    },
+  }
+}
+
+/** Limits that are counted in Redis, and that no test comes up to. */
+const UNREACHED = [
+  ...['register', 'pins', 'pairing', 'sign-in-hourly'].map((name) => `${name}=1000000/1h`),
+  ...['sign-in', 'requests', 'bad-tokens'].map((name) => `${name}=1000000/1m`),
+].join(',')
+
+async function overLine(url: string) {
+  const through = new URL(url)
+  const line = await faultyProxy({ host: through.hostname, port: Number(through.port) })
+  through.hostname = '127.0.0.1'
+  through.port = String(line.port)
+  return { url, through: through.href, line }
+}
