@@ -1,15 +1,20 @@
 /** A schema of its own on a real PostgreSQL server, for one test each; and a wire to it that can be counted and broken. */
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { chmod } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import pg from 'pg'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { type Database, openDatabase } from '../../src/adapters/postgres/database.ts'
 import { migrate } from '../../src/adapters/postgres/migrate.ts'
-import { describeWith } from './engines.ts'
+import { temporaryFolder } from './app.ts'
+import { describeWith, freePort } from './engines.ts'
 
 /** The address of the server. */
 export const SERVER = process.env.TEST_DATABASE_URL as string
+const SCRIPT = join(import.meta.dirname, '..', '..', '.ci', 'server-postgres')
 export const describePostgres = describeWith('PostgreSQL', 'TEST_DATABASE_URL')
 
 /** The address of an empty schema, which goes with the test. */
@@ -46,6 +51,40 @@ export async function connection(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   return client
+}
+
+export interface PostgresPair {
+  /** The address of the primary. Its commits wait until its standby has them. */
+  url: string
+  standbyPort: number
+  /** As a machine does that fails. */
+  killPrimary(): void
+  promoteStandby(): void
+}
+
+/** A primary and a standby of the test's own, with which it may do what it likes. */
+export async function ownPostgresPair(): Promise<PostgresPair> {
+  const home = await temporaryFolder()
+  // The servers are another user's where the tests are root's.
+  await chmod(home, 0o755)
+  const script = (...args: string[]) => void execFileSync(SCRIPT, args, { stdio: 'ignore' })
+  const [primary, standby] = ['primary', 'standby'].map((name) => join(home, name)) as [string, string]
+  onTestFinished(() => {
+    for (const folder of [standby, primary]) script('stop', folder)
+  })
+  const [port, standbyPort] = [await freePort(), await freePort()]
+  script('start', primary, String(port))
+  script('start', standby, String(standbyPort), String(port))
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  await run(url, "ALTER SYSTEM SET synchronous_standby_names = '*'")
+  await run(url, 'SELECT pg_reload_conf()')
+  await expect.poll(() => run(url, 'SELECT sync_state FROM pg_stat_replication')).toEqual([{ sync_state: 'sync' }])
+  return {
+    url,
+    standbyPort,
+    killPrimary: () => script('kill', primary),
+    promoteStandby: () => script('promote', standby),
+  }
 }
 
 type Held = 'nothing' | 'answers' | 'everything'

@@ -1,5 +1,6 @@
 /** A real Redis, for tests that need one: `.ci/server-redis` starts it and prints the variable that names it. */
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { onTestFinished } from 'vitest'
@@ -51,6 +52,8 @@ export interface OwnRedis {
   url: string
   start(): void
   stop(): void
+  /** As a machine does that fails. */
+  kill(): void
 }
 
 /** A server of the test's own, with which it may do what it likes. */
@@ -60,7 +63,8 @@ export async function ownRedis(): Promise<OwnRedis> {
   const port = await freePort()
   const start = () => void execFileSync(script, ['start', folder, String(port)])
   const stop = () => void execFileSync(script, ['stop', folder])
+  const kill = () => void process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), 'SIGKILL')
   start()
   onTestFinished(stop)
-  return { url: `redis://127.0.0.1:${port}`, start, stop }
+  return { url: `redis://127.0.0.1:${port}`, start, stop, kill }
 }
