@@ -45,8 +45,8 @@ const BEHAVIOUR = {
   disableClientInfo: true,
 } satisfies RedisOptions
 
-/** What does not pass by itself: the settings are wrong. */
-const REFUSAL = /^(WRONGPASS|NOAUTH|NOPERM|DENIED|ERR)\b/
+/** What does not pass by itself: the settings are wrong. A server that has no connections left says `ERR`, too. */
+const REFUSAL = /^(WRONGPASS|NOAUTH|NOPERM|DENIED|ERR(?! max number of clients))\b/
 
 /**
  * `url` is as `REDIS_URL` was checked to be. Resolves also where the server cannot be reached now; throws where it does
