@@ -135,6 +135,23 @@ describeS3('a server whose S3', () => {
     expect(app.log.join('\n')).not.toContain(app.config.S3_SECRET_ACCESS_KEY)
   })
 
+  it('falls silent while it takes the bytes of a photo answers 503, and does not wait for as long as for a film', async () => {
+    const { app, line, ada } = await onFaultyLine()
+    expect((await app.request('/health/ready')).status).toBe(200)
+    const before = line.connections()
+    line.hang()
+    const answer = ada.put('photo', randomBytes(5 * MiB))
+    // It was asked for a moment ago, and by this clock no time has passed since.
+    await expect.poll(line.connections).toBeGreaterThan(before)
+    app.clock.turn(1000)
+    expect(await answer).toBeProblem(503, 'not-ready')
+    expect(app.log.join('\n')).toContain('S3: HeadBucket failed: no answer within')
+
+    await line.heal()
+    app.clock.turn(1000)
+    expect((await ada.put('photo', 'bytes')).status).toBe(201)
+  })
+
   it('is full answers 507', async () => {
     const app = await testApp(s3Environment(await newBucket('tight')))
     const ada = await member(app)

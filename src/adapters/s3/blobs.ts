@@ -25,10 +25,12 @@ const DELETED_AT_ONCE = 1000
 const ABORTED_AT_ONCE = 50
 /** Where the API takes one at a time. */
 const LANES = 8
-const CHECK_MS = 1000
+/** Whoever waits for the store hears that it is away within both of these together. */
+const CHECK_EVERY_MS = 500
+const CHECK_MS = 1200
 
 export interface S3Blobs extends BlobStore {
-  /** Throws while the bucket cannot be reached. Asks at most once a second. */
+  /** Throws while the bucket cannot be reached. Asks at most twice a second. */
   check(): Promise<void>
   close(): Promise<void>
 }
@@ -41,10 +43,10 @@ export async function s3Blobs(settings: S3Settings, clock: Clock): Promise<S3Blo
     store.close()
     throw error
   })
-  const writer = objectWriter(store)
-  const check = onceIn(CHECK_MS, clock, async () => {
-    await store.ask(new HeadBucketCommand({ Bucket }))
+  const check = onceIn(CHECK_EVERY_MS, clock, async () => {
+    await store.ask(new HeadBucketCommand({ Bucket }), CHECK_MS)
   })
+  const writer = objectWriter(store, check)
   let deletesMany = true
 
   return {

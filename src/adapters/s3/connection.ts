@@ -45,14 +45,17 @@ export function connection(settings: S3Settings) {
     bucket: settings.bucket,
 
     /** For what is answered at once or not at all. Only the head has to come so soon: a body may take longer. */
-    async ask<I extends ServiceInputTypes, O extends ServiceOutputTypes>(command: Command<I, O>): Promise<O> {
+    async ask<I extends ServiceInputTypes, O extends ServiceOutputTypes>(
+      command: Command<I, O>,
+      answerMs = ANSWER_MS,
+    ): Promise<O> {
       const late = new AbortController()
-      const timer = setTimeout(() => late.abort(), ANSWER_MS)
+      const timer = setTimeout(() => late.abort(), answerMs)
       try {
         return await prompt.send(command, { abortSignal: late.signal })
       } catch (error) {
         if (!late.signal.aborted) throw new StoreFault(nameOf(command), error)
-        throw new StoreFault(nameOf(command), { code: 'ETIMEDOUT', message: `no answer within ${ANSWER_MS} ms` })
+        throw new StoreFault(nameOf(command), { code: 'ETIMEDOUT', message: `no answer within ${answerMs} ms` })
       } finally {
         clearTimeout(timer)
       }

@@ -17,10 +17,12 @@ import { turns } from './turns.ts'
 const PARTS_AT_ONCE = 4
 /** As many are being gathered where uploads are many; idle, they are all that is left of it. */
 const PARTS_KEPT = 8
+const LOOK_MS = 100
 
 type Multipart = Awaited<ReturnType<ReturnType<typeof objectWriter>['begin']>>
 
-export function objectWriter(store: Connection) {
+/** `check` throws while the store cannot be reached. */
+export function objectWriter(store: Connection, check: () => Promise<void>) {
   const Bucket = store.bucket
   const turn = turns(PARTS_AT_ONCE)
   const memory = partMemory(PARTS_KEPT)
@@ -43,10 +45,18 @@ export function objectWriter(store: Connection) {
     }
   }
 
+  /** A client waits for it. Where the store falls silent meanwhile, it is told, and can soon send so few bytes again. */
   async function writeWhole(Key: string, Body: Buffer): Promise<void> {
-    await store
-      .send(new PutObjectCommand({ Bucket, Key, Body, ContentLength: Body.length, IfNoneMatch: '*' }))
-      .catch((fault) => unlessDone(Key, Body.length, fault))
+    const away = new AbortController()
+    const timer = setInterval(() => check().catch((fault) => away.abort(fault)), LOOK_MS)
+    try {
+      const command = new PutObjectCommand({ Bucket, Key, Body, ContentLength: Body.length, IfNoneMatch: '*' })
+      await store.send(command, away.signal)
+    } catch (fault) {
+      await unlessDone(Key, Body.length, away.signal.reason ?? fault)
+    } finally {
+      clearInterval(timer)
+    }
     memory.give(Body)
   }
 
