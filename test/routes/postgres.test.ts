@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { backupSource, backupTarget } from '../../src/compose/backups.ts'
 import { blobsOnDisk, form, type Member, member, temporaryFolder, testApp } from '../support/app.ts'
+import { faultyProxy } from '../support/faulty-proxy.ts'
 import { operator } from '../support/operator.ts'
 import { describePostgres, emptySchema, postgresWire, run } from '../support/postgres.ts'
 import { serverProcess } from '../support/process.ts'
@@ -110,6 +111,24 @@ describePostgres('a server on PostgreSQL', () => {
     expect(await app.request('/health/ready')).toBeProblem(503, 'not-ready')
     await wire.mend()
     expect((await ada.get('first')).body).toBe('bytes')
+  })
+
+  it('ends requests at their first act while the database is slow, and goes on by itself', async () => {
+    const url = new URL(await emptySchema())
+    const line = await faultyProxy({ host: url.hostname, port: Number(url.port) })
+    url.port = String(line.port)
+    const app = await testApp({ DATABASE_URL: url.href, MASTER_KEY })
+    const ada = await member(app)
+    await ada.put('first', 'bytes')
+    // Each act is in time by itself, and two of them are not.
+    line.delay(1100)
+    await ada.get('first')
+    expect(await ada.get('first')).toBeProblem(503, 'not-ready')
+    expect((await app.request('/health/ready')).body).toMatchObject({ detail: 'Not working: database.' })
+    expect(await app.post('/v1/sessions', { deviceId: 'some-device', pin: '0000' })).toBeProblem(503, 'not-ready')
+    await line.heal()
+    await expect.poll(async () => (await ada.get('first')).status, { timeout: 10_000 }).toBe(200)
+    expect((await app.request('/health/ready')).status).toBe(200)
   })
 
   it('keeps the file of an upload whose commit was done and not answered', async () => {

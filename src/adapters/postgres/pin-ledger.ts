@@ -10,17 +10,18 @@ interface Guess {
   expires_at: number
 }
 
-export function postgresPinLedger({ ask, call }: Database): PinLedger {
+export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger {
   return {
     async count({ deviceId, address, at, maxAttempts, rule }) {
-      const [row] = await call<Guess>('count_guess', {
+      const guessed = {
         device: deviceId,
         guessed_at: address,
         at,
         most: maxAttempts,
         every: rule.every,
         first_pause: rule.firstPauseMs,
-      })
+      }
+      const [row] = await call<Guess>('count_guess', guessed, askFirst)
       const guess = row as Guess
       const { counted: as, pauses } = guess
       return { counted: as === 'counted' ? { as, pauses } : { as }, handedOut: pinOf(deviceId, guess) }

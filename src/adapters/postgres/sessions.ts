@@ -1,5 +1,5 @@
 import type { Redemption, Session, SessionRepository } from '../../ports.ts'
-import type { Database } from './database.ts'
+import type { Ask, Database } from './database.ts'
 
 const SESSION = `id, user_id AS "userId", device_id AS "deviceId", created_at AS "createdAt",
   last_used_at AS "lastUsedAt"`
@@ -8,10 +8,10 @@ const BATCH = 5000
 
 type Answer = 'new-device' | 'known-device' | 'spent' | 'taken' | 'gone'
 
-export function postgresSessions({ ask, call }: Database): SessionRepository {
-  const one = async (condition: string, values: unknown[]): Promise<Session | null> => {
+export function postgresSessions({ ask, askFirst, call }: Database): SessionRepository {
+  const one = async (how: Ask, condition: string, values: unknown[]): Promise<Session | null> => {
     const text = `SELECT ${SESSION} FROM sessions WHERE ${condition} AND ended_at IS NULL`
-    return (await ask<Session>(text, values))[0] ?? null
+    return (await how<Session>(text, values))[0] ?? null
   }
   const endThose = (condition: string, values: unknown[]) =>
     ask<Session>(
@@ -27,8 +27,8 @@ export function postgresSessions({ ask, call }: Database): SessionRepository {
       return answer
     },
 
-    findByTokenHash: (tokenHash) => one('token_hash = $1', [tokenHash]),
-    find: (owner, sessionId) => one('user_id = $1 AND id = $2', [owner, sessionId]),
+    findByTokenHash: (tokenHash) => one(askFirst, 'token_hash = $1', [tokenHash]),
+    find: (owner, sessionId) => one(ask, 'user_id = $1 AND id = $2', [owner, sessionId]),
 
     async touch(owner, sessionId, at) {
       await ask(
