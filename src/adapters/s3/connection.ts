@@ -20,8 +20,8 @@ export interface S3Settings {
   forcePathStyle: boolean
 }
 
-/** Until the head of an answer is here, tries included: who waits for a file hears within two seconds. */
-const ANSWER_MS = 1800
+/** Until the head of an answer is here, tries included: who waits for a file hears within two seconds, also where Redis hangs. */
+const ANSWER_MS = 1500
 const CONNECT_MS = 900
 /** What takes a store its time may take it, as long as there is no such time in which nothing moves. */
 const STALL_MS = 10_000
