@@ -87,6 +87,8 @@ export function receiving(
     try {
       await blobs.put(blob, whileAdmitted(batches(), admit))
     } catch (error) {
+      // A store that did not answer may have the blob all the same.
+      if ((error as NodeJS.ErrnoException).code === 'EUNREACHABLE') doubtful.add(blob)
       // Whoever ends a run may also remove what its blobs are kept in.
       if (!(error instanceof Problem) && (await isOver(ours).catch(() => false))) throw runEnded(error)
       throw error

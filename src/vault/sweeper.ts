@@ -46,7 +46,7 @@ export async function sweepRound(
   }
 }
 
-/** `doubtful` are blobs of this process whose commit failed without an answer. */
+/** `doubtful` are blobs of this process whose storing or commit failed without an answer. */
 async function renounce(ports: Ports, doubtful: Set<string>): Promise<void> {
   const judged = [...doubtful]
   if (judged.length === 0 || !(await deleteAll(ports, await ports.ledger.renounce(judged)))) return

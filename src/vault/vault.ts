@@ -25,7 +25,10 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   const uploads = admission(ports, keys.keyIds)
   if (!rules.readOnly) await begin()
 
-  /** Blobs that the database was asked to name, and failed; it has decided by the time it says so. */
+  /**
+   * Blobs that the database was asked to name, and failed; it has decided by the time it says so. And those that the store
+   * was asked to keep, and did not say that it does.
+   */
   const doubtful = new Set<string>()
   const collect = garbageCollector(ports)
   const happenings = activity(ports, rules, background.run)

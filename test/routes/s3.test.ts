@@ -1,7 +1,7 @@
 /** The story of a file whose bytes are in S3: real sockets, real SQLite, a real store. */
 import { randomBytes } from 'node:crypto'
-import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
-import { expect, it } from 'vitest'
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3'
+import { expect, it, onTestFinished } from 'vitest'
 import { backupSource, backupTarget } from '../../src/compose/backups.ts'
 import { measureBlobs } from '../../src/vault/operator.ts'
 import { member, memberWith, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
@@ -150,6 +150,27 @@ describeS3('a server whose S3', () => {
     await line.heal()
     app.clock.turn(1000)
     expect((await ada.put('photo', 'bytes')).status).toBe(201)
+  })
+
+  it('does not say that it has stored a file keeps it until the next round of sweeping', async () => {
+    const bucket = await newBucket()
+    const { settings, line } = await overFaultyLine(bucket)
+    const app = await testApp(s3Environment(settings))
+    const ada = await member(app)
+    await app.request('/health/ready')
+    const client = clientOf(bucket)
+    onTestFinished(() => client.destroy())
+    const objects = async () => (await client.send(new ListObjectsV2Command({ Bucket: bucket.bucket }))).KeyCount
+    line.delay(20_000)
+    const answer = ada.put('photo', 'bytes')
+    await expect.poll(objects).toBe(1)
+    app.clock.turn(1000)
+    expect(await answer).toBeProblem(503, 'not-ready')
+
+    await line.heal()
+    app.sweep()
+    await app.settled()
+    expect(await objects()).toBe(0)
   })
 
   it('is full answers 507', async () => {
