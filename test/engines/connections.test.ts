@@ -54,11 +54,11 @@ describeEngines('a server whose', () => {
     }
     for (const other of others) await other.end()
     for (const server of servers) {
-      await expect.poll(async () => (await server.request('/health/ready')).status).toBe(200)
+      await expect.poll(async () => (await server.request('/health/ready')).status, { timeout: 30_000 }).toBe(200)
       expect((await server.request('/v1/files', { headers })).status).toBe(200)
     }
     await expectSound()
-  }, 60_000)
+  }, 120_000)
 })
 
 describeRedis('a server whose', () => {
@@ -80,8 +80,8 @@ describeRedis('a server whose', () => {
     expect((await running.request('/v1/files', { headers })).status).toBe(200)
     await other.config('SET', 'maxclients', '100')
     for (const server of [running, started]) {
-      await expect.poll(async () => (await server.request('/health/ready')).status, { timeout: 10_000 }).toBe(200)
+      await expect.poll(async () => (await server.request('/health/ready')).status, { timeout: 30_000 }).toBe(200)
       await signedIn(server)
     }
-  }, 60_000)
+  }, 120_000)
 })

@@ -28,13 +28,13 @@ describeEngines('PostgreSQL that fails over', () => {
     const traffic = await trafficThrough(servers)
     await pause(1000)
     pair.killPrimary()
-    await expect.poll(() => readiness({ servers }), { timeout: 10_000 }).toEqual([503, 503])
+    await expect.poll(() => readiness({ servers }), { timeout: 30_000 }).toEqual([503, 503])
 
     // The address leads there before it is promoted.
     lines.database.leadTo(pair.standbyPort)
     const { headers } = traffic
     const read = () => servers[0].request('/v1/files/small', { headers })
-    await expect.poll(async () => (await read()).status, { timeout: 10_000 }).toBe(200)
+    await expect.poll(async () => (await read()).status, { timeout: 30_000 }).toBe(200)
     for (const server of servers) {
       const refused = await server.request('/v1/files/another', { method: 'PUT', headers, body: 'bytes' })
       expect(refused).toBeProblem(503, 'not-ready')
@@ -43,18 +43,19 @@ describeEngines('PostgreSQL that fails over', () => {
     }
 
     pair.promoteStandby()
-    await expect.poll(() => readiness({ servers }), { timeout: 10_000 }).toEqual([200, 200])
+    await expect.poll(() => readiness({ servers }), { timeout: 30_000 }).toEqual([200, 200])
     await pause(500)
     const seen = await traffic.sinceLast()
     expect(seen.filter(({ status }) => status === 503).length).toBeGreaterThan(0)
-    await pause(500)
-    const after = (await traffic.sinceLast()).filter(({ act }) => act === 'put')
-    expect([...new Set(after.map(({ status }) => status < 300))]).toEqual([true])
+    const put = (server: ServerProcess) => server.request('/v1/files/new', { method: 'PUT', headers, body: 'bytes' })
+    for (const server of servers) {
+      await expect.poll(async () => (await put(server)).status, { timeout: 30_000 }).toBeLessThan(300)
+    }
     await traffic.end()
     const url = new URL(pair.url)
     url.port = String(pair.standbyPort)
     await expectSound(url.href)
-  }, 90_000)
+  }, 180_000)
 })
 
 describeEngines('Redis that', () => {
@@ -69,17 +70,17 @@ describeEngines('Redis that', () => {
     const atPrimary = clientOf(primary.url)
     const keys = await atPrimary.keys('*:pin:*')
     atPrimary.disconnect()
-    await expect.poll(() => atReplica.keys('*:pin:*'), { timeout: 10_000 }).toHaveLength(keys.length)
+    await expect.poll(() => atReplica.keys('*:pin:*'), { timeout: 30_000 }).toHaveLength(keys.length)
 
     link.hang()
     for (const used of [spent, alsoSpent]) expect(await signIn(servers[1], used)).toBe(201)
     const lost = await phone.pair()
     primary.kill()
-    await expect.poll(() => signIn(servers[0], lost), { timeout: 10_000 }).toBe(503)
+    await expect.poll(() => signIn(servers[0], lost), { timeout: 30_000 }).toBe(503)
     for (const server of servers) expect((await phone.files(server)).status).toBe(200)
     await atReplica.replicaof('NO', 'ONE')
     lines.redis.leadTo(portOf(replica.url))
-    await expect.poll(() => readiness({ servers }), { timeout: 10_000 }).toEqual([200, 200])
+    await expect.poll(() => readiness({ servers }), { timeout: 30_000 }).toEqual([200, 200])
 
     expect(await atReplica.keys('*:pin:*')).toHaveLength(keys.length)
     const answers = await Promise.all(
@@ -96,7 +97,7 @@ describeEngines('Redis that', () => {
     expect(await signIn(servers[0], await phone.pair())).toBe(201)
     for (const server of servers) expect((await phone.files(server)).body).toMatchObject({ files: [{ name: 'kept' }] })
     await expectSound()
-  }, 60_000)
+  }, 120_000)
 })
 
 describeEngines('S3 that breaks off', () => {
@@ -114,14 +115,14 @@ describeEngines('S3 that breaks off', () => {
     expect(await put(Readable.from(halfAndHalf()))).toBeProblem(503, 'not-ready')
     expect((await server.request('/v1/files', { headers })).body).toMatchObject({ files: [] })
     await lines.uploads.heal()
-    await expect.poll(async () => (await put(FILM)).status, { timeout: 10_000 }).toBe(201)
+    await expect.poll(async () => (await put(FILM)).status, { timeout: 30_000 }).toBe(201)
 
     const whole = await downloaded(server, headers, lines.uploads.cut)
     expect(whole?.equals(FILM)).toBe(true)
     expect(await downloaded(server, headers, lines.uploads.refuse)).toBeNull()
     await lines.uploads.heal()
     await expectSound()
-  }, 60_000)
+  }, 120_000)
 })
 
 /** The film, with something that happens after its first bytes; `null` where it broke off. */

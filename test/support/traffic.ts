@@ -61,7 +61,7 @@ export async function trafficThrough(servers: readonly ServerProcess[]): Promise
     lane((turn) => put(n, `small-${n}-${turn % NAMES}`, randomBytes(1 + ((turn * 7919) % 100_000)))),
     // More than goes to S3 in one request.
     lane((turn) =>
-      put(n, `large-${n}-${turn % NAMES}`, Buffer.concat([randomBytes(16), film])).then(() => pause(1000)),
+      put(n, `large-${n}-${turn % NAMES}`, Buffer.concat([randomBytes(16), film])).then(() => pause(2000)),
     ),
     lane((turn) => get(n, turn % 4 === 0 ? 'large' : 'small')),
     lane(() => ask('list', n, '/v1/files?limit=20', { headers }, [200])),
