@@ -1,5 +1,6 @@
 /** A user with very many files: what the last page of a list costs beside the first. */
 import { randomBytes, randomInt } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { nanoid } from 'nanoid'
@@ -12,11 +13,18 @@ const PAGE = 50
 const PAGES_A_TURN = 16
 const YEAR_MS = 365 * 24 * 3600 * 1000
 
+export interface Listing {
+  measured: Pages[]
+  /** Of the database. */
+  bytesPerRow: number
+}
+
 /** In each round the first and the last page of every sort are asked for in turn, for so long. */
-export async function listing(folder: string, rows: number, rounds: number, seconds: number): Promise<Pages[]> {
+export async function listing(folder: string, rows: number, rounds: number, seconds: number): Promise<Listing> {
   const before = await ourServer(folder)
   await before.stop()
   await fill(folder, rows)
+  const bytesPerRow = statSync(join(dataFolder(folder), 'minikeepsafe.db')).size / rows
   const server = await ourServer(folder, before.headers)
   try {
     const measured: Pages[] = []
@@ -26,7 +34,7 @@ export async function listing(folder: string, rows: number, rounds: number, seco
       for (let round = 0; round < rounds; round += 1) pages.rounds.push(await costs(server, sort, cursor, seconds))
       measured.push(pages)
     }
-    return measured
+    return { measured, bytesPerRow }
   } finally {
     await server.stop()
   }

@@ -120,9 +120,10 @@ async function measureMemory() {
 }
 
 async function measureList() {
-  const measured = await listing(join(folder, 'list'), rows, rounds, pageSeconds)
+  const { measured, bytesPerRow } = await listing(join(folder, 'list'), rows, rounds, pageSeconds)
   print(pagesHeading(rows))
   for (const pages of measured) print(pagesLine(pages, PAGES_AIM))
+  print(`the database: ${bytesPerRow.toFixed(0)} bytes for each\n`)
 }
 
 async function measureCluster() {
