@@ -51,6 +51,16 @@ describeRedis('on Redis', () => {
       )
     })
 
+    it('have them in common though their clocks are not in step', async () => {
+      const { one, other } = await twoStores()
+      const [ahead, behind] = [testClock(clock() + 900), testClock(clock())]
+      const counters = [redisCounter(one, ahead), redisCounter(other, behind)]
+      const answers = []
+      for (let n = 0; n < 6; n += 1) answers.push(await counters[n % 2]?.count('sign-in', 'ada', MINUTE))
+      expect(answers.map((answer) => answer?.count)).toEqual([1, 2, 3, 4, 5, 6])
+      expect(answers.map((answer) => answer?.leftMs)).toEqual(Array(6).fill(MINUTE))
+    })
+
     it('go on where the server has forgotten their scripts', async () => {
       const { url, pins } = await twoStores()
       const put = pin()

@@ -2,10 +2,16 @@ import type { ActCounter, Clock, RequestCounter } from '../../ports.ts'
 import type { RedisConnection } from './connection.ts'
 import { GRACE_MS, keyOf } from './keys.ts'
 
-/** A window, unless a clock that was set back made it longer; what is written as a number there would lose its last digits. Arguments: now, window, time to live. */
+/**
+ * The clocks of servers are never quite in step, nor is the order in which they look at them that in which they come here: so
+ * a window may seem to have more left than it had at first. It counts as long as that is not much; much more is a clock that
+ * was set back. What is written as a number in Lua would lose its last digits. Arguments: now, window, time to live.
+ */
 const COUNT = `
 local left = (redis.call('HGET', KEYS[1], 'endsAt') or 0) - ARGV[1]
-if left > 0 and left <= tonumber(ARGV[2]) then return { redis.call('HINCRBY', KEYS[1], 'count', 1), left } end
+if left > 0 and left <= tonumber(ARGV[3]) then
+  return { redis.call('HINCRBY', KEYS[1], 'count', 1), math.min(left, ARGV[2]) }
+end
 redis.call('HSET', KEYS[1], 'count', 1, 'endsAt', string.format('%.0f', ARGV[1] + ARGV[2]))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return { 1, tonumber(ARGV[2]) }
