@@ -5,6 +5,6 @@ export default defineConfig({
   test: {
     include: ['test/slow/**/*.test.ts'],
     setupFiles: ['test/support/matchers.ts'],
-    fileParallelism: false,
+    maxWorkers: 2,
   },
 })
