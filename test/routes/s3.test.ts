@@ -152,6 +152,21 @@ describeS3('a server whose S3', () => {
     expect((await ada.put('photo', 'bytes')).status).toBe(201)
   })
 
+  it('falls silent in the first bytes of a photo answers 503, and does not ask again first', async () => {
+    const { settings, line } = await overFaultyLine(await newBucket())
+    const app = await testApp(s3Environment(settings))
+    const ada = await member(app)
+    await ada.put('photo', randomBytes(5 * MiB))
+    const before = line.connections()
+    const silent = line.hangInAnswerTo('GetObject')
+    const answer = ada.get('photo')
+    await silent
+    expect(await answer).toBeProblem(503, 'not-ready')
+    expect(line.connections()).toBe(before)
+    await line.heal()
+    expect((await ada.get('photo')).status).toBe(200)
+  })
+
   it('does not say that it has stored a file keeps it until the next round of sweeping', async () => {
     const bucket = await newBucket()
     const { settings, line } = await overFaultyLine(bucket)

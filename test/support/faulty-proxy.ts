@@ -18,6 +18,8 @@ export interface FaultyProxy {
   cut(): void
   /** Breaks a connection in place of the first bytes that come back after this text went up; resolves then. */
   loseAnswerTo(text: string): Promise<void>
+  /** Nothing passes any more after the first bytes that come back after this text went up; resolves then. */
+  hangInAnswerTo(text: string): Promise<void>
   /** Each answer comes so much later. */
   delay(ms: number): void
   /** From now on new connections lead to another server of this machine; those that are open stay where they are. */
@@ -30,7 +32,7 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
   const clients = new Set<Socket>()
   let target = first
   let held: (() => void)[] | null = null
-  let trap: { text: string; armed: Socket | null; sprung: () => void } | null = null
+  let trap: { text: string; armed: Socket | null; spring: (client: Socket) => void } | null = null
   let delayMs = 0
   let accepted = 0
   const server = createServer(accept)
@@ -62,10 +64,9 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       await closed
     },
     cut,
-    loseAnswerTo: (text) =>
-      new Promise((sprung) => {
-        trap = { text, armed: null, sprung }
-      }),
+    loseAnswerTo: (text) => trapped(text, (client) => client.resetAndDestroy()),
+    // Once these bytes have passed.
+    hangInAnswerTo: (text) => trapped(text, () => setImmediate(() => (held ??= []))),
     delay(ms) {
       delayMs = ms
     },
@@ -79,6 +80,20 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       for (const pass of waiting) pass()
       if (!server.listening) await listen(port)
     },
+  }
+
+  function trapped(text: string, spring: (client: Socket) => void): Promise<void> {
+    return new Promise((sprung) => {
+      trap = {
+        text,
+        armed: null,
+        spring(client) {
+          trap = null
+          spring(client)
+          sprung()
+        },
+      }
+    })
   }
 
   function accept(client: Socket) {
@@ -97,10 +112,7 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       if (trap && chunk.includes(trap.text)) trap.armed = client
     })
     carry(upstream, client, () => {
-      if (!trap || trap.armed !== client) return
-      client.resetAndDestroy()
-      trap.sprung()
-      trap = null
+      if (trap?.armed === client) trap.spring(client)
     })
   }
 
