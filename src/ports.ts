@@ -312,6 +312,8 @@ export interface BlobLedger {
    * the answer is whether it goes on.
    */
   openRun(run: string, at: number, keyIds: string[]): Promise<boolean>
+  /** Whether a run that was opened goes on: it was neither ended nor forgotten. Opens none. */
+  goesOn(run: string): Promise<boolean>
   /**
    * Ends for good every other run that is certain to be over, and answers all ended runs that are not swept yet.
    * `null` for a process that opened none.

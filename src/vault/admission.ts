@@ -32,7 +32,7 @@ export function admission({ room, ledger, clock, chance }: Ports, keyIds: string
     run: () => run,
 
     async isOver(one) {
-      const over = !(await ledger.openRun(one, clock(), keyIds))
+      const over = !(await ledger.goesOn(one))
       if (over) end(one)
       return over
     },

@@ -309,6 +309,18 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect(await ledger.openRun('run-1', T + 2, [])).toBe(false)
     })
 
+    it('tells whether a run goes on, and brings none back that is forgotten', async () => {
+      const { ledger } = await make()
+      expect(await ledger.goesOn('run-1')).toBe(false)
+      await ledger.openRun('run-1', T, [])
+      expect(await ledger.goesOn('run-1')).toBe(true)
+      await ledger.endedRuns('run-2')
+      expect(await ledger.goesOn('run-1')).toBe(false)
+      await ledger.forgetRun('run-1')
+      expect(await ledger.goesOn('run-1')).toBe(false)
+      expect(await ledger.endedRuns('run-2')).toEqual([])
+    })
+
     it('tells which of the blobs that were given up no row names', async () => {
       const { files, ledger, ana } = await withOwners(make)
       const file = newFile('beach.jpg')

@@ -1,5 +1,6 @@
 /** The whole server on PostgreSQL and a disk. */
 import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
 import { backupSource, backupTarget } from '../../src/compose/backups.ts'
 import { blobsOnDisk, form, type Member, member, temporaryFolder, testApp } from '../support/app.ts'
@@ -7,6 +8,7 @@ import { faultyProxy } from '../support/faulty-proxy.ts'
 import { operator } from '../support/operator.ts'
 import { describePostgres, emptySchema, postgresWire, run } from '../support/postgres.ts'
 import { serverProcess } from '../support/process.ts'
+import { head, wire } from '../support/wire.ts'
 
 const MASTER_KEY = randomBytes(32).toString('base64')
 
@@ -162,6 +164,40 @@ describePostgres('a server on PostgreSQL', () => {
     expect((await ada.put('second', 'bytes')).status).toBe(201)
     await app.close()
     expect(await run(url, 'SELECT DISTINCT ended FROM runs')).toEqual([{ ended: true }])
+  })
+
+  it('names nothing that it received under a run that others have ended and forgotten', async () => {
+    const { url, app } = await postgresApp()
+    const ada = await member(app)
+    let finish = () => {}
+    const rest = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    async function* inTwo() {
+      yield '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nbytes\r\n--b\r\n'
+      await rest
+      yield 'Content-Disposition: form-data; name="name"\r\n\r\nphoto\r\n--b--\r\n'
+    }
+    const headers = { 'content-type': 'multipart/form-data; boundary=b' }
+    const slow = ada.request('/v1/files', { method: 'POST', headers, body: Readable.from(inTwo()) })
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    // As those do who take this server for dead.
+    await run(url, 'DELETE FROM runs')
+    // Whoever fails now looks whether the run goes on.
+    const authorization = `Bearer ${ada.token}`
+    const leaving = wire(app.url)
+    leaving.socket.write(head('PUT /v1/files/film', { authorization, 'content-length': 9_000_000 }))
+    leaving.socket.write(randomBytes(3_000_000))
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(2)
+    leaving.socket.destroy()
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    // Whoever fails looks whether the run goes on.
+    expect(await ada.get('film')).toBeProblem(404, 'file-not-found')
+
+    finish()
+    expect(await slow).toBeProblem(503, 'not-ready')
+    expect((await ada.put('photo', 'bytes')).status).toBe(201)
+    expect((await ada.get('photo')).body).toBe('bytes')
   })
 
   it('shares its vault with other servers on the same database and files', async () => {

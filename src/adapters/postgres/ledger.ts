@@ -39,6 +39,10 @@ export function postgresLedger(
       return row?.ended === false
     },
 
+    async goesOn(run) {
+      return (await ask('SELECT FROM runs WHERE id = $1 AND NOT ended', [run])).length === 1
+    },
+
     async endedRuns(run) {
       const rows = await call<{ run: string }>('ended_runs', { mine: run, silent_for: `${silenceMs} ms` })
       return rows.map(({ run }) => run)

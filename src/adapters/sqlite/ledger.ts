@@ -49,6 +49,10 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
       })
     },
 
+    async goesOn(run) {
+      return goesOn.get(run) !== undefined
+    },
+
     endedRuns(run) {
       return act(() => {
         if (alone) endOthers.run(run)
