@@ -4,7 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { auth } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/certificate.ts'
-import { closing } from './plugins/closing.ts'
+import { closing, LINGER_MS } from './plugins/closing.ts'
 import { crossOrigin, crossOriginHeaders } from './plugins/cross-origin.ts'
 import { crowding } from './plugins/crowding.ts'
 import { docs } from './plugins/docs.ts'
@@ -79,7 +79,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
 
   app.decorate('vault', vault)
 
-  await app.register(closing)
+  await app.register(closing, { lingerMs: http.trustProxy ? LINGER_MS : 0 })
   await app.register(crowding, { mostConnections: http.mostConnections })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })

@@ -21,6 +21,17 @@ describe('health', () => {
     expect((await app.request('/health/live')).status).toBe(200)
   })
 
+  it('behind a proxy the server takes requests for another moment when it closes, each as the last of its connection', async () => {
+    const app = await testApp({ TRUST_PROXY: '127.0.0.1' })
+    const open = await app.request('/health/live')
+    const closing = app.close()
+    const answer = await app.request('/health/live')
+    expect([open.headers.connection, answer.status, answer.headers.connection]).toEqual(['keep-alive', 200, 'close'])
+    expect(await app.request('/health/ready')).toBeProblem(503, 'not-ready')
+    await closing
+    await expect(app.request('/health/live')).rejects.toThrow('ECONNREFUSED')
+  })
+
   it('is not ready while the server closes', async () => {
     const app = await testApp()
     app.drain()
