@@ -138,9 +138,12 @@ async function bringAll(
         done(sizeBytes)
         return { kind: 'sound' }
       }
-      const finding = await lookThere(owned)
+      const first = await lookThere(owned)
       // The copy of a machine that lost its power may be spoilt, and so may what it is a copy of.
-      if (finding.kind === 'sound' || (await look(from, owned)).kind !== 'sound') {
+      const isSpoilt = first.kind !== 'sound' && (await look(from, owned)).kind === 'sound'
+      // Before it is replaced once more: where both are one place, it is the source's own blob, and was spoilt on the way.
+      const finding = isSpoilt ? await lookThere(owned) : first
+      if (!isSpoilt || finding.kind === 'sound') {
         report.blobs.kept += 1
         return finding
       }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { type Member, member, memberWith, temporaryFolder, testApp } from '../support/app.ts'
@@ -304,6 +304,26 @@ describePostgres('migrate-data', () => {
     await member(strangers)
     await strangers.close()
     await expect(migrate(place)).rejects.toThrow('there is another vault in the target already')
+  })
+
+  it('that is not finished keeps servers and other vaults from its database, and goes on', async () => {
+    const uploads = await temporaryFolder()
+    const place = await moving({ to: { UPLOADS_DIR: uploads } })
+    const source = await place.source()
+    await (await member(source)).put('beach.jpg', 'sand')
+    expect((await migrate(place)).report).toMatchObject({ moved: false, state: 'written', blobs: { copied: 1 } })
+    await expect(place.target()).rejects.toThrow('a move into this database was begun and not finished')
+
+    const other = await moving({ to: { UPLOADS_DIR: uploads } })
+    await writeFile(join(other.home, 'to.env'), await readFile(join(place.home, 'to.env')))
+    const another = await other.source({ MASTER_KEY_FILE: join(place.home, 'data', 'master.key') })
+    await (await member(another)).put('dunes.jpg', 'stones')
+    await another.close()
+    await expect(migrate(other)).rejects.toThrow('a move of another vault into this database was begun')
+
+    await source.close()
+    expect((await migrate(place)).report).toMatchObject({ moved: true, blobs: { copied: 0, kept: 1 } })
+    expect((await (await place.target()).request('/health/ready')).status).toBe(200)
   })
 
   it('is called with two files of settings, from SQLite to PostgreSQL', async () => {

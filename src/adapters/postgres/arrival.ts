@@ -36,6 +36,7 @@ export async function openArrival(url: string): Promise<RowArrival> {
       await ask(
         'CREATE TABLE IF NOT EXISTS arrivals (blob text COLLATE "C" PRIMARY KEY, proven boolean NOT NULL DEFAULT false)',
       )
+      await refuseOthers(ask, slots)
       return 'empty'
     },
 
@@ -59,7 +60,7 @@ export async function openArrival(url: string): Promise<RowArrival> {
           `INSERT INTO garbage (blob)
            SELECT blob FROM arrivals WHERE NOT EXISTS (SELECT FROM files WHERE files.blob = arrivals.blob)`,
         )
-        await ask('DROP TABLE arrivals')
+        await ask('DROP TABLE arrivals, arriving')
         // What its first queries are planned by.
         await ask(`ANALYZE ${NAMES.join(', ')}`)
         await ask('COMMIT')
@@ -111,6 +112,21 @@ async function whose(ask: Ask, slots: { owner: string; slot: KeySlot }[]): Promi
   )
   if (!found?.any) return 'empty'
   return found.same ? 'same' : 'other'
+}
+
+/** What another vault's move has brought here so far may be all that that vault has, where both keep files in one place. */
+async function refuseOthers(ask: Ask, slots: { owner: string; slot: KeySlot }[]): Promise<void> {
+  await ask('CREATE TABLE IF NOT EXISTS arriving (owner text COLLATE "C" NOT NULL, sealed bytea NOT NULL)')
+  const known = [slots.map(({ owner }) => owner), slots.map(({ slot }) => slot.sealed)]
+  const [found] = await ask<{ any: boolean; same: boolean }>(
+    `SELECT EXISTS (SELECT FROM arriving) OR EXISTS (SELECT FROM arrivals) AS any,
+       EXISTS (SELECT FROM arriving WHERE sealed = ANY ($2) OR (owner = ANY ($1) AND owner <> 'server')) AS same`,
+    known,
+  )
+  if (found?.any && !found.same) {
+    throw new Error('a move of another vault into this database was begun and not finished; empty the database first')
+  }
+  await ask('INSERT INTO arriving SELECT * FROM unnest($1::text[], $2::bytea[])', known)
 }
 
 /** From here on to the end of the transaction nobody else writes a row, and no server opens a run. */

@@ -24,6 +24,7 @@ export interface PostgresEngine {
 export function openPostgres(url: string): Promise<PostgresEngine> {
   return opened(openDatabase(url), async (db) => {
     await migrate(db)
+    await refuseUnfinishedMove(db)
     const ledger = postgresLedger(db)
     return { ledger, leave: ledger.close }
   })
@@ -77,5 +78,15 @@ async function opened(
   } catch (error) {
     await db.close()
     throw error
+  }
+}
+
+/** A server would begin a vault of its own where another one is about to be. */
+async function refuseUnfinishedMove({ ask }: Database): Promise<void> {
+  const [found] = await ask<{ arriving: boolean }>("SELECT to_regclass('arrivals') IS NOT NULL AS arriving")
+  if (found?.arriving) {
+    throw new Error(
+      'a move into this database was begun and not finished: run migrate-data again, or empty the database',
+    )
   }
 }
