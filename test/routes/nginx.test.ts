@@ -73,6 +73,7 @@ describeNginx('behind nginx', () => {
     ['has a NUL in its path', '/v1/files/%00', {}, 400, 'malformed-http'],
     ['has a head too large for anybody', '/v1/files', { 'x-long': 'x'.repeat(20_000) }, 431, 'headers-too-large'],
     ['has a path too long for anybody', `/${'x'.repeat(20_000)}`, {}, 431, 'headers-too-large'],
+    ['asks for what nginx has for itself', '/nginx-problem', {}, 404, 'not-found'],
     ['is a TRACE', '/v1/files', { method: 'TRACE' }, 405, 'method-not-allowed'],
   ])(
     'a request that %s is refused by nginx as the server would',
