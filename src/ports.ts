@@ -62,7 +62,7 @@ export interface Caller {
 }
 
 /**
- * `new-device`: the first sign-in of a user on a device. `sign-in`: any other. `wrong-pin`: somebody
+ * `new-device`: the first sign-in of a user on a device. `sign-in`: each later one. `wrong-pin`: somebody
  * guessed at a PIN of the user. `locked`: PINs of the address are paused. `file-purged`
  * without a file: the whole trash was. `damaged-read`: a file's bytes did not open.
  */

@@ -32,6 +32,14 @@ async function files(owner: Member, count: number) {
   for (let n = 0; n < count; n += 1) await owner.put(`file-${n}`, `content ${n} `.repeat(20_000))
 }
 
+/** Somebody's vault on its way to another folder. */
+async function movingToFolder() {
+  const uploads = await temporaryFolder()
+  const place = await moving({ to: { UPLOADS_DIR: uploads } })
+  const source = await place.source()
+  return { uploads, place, source, ada: await member(source) }
+}
+
 describePostgres('migrate-data', () => {
   describeS3('to S3', () => {
     it('takes a whole vault along, and leaves the source as it was', async () => {
@@ -240,10 +248,7 @@ describePostgres('migrate-data', () => {
   })
 
   it('does not trust the length of what was never looked at', async () => {
-    const uploads = await temporaryFolder()
-    const place = await moving({ to: { UPLOADS_DIR: uploads } })
-    const source = await place.source()
-    const ada = await member(source)
+    const { uploads, place, source, ada } = await movingToFolder()
     await ada.put('beach.jpg', 'sand and sea')
     const path = (await pathOf(source, ada, 'beach.jpg')).replace(source.config.UPLOADS_DIR, uploads)
     await source.close()
@@ -253,10 +258,7 @@ describePostgres('migrate-data', () => {
   })
 
   it('ends where the place for files cannot be written, and tells which blob it was', async () => {
-    const uploads = await temporaryFolder()
-    const place = await moving({ to: { UPLOADS_DIR: uploads } })
-    const source = await place.source()
-    const ada = await member(source)
+    const { uploads, place, source, ada } = await movingToFolder()
     await ada.put('beach.jpg', 'sand and sea')
     const [run, blob] = (await pathOf(source, ada, 'beach.jpg')).split('/').slice(-2)
     await source.close()
@@ -285,10 +287,7 @@ describePostgres('migrate-data', () => {
   })
 
   it('refuses another vault, another key and a server in the target, and changes nothing', async () => {
-    const to = { UPLOADS_DIR: await temporaryFolder() }
-    const place = await moving({ to })
-    const source = await place.source()
-    const ada = await member(source)
+    const { place, source, ada } = await movingToFolder()
     await ada.put('beach.jpg', 'sand')
     await source.close()
 
@@ -307,10 +306,8 @@ describePostgres('migrate-data', () => {
   })
 
   it('that is not finished keeps servers and other vaults from its database, and goes on', async () => {
-    const uploads = await temporaryFolder()
-    const place = await moving({ to: { UPLOADS_DIR: uploads } })
-    const source = await place.source()
-    await (await member(source)).put('beach.jpg', 'sand')
+    const { uploads, place, source, ada } = await movingToFolder()
+    await ada.put('beach.jpg', 'sand')
     expect((await migrate(place)).report).toMatchObject({ moved: false, state: 'written', blobs: { copied: 1 } })
     await expect(place.target()).rejects.toThrow('a move into this database was begun and not finished')
 

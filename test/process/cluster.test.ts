@@ -9,144 +9,118 @@ import type { Answer, Call } from '../support/http.ts'
 import { run } from '../support/postgres.ts'
 import type { ServerProcess } from '../support/process.ts'
 
-const LONG = 120_000
 const statuses = (answers: Answer[]) => answers.map(({ status }) => status).sort()
 const signIn = (server: Reachable, deviceId: string, pin: string) => server.post('/v1/sessions', { deviceId, pin })
 
-describeCluster('a cluster', () => {
-  it(
-    'whose servers start together makes its schema once',
-    async () => {
-      const { nginx, servers, databaseUrl } = await cluster(4)
-      expect(await run(databaseUrl, 'SELECT version FROM schema_version')).toHaveLength(1)
-      const ada = await member(nginx)
-      expect((await ada.put('file', 'bytes')).status).toBe(201)
-      for (const server of servers) {
-        const there = { headers: { authorization: `Bearer ${ada.token}` } }
-        expect((await server.request('/v1/files/file', there)).body).toBe('bytes')
-      }
-    },
-    LONG,
-  )
+describeCluster('a cluster', { timeout: 120_000 }, () => {
+  it('whose servers start together makes its schema once', async () => {
+    const { nginx, servers, databaseUrl } = await cluster(4)
+    expect(await run(databaseUrl, 'SELECT version FROM schema_version')).toHaveLength(1)
+    const ada = await member(nginx)
+    expect((await ada.put('file', 'bytes')).status).toBe(201)
+    for (const server of servers) {
+      const there = { headers: { authorization: `Bearer ${ada.token}` } }
+      expect((await server.request('/v1/files/file', there)).body).toBe('bytes')
+    }
+  })
 
-  it(
-    'redeems a PIN once, whoever issued it and whoever is asked',
-    async () => {
-      const { one, other } = await pair({ PIN_MAX_ATTEMPTS: '10' })
-      const ada = await member(one)
-      for (let round = 0; round < 10; round += 1) {
-        const deviceId = newDeviceId()
-        const pin = await pinFrom(ada, deviceId)
-        const racing = Array.from({ length: 10 }, (_, n) => signIn(n % 2 ? one : other, deviceId, pin))
-        expect(statuses(await Promise.all(racing))).toEqual([201, ...Array(9).fill(401)])
-        expect(await signIn(other, deviceId, pin)).toBeProblem(401, 'invalid-pin')
-      }
-    },
-    LONG,
-  )
-
-  it(
-    'counts wrong guesses together',
-    async () => {
-      const { one, other } = await pair()
-      const ada = await member(one)
+  it('redeems a PIN once, whoever issued it and whoever is asked', async () => {
+    const { one, other, ada } = await pair({ PIN_MAX_ATTEMPTS: '10' })
+    for (let round = 0; round < 10; round += 1) {
       const deviceId = newDeviceId()
       const pin = await pinFrom(ada, deviceId)
-      for (const server of [one, other, one, other, one]) await signIn(server, deviceId, otherThan(pin))
+      const racing = Array.from({ length: 10 }, (_, n) => signIn(n % 2 ? one : other, deviceId, pin))
+      expect(statuses(await Promise.all(racing))).toEqual([201, ...Array(9).fill(401)])
       expect(await signIn(other, deviceId, pin)).toBeProblem(401, 'invalid-pin')
-    },
-    LONG,
-  )
+    }
+  })
 
-  it(
-    'knows at once, everywhere, that a session is over, and cuts what it has under way',
-    async () => {
-      const { one, other } = await pair()
-      const ada = await member(one)
-      await ada.put('film', randomBytes(40_000_000))
-      for (let round = 0; round < 5; round += 1) {
-        const phone = await paired(other, ada)
-        expect((await phone.request('/v1/me')).status).toBe(200)
-        await ada.request(`/v1/sessions/${phone.sessionId}`, { method: 'DELETE' })
-        for (const server of [one, other]) {
-          const answer = await server.request('/v1/me', { headers: { authorization: `Bearer ${phone.token}` } })
-          expect(answer).toBeProblem(401, 'unauthorized')
-        }
-      }
-      const lost = await paired(other, ada)
-      const headers = { authorization: `Bearer ${lost.token}` }
-      const url = `${await other.url}/v1/files/film`
-      const film = await new Promise<IncomingMessage>((resolve) => void get(url, { headers }, resolve))
-      await ada.request(`/v1/sessions/${lost.sessionId}`, { method: 'DELETE' })
-      // So slowly that it comes to no other end.
-      const reading = async () => {
-        for await (const _ of film) await pause(50)
-      }
-      await expect(reading()).rejects.toThrow('aborted')
-    },
-    LONG,
-  )
+  it('counts wrong guesses together', async () => {
+    const { one, other, ada } = await pair()
+    const deviceId = newDeviceId()
+    const pin = await pinFrom(ada, deviceId)
+    for (const server of [one, other, one, other, one]) await signIn(server, deviceId, otherThan(pin))
+    expect(await signIn(other, deviceId, pin)).toBeProblem(401, 'invalid-pin')
+  })
 
-  it(
-    'has limits in common, for each client',
-    async () => {
-      const { nginx } = await cluster(2, { RATE_LIMIT: 'on', RATE_LIMITS: 'sign-in=20/1m' })
-      const body = JSON.stringify({ deviceId: 'nobodys-device', pin: '0000' })
-      const guess = (from: string) => {
-        const headers = { 'content-type': 'application/json' }
-        return nginx.request('/v1/sessions', { method: 'POST', headers, body, from })
+  it('knows at once, everywhere, that a session is over, and cuts what it has under way', async () => {
+    const { one, other, ada } = await pair()
+    await ada.put('film', randomBytes(40_000_000))
+    for (let round = 0; round < 5; round += 1) {
+      const phone = await paired(other, ada)
+      expect((await phone.request('/v1/me')).status).toBe(200)
+      await ada.request(`/v1/sessions/${phone.sessionId}`, { method: 'DELETE' })
+      for (const server of [one, other]) {
+        const answer = await server.request('/v1/me', { headers: { authorization: `Bearer ${phone.token}` } })
+        expect(answer).toBeProblem(401, 'unauthorized')
       }
-      const answers = statuses(await Promise.all(Array.from({ length: 50 }, () => guess('127.0.0.2'))))
-      expect(answers).toEqual([...Array(20).fill(401), ...Array(30).fill(429)])
-      expect((await guess('127.0.0.3')).status).toBe(401)
-      expect(new Set(nginx.passages().flatMap((passage) => passage.servers)).size).toBe(2)
-    },
-    LONG,
-  )
+    }
+    const lost = await paired(other, ada)
+    const headers = { authorization: `Bearer ${lost.token}` }
+    const url = `${await other.url}/v1/files/film`
+    const film = await new Promise<IncomingMessage>((resolve) => void get(url, { headers }, resolve))
+    await ada.request(`/v1/sessions/${lost.sessionId}`, { method: 'DELETE' })
+    // So slowly that it comes to no other end.
+    const reading = async () => {
+      for await (const _ of film) await pause(50)
+    }
+    await expect(reading()).rejects.toThrow('aborted')
+  })
 
-  it(
-    'loses a server in the middle of everything, and nothing else',
-    async () => {
-      const { nginx, servers, databaseUrl, restart, expectSound } = await cluster(2)
-      const ada = await member(nginx)
-      const lanes = Array.from({ length: 8 }, (_, n) => lane(nginx, { authorization: `Bearer ${ada.token}` }, n))
-      const acted = (count: number) => {
-        const from = lanes.map(({ acts }) => acts())
-        const enough = () => lanes.every(({ acts }, n) => acts() >= (from[n] as number) + count)
-        return expect.poll(enough, { timeout: 60_000, interval: 20 }).toBe(true)
-      }
-      const addresses = await Promise.all(servers.map(async ({ url }) => new URL(await url).host))
-      const answersOf = (n: number) =>
-        nginx.passages().filter(({ servers, status }) => servers.at(-1) === addresses[n] && status < 300).length
+  it('has limits in common, for each client', async () => {
+    const { nginx } = await cluster(2, { RATE_LIMIT: 'on', RATE_LIMITS: 'sign-in=20/1m' })
+    const body = JSON.stringify({ deviceId: 'nobodys-device', pin: '0000' })
+    const guess = (from: string) => {
+      const headers = { 'content-type': 'application/json' }
+      return nginx.request('/v1/sessions', { method: 'POST', headers, body, from })
+    }
+    const answers = statuses(await Promise.all(Array.from({ length: 50 }, () => guess('127.0.0.2'))))
+    expect(answers).toEqual([...Array(20).fill(401), ...Array(30).fill(429)])
+    expect((await guess('127.0.0.3')).status).toBe(401)
+    expect(new Set(nginx.passages().flatMap((passage) => passage.servers)).size).toBe(2)
+  })
 
-      await acted(10)
-      await servers[0]?.stop('SIGKILL')
-      await acted(15)
-      await restart(0)
-      const before = answersOf(0)
-      await expect.poll(() => answersOf(0), { timeout: 30_000 }).toBeGreaterThan(before)
-      expect(await servers[1]?.stop('SIGTERM')).toBe(0)
-      await acted(15)
-      await restart(1)
-      await acted(5)
+  it('loses a server in the middle of everything, and nothing else', async () => {
+    const { nginx, servers, databaseUrl, restart, expectSound } = await cluster(2)
+    const ada = await member(nginx)
+    const lanes = Array.from({ length: 8 }, (_, n) => lane(nginx, { authorization: `Bearer ${ada.token}` }, n))
+    const acted = (count: number) => {
+      const from = lanes.map(({ acts }) => acts())
+      const enough = () => lanes.every(({ acts }, n) => acts() >= (from[n] as number) + count)
+      return expect.poll(enough, { timeout: 60_000, interval: 20 }).toBe(true)
+    }
+    const addresses = await Promise.all(servers.map(async ({ url }) => new URL(await url).host))
+    const answersOf = (n: number) =>
+      nginx.passages().filter(({ servers, status }) => servers.at(-1) === addresses[n] && status < 300).length
 
-      const kept = await Promise.all(lanes.map(({ end }) => end()))
-      const failed = nginx.passages().filter(({ status }) => status >= 500)
-      expect(failed.filter((passage) => passage.servers.every((address) => address === addresses[1]))).toEqual([])
-      for (const [name, digest] of kept.flatMap((files) => [...files])) {
-        expect(sha256((await ada.get(name)).bytes), name).toBe(digest)
-      }
-      for (const server of servers) expect(await server.stop('SIGTERM')).toBe(0)
-      await run(databaseUrl, "UPDATE runs SET beat_at = beat_at - interval '1 hour'")
-      await expectSound()
-    },
-    LONG,
-  )
+    await acted(10)
+    await servers[0]?.stop('SIGKILL')
+    await acted(15)
+    await restart(0)
+    const before = answersOf(0)
+    await expect.poll(() => answersOf(0), { timeout: 30_000 }).toBeGreaterThan(before)
+    expect(await servers[1]?.stop('SIGTERM')).toBe(0)
+    await acted(15)
+    await restart(1)
+    await acted(5)
+
+    const kept = await Promise.all(lanes.map(({ end }) => end()))
+    const failed = nginx.passages().filter(({ status }) => status >= 500)
+    expect(failed.filter((passage) => passage.servers.every((address) => address === addresses[1]))).toEqual([])
+    for (const [name, digest] of kept.flatMap((files) => [...files])) {
+      expect(sha256((await ada.get(name)).bytes), name).toBe(digest)
+    }
+    for (const server of servers) expect(await server.stop('SIGTERM')).toBe(0)
+    await run(databaseUrl, "UPDATE runs SET beat_at = beat_at - interval '1 hour'")
+    await expectSound()
+  })
 })
 
+/** Two servers, and somebody who is signed in. */
 async function pair(settings: Record<string, string> = {}) {
   const { servers } = await cluster(2, settings)
-  return { one: servers[0] as ServerProcess, other: servers[1] as ServerProcess }
+  const [one, other] = servers as [ServerProcess, ServerProcess]
+  return { one, other, ada: await member(one) }
 }
 
 interface Lane {
