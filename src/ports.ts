@@ -307,11 +307,8 @@ export interface TrashRepository {
  * leaves behind is found by its run, and a living run's unfinished uploads are never touched.
  */
 export interface BlobLedger {
-  /**
-   * `keyIds` are the master keys that the run can open. Opening it again changes nothing, not even where it has ended:
-   * the answer is whether it goes on.
-   */
-  openRun(run: string, at: number, keyIds: string[]): Promise<boolean>
+  /** `keyIds` are the master keys that the run can open. Opening it again changes nothing, not even where it has ended. */
+  openRun(run: string, at: number, keyIds: string[]): Promise<void>
   /** Whether a run that was opened goes on: it was neither ended nor forgotten. Opens none. */
   goesOn(run: string): Promise<boolean>
   /**

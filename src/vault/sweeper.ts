@@ -16,7 +16,7 @@ export interface Sources {
 
 /**
  * First what makes garbage, then the garbage; what this process alone knows of in any case, all else in turn with other
- * servers. False where another one is at it.
+ * servers. False where that was not done, since another one is at it, or the database is away.
  */
 export async function sweepRound(
   ports: Ports,
@@ -32,13 +32,13 @@ export async function sweepRound(
     'sweeping blobs': () => sweep(ports, run),
   }
   await attempt('giving up uploads in doubt', () => renounce(ports, doubtful))
-  let mine = true
+  let done = false
   await attempt('sweeping', async () => {
-    mine = await ports.ledger.takeTurn(async () => {
+    done = await ports.ledger.takeTurn(async () => {
       for (const [doing, step] of Object.entries(steps)) await attempt(doing, step)
     })
   })
-  return mine
+  return done
 
   /** None waits for what ails another. */
   async function attempt(doing: string, step: () => Promise<void>) {
@@ -75,13 +75,8 @@ async function sweep(ports: Ports, run: string | null): Promise<void> {
     for (let at = 0; at < found.length; at += BATCH) {
       const batch = found.slice(at, at + BATCH)
       const named = new Set(await ledger.named(batch))
-      if (
-        !(await deleteAll(
-          ports,
-          batch.filter((blob) => !named.has(blob)),
-        ))
-      )
-        return false
+      const unnamed = batch.filter((blob) => !named.has(blob))
+      if (!(await deleteAll(ports, unnamed))) return false
     }
     return true
   }

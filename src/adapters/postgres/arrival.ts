@@ -114,7 +114,10 @@ async function whose(ask: Ask, slots: { owner: string; slot: KeySlot }[]): Promi
   return found.same ? 'same' : 'other'
 }
 
-/** What another vault's move has brought here so far may be all that that vault has, where both keep files in one place. */
+/**
+ * Vaults are told apart by whose keys they have; the server's own, of which each has one, by its seal. What another vault's
+ * move has brought here so far may be all that that vault has, where both keep files in one place.
+ */
 async function refuseOthers(ask: Ask, slots: { owner: string; slot: KeySlot }[]): Promise<void> {
   await ask('CREATE TABLE IF NOT EXISTS arriving (owner text COLLATE "C" NOT NULL, sealed bytea NOT NULL)')
   const known = [slots.map(({ owner }) => owner), slots.map(({ slot }) => slot.sealed)]
@@ -126,7 +129,7 @@ async function refuseOthers(ask: Ask, slots: { owner: string; slot: KeySlot }[])
   if (found?.any && !found.same) {
     throw new Error('a move of another vault into this database was begun and not finished; empty the database first')
   }
-  await ask('INSERT INTO arriving SELECT * FROM unnest($1::text[], $2::bytea[])', known)
+  await ask('INSERT INTO arriving SELECT * FROM unnest($1::text[], $2::bytea[]) EXCEPT SELECT * FROM arriving', known)
 }
 
 /** From here on to the end of the transaction nobody else writes a row, and no server opens a run. */

@@ -4,8 +4,9 @@ import type { Database } from './database.ts'
 /** A run beats this often, by the database's clock; one that was silent for as long as several beats is over. */
 const BEAT_MS = 10_000
 const SILENCE_MS = 60_000
-/** A hold that is over is remembered for so long that nobody takes it for a new one. */
+/** Until the database says whose turn it is. */
 const TURN_LIMIT_MS = 10_000
+/** A hold that is over is remembered for so long that nobody takes it for a new one. */
 const DAY_MS = 24 * 60 * 60 * 1000
 
 interface Rhythm {
@@ -29,14 +30,10 @@ export function postgresLedger(
 
   return {
     async openRun(run, at, keyIds) {
-      const [row] = await ask<{ ended: boolean }>(
-        `INSERT INTO runs AS there (id, started_at, key_ids) VALUES ($1, $2, $3)
-         ON CONFLICT (id) DO UPDATE SET ended = there.ended RETURNING ended`,
-        [run, at, keyIds],
-      )
+      const open = 'INSERT INTO runs (id, started_at, key_ids) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING'
+      await ask(open, [run, at, keyIds])
       own.add(run)
       timer ??= setInterval(beat, beatMs).unref()
-      return row?.ended === false
     },
 
     async goesOn(run) {
