@@ -2,19 +2,8 @@ import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'n
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { type Member, member, memberWith, temporaryFolder, testApp } from '../support/app.ts'
-import {
-  ARGS,
-  FILM,
-  fill,
-  type Moving,
-  migrate,
-  moving,
-  PAUSED,
-  pathOf,
-  seenBy,
-  spoil,
-  UNICODE_NAME,
-} from '../support/moves.ts'
+import { pathOf, spoil } from '../support/blobs.ts'
+import { ARGS, FILM, fill, type Moving, migrate, moving, PAUSED, seenBy, UNICODE_NAME } from '../support/moves.ts'
 import { describePostgres, emptySchema, postgresWire } from '../support/postgres.ts'
 import { command, commandProcess } from '../support/process.ts'
 import { postgresRows, sqliteRows, type Tables } from '../support/rows.ts'

@@ -4,8 +4,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { standing } from '../contracts/rows.ts'
-import { blobsOnDisk, form, type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { blobsOnDisk, form, member, testApp } from '../support/app.ts'
+import { pathOf } from '../support/blobs.ts'
 
 const FRAME = 65_552
 const HEADER = 40
@@ -25,11 +25,6 @@ function exchanged(bytes: Buffer, one: number, other: number): Buffer {
   bytes.copy(copy, frameAt(one), frameAt(other), frameAt(other + 1))
   bytes.copy(copy, frameAt(other), frameAt(one), frameAt(one + 1))
   return copy
-}
-
-async function pathOf(app: TestApp, { userId }: Member, name: string): Promise<string> {
-  const row = await standing(app.ports.files, userId, name)
-  return join(app.config.UPLOADS_DIR, row?.blob ?? '')
 }
 
 async function tamperedWith(tamper: (blob: Buffer) => Buffer) {

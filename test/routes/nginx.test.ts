@@ -1,11 +1,10 @@
 /** A server behind nginx as it is shipped: what clients see is what the server says, and nobody's names are logged. */
 import { randomBytes } from 'node:crypto'
-import { open, readdir } from 'node:fs/promises'
 import { connect as connectHttp2 } from 'node:http2'
-import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, it, onTestFinished } from 'vitest'
-import { blobsOnDisk, form, member, type TestApp, testApp } from '../support/app.ts'
+import { blobsOnDisk, form, member, testApp } from '../support/app.ts'
+import { pathOf, spoil } from '../support/blobs.ts'
 import { describeNginx, type Nginx, nginxBefore } from '../support/nginx.ts'
 
 const BEHIND = { TRUST_PROXY: '127.0.0.1' }
@@ -173,23 +172,7 @@ describeNginx('behind nginx', () => {
   it('a transfer that the server cuts is cut', async () => {
     const { app, ada } = await behindNginx()
     await ada.put('film', randomBytes(40 * MiB))
-    await damageEnd(app)
+    await spoil(await pathOf(app, ada, 'film'), (bytes) => bytes.fill((bytes.at(-1) as number) ^ 1, bytes.length - 1))
     await expect(ada.get('film')).rejects.toThrow('aborted')
   })
 })
-
-/** Changes the last byte of the only blob. */
-async function damageEnd({ config }: TestApp) {
-  const entries = await readdir(config.UPLOADS_DIR, { recursive: true, withFileTypes: true })
-  const blob = entries.find((entry) => entry.isFile())
-  const file = await open(join(blob?.parentPath ?? '', blob?.name ?? ''), 'r+')
-  const { size } = await file.stat()
-  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1)
-  await file.write(
-    buffer.map((byte) => byte ^ 1),
-    0,
-    1,
-    size - 1,
-  )
-  await file.close()
-}

@@ -1,7 +1,7 @@
 /** A vault with everything in it, and where it is to move: settings in files, as the operator writes them. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { migrateData } from '../../src/commands/migrate-data.ts'
 import { readConfig } from '../../src/config.ts'
 import type { MoveReport } from '../../src/vault/moving.ts'
@@ -92,16 +92,4 @@ export async function fill(app: TestApp) {
   await app.ports.users.remove(cleo.userId)
   await app.settled()
   return { ada, ben, cleo, second, handedOut: { deviceId: lost, pin: handedOut?.pin as string } }
-}
-
-/** Where the blob of a file lies. */
-export async function pathOf({ ports, config }: TestApp, { userId }: Member, name: string): Promise<string> {
-  const look = await ports.files.look(userId, name)
-  return join(config.UPLOADS_DIR, look?.file?.blob as string)
-}
-
-/** Puts other bytes where some are, or where there are none yet. */
-export async function spoil(path: string, change: (bytes: Buffer) => Buffer): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  await writeFile(path, change(await readFile(path).catch(() => Buffer.alloc(0))))
 }

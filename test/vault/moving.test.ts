@@ -5,7 +5,8 @@ import type { MoveSource } from '../../src/ports.ts'
 import { move } from '../../src/vault/moving.ts'
 import { cryptographicChance } from '../../src/vault/secrets.ts'
 import { type Member, member, memberWith, type TestApp, temporaryFolder } from '../support/app.ts'
-import { type Moving, migrate, moving, pathOf, spoil } from '../support/moves.ts'
+import { pathOf, spoil } from '../support/blobs.ts'
+import { type Moving, migrate, moving } from '../support/moves.ts'
 import { describePostgres } from '../support/postgres.ts'
 
 /** A move beside a server that writes, in which something happens after the first look at the files. */

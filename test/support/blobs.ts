@@ -1,0 +1,20 @@
+/** The blobs of a test's server in its folder, to be looked at and spoilt. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Member, TestApp } from './app.ts'
+
+/** Where the blob of a file lies. */
+export async function pathOf(
+  { ports, config }: TestApp,
+  { userId }: Pick<Member, 'userId'>,
+  name: string,
+): Promise<string> {
+  const look = await ports.files.look(userId, name)
+  return join(config.UPLOADS_DIR, look?.file?.blob as string)
+}
+
+/** Puts other bytes where some are, or where there are none yet. */
+export async function spoil(path: string, change: (bytes: Buffer) => Buffer): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, change(await readFile(path).catch(() => Buffer.alloc(0))))
+}
