@@ -1,13 +1,13 @@
 /** Servers on one PostgreSQL, one Redis and one S3, and nginx before them. */
 import { randomBytes } from 'node:crypto'
-import { expect } from 'vitest'
 import { temporaryFolder } from './app.ts'
 import { describeWith, freePort } from './engines.ts'
 import { type Nginx, nginxBefore } from './nginx.ts'
 import { emptySchema } from './postgres.ts'
-import { command, type ServerProcess, serverProcess } from './process.ts'
+import { type ServerProcess, serverProcess } from './process.ts'
 import { newDatabase } from './redis.ts'
 import { newBucket, s3Environment } from './s3.ts'
+import { expectSound } from './soundness.ts'
 
 export const describeCluster = describeWith(
   'PostgreSQL, Redis, S3 and nginx together',
@@ -23,9 +23,7 @@ export interface Cluster {
   databaseUrl: string
   /** Starts the server of this number again, where it was. */
   restart(n: number): Promise<ServerProcess>
-  /** The operator's commands, beside the servers. */
-  command(...args: string[]): ReturnType<typeof command>
-  /** Everything that is named is sound, and nothing is left that is not. */
+  /** With no server running: everything that is named is sound, and nothing is left that is not. */
   expectSound(): Promise<void>
 }
 
@@ -33,11 +31,12 @@ export interface Cluster {
 export async function cluster(count: number, settings: Record<string, string> = {}): Promise<Cluster> {
   const folder = await temporaryFolder()
   const databaseUrl = await emptySchema()
+  const bucket = await newBucket()
   const environment = {
     MASTER_KEY: randomBytes(32).toString('base64'),
     DATABASE_URL: databaseUrl,
     REDIS_URL: await newDatabase(),
-    ...s3Environment(await newBucket()),
+    ...s3Environment(bucket),
     RATE_LIMIT: 'off',
     TRUST_PROXY: '127.0.0.1',
     ...settings,
@@ -47,23 +46,17 @@ export async function cluster(count: number, settings: Record<string, string> = 
   const start = (port: number) => serverProcess(folder, { ...environment, PORT: String(port) })
   const servers = ports.map(start)
   const urls = await Promise.all(servers.map(({ url }) => url))
-  const beside = (...args: string[]) => command(folder, args, environment)
 
   return {
     nginx: await nginxBefore(...urls),
     servers,
     databaseUrl,
-    command: beside,
     async restart(n) {
       const server = start(ports[n] as number)
       servers[n] = server
       await server.url
       return server
     },
-    async expectSound() {
-      expect(await beside('sweep')).toMatchObject({ code: 0, report: { garbage: 0 } })
-      const { code, report } = await beside('verify')
-      expect({ code, ...report }).toMatchObject({ code: 0, damaged: [], missing: [], orphans: [], usage: [] })
-    },
+    expectSound: () => expectSound(folder, environment, bucket),
   }
 }

@@ -5,9 +5,10 @@ import { temporaryFolder } from './app.ts'
 import { describeWith } from './engines.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
 import { emptySchema } from './postgres.ts'
-import { command, type ServerProcess, serverProcess } from './process.ts'
+import { type ServerProcess, serverProcess } from './process.ts'
 import { newDatabase } from './redis.ts'
-import { newBucket, overFaultyLine, s3Environment, unfinishedIn } from './s3.ts'
+import { newBucket, overFaultyLine, s3Environment } from './s3.ts'
+import { expectSound } from './soundness.ts'
 
 export const describeEngines = describeWith(
   'PostgreSQL, Redis and S3 together',
@@ -57,14 +58,7 @@ export async function installation(
     databaseUrl: database.url,
     async expectSound(url = database.url) {
       expect(await Promise.all(servers.map((server) => server.stop('SIGTERM')))).toEqual([0, 0])
-      const beside = { ...common, ...s3Environment(bucket), DATABASE_URL: url }
-      const swept = await command(folder, ['sweep'], beside)
-      expect(swept).toMatchObject({ code: 0, report: { garbage: 0, runs: 0 } })
-      const { code, report } = await command(folder, ['verify'], beside)
-      const { files, blobs, ...found } = report as { files: number; blobs: number }
-      expect({ code, ...found }).toMatchObject({ code: 0, damaged: [], missing: [], orphans: [], slots: [], usage: [] })
-      expect(blobs).toBe(files)
-      expect(await unfinishedIn(bucket)).toEqual([])
+      await expectSound(folder, { ...common, DATABASE_URL: url }, bucket)
     },
   }
 }
