@@ -646,7 +646,7 @@ export interface RowDeparture {
 export interface RowArrival {
   /**
    * Makes it ready. `same`: the vault with one of these slots is here already; `other`: another one is. Throws while a server
-   * uses it, or another move.
+   * uses it, or another move, and where another vault's move was begun and not finished.
    */
   begin(slots: { owner: string; slot: KeySlot }[]): Promise<'empty' | 'same' | 'other'>
   /** Books blobs before they come, so that none is forgotten here; answers those that were proven already. */

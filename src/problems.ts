@@ -163,7 +163,7 @@ export const problems = {
   notReady: (detail: string, cause?: unknown) =>
     new Problem('not-ready', detail, { headers: { 'retry-after': '5' }, cause }),
   readOnly: () =>
-    new Problem('read-only', 'The vault is being moved: files can be read, and nothing is changed until it is done.', {
+    new Problem('read-only', 'The vault can be read, and nothing in it is changed until its operator is done.', {
       headers: { 'retry-after': '60' },
     }),
   insufficientStorage: (cause?: unknown) =>

@@ -11,7 +11,8 @@ import { sendRefusal } from './unread-body.ts'
 
 export const PROBLEM_JSON = 'application/problem+json'
 
-const LINGER_MS = 1000
+/** How long a client may go on sending after the last answer of its connection. */
+const UNHEARD_MS = 1000
 
 export const errors = fastifyPlugin(async (app) => {
   const paths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
@@ -72,7 +73,7 @@ export function respondLast(socket: Socket, problem: Problem): void {
   if (misleading || !socket.writable) return void socket.destroy()
   respondRaw(socket, problem)
   // At once, what the client is still sending would reset the connection under the answer.
-  setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  setTimeout(() => socket.destroy(), UNHEARD_MS).unref()
 }
 
 /** The whole answer, and the last of its connection. */
