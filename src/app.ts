@@ -4,21 +4,21 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { auth } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/certificate.ts'
-import { closing, LINGER_MS } from './plugins/closing.ts'
+import { connections, connectionsAtMost, LINGER_MS } from './plugins/connections.ts'
 import { crossOrigin, crossOriginHeaders } from './plugins/cross-origin.ts'
-import { crowding } from './plugins/crowding.ts'
 import { docs } from './plugins/docs.ts'
 import { errors, respondEarly, respondToNoise } from './plugins/errors.ts'
 import { identityOnly } from './plugins/identity-only.ts'
 import { jsonBodies } from './plugins/json-bodies.ts'
 import { limits, type RequestLimits } from './plugins/limits.ts'
+import { proxyCheck } from './plugins/network.ts'
 import { type Pace, pace } from './plugins/pace.ts'
-import { peerAddress } from './plugins/peer-address.ts'
 import { proxies } from './plugins/proxies.ts'
 import { readOnly } from './plugins/read-only.ts'
 import { requestId, requestIdOf } from './plugins/request-id.ts'
 import { quietFramework, requestLog } from './plugins/request-log.ts'
 import { safeDefaults } from './plugins/safe-defaults.ts'
+import { type ShareRules, shares } from './plugins/shares.ts'
 import { strictHttp } from './plugins/strict-http.ts'
 import { sweeper } from './plugins/sweeper.ts'
 import { lateContinue } from './plugins/unread-body.ts'
@@ -54,12 +54,20 @@ export interface HttpRules {
   pace: Pace
   /** Fewer where the system does not give the process enough open files. */
   mostConnections: number
+  /** The part of all connections, and of all requests under way, that one network, or one user, may have. */
+  networkShare: number
+  userShare: number
+  /** What transfers may hold of the process's memory. */
+  memory: ShareRules['memory']
 }
 
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
 export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpRules) {
   const certificate = http.tls?.read()
   const allowOrigin = crossOriginHeaders(http.corsOrigins)
+  const most = Math.min(http.mostConnections, connectionsAtMost())
+  // A process that may open few files serves few people: a browser or a phone of one of them is to find room.
+  const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
   const app = fastify({
     loggerInstance: log,
     logController: quietFramework,
@@ -79,11 +87,14 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
 
   app.decorate('vault', vault)
 
-  await app.register(closing, { lingerMs: http.trustProxy ? LINGER_MS : 0 })
-  await app.register(crowding, { mostConnections: http.mostConnections })
+  await app.register(connections, {
+    most,
+    mostOfNetwork: share(http.networkShare),
+    isProxy: proxyCheck(http.trustProxy),
+    lingerMs: http.trustProxy ? LINGER_MS : 0,
+  })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
-  await app.register(peerAddress)
   if (http.trustProxy) await app.register(proxies)
   await app.register(requestId)
   await app.register(requestLog)
@@ -95,6 +106,11 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(identityOnly)
   await app.register(jsonBodies)
   await app.register(validation)
+  await app.register(shares, {
+    mostOfNetwork: share(http.networkShare),
+    mostOfUser: share(http.userShare),
+    memory: http.memory,
+  })
   if (vault.rules.readOnly) await app.register(readOnly)
   await app.register(limits, { rules: http.limits })
   await app.register(docs)

@@ -1,5 +1,6 @@
 /** Settings to rules: those of the vault, and those of HTTP. */
 import { certificateIn } from '../adapters/disk/certificate.ts'
+import { PART_BYTES } from '../adapters/s3/parts.ts'
 import { listOf } from '../config/values.ts'
 import type { Config } from '../config.ts'
 import { type Limit, readLimits } from '../limits.ts'
@@ -8,6 +9,7 @@ import type { Ports, VaultRules } from '../ports.ts'
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
 const DAY_MS = 24 * 60 * 60 * SECOND_MS
+const MiB = 1024 * 1024
 
 export function rulesOf(config: Config): VaultRules {
   const { limits } = readLimits(config.RATE_LIMITS)
@@ -27,7 +29,7 @@ export function rulesOf(config: Config): VaultRules {
 }
 
 /** How the server deals with clients, before the vault hears of them. Throws where the certificate cannot be used. */
-export function httpRulesOf({ TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY }: Config) {
+export function httpRulesOf({ TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY, S3_BUCKET }: Config) {
   return {
     trustProxy: trustedIn(TRUST_PROXY),
     corsOrigins: CORS_ORIGINS ? listOf(CORS_ORIGINS) : [],
@@ -36,6 +38,16 @@ export function httpRulesOf({ TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY }: Co
     idleMs: 2 * MINUTE_MS,
     pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, looksPerWrite: 10 },
     mostConnections: 4096,
+    networkShare: 1 / 4,
+    userShare: 1 / 8,
+    memory: {
+      totalBytes: 384 * MiB,
+      networkBytes: 128 * MiB,
+      userBytes: 96 * MiB,
+      // Pieces are gathered, sealed and written; for S3 a whole part is gathered.
+      uploadBytes: MiB + (S3_BUCKET === undefined ? 0 : PART_BYTES),
+      waitMs: 30 * SECOND_MS,
+    },
   }
 }
 

@@ -25,9 +25,7 @@ const LOOK_AGAIN_MS = 4000
 export const auth = fastifyPlugin(async (app) => {
   app.addHook('onRequest', async (request, reply) => {
     request.session = await app.vault.sessions.authenticate(request.headers.authorization)
-    // A pipelined request is watched from its turn on: before it, nothing would tell that its client has left.
-    if (reply.raw.socket) cutWhenEnded(request, reply, app.vault)
-    else reply.raw.once('socket', () => cutWhenEnded(request, reply, app.vault))
+    cutWhenEnded(request, reply, app.vault)
   })
 })
 

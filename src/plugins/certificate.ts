@@ -15,8 +15,22 @@ export interface TlsRules {
   lookAgainMs: number
 }
 
-/** TLS 1.2 or newer, with Node's choice of ciphers, which is forward secret and authenticated first. */
-export const secured = (certificate: Certificate) => ({ ...certificate, minVersion: 'TLSv1.2' as const })
+/** TLS 1.2 and 1.3, and of 1.2 only what has forward secrecy and authenticated encryption (RFC 9325, section 4.2). */
+const CIPHERS = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_GCM_SHA256',
+  ...['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305'].flatMap((cipher) => [
+    `ECDHE-ECDSA-${cipher}`,
+    `ECDHE-RSA-${cipher}`,
+  ]),
+].join(':')
+
+export const secured = (certificate: Certificate) => ({
+  ...certificate,
+  minVersion: 'TLSv1.2' as const,
+  ciphers: CIPHERS,
+})
 
 export const certificateRenewal = fastifyPlugin<TlsRules & { first: Certificate }>(async (app, options) => {
   let { cert, key } = options.first

@@ -36,7 +36,13 @@ const CONTENT_SECURITY_POLICY = [
 const EVERY_HEADER = ['X-Request-Id']
 const LIMIT_HEADERS = ['RateLimit-Policy', 'RateLimit']
 
+/** What a page or a script may hold of the memory while its client does not read. */
+const PAGE_BYTES = 256 * 1024
+
 export const docs = fastifyPlugin(async (app) => {
+  app.addHook('onRoute', (route) => {
+    if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, holds: () => PAGE_BYTES }
+  })
   app.addSchema(ProblemSchema)
   app.addSchema(File)
 

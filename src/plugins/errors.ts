@@ -62,7 +62,19 @@ export function respondToNoise(error: Error & { code?: string }, socket: Socket)
   // Where TLS has failed, or has not begun, nothing can be told.
   const unheard = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
   if (unheard) socket.destroy()
-  else respondLast(socket, noise(error.code))
+  else afterCompleteRequests(socket, () => respondLast(socket, noise(error.code)))
+}
+
+/**
+ * What was asked for as a whole is done and answered, whatever comes after it; so the responses to complete requests go out
+ * first (RFC 9112, section 9.3.2). A request that is not complete cannot be carried out any more.
+ */
+function afterCompleteRequests(socket: Socket, act: () => void): void {
+  const last = [...(answering.get(socket) ?? [])].at(-1)
+  if (!last?.req.complete) return act()
+  last.once('close', () => {
+    if (!socket.destroyed) act()
+  })
 }
 
 /** Ends a connection under whatever is under way there, with this answer where it can be read as one. */

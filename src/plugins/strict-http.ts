@@ -9,10 +9,15 @@ const SINGLE = new Set([
 ])
 
 export const strictHttp = fastifyPlugin(async (app) => {
-  app.addHook('onRequest', async ({ raw }) => {
+  app.addHook('onRequest', async ({ raw }, reply) => {
     // RFC 9112, section 3.2. Node would refuse this without a word.
     if (raw.httpVersion === '1.1' && raw.headers.host === undefined) throw problems.malformedHttp()
     if (repeatsSingle(raw.rawHeaders)) throw problems.malformedHttp()
+    // RFC 9112, section 6.1: its framing is faulty, so nothing that follows it on this connection is a request.
+    if (raw.httpVersion === '1.0' && raw.headers['transfer-encoding'] !== undefined) {
+      reply.header('connection', 'close')
+      throw problems.malformedHttp()
+    }
   })
 })
 

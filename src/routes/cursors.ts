@@ -16,6 +16,15 @@ export function readCursor<Type extends 'string' | 'number'>(
   return { key: key as Type extends 'string' ? string : number, id }
 }
 
+/** What an entry of a page may hold of the memory, as a record and as JSON: a name and a type of 255 bytes each, and more. */
+const ENTRY_BYTES = 2048
+
+/** What a page may hold, by the `limit` in a query that was not checked yet. */
+export function pageBytes({ query }: { query: unknown }): number {
+  const limit = Number((query as { limit?: string }).limit ?? 50)
+  return ENTRY_BYTES * (limit >= 1 && limit <= 1000 ? limit : 1)
+}
+
 /** The first `limit` of what was found. One more than asked for tells whether there is another page. */
 export function pageOf<Row extends { id: string }>(
   found: Row[],

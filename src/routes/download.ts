@@ -9,7 +9,7 @@ import type { Range } from '../vault/content.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
 import { entityTag, evaluate, lastModified, rangeOf } from './conditions.ts'
 import { reprDigest } from './digests.ts'
-import { sendBytes, turnOf } from './sending.ts'
+import { DOWNLOAD_BYTES, sendBytes } from './sending.ts'
 
 /** What a browser may show in place: pictures without scripts, sound, film. */
 const INLINE =
@@ -65,6 +65,7 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/files/:name',
     {
+      config: { holds: () => DOWNLOAD_BYTES },
       schema: {
         operationId: 'getFile',
         summary: 'Download a file, or a part of it',
@@ -79,7 +80,6 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { session, params } = request
-      await turnOf(reply.raw)
       const { choice, bytes } = await app.vault.files.open(session.userId, params.name, (file) => {
         return answerTo(request, file, rangeOf)
       })

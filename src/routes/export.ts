@@ -10,8 +10,12 @@ import type { ExportedFile } from '../vault/export.ts'
 import { numberedName } from '../vault/names.ts'
 import { callerOf } from './caller.ts'
 import { presentAccount, presentExported } from './presenting.ts'
-import { sendBytes, turnOf } from './sending.ts'
+import { sendBytes } from './sending.ts'
 import { type ZipEntry, zipOf } from './zip.ts'
+
+/** What an export may hold of the memory: the bytes under way, and for each file what is said of it at the end. */
+const EXPORT_BYTES = 4 * 1024 * 1024
+const EXPORT_BYTES_PER_FILE = 300
 
 /** Text that is kept in one piece, deflated. */
 const BLOCK_CHARACTERS = 64 * 1024
@@ -20,8 +24,13 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/me/export',
     {
-      // Each holds about 4 MiB for as long as its client takes to read it.
-      config: { limits: ['exports-at-once', 'exports'] },
+      config: {
+        limits: ['exports-at-once', 'exports'],
+        holds: async ({ session }) => {
+          const { usage } = await app.vault.account.describe(session.userId)
+          return EXPORT_BYTES + EXPORT_BYTES_PER_FILE * usage.files
+        },
+      },
       schema: {
         operationId: 'exportMe',
         summary: 'Take everything out, as one zip file',
@@ -40,7 +49,6 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
       })
       // How long it would be is known only once it was sent.
       if (request.method === 'HEAD') return reply.send(Readable.from([]))
-      await turnOf(reply.raw)
       return sendBytes(reply, readerOf(zipOf(entriesOf(user, begunAt, files))), null)
     },
   )

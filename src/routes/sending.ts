@@ -1,17 +1,11 @@
 /** Bytes on their way to a client. */
-import { once } from 'node:events'
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { ContentReader } from '../vault/content.ts'
 import { tellDamage } from './damage.ts'
 
-/**
- * Resolves when the response has the connection to itself. A pipelined one waits for those before it, and for ever
- * where the client leaves first: nothing that must be let go of is to be taken before.
- */
-export async function turnOf(response: ServerResponse): Promise<void> {
-  if (!response.socket) await once(response, 'socket')
-}
+/** What a download may hold of the memory: bytes that were read, the same opened, and those on their way to the client. */
+export const DOWNLOAD_BYTES = 3 * 512 * 1024
 
 /**
  * Sends the bytes under the status and headers that the reply has, and lets go of them. What goes wrong before the
@@ -43,7 +37,7 @@ export async function sendBytes(
 
 /** Fetches the next bytes while the last ones are on their way. Ends quietly where the client goes away. */
 async function pump(first: Buffer[] | null, bytes: ContentReader, response: ServerResponse): Promise<void> {
-  // A response whose turn comes on a dead connection hears of nothing any more.
+  // Of a connection that is dead already, nothing is heard any more.
   if (response.destroyed || response.socket?.destroyed) return
   const gone = new Promise<false>((resolve) => response.once('close', () => resolve(false)))
   for (let batch = first; batch; ) {

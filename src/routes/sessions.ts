@@ -4,10 +4,14 @@ import { CHANGE_REFUSALS, failures, nothing, timestamp } from '../schemas/common
 import { BySession, SessionList } from '../schemas/sessions.ts'
 import { callerOf } from './caller.ts'
 
+/** What the list of all sessions of a user may hold of the memory. */
+const LIST_BYTES = 512 * 1024
+
 export const sessions: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/sessions',
     {
+      config: { holds: () => LIST_BYTES },
       schema: {
         operationId: 'listSessions',
         summary: 'See which devices are signed in',

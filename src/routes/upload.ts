@@ -34,6 +34,7 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/v1/files',
     {
+      config: { holds },
       schema: {
         operationId: 'uploadForm',
         summary: 'Upload a file as a form',
@@ -86,6 +87,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
   app.put(
     '/v1/files/:name',
     {
+      config: { holds },
       schema: {
         operationId: 'putFile',
         summary: 'Upload raw bytes under a name, or replace what is there',
@@ -152,6 +154,11 @@ function contentTypeOf(given: string | undefined): string {
 /** Refuses at once what its Content-Length shows to be too large. */
 function refuseOversized(request: FastifyRequest, maxBodyBytes: number, maxFileBytes: number) {
   if ((announcedBytes(request) ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)
+}
+
+/** A short upload is there as it came, sealed, and on its way to the disk. */
+function holds(request: FastifyRequest, uploadBytes: number): number {
+  return Math.min(uploadBytes, 3 * (announcedBytes(request) ?? uploadBytes))
 }
 
 /** The Content-Length, where there is one. */

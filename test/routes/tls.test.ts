@@ -53,6 +53,20 @@ describe('a server with a certificate', () => {
     socket.destroy()
   })
 
+  it.each([
+    ['ec', 'ECDHE-ECDSA-AES128-SHA256'],
+    ['ec', 'ECDHE-ECDSA-AES256-SHA'],
+    ['rsa', 'AES128-GCM-SHA256'],
+    ['rsa', 'DHE-RSA-AES128-GCM-SHA256'],
+  ] as const)('with a certificate of %s takes no %s', async (kind, ciphers) => {
+    const { app, files } = await tlsApp({}, 60_000, kind)
+    const tls12 = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const
+    await expect(handshake(app.url, files.cert, { ...tls12, ciphers })).rejects.toThrow(/handshake failure/)
+    const socket = await handshake(app.url, files.cert, tls12)
+    expect(socket.getCipher().name).toMatch(/^ECDHE-.*(GCM|CHACHA20)/)
+    socket.destroy()
+  })
+
   it('gives nothing to plain HTTP, and goes on', async () => {
     const { app, files } = await tlsApp()
     const line = wire(app.url)
@@ -146,8 +160,8 @@ describe('the process with a certificate', () => {
 })
 
 /** An app with a certificate of its own, which it reads again every `lookAgainMs`. */
-async function tlsApp(http: Partial<HttpRules> = {}, lookAgainMs = 60_000) {
-  const files = newCertificate(await temporaryFolder())
+async function tlsApp(http: Partial<HttpRules> = {}, lookAgainMs = 60_000, kind: 'ec' | 'rsa' = 'ec') {
+  const files = newCertificate(await temporaryFolder(), 'vault', kind)
   const tls = { read: certificateIn(files.cert, files.key), lookAgainMs }
   const app = await testApp({ TLS_CERT: files.cert, TLS_KEY: files.key }, undefined, { ...http, tls })
   return { app, files }

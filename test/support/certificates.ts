@@ -9,13 +9,20 @@ export interface CertificateFiles {
 }
 
 /** A certificate that signed itself, for this machine, with its key, in the folder. */
-export function newCertificate(folder: string, name = 'vault'): CertificateFiles {
+export function newCertificate(folder: string, name = 'vault', kind: 'ec' | 'rsa' = 'ec'): CertificateFiles {
   const files = { cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) }
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  const algorithm = {
+    ec: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'],
+    rsa: ['-newkey', 'rsa:2048'],
+  }[kind]
   const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2']
-  execFileSync('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', files.key, '-out', files.cert], {
-    stdio: 'ignore',
-  })
+  execFileSync(
+    'openssl',
+    ['req', '-x509', ...algorithm, '-nodes', ...subject, '-keyout', files.key, '-out', files.cert],
+    {
+      stdio: 'ignore',
+    },
+  )
   return files
 }
 

@@ -13,9 +13,10 @@ export interface Wire {
   ended: Promise<string>
 }
 
-export function wire(url: string): Wire {
+/** `from` is the address of the client, one of the loopback network's. */
+export function wire(url: string, from = '127.0.0.1'): Wire {
   const { hostname, port } = new URL(url)
-  const socket = connect(Number(port), hostname)
+  const socket = connect({ port: Number(port), host: hostname, localAddress: from })
   let text = ''
   const listeners = new Set<() => void>()
   socket.on('data', (chunk) => {

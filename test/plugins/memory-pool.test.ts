@@ -1,0 +1,93 @@
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { type Claim, type MemoryPool, memoryPool } from '../../src/plugins/memory-pool.ts'
+
+const PATIENT = { totalBytes: 100, networkBytes: 60, userBytes: 40, waitMs: 10_000 }
+const HASTY = { ...PATIENT, waitMs: 10 }
+
+describe('memory for transfers', () => {
+  it('is held until the response closes', async () => {
+    const pool = memoryPool(PATIENT)
+    const first = await held(pool, { bytes: 40 })
+    const second = waiting(pool, { bytes: 40 })
+    expect(await second.granted()).toBe(false)
+    first.emit('close')
+    expect(await second.granted()).toBe(true)
+  })
+
+  it('is refused with a 429 to a user, or a network, whose share was used up for too long', async () => {
+    const pool = memoryPool(HASTY)
+    await held(pool, { user: 'ada', bytes: 40 })
+    await expect(held(pool, { user: 'ada', bytes: 1 })).rejects.toMatchObject({ code: 'too-many-requests' })
+    await held(pool, { user: 'ben', bytes: 20 })
+    await expect(held(pool, { user: 'eve', bytes: 1 })).rejects.toMatchObject({ code: 'too-many-requests' })
+    await held(pool, { user: 'eve', network: 'elsewhere', bytes: 1 })
+  })
+
+  it('is refused with a 503 where everybody together holds all of it', async () => {
+    const pool = memoryPool(HASTY)
+    for (const n of [1, 2, 3]) await held(pool, { user: `user ${n}`, network: `network ${n}`, bytes: 33 })
+    const one = { user: 'ada', network: 'home', bytes: 2 }
+    await expect(held(pool, one)).rejects.toMatchObject({ code: 'not-ready', headers: { 'retry-after': '5' } })
+  })
+
+  it('goes to a bystander while one user waits for more', async () => {
+    const pool = memoryPool(PATIENT)
+    await held(pool, { user: 'ada', bytes: 40 })
+    const greedy = waiting(pool, { user: 'ada', bytes: 40 })
+    await held(pool, { user: 'ben', network: 'elsewhere', bytes: 40 })
+    expect(await greedy.granted()).toBe(false)
+  })
+
+  it('goes to a large claim before smaller ones that came later', async () => {
+    const pool = memoryPool({ ...PATIENT, networkBytes: 100, userBytes: 100 })
+    const first = await held(pool, { user: 'ada', bytes: 90 })
+    const large = waiting(pool, { user: 'ben', bytes: 80 })
+    const small = waiting(pool, { user: 'eve', bytes: 30 })
+    expect(await small.granted()).toBe(false)
+    first.emit('close')
+    expect([await large.granted(), await small.granted()]).toEqual([true, false])
+    large.response.emit('close')
+    expect(await small.granted()).toBe(true)
+  })
+
+  it('serves a claim that is larger than all there is when nobody else holds any', async () => {
+    const pool = memoryPool(PATIENT)
+    const first = await held(pool, { user: 'ada', bytes: 1 })
+    const huge = waiting(pool, { user: 'ben', network: 'elsewhere', bytes: 1000 })
+    expect(await huge.granted()).toBe(false)
+    first.emit('close')
+    expect(await huge.granted()).toBe(true)
+  })
+
+  it('is not kept for a client that left while it waited', async () => {
+    const pool = memoryPool(PATIENT)
+    const first = await held(pool, { bytes: 40 })
+    const gone = waiting(pool, { bytes: 40 })
+    gone.response.emit('close')
+    expect(await gone.granted()).toBe(false)
+    first.emit('close')
+    await held(pool, { bytes: 40 })
+  })
+})
+
+function waiting(pool: MemoryPool, claim: Partial<Claim>) {
+  const response = new EventEmitter() as ServerResponse
+  let granted = false
+  const wanted = { network: 'home', user: 'ada', bytes: 1, ...claim }
+  pool.hold(wanted, response).then(
+    () => {
+      granted = true
+    },
+    () => {},
+  )
+  return { response, granted: () => pause(0).then(() => granted) }
+}
+
+async function held(pool: MemoryPool, claim: Partial<Claim>): Promise<ServerResponse> {
+  const response = new EventEmitter() as ServerResponse
+  await pool.hold({ network: 'home', user: 'ada', bytes: 1, ...claim }, response)
+  return response
+}

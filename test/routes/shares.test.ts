@@ -1,0 +1,172 @@
+/** What one client does is felt by that client alone. */
+import { describe, expect, it } from 'vitest'
+import type { HttpRules } from '../../src/app.ts'
+import { PIPELINE_DEPTH } from '../../src/plugins/connections.ts'
+import { type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { head, type Wire, wire } from '../support/wire.ts'
+
+const SOMEBODY_ELSE = '127.0.0.2'
+
+describe('requests of one connection', () => {
+  it('are worked on one at a time, whatever they ask for', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const lists = gate(app, 'list')
+    const line = wire(app.url)
+    line.socket.write(head('GET /v1/files?limit=1000', tokenOf(ada)).repeat(PIPELINE_DEPTH - 1))
+    await expect.poll(lists.begun).toBe(1)
+    // Requests on other connections come and go meanwhile.
+    expect((await app.request('/health/live')).status).toBe(200)
+    expect(lists.begun()).toBe(1)
+    lists.open()
+    await expect.poll(() => line.received().split('HTTP/1.1 200').length - 1).toBe(PIPELINE_DEPTH - 1)
+    line.socket.destroy()
+  })
+
+  it('end the connection where they are too many at a time, and those before are answered', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    line.socket.write(head('GET /health/live').repeat(3000))
+    const answers = await line.ended
+    expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(PIPELINE_DEPTH)
+    expect(answers.match(/connection: close/gi)).toHaveLength(1)
+    expect(answers.trim().endsWith('{"status":"ok"}')).toBe(true)
+  })
+
+  it('that come with a transfer coding in HTTP/1.0 are refused, and end it', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    const smuggled = 'GET /health/live HTTP/1.0\r\n\r\n'
+    const body = `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`
+    const fields = 'Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n'
+    line.socket.write(`POST /v1/users HTTP/1.0\r\n${fields}Content-Type: application/json\r\n\r\n${body}`)
+    const answers = await line.ended
+    expect(answers).toMatch(/^HTTP\/1\.1 400 .*"malformed-http"/s)
+    expect(answers.match(/HTTP\/1\.1/g)).toHaveLength(1)
+  })
+})
+
+describe('connections of one network', () => {
+  it('leave room for those of others', async () => {
+    const app = await testApp({}, undefined, { mostConnections: 128 })
+    const crowd = Array.from({ length: 40 }, () => wire(app.url))
+    const answers = await Promise.all(crowd.slice(32).map(({ ended }) => ended))
+    for (const answer of answers) expect(answer).toMatch(/^$|^HTTP\/1\.1 503 .*"not-ready"/s)
+    expect(await answerTo(wire(app.url, SOMEBODY_ELSE), 'GET /health/live')).toMatch(/^HTTP\/1\.1 200 /)
+    for (const { socket } of crowd) socket.destroy()
+  })
+
+  it('are not counted where they are a trusted proxy’s; its requests are, by who sent them', async () => {
+    const app = await testApp({ TRUST_PROXY: '127.0.0.1' }, undefined, { mostConnections: 128, networkShare: 1 / 4 })
+    const slow = head('POST /v1/users', {
+      'x-forwarded-for': '192.0.2.1',
+      'content-type': 'application/json',
+      'content-length': 10,
+    })
+    const lines = Array.from({ length: 40 }, () => wire(app.url))
+    for (const { socket } of lines) socket.write(slow)
+    const refused = await Promise.all(lines.slice(32).map(({ ended }) => ended))
+    for (const answer of refused) expect(answer).toMatch(/^HTTP\/1\.1 429 .*\r\nretry-after: 5\r\n.*"too-many-requests"/s)
+    expect(await answerTo(wire(app.url), 'GET /v1/me', { 'x-forwarded-for': '192.0.2.2' })).toMatch(/^HTTP\/1\.1 401 /)
+    expect(await answerTo(wire(app.url), 'GET /health/live', { 'x-forwarded-for': '192.0.2.1' })).toMatch(
+      /^HTTP\/1\.1 200 /,
+    )
+    for (const { socket } of lines) socket.destroy()
+  })
+})
+
+it('requests of one user leave room for those of others, from however many networks they come', async () => {
+  const app = await testApp({}, undefined, { mostConnections: 128, userShare: 1 / 4 })
+  const [ada, ben] = [await member(app), await member(app)]
+  const lines = Array.from({ length: 40 }, (_, n) => wire(app.url, `127.0.1.${n + 1}`))
+  for (const { socket } of lines) socket.write(startOf(ada))
+  const refused = await Promise.all(lines.slice(32).map(({ ended }) => ended))
+  for (const answer of refused) expect(answer).toMatch(/^HTTP\/1\.1 429 .*"too-many-requests"/s)
+  expect((await ben.put('b', 'sand')).status).toBe(201)
+  for (const { socket } of lines) socket.destroy()
+  await expect.poll(async () => (await ada.put('a', 'sand')).status).toBe(201)
+})
+
+describe('transfers', () => {
+  it('of one user wait for each other, and not those of another', async () => {
+    const app = await testApp({}, undefined, { memory: budget({ userBytes: 2 * MiB }) })
+    const [ada, ben] = [await member(app), await member(app)]
+    await ada.put('film', 'sand')
+    const stalled = [1, 2].map(() => wire(app.url))
+    for (const { socket } of stalled) socket.write(startOf(ada))
+    const download = ada.get('film')
+    expect((await ben.put('b', 'sand')).status).toBe(201)
+    const next = await Promise.race([download, ben.get('b').then(() => null)])
+    expect(next).toBe(null)
+    stalled[0]?.socket.destroy()
+    stalled[1]?.socket.destroy()
+    expect((await download).body).toBe('sand')
+  })
+
+  it.each([
+    ['an upload', (ada: Member) => ada.put('a', Buffer.alloc(MiB))],
+    ['a download', (ada: Member) => ada.get('film')],
+    ['a page', (ada: Member) => ada.request('/v1/files?limit=1000')],
+    ['a page of the trash', (ada: Member) => ada.request('/v1/trash?limit=1000')],
+    ['what happened', (ada: Member) => ada.request('/v1/activity?limit=1000')],
+    ['a list of sessions', (ada: Member) => ada.request('/v1/sessions')],
+    ['an export', (ada: Member) => ada.request('/v1/me/export')],
+  ])('beyond the share: %s is refused with Retry-After, also without rate limits', async (_what, ask) => {
+    const app = await testApp({ RATE_LIMIT: 'off' }, undefined, { memory: budget({ userBytes: MiB, waitMs: 50 }) })
+    const ada = await member(app)
+    await ada.put('film', 'sand')
+    const stalled = wire(app.url)
+    stalled.socket.write(startOf(ada))
+    await expect.poll(async () => (await ask(ada)).status).toBe(429)
+    const answer = await ask(ada)
+    expect(answer).toBeProblem(429, 'too-many-requests')
+    expect(answer.headers['retry-after']).toBe('5')
+    stalled.socket.destroy()
+    await expect.poll(async () => (await ask(ada)).status).toBeLessThan(300)
+  })
+
+  it('of pages of the documentation are counted by network', async () => {
+    const app = await testApp({}, undefined, { memory: budget({ networkBytes: MiB, waitMs: 50 }) })
+    const ada = await member(app)
+    const stalled = wire(app.url)
+    stalled.socket.write(startOf(ada))
+    await expect.poll(async () => (await app.request('/docs/json')).status).toBe(429)
+    expect(await answerTo(wire(app.url, SOMEBODY_ELSE), 'GET /docs/json')).toMatch(/^HTTP\/1\.1 200 /)
+    stalled.socket.destroy()
+  })
+})
+
+const MiB = 1024 * 1024
+
+function budget(rules: Partial<HttpRules['memory']>): HttpRules['memory'] {
+  return { totalBytes: 64 * MiB, networkBytes: 64 * MiB, userBytes: 64 * MiB, uploadBytes: MiB, waitMs: 10_000, ...rules }
+}
+
+const tokenOf = ({ token }: Member) => ({ authorization: `Bearer ${token}` })
+
+/** An upload of which only the beginning comes. */
+function startOf(owner: Member): string {
+  return `${head('PUT /v1/files/slow', { ...tokenOf(owner), 'content-length': 10 * MiB })}sand`
+}
+
+function answerTo(line: Wire, request: string, headers: Record<string, string> = {}): Promise<string> {
+  line.socket.write(head(request, { ...headers, connection: 'close' }))
+  return line.ended
+}
+
+/** Keeps every question of one kind to the files waiting. */
+function gate(app: TestApp, method: 'list') {
+  const { files } = app.ports
+  const ask = files[method]
+  let begun = 0
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  files[method] = async (...question) => {
+    begun += 1
+    await opened
+    return ask(...question)
+  }
+  return { begun: () => begun, open }
+}
