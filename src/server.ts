@@ -1,4 +1,5 @@
 /** The process: settings, ports, app, listen; and close on a signal. */
+import { lookup } from 'node:dns/promises'
 import { fstatSync, writeSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
@@ -44,7 +45,8 @@ async function serve(config: Config, unknown: string[]) {
   })
 
   await app.listen({
-    host: config.HOST,
+    // For this name the framework opens a second server on the other address, which our plugins would not hear of.
+    host: config.HOST === 'localhost' ? (await lookup(config.HOST)).address : config.HOST,
     port: config.PORT,
     listenTextResolver: (url) => `listening on ${url} (Swagger UI at ${url}/docs)`,
   })

@@ -66,7 +66,8 @@ describe('connections of one network', () => {
     const lines = Array.from({ length: 40 }, () => wire(app.url))
     for (const { socket } of lines) socket.write(slow)
     const refused = await Promise.all(lines.slice(32).map(({ ended }) => ended))
-    for (const answer of refused) expect(answer).toMatch(/^HTTP\/1\.1 429 .*\r\nretry-after: 5\r\n.*"too-many-requests"/s)
+    for (const answer of refused)
+      expect(answer).toMatch(/^HTTP\/1\.1 429 .*\r\nretry-after: 5\r\n.*"too-many-requests"/s)
     expect(await answerTo(wire(app.url), 'GET /v1/me', { 'x-forwarded-for': '192.0.2.2' })).toMatch(/^HTTP\/1\.1 401 /)
     expect(await answerTo(wire(app.url), 'GET /health/live', { 'x-forwarded-for': '192.0.2.1' })).toMatch(
       /^HTTP\/1\.1 200 /,
@@ -139,7 +140,14 @@ describe('transfers', () => {
 const MiB = 1024 * 1024
 
 function budget(rules: Partial<HttpRules['memory']>): HttpRules['memory'] {
-  return { totalBytes: 64 * MiB, networkBytes: 64 * MiB, userBytes: 64 * MiB, uploadBytes: MiB, waitMs: 10_000, ...rules }
+  return {
+    totalBytes: 64 * MiB,
+    networkBytes: 64 * MiB,
+    userBytes: 64 * MiB,
+    uploadBytes: MiB,
+    waitMs: 10_000,
+    ...rules,
+  }
 }
 
 const tokenOf = ({ token }: Member) => ({ authorization: `Bearer ${token}` })
