@@ -81,6 +81,9 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
       respondEarly(error, request, reply)
     },
     clientErrorHandler: respondToNoise,
+    // A target has no fragment (RFC 9112, section 3.2). The router would cut it off, and the request would be about another
+    // file; a target that cannot be decoded is refused before any route is found.
+    rewriteUrl: ({ url = '/' }) => (url.includes('#') ? '/%' : url),
     // Longer than any URL that fits a header: too long a name is the vault's to refuse.
     routerOptions: { maxParamLength: 16 * 1024 },
   }).withTypeProvider<TypeBoxTypeProvider>()

@@ -71,10 +71,8 @@ export function respondToNoise(error: Error & { code?: string }, socket: Socket)
  */
 function afterCompleteRequests(socket: Socket, act: () => void): void {
   const last = [...(answering.get(socket) ?? [])].at(-1)
-  if (!last?.req.complete) return act()
-  last.once('close', () => {
-    if (!socket.destroyed) act()
-  })
+  if (!last?.req.complete) act()
+  else last.once('close', () => !socket.destroyed && act())
 }
 
 /** Ends a connection under whatever is under way there, with this answer where it can be read as one. */

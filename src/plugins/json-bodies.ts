@@ -8,6 +8,13 @@ export const jsonBodies = fastifyPlugin(async (app) => {
   const parse = app.getDefaultJsonParser('error', 'error')
   const utf8 = new TextDecoder('utf-8', { fatal: true })
 
+  // An empty body has no media type to refuse. What an upload without bytes is called is for its route.
+  app.addHook('preParsing', async ({ raw, routeOptions }) => {
+    const { 'content-length': length = '0', 'transfer-encoding': coding } = raw.headers
+    if (Number(length) === 0 && coding === undefined && !routeOptions.schema?.consumes)
+      delete raw.headers['content-type']
+  })
+
   app.removeAllContentTypeParsers()
   app.addContentTypeParser<Buffer>(
     'application/json',

@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest'
+import { type Member, member, testApp } from '../support/app.ts'
+import { head, wire } from '../support/wire.ts'
+
+it.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'POST', 'OPTIONS'])(
+  'a raw # in the target of %s is a 400, and the file that stands before it is untouched',
+  async (method) => {
+    const app = await testApp({ CORS_ORIGINS: 'https://app.example.org' })
+    const ada = await member(app)
+    await ada.put('Track', 'old')
+    const line = wire(app.url)
+    const fields = {
+      authorization: `Bearer ${ada.token}`,
+      origin: 'https://app.example.org',
+      'access-control-request-method': 'PUT',
+      'content-length': 3,
+      connection: 'close',
+    }
+    line.socket.write(`${head(`${method} /v1/files/Track#1.mp3`, fields)}new`)
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 400 (?=.*application\/problem\+json)/s)
+    expect((await ada.get('Track')).body).toBe('old')
+  },
+)
+
+const requests: [
+  what: string,
+  status: number,
+  ask: (ada: Member, headers: Record<string, string>) => Promise<number>,
+][] = [
+  ['a restoring', 200, async (ada, headers) => restore(ada, headers)],
+  ['a deletion', 204, async (ada, headers) => status(ada, 'DELETE', '/v1/files/b', headers)],
+  ['an emptying', 204, async (ada, headers) => status(ada, 'DELETE', '/v1/trash', headers)],
+  ['a sign-out', 204, async (ada, headers) => status(ada, 'DELETE', '/v1/sessions', headers)],
+  ['an end', 204, async (ada, headers) => status(ada, 'DELETE', '/v1/me', headers)],
+]
+
+it.each(requests)('an empty body has no media type to refuse: %s', async (_what, expected, ask) => {
+  const app = await testApp()
+  const ada = await member(app)
+  for (const name of ['a', 'b']) await ada.put(name, 'sand')
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '0' }
+  expect(await ask(ada, headers)).toBe(expected)
+})
+
+it('an empty upload keeps its type', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const answer = await ada.put('empty', '', { 'content-type': 'image/png' })
+  expect(answer.body).toMatchObject({ size: 0, contentType: 'image/png' })
+})
+
+async function status(ada: Member, method: string, path: string, headers: Record<string, string>): Promise<number> {
+  return (await ada.request(path, { method, headers, body: '' })).status
+}
+
+async function restore(ada: Member, headers: Record<string, string>): Promise<number> {
+  await ada.request('/v1/files/a', { method: 'DELETE' })
+  const { files } = (await ada.request('/v1/trash')).body as { files: { id: string }[] }
+  return status(ada, 'POST', `/v1/trash/${files[0]?.id}/restore`, headers)
+}
