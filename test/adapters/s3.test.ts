@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { expect, it, onTestFinished, vi } from 'vitest'
@@ -15,7 +16,8 @@ const MiB = 1024 * 1024
 const PART = 8 * MiB
 
 async function store(settings: S3Settings) {
-  const blobs = await s3Blobs(settings, testClock())
+  // The store’s own patience is half a minute.
+  const blobs = await s3Blobs(settings, testClock(), 50)
   onTestFinished(blobs.close)
   return blobs
 }
@@ -276,10 +278,25 @@ describeS3('a store that cannot be used', () => {
     }
     await expect(blobs.put('run/a', bytes())).rejects.toMatchObject({ code: 'EUNREACHABLE' })
     expect(letGo).toBe(true)
+    expect(await unfinishedIn(bucket)).toEqual(['run/a'])
+    // Long enough to have tried in vain.
+    await pause(200)
     await line.heal()
     expect(await blobs.list('run')).toEqual([])
-    await blobs.closeRun('run')
-    expect(await unfinishedIn(bucket)).toEqual([])
+    // By the same process, whose run goes on.
+    await expect.poll(() => unfinishedIn(bucket)).toEqual([])
+  })
+
+  it('that begins a long put and does not say so keeps nothing of it', async () => {
+    const bucket = await newBucket()
+    let failing = true
+    const begins = ({ url }: IncomingMessage) => failing && /[?&]uploads\b/.test(url ?? '') && url?.includes('/run/a')
+    const endpoint = await answering(bucket, (request) => (begins(request) ? { afterwards: 500 } : null))
+    const blobs = await store({ ...bucket, endpoint })
+    await expect(blobs.put('run/a', inBatches(randomBytes(PART + MiB)))).rejects.toMatchObject({ code: 'EUNREACHABLE' })
+    expect((await unfinishedIn(bucket)).length).toBeGreaterThan(0)
+    failing = false
+    await expect.poll(() => unfinishedIn(bucket)).toEqual([])
   })
 
   it.each(['refuses', 'hangs'])('that %s in the middle of a read fails it', async (how) => {

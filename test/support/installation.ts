@@ -7,7 +7,7 @@ import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
 import { emptySchema } from './postgres.ts'
 import { type ServerProcess, serverProcess } from './process.ts'
 import { newDatabase } from './redis.ts'
-import { newBucket, overFaultyLine, s3Environment } from './s3.ts'
+import { newBucket, overFaultyLine, s3Environment, unfinishedIn } from './s3.ts'
 import { expectSound } from './soundness.ts'
 
 export const describeEngines = describeWith(
@@ -26,7 +26,7 @@ export interface Installation {
   /** The database itself, past its line. */
   databaseUrl: string
   /**
-   * The end: both servers stop as they should, the operator sweeps, and then everything that is named is sound, and nothing
+   * The end: no upload is left unfinished in the bucket; both servers stop as they should, the operator sweeps, and then everything that is named is sound, and nothing
    * is left that is not. `database` where another one has it all by now.
    */
   expectSound(database?: string): Promise<void>
@@ -57,6 +57,8 @@ export async function installation(
     lines: { database: database.line, redis: redis.line, uploads: uploads.line },
     databaseUrl: database.url,
     async expectSound(url = database.url) {
+      // Servers that live clean up after themselves, once the store is back.
+      await expect.poll(() => unfinishedIn(bucket), { timeout: 90_000 }).toEqual([])
       expect(await Promise.all(servers.map((server) => server.stop('SIGTERM')))).toEqual([0, 0])
       await expectSound(folder, { ...common, DATABASE_URL: url }, bucket)
     },

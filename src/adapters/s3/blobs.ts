@@ -35,8 +35,11 @@ export interface S3Blobs extends BlobStore {
   close(): Promise<void>
 }
 
+/** How often uploads that could not be aborted are tried again, while there are any. */
+const ABORT_AGAIN_MS = 30_000
+
 /** Throws where the bucket cannot be used, and names the setting. */
-export async function s3Blobs(settings: S3Settings, clock: Clock): Promise<S3Blobs> {
+export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs = ABORT_AGAIN_MS): Promise<S3Blobs> {
   const store = connection(settings)
   const { bucket: Bucket } = settings
   await tryOut(store, settings).catch((error) => {
@@ -46,7 +49,10 @@ export async function s3Blobs(settings: S3Settings, clock: Clock): Promise<S3Blo
   const check = onceIn(CHECK_EVERY_MS, clock, async () => {
     await store.ask(new HeadBucketCommand({ Bucket }), CHECK_MS)
   })
-  const writer = objectWriter(store, check)
+  /** Keys of uploads that failed, and whose parts may still be in the bucket. */
+  const abandoned = new Set<string>()
+  let again: NodeJS.Timeout | null = null
+  const writer = objectWriter(store, check, abandon)
   let deletesMany = true
 
   return {
@@ -102,20 +108,39 @@ export async function s3Blobs(settings: S3Settings, clock: Clock): Promise<S3Blo
       }
     },
 
-    async closeRun(run) {
-      for (let marker = {}; ; ) {
-        const page = await store.send(
-          new ListMultipartUploadsCommand({ Bucket, Prefix: prefixOf(run), MaxUploads: ABORTED_AT_ONCE, ...marker }),
-        )
-        await inLanes(page.Uploads ?? [], ({ Key, UploadId }) =>
-          unlessGone(store.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))),
-        )
-        if (!page.IsTruncated) return
-        marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
-      }
-    },
+    closeRun: (run) => abortUploads(prefixOf(run)),
 
-    close: async () => store.close(),
+    async close() {
+      if (again) clearTimeout(again)
+      store.close()
+    },
+  }
+
+  async function abortUploads(Prefix: string): Promise<void> {
+    for (let marker = {}; ; ) {
+      const page = await store.send(
+        new ListMultipartUploadsCommand({ Bucket, Prefix, MaxUploads: ABORTED_AT_ONCE, ...marker }),
+      )
+      await inLanes(page.Uploads ?? [], ({ Key, UploadId }) =>
+        unlessGone(store.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))),
+      )
+      if (!page.IsTruncated) return
+      marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
+    }
+  }
+
+  /** What this process does not get to aborting is the sweeper's, once its run is over. */
+  function abandon(Key: string): void {
+    abandoned.add(Key)
+    again ??= setTimeout(async () => {
+      const failed: string[] = []
+      for (const key of [...abandoned]) {
+        abandoned.delete(key)
+        await abortUploads(key).catch(() => failed.push(key))
+      }
+      again = null
+      for (const key of failed) abandon(key)
+    }, abortAgainMs).unref()
   }
 
   async function bytesOf(Key: string, start: number, end: number): Promise<Readable> {

@@ -21,8 +21,8 @@ const LOOK_MS = 100
 
 type Multipart = Awaited<ReturnType<ReturnType<typeof objectWriter>['begin']>>
 
-/** `check` throws while the store cannot be reached. */
-export function objectWriter(store: Connection, check: () => Promise<void>) {
+/** `check` throws while the store cannot be reached. `abandon` takes the key of an upload that could not be aborted. */
+export function objectWriter(store: Connection, check: () => Promise<void>, abandon: (Key: string) => void) {
   const Bucket = store.bucket
   const turn = turns(PARTS_AT_ONCE)
   const memory = partMemory(PARTS_KEPT)
@@ -63,7 +63,11 @@ export function objectWriter(store: Connection, check: () => Promise<void>) {
   /** A store that ignores the condition at the end, as some do, is asked at the beginning. */
   async function begin(Key: string) {
     if ((await lengthOf(Key)) !== null) throw new Error(`there is a blob ${Key} already`)
-    const { UploadId } = await store.ask(new CreateMultipartUploadCommand({ Bucket, Key }))
+    const { UploadId } = await store.ask(new CreateMultipartUploadCommand({ Bucket, Key })).catch((fault) => {
+      // It may have begun all the same, under an id that nobody told us.
+      abandon(Key)
+      throw fault
+    })
     const parts: { PartNumber: number; ETag: string | undefined }[] = []
     const sending = new Set<Promise<void>>()
     const stop = new AbortController()
@@ -96,11 +100,10 @@ export function objectWriter(store: Connection, check: () => Promise<void>) {
           .catch((answer) => unlessDone(Key, totalBytes, answer))
       },
 
-      /** What cannot be removed now is the sweeper's, once this run is over. */
       async abort(): Promise<void> {
         stop.abort()
         await Promise.all(sending)
-        await store.ask(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => {})
+        await store.ask(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => abandon(Key))
       },
     }
 
