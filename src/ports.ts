@@ -20,8 +20,8 @@ export interface VaultRules {
   sessionTtlMs: number
   sessionMaxMs: number
   maxFileBytes: number
-  /** What a user's files and trash may hold together; `null` for no limit. */
-  quotaBytes: number | null
+  /** What each user may keep. */
+  quota: Quota
   /** How long a deleted file can be restored. */
   trashMs: number
   /** How long a user can read what happened. */
@@ -30,6 +30,13 @@ export interface VaultRules {
   readOnly: boolean
   /** How many mails go out in an hour: to one account, and in all. */
   mails: { perAccount: number; overall: number }
+}
+
+/** What a user's files and trash may come to together. */
+export interface Quota {
+  /** `null` for no limit. */
+  bytes: number | null
+  files: number
 }
 
 export interface User {
@@ -100,6 +107,7 @@ export interface KeySlot {
 export interface Usage {
   /** Live files. */
   files: number
+  trashFiles: number
   /** Live files and trash. */
   bytes: number
 }
@@ -122,11 +130,17 @@ export interface SealedFile {
 /** What tells a file as it was seen, under its name, from what became of it. */
 export type Seen = Pick<SealedFile, 'id' | 'name' | 'blob'>
 
+/** Live files and trash together, as the quota counts them. */
+export interface Used {
+  bytes: number
+  files: number
+}
+
 /** All that an upload or a download needs to know before it begins, in one look. */
 export interface Look {
   /** What opens and seals the owner's files. */
   slot: KeySlot
-  usedBytes: number
+  used: Used
   /** What stands under the name. */
   file: SealedFile | null
 }
@@ -264,14 +278,15 @@ export interface FileRepository {
    * One act, durable once answered: puts the file under its name. `replaces` is the blob that the caller saw there, or
    * null for none; where another version stands there now, nothing happens and the answer is `stale`. The replaced
    * blob becomes garbage in the same act. `run-ended`: the run that wrote the blob is over, so the sweeper may have it.
-   * `quota`: the user would use more than `quotaBytes`. `gone`: there is no such user.
+   * `quota`: the user would use more bytes than `quota` allows; `quota-files`: more files. Nobody who adds none is refused.
+   * `quota` is `null` for no limit. `gone`: there is no such user.
    */
   commit(
     owner: string,
     file: SealedFile,
     replaces: string | null,
-    quotaBytes: number | null,
-  ): Promise<'done' | 'stale' | 'run-ended' | 'quota' | 'gone'>
+    quota: Quota | null,
+  ): Promise<'done' | 'stale' | 'run-ended' | 'quota' | 'quota-files' | 'gone'>
   /** Gives the file that the caller saw another name. `taken`: another file has it. */
   rename(owner: string, seen: Seen, name: string): Promise<'done' | 'stale' | 'taken'>
   /** Moves the file that the caller saw to the trash; its name is free. */

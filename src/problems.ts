@@ -42,7 +42,7 @@ const catalogue = {
   'not-ready': [503, 'The server cannot do its work at the moment'],
   'read-only': [503, 'Nothing can be changed at the moment'],
   'insufficient-storage': [507, 'The server has no room left'],
-  'quota-exceeded': [507, 'Your files would take more room than you have'],
+  'quota-exceeded': [507, 'Your files would be more than your quota allows'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
 export type ProblemCode = keyof typeof catalogue
@@ -160,6 +160,8 @@ export const problems = {
     new Problem('unsupported-transfer-coding', 'Send the body with a Content-Length or in chunks (RFC 9112, 6.1).'),
   quotaExceeded: (quotaBytes: number) =>
     new Problem('quota-exceeded', `Your files and trash may take ${quotaBytes} bytes together. Nothing was stored.`),
+  fileQuotaExceeded: (quotaFiles: number) =>
+    new Problem('quota-exceeded', `You may have ${quotaFiles} files, those in the trash included. Nothing was stored.`),
   notReady: (detail: string, cause?: unknown) =>
     new Problem('not-ready', detail, { headers: { 'retry-after': '5' }, cause }),
   readOnly: () =>

@@ -1,3 +1,4 @@
+import type { Usage } from '../ports.ts'
 import { isSound, type Verification } from '../vault/verify.ts'
 import { bytesText, type Command, counted, withVault } from './command.ts'
 
@@ -25,11 +26,15 @@ function linesOf(report: Verification): string[] {
     ...report.slots.map(({ user, why }) => `locked: user ${user}: ${why}`),
     ...report.usage.map(
       ({ user, counted, actual }) =>
-        `miscounted: user ${user}: counted ${counted.files} files and ${counted.bytes} bytes, there are ${actual.files} and ${actual.bytes}`,
+        `miscounted: user ${user}: counted ${usageText(counted)}, there are ${usageText(actual)}`,
     ),
     `looked at ${counted(report.files, 'file')} (${bytesText(report.bytes)} opened) of ${counted(report.users, 'user')}, and ${counted(report.blobs, 'blob')}`,
     isSound(report)
       ? 'all is well'
       : `${report.damaged.length} damaged, ${report.missing.length} missing, ${counted(report.orphans.length, 'orphan')}, ${report.slots.length} locked, ${report.usage.length} miscounted`,
   ]
+}
+
+function usageText({ files, trashFiles, bytes }: Usage): string {
+  return `${files} files, ${trashFiles} deleted ones and ${bytes} bytes`
 }

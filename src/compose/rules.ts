@@ -4,7 +4,7 @@ import { PART_BYTES } from '../adapters/s3/parts.ts'
 import { listOf } from '../config/values.ts'
 import type { Config } from '../config.ts'
 import { type Limit, readLimits } from '../limits.ts'
-import type { Ports, VaultRules } from '../ports.ts'
+import type { Ports, Quota, VaultRules } from '../ports.ts'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -20,12 +20,22 @@ export function rulesOf(config: Config): VaultRules {
     sessionTtlMs: config.SESSION_TTL_DAYS * DAY_MS,
     sessionMaxMs: config.SESSION_MAX_DAYS * DAY_MS,
     maxFileBytes: config.MAX_FILE_BYTES,
-    quotaBytes: config.QUOTA_BYTES ?? null,
+    quota: quotaOf(config),
     trashMs: config.TRASH_DAYS * DAY_MS,
     activityMs: config.ACTIVITY_DAYS * DAY_MS,
     readOnly: config.READ_ONLY === 'on',
     mails: { perAccount: most(limits['mails-per-account']), overall: most(limits['mails-overall']) },
   }
+}
+
+const MOST_FILES = 1_000_000
+const LEAST_FILES = 1000
+
+/** A row takes room, too: where bytes are limited, so is the number of files, to one for each KiB. */
+function quotaOf({ QUOTA_BYTES, QUOTA_FILES }: Config): Quota {
+  const byBytes = QUOTA_BYTES === undefined ? MOST_FILES : Math.floor(QUOTA_BYTES / 1024)
+  const files = QUOTA_FILES ?? Math.min(MOST_FILES, Math.max(LEAST_FILES, byBytes))
+  return { bytes: QUOTA_BYTES ?? null, files }
 }
 
 /** How the server deals with clients, before the vault hears of them. Throws where the certificate cannot be used. */

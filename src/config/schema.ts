@@ -103,6 +103,14 @@ export const ConfigSchema = Type.Object({
         'What the files and the trash of one user may take together, in bytes. Without it there is no limit.',
     }),
   ),
+  QUOTA_FILES: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        'How many files one user may have, the trash included. Without it 1000000; with QUOTA_BYTES one for each KiB of it, from 1000 to 1000000.',
+    }),
+  ),
   TRASH_DAYS: Type.Number({
     default: 30,
     minimum: 0,

@@ -29,8 +29,8 @@ export function presentTrashed({
   return { ...presentFile(file), deletedAt: timestamp(deletedAt), expiresAt: timestamp(expiresAt) }
 }
 
-export function presentAccount({ id, name, email, createdAt, usage, quotaBytes }: Account): Static<typeof Me> {
-  return { userId: id, name, email, createdAt: timestamp(createdAt), usage, quota: { bytes: quotaBytes } }
+export function presentAccount({ id, name, email, createdAt, usage, quota }: Account): Static<typeof Me> {
+  return { userId: id, name, email, createdAt: timestamp(createdAt), usage, quota }
 }
 
 export function presentEvent({

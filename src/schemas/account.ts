@@ -10,11 +10,17 @@ export const Me = Type.Object(
     createdAt: Timestamp,
     usage: Type.Object({
       files: Type.Integer({ minimum: 0, description: 'Files, not counting the trash.', examples: [1204] }),
+      trashFiles: Type.Integer({ minimum: 0, description: 'Files in the trash.', examples: [12] }),
       bytes: Type.Integer({ minimum: 0, description: 'Files and trash.', examples: [5_368_709_120] }),
     }),
     quota: Type.Object({
       bytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
         description: 'What files and trash may take together; `null` where there is no limit.',
+      }),
+      files: Type.Integer({
+        minimum: 1,
+        description: 'How many files and trash may be together.',
+        examples: [1_000_000],
       }),
     }),
   },

@@ -1,5 +1,5 @@
 /** A user's own account: who it is, what it uses, and its end. */
-import type { Ports, Usage, User, VaultRules } from '../ports.ts'
+import type { Ports, Quota, Usage, User, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Background } from './background.ts'
 import type { Collect } from './garbage.ts'
@@ -9,8 +9,7 @@ const BATCH = 500
 
 export interface Account extends User {
   usage: Usage
-  /** `null` where there is no limit. */
-  quotaBytes: number | null
+  quota: Quota
 }
 
 export function account({ users }: Ports, rules: VaultRules, background: Background, collect: Collect) {
@@ -18,7 +17,7 @@ export function account({ users }: Ports, rules: VaultRules, background: Backgro
     async describe(owner: string): Promise<Account> {
       const user = await users.find(owner)
       if (!user) throw problems.unauthorized()
-      return { ...user, usage: await users.usage(owner), quotaBytes: rules.quotaBytes }
+      return { ...user, usage: await users.usage(owner), quota: rules.quota }
     },
 
     /**

@@ -1,5 +1,5 @@
 /** Files: taken in whole or not at all, each under one name of its owner, and handed out again. */
-import type { Caller, FileQuery, Ports, VaultRules } from '../ports.ts'
+import type { Caller, FileQuery, Ports, Used, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Note } from './activity.ts'
 import { type Admission, changedNothing, runEnded } from './admission.ts'
@@ -66,8 +66,8 @@ export function files(
         fileName(name)
         let spot = await look(owner, name)
         options.guard(spot.current)
-        refuseOverQuota(spot.usedBytes, options.announcedBytes, spot.current?.sizeBytes ?? 0)
-        const received = await receive(bytes, reach(spot.usedBytes))
+        refuseOverQuota(spot, options.announcedBytes)
+        const received = await receive(bytes, reach(spot.used))
         options.check(received)
         for (;;) {
           const placement = await place(owner, name, options.contentType, received, spot)
@@ -158,12 +158,12 @@ export function files(
   async function lookAtRow(owner: string, name: string) {
     const found = await files.look(owner, name)
     if (!found) throw problems.unauthorized()
-    return { vaultKey: keys.open(owner, found.slot), usedBytes: found.usedBytes, row: found.file }
+    return { vaultKey: keys.open(owner, found.slot), used: found.used, row: found.file }
   }
 
-  async function look(owner: string, name: string): Promise<Spot & { usedBytes: number }> {
-    const { vaultKey, usedBytes, row } = await lookAtRow(owner, name)
-    return { name, vaultKey, usedBytes, current: row && unseal(vaultKey, owner, row).file }
+  async function look(owner: string, name: string): Promise<Spot & { used: Used }> {
+    const { vaultKey, used, row } = await lookAtRow(owner, name)
+    return { name, vaultKey, used, current: row && unseal(vaultKey, owner, row).file }
   }
 
   async function find(owner: string, name: string): Promise<StoredFile> {
@@ -173,29 +173,37 @@ export function files(
   }
 
   /** What is decided at the commit can often be told before the bytes come. */
-  function refuseOverQuota(usedBytes: number, announcedBytes: number | null, freedBytes: number): void {
-    if (announcedBytes !== null && isOverQuota(usedBytes, announcedBytes - freedBytes)) {
-      throw problems.quotaExceeded(rules.quotaBytes as number)
+  function refuseOverQuota({ used, current }: Spot & { used: Used }, announcedBytes: number | null): void {
+    if (announcedBytes !== null && isOverBytes(used, announcedBytes - (current?.sizeBytes ?? 0))) {
+      throw refusals.quota(rules)
     }
+    if (!current && isFullOfFiles(used)) throw refusals['quota-files'](rules)
   }
 
-  function isOverQuota(usedBytes: number, grownBytes: number): boolean {
-    return rules.quotaBytes !== null && grownBytes > 0 && usedBytes + grownBytes > rules.quotaBytes
+  function isOverBytes(used: Used, grownBytes: number): boolean {
+    return rules.quota.bytes !== null && grownBytes > 0 && used.bytes + grownBytes > rules.quota.bytes
+  }
+
+  function isFullOfFiles(used: Used): boolean {
+    return used.files >= rules.quota.files
   }
 
   /** No file of more bytes can be placed: none that is there is as large, so none is replaced by it without growing. */
-  function reach(usedBytes: number): number {
-    return rules.quotaBytes === null ? Number.POSITIVE_INFINITY : Math.max(rules.quotaBytes, usedBytes)
+  function reach(used: Used): number {
+    return rules.quota.bytes === null ? Number.POSITIVE_INFINITY : Math.max(rules.quota.bytes, used.bytes)
   }
 
   /** How far the quota reaches for a form, whose name is not known yet. */
   async function admitted(owner: string, announced: AddOptions['announced']): Promise<number> {
-    if (rules.quotaBytes === null) return reach(0)
-    const { bytes: usedBytes } = await users.usage(owner)
-    if (announced && isOverQuota(usedBytes, announced.leastBytes) && !(await mayHave(owner, announced))) {
-      throw problems.quotaExceeded(rules.quotaBytes)
+    // A form that comes at once is refused as soon at the commit, without a question to the database before it.
+    if (rules.quota.bytes === null && !announced?.leastBytes) return Number.POSITIVE_INFINITY
+    const { bytes, files, trashFiles } = await users.usage(owner)
+    const used = { bytes, files: files + trashFiles }
+    if (announced) {
+      const refusal = isOverBytes(used, announced.leastBytes) ? 'quota' : isFullOfFiles(used) ? 'quota-files' : null
+      if (refusal && !(await mayHave(owner, announced))) throw refusals[refusal](rules)
     }
-    return reach(usedBytes)
+    return reach(used)
   }
 
   /** Bytes that may be there already, as after a lost answer, may come again: then they take no room. */
@@ -227,7 +235,7 @@ export function files(
     const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, received)
     received.offered = true
     const row = { ...file, seal }
-    const answer = await files.commit(owner, row, current?.blob ?? null, rules.quotaBytes).catch((error: unknown) => {
+    const answer = await files.commit(owner, row, current?.blob ?? null, rules.quota).catch((error: unknown) => {
       if (changedNothing(error)) received.offered = false
       throw error
     })
@@ -269,7 +277,8 @@ interface Spot {
 }
 
 const refusals = {
-  quota: (rules: VaultRules) => problems.quotaExceeded(rules.quotaBytes as number),
+  quota: ({ quota }: VaultRules) => problems.quotaExceeded(quota.bytes as number),
+  'quota-files': ({ quota }: VaultRules) => problems.fileQuotaExceeded(quota.files),
   gone: () => problems.unauthorized(),
   'run-ended': () => runEnded(),
 }

@@ -61,8 +61,8 @@ export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: numbe
       const page = await users.audit(after, PAGE)
       for (const { id: user, counted, actual } of page) {
         report.users += 1
-        if (counted.files !== actual.files || counted.bytes !== actual.bytes)
-          report.usage.push({ user, counted, actual })
+        const isCounted = (['files', 'trashFiles', 'bytes'] as const).every((what) => counted[what] === actual[what])
+        if (!isCounted) report.usage.push({ user, counted, actual })
         const key = await vaultKeyOf(user)
         if (typeof key === 'string' && (await users.find(user))) report.slots.push({ user, why: key })
       }

@@ -4,6 +4,8 @@ import type { Database } from '../../src/adapters/postgres/database.ts'
 import { openPostgres, openPostgresBeside, repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { pageOf } from '../../src/adapters/postgres/files.ts'
 import { postgresLedger } from '../../src/adapters/postgres/ledger.ts'
+import { tables } from '../../src/adapters/postgres/migrations/001-tables.ts'
+import { acts } from '../../src/adapters/postgres/migrations/002-acts.ts'
 import { trashPageOf } from '../../src/adapters/postgres/trash.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { operatorContract } from '../contracts/operator.ts'
@@ -45,8 +47,28 @@ describePostgres('PostgreSQL', () => {
   it('runs each migration once, also where many processes start together', async () => {
     const url = await emptySchema()
     const engines = await Promise.all(Array.from({ length: 5 }, () => openPostgres(url)))
-    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 2 }])
+    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 3 }])
     await Promise.all(engines.map((engine) => engine.close()))
+  })
+
+  it('counts what an older version left in the trash, and goes on answering it', async () => {
+    const url = await emptySchema()
+    for (const migration of [tables, acts]) await run(url, migration)
+    await run(
+      url,
+      `UPDATE schema_version SET version = 2;
+       INSERT INTO runs (id, started_at, key_ids) VALUES ('run', 0, '{}');
+       INSERT INTO users VALUES ('ana', 'a@b', 'Ana', 'response', 0, 1, 3), ('ben', 'b@b', 'Ben', 'response', 0, 0, 0);
+       INSERT INTO files VALUES ('1', 'ana', 'a', 1, 't', 0, 0, 'run/1', '', NULL),
+         ('2', 'ana', 'b', 1, 't', 0, 0, 'run/2', '', 5), ('3', 'ana', 'c', 1, 't', 0, 0, 'run/3', '', 6)`,
+    )
+    const { users } = repositoriesOf(await openedDatabase(url))
+    expect(await users.usage('ana')).toEqual({ files: 1, trashFiles: 2, bytes: 3 })
+    expect(await users.usage('ben')).toEqual({ files: 0, trashFiles: 0, bytes: 0 })
+    const asBefore = `SELECT * FROM commit_file(owner => 'ben', new_id => '4', new_name => 'd', new_size => 1,
+      new_type => 't', new_created_at => 0, new_updated_at => 0, new_blob => 'run/4', new_seal => '', seen_blob => NULL,
+      quota => NULL)`
+    expect(await run(url, asBefore)).toEqual([{ answer: 'done' }])
   })
 
   it('does not touch a database from a newer version', async () => {

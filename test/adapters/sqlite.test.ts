@@ -11,6 +11,8 @@ import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
 import { sqliteKeySlots } from '../../src/adapters/sqlite/key-slots.ts'
 import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
 import { initial } from '../../src/adapters/sqlite/migrations/001-initial.ts'
+import { sealed } from '../../src/adapters/sqlite/migrations/002-sealed.ts'
+import { signIn } from '../../src/adapters/sqlite/migrations/003-sign-in.ts'
 import { sqlitePinLedger } from '../../src/adapters/sqlite/pin-ledger.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { sqliteTrash, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
@@ -71,7 +73,21 @@ it('runs each migration once', async () => {
   const folder = await temporaryFolder()
   openDatabase(folder).close()
   const db = await database(folder)
-  expect(db.pragma('user_version', { simple: true })).toBe(3)
+  expect(db.pragma('user_version', { simple: true })).toBe(4)
+})
+
+it('counts what an older version left in the trash', async () => {
+  const folder = await temporaryFolder()
+  const older = new Database(join(folder, 'minikeepsafe.db'))
+  for (const migration of [initial, sealed, signIn]) older.exec(migration)
+  older.pragma('user_version = 3')
+  older.exec(`INSERT INTO users VALUES ('ana', 'a@b', 'Ana', 'response', 0, 1, 3), ('ben', 'b@b', 'Ben', 'response', 0, 0, 0);
+    INSERT INTO files VALUES ('1', 'ana', 'a', 1, 't', 0, 0, 'run/1', x'00', NULL),
+      ('2', 'ana', 'b', 1, 't', 0, 0, 'run/2', x'00', 5), ('3', 'ana', 'c', 1, 't', 0, 0, 'run/3', x'00', 6)`)
+  older.close()
+  const { users } = repositoriesOn(await database(folder))
+  expect(await users.usage('ana')).toEqual({ files: 1, trashFiles: 2, bytes: 3 })
+  expect(await users.usage('ben')).toEqual({ files: 0, trashFiles: 0, bytes: 0 })
 })
 
 it('does not touch a database from a newer version', async () => {

@@ -16,56 +16,95 @@ import {
   withOwners,
 } from './rows.ts'
 
+/** A quota of bytes, or of files, alone. */
+const bytes = (count: number) => ({ bytes: count, files: Number.MAX_SAFE_INTEGER })
+const filesOf = (count: number) => ({ bytes: null, files: count })
+
 export function accountsContract(name: string, make: () => Promise<Repositories>) {
   describe(`${name} counts what a user keeps`, () => {
-    it('live files by number, live files and trash by bytes', async () => {
+    it('live files and trash by number, both together by bytes', async () => {
       const { users, files, trash, ana, ben } = await withOwners(make)
       const [one, two] = [sized('one', 100), sized('two', 20)]
       await files.commit(ana, one, null, null)
       await files.commit(ana, two, null, null)
-      expect(await users.usage(ana)).toEqual({ files: 2, bytes: 120 })
+      expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 120 })
       const smaller = { ...sized('one', 30), id: one.id }
       await files.commit(ana, smaller, one.blob, null)
-      expect(await users.usage(ana)).toEqual({ files: 2, bytes: 50 })
+      expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 50 })
       await files.discard(ana, two, T)
-      expect(await users.usage(ana)).toEqual({ files: 1, bytes: 50 })
+      expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 1, bytes: 50 })
       await files.rename(ana, smaller, 'three')
       expect(await trash.restore(ana, two, 'two')).toBe('done')
-      expect(await users.usage(ana)).toEqual({ files: 2, bytes: 50 })
+      expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 50 })
       await files.discard(ana, two, T)
       await trash.remove(ana, two.id)
-      expect(await users.usage(ana)).toEqual({ files: 1, bytes: 30 })
-      expect(await users.usage(ben)).toEqual({ files: 0, bytes: 0 })
-      expect(await users.usage('nobody')).toEqual({ files: 0, bytes: 0 })
+      expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 0, bytes: 30 })
+      expect(await users.usage(ben)).toEqual({ files: 0, trashFiles: 0, bytes: 0 })
+      expect(await users.usage('nobody')).toEqual({ files: 0, trashFiles: 0, bytes: 0 })
     })
 
     it('and refuses what would be more than the quota', async () => {
       const { users, files, ledger, ana } = await withOwners(make)
       const one = sized('one', 60)
-      expect(await files.commit(ana, one, null, 100)).toBe('done')
-      expect(await files.commit(ana, sized('two', 41), null, 100)).toBe('quota')
+      expect(await files.commit(ana, one, null, bytes(100))).toBe('done')
+      expect(await files.commit(ana, sized('two', 41), null, bytes(100))).toBe('quota')
       expect(await standing(files, ana, 'two')).toBeNull()
-      expect(await files.commit(ana, sized('two', 40), null, 100)).toBe('done')
-      expect(await files.commit(ana, { ...sized('one', 61), id: one.id }, one.blob, 100)).toBe('quota')
+      expect(await files.commit(ana, sized('two', 40), null, bytes(100))).toBe('done')
+      expect(await files.commit(ana, { ...sized('one', 61), id: one.id }, one.blob, bytes(100))).toBe('quota')
       expect(await standing(files, ana, 'one')).toEqual(one)
       expect(await ledger.garbage(10)).toEqual([])
-      expect(await users.usage(ana)).toEqual({ files: 2, bytes: 100 })
+      expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 100 })
     })
 
     it('and lets who is over the quota make a file smaller', async () => {
       const { files, ana } = await withOwners(make)
       const one = sized('one', 60)
       await files.commit(ana, one, null, null)
-      expect(await files.commit(ana, { ...sized('one', 59), id: one.id }, one.blob, 10)).toBe('done')
-      expect(await files.commit(ana, sized('empty', 0), null, 10)).toBe('done')
+      expect(await files.commit(ana, { ...sized('one', 59), id: one.id }, one.blob, bytes(10))).toBe('done')
+      expect(await files.commit(ana, sized('empty', 0), null, bytes(10))).toBe('done')
     })
 
     it('and lets as many of those who come at once pass as fit', async () => {
       const { users, files, ana } = await withOwners(make)
-      const all = Array.from({ length: 20 }, (_, n) => files.commit(ana, sized(`file-${n}`, 30), null, 100))
+      const all = Array.from({ length: 20 }, (_, n) => files.commit(ana, sized(`file-${n}`, 30), null, bytes(100)))
       const answers = await Promise.all(all)
       expect(answers.filter((answer) => answer === 'done')).toHaveLength(3)
-      expect(await users.usage(ana)).toEqual({ files: 3, bytes: 90 })
+      expect(await users.usage(ana)).toEqual({ files: 3, trashFiles: 0, bytes: 90 })
+    })
+
+    it('and refuses what would be more files than the quota, the trash included', async () => {
+      const { users, files, trash, ana, ben } = await withOwners(make)
+      const [one, two] = [sized('one', 0), sized('two', 0)]
+      expect(await files.commit(ana, one, null, filesOf(2))).toBe('done')
+      expect(await files.commit(ana, two, null, filesOf(2))).toBe('done')
+      expect(await files.commit(ana, sized('three', 0), null, filesOf(2))).toBe('quota-files')
+      await files.discard(ana, two, T)
+      expect(await files.commit(ana, sized('two', 0), null, filesOf(2))).toBe('quota-files')
+      expect(await files.commit(ben, sized('one', 0), null, filesOf(1))).toBe('done')
+      expect(await trash.restore(ana, two, 'two')).toBe('done')
+      await files.discard(ana, two, T)
+      await trash.remove(ana, two.id)
+      expect(await files.commit(ana, sized('three', 0), null, filesOf(2))).toBe('done')
+      expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 0 })
+    })
+
+    it('and lets who has too many files replace one, and take one back from the trash', async () => {
+      const { files, trash, ana } = await withOwners(make)
+      const [one, two] = [sized('one', 1), sized('two', 1)]
+      await files.commit(ana, one, null, null)
+      await files.commit(ana, two, null, null)
+      expect(await files.commit(ana, { ...sized('one', 9), id: one.id }, one.blob, filesOf(1))).toBe('done')
+      await files.discard(ana, two, T)
+      expect(await trash.restore(ana, two, 'two')).toBe('done')
+    })
+
+    it('and lets as many files of those that come at once pass as may be', async () => {
+      const { users, files, ana } = await withOwners(make)
+      const all = Array.from({ length: 20 }, (_, n) => files.commit(ana, sized(`file-${n}`, 0), null, filesOf(3)))
+      const answers = await Promise.all(all)
+      expect(answers.filter((answer) => answer === 'done')).toHaveLength(3)
+      expect(answers.filter((answer) => answer === 'quota-files')).toHaveLength(17)
+      expect(await users.usage(ana)).toEqual({ files: 3, trashFiles: 0, bytes: 0 })
     })
 
     it('and takes nothing for a user who is gone', async () => {
@@ -168,7 +207,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       expect(await trash.empty(ana, T + 1, 10)).toEqual([discards[2]?.blob])
       expect(await trash.empty(ana, T + 1, 10)).toEqual([])
       expect(await ledger.garbage(10)).toHaveLength(2)
-      expect(await users.usage(ana)).toEqual({ files: 0, bytes: discards[0]?.sizeBytes })
+      expect(await users.usage(ana)).toEqual({ files: 0, trashFiles: 1, bytes: discards[0]?.sizeBytes })
     })
 
     it('and expires it for all users', async () => {
@@ -181,7 +220,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       expect(await trash.expire(T, 1)).toHaveLength(1)
       expect(await trash.expire(T, 10)).toHaveLength(1)
       expect(await trash.expire(T, 10)).toEqual([])
-      expect(await users.usage(ben)).toEqual({ files: 1, bytes: live.sizeBytes })
+      expect(await users.usage(ben)).toEqual({ files: 1, trashFiles: 0, bytes: live.sizeBytes })
       expect((await users.usage(ana)).files).toBe(0)
     })
   })

@@ -42,8 +42,8 @@ export function operatorContract(name: string, make: () => Promise<Repositories>
       for (const file of [kept, binned, gone]) await files.commit(ana, file, null, null)
       for (const file of [binned, gone]) await files.discard(ana, file, T)
       await trash.remove(ana, gone.id)
-      const used = { files: 1, bytes: kept.sizeBytes + binned.sizeBytes }
-      const nothing = { files: 0, bytes: 0 }
+      const used = { files: 1, trashFiles: 1, bytes: kept.sizeBytes + binned.sizeBytes }
+      const nothing = { files: 0, trashFiles: 0, bytes: 0 }
       const [first, second] = [
         { id: ana, counted: used, actual: used },
         { id: ben, counted: nothing, actual: nothing },

@@ -34,7 +34,7 @@ async function auditUser(crew: Crew, { userId, token }: Session, get: Get): Prom
   }
   const bytes = [...live, ...trash].reduce((sum, { size }) => sum + size, 0)
   const counted = JSON.stringify((jsonOf(me?.body ?? Buffer.alloc(0)) as { usage?: object } | undefined)?.usage)
-  const actual = JSON.stringify({ files: live.length, bytes })
+  const actual = JSON.stringify({ files: live.length, trashFiles: trash.length, bytes })
   if (counted !== actual) faults.push(`audit: counted ${counted}, and there are ${actual}`)
   return faults
 }

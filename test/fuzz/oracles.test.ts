@@ -139,12 +139,12 @@ describe('the model', () => {
     users.modelOf('u')?.apply(route('putFile', 'PUT'), 'PUT', answer(201, file))
     const lying = async (target: string) =>
       target === '/v1/me'
-        ? answer(200, { usage: { files: 1, bytes: 7 } })
+        ? answer(200, { usage: { files: 1, trashFiles: 0, bytes: 7 } })
         : answer(200, { files: [], nextCursor: null })
 
     expect(await audit(users, lying)).toEqual([
       `audit: not among the live files: 1 a ${file.sha256}`,
-      'audit: counted {"files":1,"bytes":7}, and there are {"files":0,"bytes":0}',
+      'audit: counted {"files":1,"trashFiles":0,"bytes":7}, and there are {"files":0,"trashFiles":0,"bytes":0}',
     ])
   })
 })

@@ -25,8 +25,8 @@ describe('who is signed in', () => {
       name: 'Ada',
       email: 'ada@example.org',
       createdAt,
-      usage: { files: 3, bytes: 12 },
-      quota: { bytes: null },
+      usage: { files: 3, trashFiles: 1, bytes: 12 },
+      quota: { bytes: null, files: 1_000_000 },
     })
   })
 

@@ -11,6 +11,7 @@ import { sqliteLedger } from '../../src/adapters/sqlite/ledger.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { sqliteTrash } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
+import type { Usage } from '../../src/ports.ts'
 import { newEvent } from '../contracts/rows.ts'
 import { blobsOnDisk, form, type Member, member, memberWith, temporaryFolder, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
@@ -18,9 +19,9 @@ import { head, wire } from '../support/wire.ts'
 const remove = (owner: Member, path: string) => owner.request(path, { method: 'DELETE' })
 const bytesOf = (count: number, fill = 'x') => Buffer.alloc(count, fill)
 
-async function usage(owner: Member): Promise<{ files: number; bytes: number }> {
+async function usage(owner: Member): Promise<Usage> {
   const { body } = await owner.request('/v1/me')
-  return (body as { usage: { files: number; bytes: number } }).usage
+  return (body as { usage: Usage }).usage
 }
 
 describe('a quota', () => {
@@ -32,7 +33,7 @@ describe('a quota', () => {
     expect((await ada.put('b', bytesOf(400))).status).toBe(201)
     expect((await ada.put('empty', '')).status).toBe(201)
     expect(await ada.put('c', 'x')).toBeProblem(507, 'quota-exceeded')
-    expect(await usage(ada)).toEqual({ files: 3, bytes: 1000 })
+    expect(await usage(ada)).toEqual({ files: 3, trashFiles: 0, bytes: 1000 })
     expect(await blobsOnDisk(app)).toHaveLength(3)
   })
 
@@ -84,7 +85,7 @@ describe('a quota', () => {
     const photo = form([{ name: 'file', filename: 'b', content: bytesOf(401) }])
     const posted = await ada.request('/v1/files', { method: 'POST', ...photo })
     expect(posted).toBeProblem(507, 'quota-exceeded')
-    expect(await usage(ada)).toEqual({ files: 1, bytes: 600 })
+    expect(await usage(ada)).toEqual({ files: 1, trashFiles: 0, bytes: 600 })
     expect(await blobsOnDisk(app)).toHaveLength(1)
   })
 
@@ -114,7 +115,7 @@ describe('a quota', () => {
     expect(await ada.put('a', bytesOf(600))).toBeProblem(507, 'quota-exceeded')
     const chunked = await ada.request('/v1/files/a', { method: 'PUT', body: Readable.from([bytesOf(90)]) })
     expect(chunked.status).toBe(200)
-    expect(await usage(ada)).toEqual({ files: 2, bytes: 490 })
+    expect(await usage(ada)).toEqual({ files: 2, trashFiles: 0, bytes: 490 })
   })
 
   it('takes again what is there already, as after a lost answer', async () => {
@@ -133,13 +134,13 @@ describe('a quota', () => {
     const { body } = await ada.put('a', bytesOf(500))
     await ada.put('b', bytesOf(500))
     for (const name of ['a', 'b']) await remove(ada, `/v1/files/${name}`)
-    expect(await usage(ada)).toEqual({ files: 0, bytes: 1000 })
+    expect(await usage(ada)).toEqual({ files: 0, trashFiles: 2, bytes: 1000 })
     expect(await ada.put('c', 'x')).toBeProblem(507, 'quota-exceeded')
 
     await remove(ada, `/v1/trash/${(body as { id: string }).id}`)
     expect((await ada.put('c', bytesOf(500))).status).toBe(201)
     await remove(ada, '/v1/trash')
-    expect(await usage(ada)).toEqual({ files: 1, bytes: 500 })
+    expect(await usage(ada)).toEqual({ files: 1, trashFiles: 0, bytes: 500 })
     expect((await ada.put('d', bytesOf(500))).status).toBe(201)
   })
 
@@ -164,7 +165,7 @@ describe('a quota', () => {
     )
     const answers = await Promise.all(uploads)
     expect(answers.map(({ status }) => status).sort()).toEqual([...new Array(4).fill(201), ...new Array(8).fill(507)])
-    expect(await usage(ada)).toEqual({ files: 5, bytes: 900 })
+    expect(await usage(ada)).toEqual({ files: 5, trashFiles: 0, bytes: 900 })
     expect(await blobsOnDisk(app)).toHaveLength(5)
   })
 
@@ -179,6 +180,89 @@ describe('a quota', () => {
     )
     expect(answers.map(({ status }) => status)).toEqual(sizes.map((size) => (size > 700 ? 507 : 200)))
     expect((await usage(ada)).bytes).toBe(300 + (await ada.get('one')).bytes.length)
+  })
+})
+
+describe('a quota of files', () => {
+  const FULL = /^You may have 2 files, those in the trash included\./
+  const detailOf = ({ body }: { body: unknown }) => (body as { detail: string }).detail
+
+  it('bounds empty files, too, and says so', async () => {
+    const app = await testApp({ QUOTA_FILES: '2' })
+    const ada = await member(app)
+    for (const name of ['a', 'b']) expect((await ada.put(name, '')).status).toBe(201)
+    const refused = await ada.put('c', '')
+    expect(refused).toBeProblem(507, 'quota-exceeded')
+    expect(detailOf(refused)).toMatch(FULL)
+    const posted = await ada.request('/v1/files', {
+      method: 'POST',
+      ...form([{ name: 'file', filename: 'c', content: '' }]),
+    })
+    expect(posted).toBeProblem(507, 'quota-exceeded')
+    expect(detailOf(posted)).toMatch(FULL)
+    expect(await usage(ada)).toEqual({ files: 2, trashFiles: 0, bytes: 0 })
+    expect(await blobsOnDisk(app)).toHaveLength(2)
+    expect(detailOf(await (await member(await testApp({ QUOTA_BYTES: '5' }))).put('a', 'sixsix'))).toContain('5 bytes')
+  })
+
+  it('counts the trash, and takes replacements, retries and what comes back from it', async () => {
+    const app = await testApp({ QUOTA_FILES: '2' })
+    const ada = await member(app)
+    await ada.put('a', 'one')
+    const { body } = await ada.put('b', 'two')
+    await remove(ada, '/v1/files/b')
+    expect(await usage(ada)).toMatchObject({ files: 1, trashFiles: 1 })
+    expect(await ada.put('c', '')).toBeProblem(507, 'quota-exceeded')
+    expect((await ada.put('a', 'another')).status).toBe(200)
+    const again = form([{ name: 'file', filename: 'a', content: 'another' }])
+    expect((await ada.request('/v1/files', { method: 'POST', ...again })).status).toBe(200)
+    const { id } = body as { id: string }
+    expect((await ada.request(`/v1/trash/${id}/restore`, { method: 'POST' })).status).toBe(200)
+    expect(await usage(ada)).toMatchObject({ files: 2, trashFiles: 0 })
+    await remove(ada, '/v1/files/b')
+    await remove(ada, '/v1/trash')
+    expect((await ada.put('c', '')).status).toBe(201)
+  })
+
+  it.each([
+    ['raw', 'PUT /v1/files/c', { 'transfer-encoding': 'chunked' }],
+    ['as a form', 'POST /v1/files', { 'content-type': 'multipart/form-data; boundary=b', 'content-length': 3_000_000 }],
+  ])('refuses before the body what can be told then, %s', async (_what, line, headers) => {
+    const app = await testApp({ QUOTA_FILES: '2' })
+    const ada = await member(app)
+    for (const name of ['a', 'b']) await ada.put(name, '')
+    const patient = wire(app.url)
+    patient.socket.write(head(line, { ...headers, authorization: `Bearer ${ada.token}`, expect: '100-continue' }))
+    expect(await patient.ended).toMatch(/^HTTP\/1\.1 507 .*"You may have 2 files, /is)
+  })
+
+  it('takes a large form again whose bytes may be there already', async () => {
+    const app = await testApp({ QUOTA_FILES: '1' })
+    const ada = await member(app)
+    const film = form([{ name: 'file', filename: 'film.mp4', content: bytesOf(2_000_000) }])
+    for (const status of [201, 200]) {
+      expect((await ada.request('/v1/files', { method: 'POST', ...film })).status).toBe(status)
+    }
+  })
+
+  it('holds however many uploads race for the last of it', async () => {
+    const app = await testApp({ QUOTA_FILES: '5' })
+    const ada = await member(app)
+    await ada.put('kept', '')
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => ada.put(`file-${n}`, '')))
+    expect(answers.map(({ status }) => status).sort()).toEqual([...new Array(4).fill(201), ...new Array(8).fill(507)])
+    expect(await usage(ada)).toMatchObject({ files: 5 })
+  })
+
+  it.each([
+    [{}, 1_000_000],
+    [{ QUOTA_BYTES: '1024' }, 1000],
+    [{ QUOTA_BYTES: '2097663' }, 2048],
+    [{ QUOTA_BYTES: '107374182400' }, 1_000_000],
+    [{ QUOTA_BYTES: '1024', QUOTA_FILES: '7' }, 7],
+  ])('with %j is %d', async (settings, files) => {
+    const ada = await member(await testApp(settings))
+    expect((await ada.request('/v1/me')).body).toMatchObject({ quota: { files } })
   })
 })
 
@@ -211,7 +295,7 @@ describe('what a member uses', () => {
       last += 1
       return `${last}`
     }
-    const QUOTA = 100
+    const QUOTA = { bytes: 100, files: 4 }
 
     await fc.assert(
       fc.asyncProperty(fc.array(anAct, { maxLength: 40 }), async (acts) => {
@@ -233,10 +317,11 @@ describe('what a member uses', () => {
             const id = standing?.id ?? next()
             const row = { id, name, sizeBytes, contentType: 'a/b', createdAt: now, updatedAt: now, blob }
             const grown = sizeBytes - (standing?.sizeBytes ?? 0)
-            const fits = grown <= 0 || bytes() + grown <= QUOTA
+            const fits = grown <= 0 || bytes() + grown <= QUOTA.bytes
+            const isRoom = standing !== undefined || live.size + deleted.length < QUOTA.files
             const answer = await files.commit(owner, { ...row, seal: Buffer.alloc(0) }, standing?.blob ?? null, QUOTA)
-            expect(answer).toBe(fits ? 'done' : 'quota')
-            if (fits) live.set(name, { id, blob, sizeBytes })
+            expect(answer).toBe(!fits ? 'quota' : isRoom ? 'done' : 'quota-files')
+            if (fits && isRoom) live.set(name, { id, blob, sizeBytes })
           } else if (kind === 'rename' && standing && seen) {
             const taken = other !== name && live.has(other)
             expect(await files.rename(owner, seen, other)).toBe(taken ? 'taken' : 'done')
@@ -262,7 +347,7 @@ describe('what a member uses', () => {
             await trash.expire(now - 3, 1000)
             deleted = deleted.filter(({ deletedAt }) => deletedAt > now - 3)
           }
-          expect(await users.usage(owner)).toEqual({ files: live.size, bytes: bytes() })
+          expect(await users.usage(owner)).toEqual({ files: live.size, trashFiles: deleted.length, bytes: bytes() })
         }
         const query = { prefix: '', sort: 'name', order: 'asc', after: null, limit: 100 } as const
         const [left, gone] = [

@@ -131,9 +131,13 @@ describe('verify', () => {
     const { app, ada } = await vaultWith({ a: randomBytes(10), b: randomBytes(5) })
     await discard(app, ada, 'b')
     expect((await verified(app)).usage).toEqual([])
-    databaseOf(app).exec('UPDATE users SET byte_count = 16')
+    databaseOf(app).exec('UPDATE users SET byte_count = 16, trash_count = 7')
     expect((await verified(app)).usage).toEqual([
-      { user: ada.userId, counted: { files: 1, bytes: 16 }, actual: { files: 1, bytes: 15 } },
+      {
+        user: ada.userId,
+        counted: { files: 1, trashFiles: 7, bytes: 16 },
+        actual: { files: 1, trashFiles: 1, bytes: 15 },
+      },
     ])
   })
 

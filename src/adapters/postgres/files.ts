@@ -24,11 +24,12 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
     async look(owner, name) {
       const [row] = await ask<Looked>(LOOK, [owner, name])
       if (!row) return null
-      const { kind, keyId, sealed, usedBytes, ...file } = row
-      return { slot: { kind, keyId, sealed }, usedBytes, file: file.id === null ? null : (file as SealedFile) }
+      const { kind, keyId, sealed, usedBytes, usedFiles, ...file } = row
+      const used = { bytes: usedBytes, files: usedFiles }
+      return { slot: { kind, keyId, sealed }, used, file: file.id === null ? null : (file as SealedFile) }
     },
 
-    commit: (owner, file, replaces, quotaBytes) =>
+    commit: (owner, file, replaces, quota) =>
       act('commit_file', {
         owner,
         new_id: file.id,
@@ -40,7 +41,8 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
         new_blob: file.blob,
         new_seal: file.seal,
         seen_blob: replaces,
-        quota: quotaBytes,
+        quota: quota?.bytes ?? null,
+        file_quota: quota?.files ?? null,
       }),
 
     rename: (owner, { id, name, blob }, newName) =>
@@ -66,9 +68,10 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
   }
 }
 
-type Looked = KeySlot & { usedBytes: number } & (SealedFile | { id: null })
+type Looked = KeySlot & { usedBytes: number; usedFiles: number } & (SealedFile | { id: null })
 
-const LOOK = `SELECT kind, key_id AS "keyId", sealed, byte_count AS "usedBytes", file.*
+const LOOK = `SELECT kind, key_id AS "keyId", sealed, byte_count AS "usedBytes",
+    file_count + trash_count AS "usedFiles", file.*
   FROM users JOIN key_slots ON key_slots.user_id = users.id
   LEFT JOIN LATERAL (SELECT ${FILE} FROM files WHERE files.user_id = users.id AND files.name = $2
     AND deleted_at IS NULL) AS file ON true

@@ -2,12 +2,12 @@ import type { Usage, User, UserRepository } from '../../ports.ts'
 import type { Database } from './database.ts'
 
 const USER = 'SELECT id, name, email, confirmed_by AS "confirmedBy", created_at AS "createdAt" FROM users'
+const COUNTS = 'file_count AS files, trash_count AS "trashFiles", byte_count AS bytes'
 
-interface Audited {
+interface Audited extends Usage {
   id: string
-  files: number
-  bytes: number
   actualFiles: number
+  actualTrashFiles: number
   actualBytes: number
 }
 
@@ -24,23 +24,23 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
     },
 
     async usage(owner) {
-      const counts = 'SELECT file_count AS files, byte_count AS bytes FROM users WHERE id = $1'
-      const [usage] = await ask<Usage>(counts, [owner])
-      return usage ?? { files: 0, bytes: 0 }
+      const [usage] = await ask<Usage>(`SELECT ${COUNTS} FROM users WHERE id = $1`, [owner])
+      return usage ?? { files: 0, trashFiles: 0, bytes: 0 }
     },
 
     async audit(after, limit) {
       const rows = await ask<Audited>(
-        `SELECT users.id, file_count AS files, byte_count AS bytes,
-           actual.files AS "actualFiles", actual.bytes AS "actualBytes"
+        `SELECT users.id, ${COUNTS}, actual.files AS "actualFiles", actual.trash AS "actualTrashFiles",
+           actual.bytes AS "actualBytes"
          FROM users, LATERAL (
-           SELECT count(*) FILTER (WHERE deleted_at IS NULL) AS files, coalesce(sum(size), 0)::bigint AS bytes
+           SELECT count(*) FILTER (WHERE deleted_at IS NULL) AS files,
+             count(*) FILTER (WHERE deleted_at IS NOT NULL) AS trash, coalesce(sum(size), 0)::bigint AS bytes
            FROM files WHERE user_id = users.id) AS actual
          WHERE users.id > $1 ORDER BY users.id LIMIT $2`,
         [after, limit],
       )
-      return rows.map(({ id, files, bytes, actualFiles, actualBytes }) => {
-        return { id, counted: { files, bytes }, actual: { files: actualFiles, bytes: actualBytes } }
+      return rows.map(({ id, actualFiles, actualTrashFiles, actualBytes, ...counted }) => {
+        return { id, counted, actual: { files: actualFiles, trashFiles: actualTrashFiles, bytes: actualBytes } }
       })
     },
 

@@ -1,5 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFile, Seen } from '../../ports.ts'
+import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFile, Seen, Used } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
@@ -16,17 +16,21 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
   const byName = db.prepare<[string, string], SealedFile>(
     `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL`,
   )
-  const slotAndUse = db.prepare<[string], KeySlot & { usedBytes: number }>(
-    `SELECT kind, key_id AS keyId, sealed, byte_count AS usedBytes
+  const USED = 'byte_count AS bytes, file_count + trash_count AS files'
+  const slotAndUse = db.prepare<[string], KeySlot & Used>(
+    `SELECT kind, key_id AS keyId, sealed, ${USED}
      FROM users JOIN key_slots ON user_id = id WHERE id = ?`,
   )
   const runLives = db.prepare<[string], unknown>('SELECT 1 FROM runs WHERE id = ? AND ended = 0')
   const standing = db.prepare<[string, string], { blob: string; sizeBytes: number }>(
     'SELECT blob, size AS sizeBytes FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
   )
-  const usedBytes = db.prepare<[string], { bytes: number }>('SELECT byte_count AS bytes FROM users WHERE id = ?')
+  const use = db.prepare<[string], Used>(`SELECT ${USED} FROM users WHERE id = ?`)
   const count = db.prepare<[{ owner: string; files: number; bytes: number }]>(
     'UPDATE users SET file_count = file_count + :files, byte_count = byte_count + :bytes WHERE id = :owner',
+  )
+  const countDiscarded = db.prepare<[string]>(
+    'UPDATE users SET file_count = file_count - 1, trash_count = trash_count + 1 WHERE id = ?',
   )
   const insert = db.prepare<[SealedFile & { owner: string }]>(
     `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, seal)
@@ -52,27 +56,30 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     async look(owner, name) {
       const found = slotAndUse.get(owner)
       if (!found) return null
-      const { usedBytes, ...slot } = found
-      return { slot, usedBytes, file: byName.get(owner, name) ?? null }
+      const { bytes, files, ...slot } = found
+      return { slot, used: { bytes, files }, file: byName.get(owner, name) ?? null }
     },
 
-    commit(owner, file, replaces, quotaBytes) {
+    commit(owner, file, replaces, quota) {
       return act(() => {
         if (!runLives.get(file.blob.slice(0, file.blob.indexOf('/')))) return 'run-ended'
-        const used = usedBytes.get(owner)
+        const used = use.get(owner)
         if (!used) return 'gone'
         const current = standing.get(owner, file.name)
         if ((current?.blob ?? null) !== replaces) return 'stale'
         const bytes = file.sizeBytes - (current?.sizeBytes ?? 0)
+        const added = replaces === null ? 1 : 0
+        const { bytes: mostBytes, files: mostFiles } = quota ?? { bytes: null, files: Number.POSITIVE_INFINITY }
         // Who is over the quota already may still make a file smaller.
-        if (quotaBytes !== null && bytes > 0 && used.bytes + bytes > quotaBytes) return 'quota'
+        if (mostBytes !== null && bytes > 0 && used.bytes + bytes > mostBytes) return 'quota'
+        if (added > 0 && used.files + added > mostFiles) return 'quota-files'
         if (replaces === null) {
           insert.run({ ...file, owner })
         } else {
           replace.run({ ...file, owner })
           discardBlob.run(replaces)
         }
-        count.run({ owner, files: replaces === null ? 1 : 0, bytes })
+        count.run({ owner, files: added, bytes })
         return 'done'
       })
     },
@@ -89,7 +96,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     discard(owner, { id, name, blob }, at) {
       return act(() => {
         if (discard.run({ owner, id, name, blob, at }).changes === 0) return 'stale'
-        count.run({ owner, files: -1, bytes: 0 })
+        countDiscarded.run(owner)
         return 'done'
       })
     },

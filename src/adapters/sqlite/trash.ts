@@ -29,7 +29,9 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
   const restore = db.prepare<[string, string, string]>(
     'UPDATE files SET deleted_at = NULL, name = ? WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL',
   )
-  const countLive = db.prepare<[string]>('UPDATE users SET file_count = file_count + 1 WHERE id = ?')
+  const countRestored = db.prepare<[string]>(
+    'UPDATE users SET file_count = file_count + 1, trash_count = trash_count - 1 WHERE id = ?',
+  )
   const one = db.prepare<[string, string], Dropped>(
     `${DROPPED} WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL`,
   )
@@ -39,7 +41,9 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
   const oldest = db.prepare<[number, number], Dropped>(`${DROPPED} WHERE deleted_at <= ? ORDER BY deleted_at LIMIT ?`)
   const drop = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
   const discard = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
-  const free = db.prepare<[number, string]>('UPDATE users SET byte_count = byte_count - ? WHERE id = ?')
+  const free = db.prepare<[number, string]>(
+    'UPDATE users SET byte_count = byte_count - ?, trash_count = trash_count - 1 WHERE id = ?',
+  )
 
   return {
     async find(owner, id) {
@@ -55,7 +59,7 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
         if (byId.get(id, owner)?.blob !== blob) return 'stale'
         if (holder.get(owner, name)) return 'taken'
         restore.run(name, id, owner)
-        countLive.run(owner)
+        countRestored.run(owner)
         return 'done'
       })
     },

@@ -8,13 +8,16 @@ const COLUMNS = 'id, name, email, confirmed_by AS confirmedBy, created_at AS cre
 export function sqliteUsers(db: Database, act: Act): UserRepository {
   const byId = db.prepare<[string], User>(`SELECT ${COLUMNS} WHERE id = ?`)
   const byEmail = db.prepare<[string], User>(`SELECT ${COLUMNS} WHERE email = ?`)
-  const usage = db.prepare<[string], Usage>('SELECT file_count AS files, byte_count AS bytes FROM users WHERE id = ?')
+  const usage = db.prepare<[string], Usage>(
+    'SELECT file_count AS files, trash_count AS trashFiles, byte_count AS bytes FROM users WHERE id = ?',
+  )
   const audit = db.prepare<
     [string, number],
-    Record<'files' | 'bytes' | 'actualFiles' | 'actualBytes', number> & { id: string }
+    Usage & Record<'actualFiles' | 'actualTrashFiles' | 'actualBytes', number> & { id: string }
   >(
-    `SELECT id, file_count AS files, byte_count AS bytes,
+    `SELECT id, file_count AS files, trash_count AS trashFiles, byte_count AS bytes,
        (SELECT count(*) FROM files WHERE user_id = users.id AND deleted_at IS NULL) AS actualFiles,
+       (SELECT count(*) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) AS actualTrashFiles,
        (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NULL) +
        (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) AS actualBytes
      FROM users WHERE id > ? ORDER BY id LIMIT ?`,
@@ -42,12 +45,12 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
     },
 
     async usage(owner) {
-      return usage.get(owner) ?? { files: 0, bytes: 0 }
+      return usage.get(owner) ?? { files: 0, trashFiles: 0, bytes: 0 }
     },
 
     async audit(after, limit) {
-      return audit.all(after, limit).map(({ id, files, bytes, actualFiles, actualBytes }) => {
-        return { id, counted: { files, bytes }, actual: { files: actualFiles, bytes: actualBytes } }
+      return audit.all(after, limit).map(({ id, actualFiles, actualTrashFiles, actualBytes, ...counted }) => {
+        return { id, counted, actual: { files: actualFiles, trashFiles: actualTrashFiles, bytes: actualBytes } }
       })
     },
 
