@@ -96,6 +96,29 @@ export interface ActivityEvent extends Pick<Caller, 'address' | 'userAgent'> {
   fileId: string | null
 }
 
+/** How an event is kept beside its user's others. */
+export interface Keep {
+  /** Each class is bounded by itself, so that nothing is pushed out by events of the other. */
+  class: 'security' | 'routine'
+  /** How many events of its class the user has at most: one more drops the one that was added first. */
+  most: number
+  /** Where the event may be counted with an earlier one instead; `null` for never. */
+  fold: Fold | null
+}
+
+/** The earlier event is of the same kind, address and device. It names the session and the file of the last one counted. */
+export interface Fold {
+  /** It is not older than this. */
+  since: number
+  /**
+   * Where there are so many already that differ in the address alone, an event from a further address is counted with the
+   * last of them.
+   */
+  mostAddresses: number
+  /** `same`: it is about the same file. `any`: about any file, where the event is about one, else about none. */
+  file: 'same' | 'any'
+}
+
 /** A user's vault key under a lock (`docs/blob-format.md`). */
 export interface KeySlot {
   kind: 'server'
@@ -220,6 +243,14 @@ export interface Redemption {
   givenBack: { address: Buffer; every: number } | null
   /** The sign-in for the user's list of what happened; `new-device` where it is one. */
   event: ActivityEvent
+  bounds: {
+    /** Of sessions that were not ended: one more ends the one unused for longest. */
+    sessions: number
+    /** Of known devices: one more is forgotten that has no session, the one that signed in longest ago. */
+    devices: number
+    newDevice: Keep
+    signIn: Keep
+  }
 }
 
 /** The owner is the first argument where one is known: another's session is "not found" by construction. */
@@ -250,14 +281,8 @@ export interface SessionRepository {
 
 /** What happened to a user's account and files, for its owner to read. It goes with the user. */
 export interface ActivityRepository {
-  /** Nothing happens where there is no such user. */
-  add(owner: string, event: ActivityEvent): Promise<void>
-  /**
-   * The same, but counted with an earlier one of the same kind, address, device and file where there is one that is not older
-   * than `since`: what anybody can cause any number of times must not fill the disk. Where there are `most` already that
-   * differ in the address alone, one from a further address is counted with the last of them.
-   */
-  fold(owner: string, event: ActivityEvent, alike: { since: number; most: number }): Promise<void>
+  /** Counts the event with an earlier one, or adds it, as `keep` says. Nothing happens where there is no such user. */
+  note(owner: string, event: ActivityEvent, keep: Keep): Promise<void>
   /** At most `limit` events after `since`, the last first, ties broken by id; each with how many were counted in it. */
   list(owner: string, query: ActivityQuery): Promise<(ActivityEvent & { count: number })[]>
   /** Forgets at most `limit` of all users' events up to this time; answers how many. */

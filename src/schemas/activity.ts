@@ -40,13 +40,15 @@ export const ActivityList = Type.Object(
           description: 'As it was sent, cut to 256 characters; empty where there was none. Anybody can send anything.',
           examples: ['MyVault/1.4 (iPhone; iOS 26.1)'],
         }),
-        sessionId: idOrNull('The session that did it, or that it was done to.'),
+        sessionId: idOrNull('The session that did it, or that it was done to; where several were counted, the last.'),
         deviceId: idOrNull('The device that did it, or that it was done to.'),
-        fileId: idOrNull('The file that it was done to.'),
+        fileId: idOrNull(
+          'The file that it was done to; where several were counted, the last. Of `damaged-read` each file is counted by itself.',
+        ),
         count: Type.Integer({
           minimum: 1,
           description:
-            'How often: the same again within an hour, from one address, is counted and not listed (`wrong-pin`, `damaged-read`). What comes from more than ten addresses is counted with the last of them.',
+            'How often: the same again within an hour, on the same device and from one address, is counted and not listed. What comes from more than ten addresses is counted with the last of them. `new-device` and `locked` are listed each.',
         }),
       }),
     ),

@@ -25,7 +25,10 @@ export const OpenedSession = Type.Object(
     deviceId: DeviceId,
     expiresAt: Timestamp,
   },
-  { description: 'A session. It replaces an older one of the same user on this device.' },
+  {
+    description:
+      'A session. It replaces an older one of the same user on this device. A user has at most 1,000: one more ends the one that was unused for longest.',
+  },
 )
 
 export const BySession = Type.Object({
@@ -45,5 +48,5 @@ export const SessionList = Type.Object(
       }),
     ),
   },
-  { description: 'The sessions that are not over, the last opened first.' },
+  { description: 'The sessions that are not over, the last opened first: at most 1,000.' },
 )

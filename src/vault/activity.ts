@@ -1,13 +1,29 @@
 /** What happened to an account, for its owner to read. */
-import type { ActivityEvent, ActivityKind, ActivityQuery, Caller, Notice, Ports, User, VaultRules } from '../ports.ts'
+import type {
+  ActivityEvent,
+  ActivityKind,
+  ActivityQuery,
+  Caller,
+  Fold,
+  Keep,
+  Notice,
+  Ports,
+  User,
+  VaultRules,
+} from '../ports.ts'
 import type { Background } from './background.ts'
 import { damageIn } from './damage.ts'
 
-/** What strangers can cause any number of times is one entry in so long a time, with a count. */
+/** What anybody can cause any number of times is one entry in so long a time, with a count. */
 const FOLD_MS = 60 * 60 * 1000
 /** Nor can they have any number of entries by coming from ever more addresses: later ones are counted with the last of so many. */
 const MOST_ADDRESSES = 10
-const FOLDED: ActivityKind[] = ['wrong-pin', 'damaged-read']
+/** So many entries of each class are kept for a user. */
+const MOST_EVENTS = 5000
+/** What tells an owner of strangers: nothing that a client does pushes it out. */
+const SECURITY: ActivityKind[] = ['new-device', 'wrong-pin', 'locked']
+/** Each of these is an entry of its own: pauses come ever more seldom, and devices are few. */
+const SINGLE: ActivityKind[] = ['new-device', 'locked']
 /** Entries that are forgotten in one act: other requests wait for it. */
 const BATCH = 500
 
@@ -26,14 +42,13 @@ export function activity(ports: Ports, rules: VaultRules, background: Background
   const note: Note = (owner, kind, caller, involved) => {
     if (rules.readOnly) return
     const event = eventOf(kind, caller, involved)
-    const alike = { since: event.at - FOLD_MS, most: MOST_ADDRESSES }
-    const noted = FOLDED.includes(kind) ? activity.fold(owner, event, alike) : activity.add(owner, event)
-    background('noting what happened to an account', noted)
+    background('noting what happened to an account', activity.note(owner, event, keepOf(kind, event.at)))
   }
 
   return {
     note,
     eventOf,
+    keepOf,
 
     /** Notes that a file of the caller's was found damaged, where that is what went wrong. */
     noteDamage(error: unknown, caller: Caller): void {
@@ -63,5 +78,16 @@ export function activity(ports: Ports, rules: VaultRules, background: Background
     const { address, userAgent, session } = caller
     const { sessionId = session?.id ?? null, deviceId = session?.deviceId ?? null, fileId = null } = involved
     return { id: chance.id(), kind, at: clock(), address, userAgent, sessionId, deviceId, fileId }
+  }
+}
+
+function keepOf(kind: ActivityKind, at: number): Keep {
+  // Of damage an owner wants to know each file.
+  const file = kind === 'damaged-read' ? 'same' : 'any'
+  const fold: Fold = { since: at - FOLD_MS, mostAddresses: MOST_ADDRESSES, file }
+  return {
+    class: SECURITY.includes(kind) ? 'security' : 'routine',
+    most: MOST_EVENTS,
+    fold: SINGLE.includes(kind) ? null : fold,
   }
 }

@@ -9,6 +9,9 @@ import type { Keyring } from './keyring.ts'
 import { asIssued, pinDigest, sameDigest, tokenHash } from './secrets.ts'
 
 const MINUTE_MS = 60_000
+/** A user's sessions that are not over, and the devices that are known. */
+const MOST_SESSIONS = 1000
+const MOST_DEVICES = 1000
 
 /** The answer to a right PIN: the only moment at which the token is known to the server. */
 export interface OpenedSession {
@@ -29,7 +32,7 @@ export function sessions(
   rules: VaultRules,
   keys: Keyring,
   background: Background,
-  { note, eventOf, warn }: Pick<ReturnType<typeof activity>, 'note' | 'eventOf' | 'warn'>,
+  { note, eventOf, keepOf, warn }: Pick<ReturnType<typeof activity>, 'note' | 'eventOf' | 'keepOf' | 'warn'>,
 ) {
   const { users, sessions, pendingPins, pinLedger, clock, chance } = ports
   /** How far `lastUsedAt` may lag behind: it is written no more often than this. */
@@ -135,7 +138,13 @@ export function sessions(
     const session = { id: chance.id(), deviceId, tokenHash: tokenHash(token) as Buffer, createdAt: now }
     const user = userOf(grant, keys, now)
     const event = eventOf('sign-in', caller, { sessionId: session.id, deviceId })
-    const answer = await sessions.redeem({ pinId: pin.id, session, user, givenBack, event })
+    const bounds = {
+      sessions: MOST_SESSIONS,
+      devices: MOST_DEVICES,
+      newDevice: keepOf('new-device', now),
+      signIn: keepOf('sign-in', now),
+    }
+    const answer = await sessions.redeem({ pinId: pin.id, session, user, givenBack, event, bounds })
     if (typeof answer === 'string') return null
     if (answer.newDevice && grant.kind === 'user') background('telling of a new device', tellOfDevice(user.id, caller))
     const expiresAt = endOf({ createdAt: now, lastUsedAt: now })

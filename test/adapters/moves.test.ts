@@ -7,6 +7,7 @@ import { migrate } from '../../src/adapters/postgres/migrate.ts'
 import { openBeside, openDatabase } from '../../src/adapters/sqlite/database.ts'
 import { sqliteDeparture } from '../../src/adapters/sqlite/departure.ts'
 import type { MovedRows, MovedTable } from '../../src/ports.ts'
+import { EACH } from '../contracts/rows.ts'
 import { member, temporaryFolder, testApp } from '../support/app.ts'
 import { operator } from '../support/operator.ts'
 import { describePostgres, emptySchema, run } from '../support/postgres.ts'
@@ -76,7 +77,7 @@ it('takes every table but the books on blobs, and many rows in batches', async (
     deviceId: null,
     fileId: null,
   } as const
-  for (let n = 0; n < 1001; n += 1) await app.ports.activity.add(ada.userId, { ...event, id: `event-${n}` })
+  for (let n = 0; n < 1001; n += 1) await app.ports.activity.note(ada.userId, { ...event, id: `event-${n}` }, EACH)
   await app.settled()
   await app.close()
   const rows = departure(app.config.DATA_DIR)

@@ -2,7 +2,7 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { postgresLedger, postgresLedgerBeside } from '../../src/adapters/postgres/ledger.ts'
-import { forUser, newEvent, newFile, newSession, opened, standing, T, withOwners } from '../contracts/rows.ts'
+import { EACH, forUser, newEvent, newFile, newSession, opened, standing, T, withOwners } from '../contracts/rows.ts'
 import { connection, describePostgres, openedDatabase, run } from '../support/postgres.ts'
 
 const MINUTE = 60_000
@@ -200,7 +200,7 @@ describePostgres('PostgreSQL, where many are at it', () => {
     const removing = await connection(url)
     await removing.query('BEGIN')
     await removing.query('SELECT remove_user($1)', [user.id])
-    const noting = activity.add(user.id, newEvent())
+    const noting = activity.note(user.id, newEvent(), EACH)
     await removing.query('COMMIT')
     await removing.end()
     await noting

@@ -47,11 +47,11 @@ describePostgres('PostgreSQL', () => {
   it('runs each migration once, also where many processes start together', async () => {
     const url = await emptySchema()
     const engines = await Promise.all(Array.from({ length: 5 }, () => openPostgres(url)))
-    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 3 }])
+    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 4 }])
     await Promise.all(engines.map((engine) => engine.close()))
   })
 
-  it('counts what an older version left in the trash, and goes on answering it', async () => {
+  it('takes over what an older version left, and goes on answering it', async () => {
     const url = await emptySchema()
     for (const migration of [tables, acts]) await run(url, migration)
     await run(
@@ -60,7 +60,11 @@ describePostgres('PostgreSQL', () => {
        INSERT INTO runs (id, started_at, key_ids) VALUES ('run', 0, '{}');
        INSERT INTO users VALUES ('ana', 'a@b', 'Ana', 'response', 0, 1, 3), ('ben', 'b@b', 'Ben', 'response', 0, 0, 0);
        INSERT INTO files VALUES ('1', 'ana', 'a', 1, 't', 0, 0, 'run/1', '', NULL),
-         ('2', 'ana', 'b', 1, 't', 0, 0, 'run/2', '', 5), ('3', 'ana', 'c', 1, 't', 0, 0, 'run/3', '', 6)`,
+         ('2', 'ana', 'b', 1, 't', 0, 0, 'run/2', '', 5), ('3', 'ana', 'c', 1, 't', 0, 0, 'run/3', '', 6);
+       INSERT INTO activity (id, user_id, at, kind, address, user_agent) VALUES ('b', 'ana', 5, 'export', '', ''),
+         ('a', 'ana', 5, 'sign-in', '', ''), ('c', 'ana', 3, 'locked', '', ''), ('d', 'ben', 4, 'export', '', '');
+       INSERT INTO devices VALUES ('ana', 'phone', 1), ('ana', 'tablet', 2);
+       INSERT INTO sessions VALUES ('s', 'ana', 'phone', '\\x01', 'p', 7, 7, NULL)`,
     )
     const { users } = repositoriesOf(await openedDatabase(url))
     expect(await users.usage('ana')).toEqual({ files: 1, trashFiles: 2, bytes: 3 })
@@ -69,6 +73,23 @@ describePostgres('PostgreSQL', () => {
       new_type => 't', new_created_at => 0, new_updated_at => 0, new_blob => 'run/4', new_seal => '', seen_blob => NULL,
       quota => NULL)`
     expect(await run(url, asBefore)).toEqual([{ answer: 'done' }])
+    const event = `'{"id": "e", "at": 9, "kind": "sign-in", "address": "", "userAgent": ""}'`
+    const redeemed = `SELECT * FROM redeem_pin(pin => 'q', new_id => 't', device => 'phone', new_token_hash => '\\x02', at => 9,
+      owner => 'ben', vouched_by => NULL, newcomer => NULL, guessed_at => NULL, every => 5, event => ${event})`
+    expect(await run(url, redeemed)).toEqual([{ answer: 'new-device' }])
+    const folded = `SELECT fold_activity(owner => 'ana', event => jsonb_set(${event}, '{kind}', '"export"'), since => 5, most => 9)`
+    await run(url, folded)
+    expect(await run(url, 'SELECT id, class, position, count FROM activity ORDER BY id')).toEqual([
+      { id: 'a', class: 'routine', position: '1', count: '1' },
+      { id: 'b', class: 'routine', position: '2', count: '2' },
+      { id: 'c', class: 'security', position: '1', count: '1' },
+      { id: 'd', class: 'routine', position: '1', count: '1' },
+      { id: 'e', class: 'security', position: '1', count: '1' },
+    ])
+    expect(await run(url, "SELECT device_id, last_seen_at FROM devices WHERE user_id = 'ana' ORDER BY 1")).toEqual([
+      { device_id: 'phone', last_seen_at: '7' },
+      { device_id: 'tablet', last_seen_at: '2' },
+    ])
   })
 
   it('does not touch a database from a newer version', async () => {

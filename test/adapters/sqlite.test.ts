@@ -20,7 +20,7 @@ import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
-import { newEvent, opened } from '../contracts/rows.ts'
+import { BOUNDS, newEvent, opened } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
 import { temporaryFolder } from '../support/app.ts'
 
@@ -73,19 +73,35 @@ it('runs each migration once', async () => {
   const folder = await temporaryFolder()
   openDatabase(folder).close()
   const db = await database(folder)
-  expect(db.pragma('user_version', { simple: true })).toBe(4)
+  expect(db.pragma('user_version', { simple: true })).toBe(5)
 })
 
-it('counts what an older version left in the trash', async () => {
+it('takes over what an older version left: the trash is counted, events and devices have their order', async () => {
   const folder = await temporaryFolder()
   const older = new Database(join(folder, 'minikeepsafe.db'))
   for (const migration of [initial, sealed, signIn]) older.exec(migration)
   older.pragma('user_version = 3')
   older.exec(`INSERT INTO users VALUES ('ana', 'a@b', 'Ana', 'response', 0, 1, 3), ('ben', 'b@b', 'Ben', 'response', 0, 0, 0);
     INSERT INTO files VALUES ('1', 'ana', 'a', 1, 't', 0, 0, 'run/1', x'00', NULL),
-      ('2', 'ana', 'b', 1, 't', 0, 0, 'run/2', x'00', 5), ('3', 'ana', 'c', 1, 't', 0, 0, 'run/3', x'00', 6)`)
+      ('2', 'ana', 'b', 1, 't', 0, 0, 'run/2', x'00', 5), ('3', 'ana', 'c', 1, 't', 0, 0, 'run/3', x'00', 6);
+    INSERT INTO activity (id, user_id, at, kind, address, user_agent) VALUES ('b', 'ana', 5, 'export', '', ''),
+      ('a', 'ana', 5, 'sign-in', '', ''), ('c', 'ana', 3, 'locked', '', ''), ('d', 'ben', 4, 'export', '', '');
+    INSERT INTO devices VALUES ('ana', 'phone', 1), ('ana', 'tablet', 2);
+    INSERT INTO sessions VALUES ('s', 'ana', 'phone', x'01', 'p', 7, 7, NULL)`)
   older.close()
-  const { users } = repositoriesOn(await database(folder))
+  const db = await database(folder)
+  const rows = (columns: string, table: string) => db.prepare(`SELECT ${columns} FROM ${table} ORDER BY 1`).raw().all()
+  expect(rows('id, class, position', 'activity')).toEqual([
+    ['a', 'routine', 1],
+    ['b', 'routine', 2],
+    ['c', 'security', 1],
+    ['d', 'routine', 1],
+  ])
+  expect(rows('device_id, last_seen_at', 'devices')).toEqual([
+    ['phone', 7],
+    ['tablet', 2],
+  ])
+  const { users } = repositoriesOn(db)
   expect(await users.usage('ana')).toEqual({ files: 1, trashFiles: 2, bytes: 3 })
   expect(await users.usage('ben')).toEqual({ files: 0, trashFiles: 0, bytes: 0 })
 })
@@ -115,7 +131,7 @@ it('leaves nothing of a removed user’s keys on the disk', async () => {
   const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
   const session = { id: 's', deviceId: 'd', tokenHash: randomBytes(32), createdAt: 0 }
   const user = { id: 'u', name: 'Ada', email: 'a@b', confirmedBy: 'response' as const, createdAt: 0, slot }
-  await sessions.redeem({ pinId: 'p', session, user, givenBack: null, event: newEvent() })
+  await sessions.redeem({ pinId: 'p', session, user, givenBack: null, event: newEvent(), bounds: BOUNDS })
   const files = ['minikeepsafe.db', 'minikeepsafe.db-wal'].map((name) => join(folder, name))
   const isThere = async () =>
     (await Promise.all(files.map((path) => readFile(path)))).some((b) => b.includes(slot.sealed))

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports.ts'
-import { newEvent, type Repositories } from './rows.ts'
+import { BOUNDS, newEvent, type Repositories } from './rows.ts'
 
 const random = () => randomBytes(8).toString('hex')
 const T = Date.UTC(2026, 10, 22)
@@ -81,7 +81,14 @@ async function withUsers(make: () => Promise<Repositories>) {
     const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
     const user = { id, name: 'Ada', email: `${id}@example.org`, confirmedBy: 'response' as const, createdAt: T, slot }
     const session = { id: random(), deviceId: random(), tokenHash: randomBytes(32), createdAt: T }
-    await repositories.sessions.redeem({ pinId: random(), session, user, givenBack: null, event: newEvent() })
+    await repositories.sessions.redeem({
+      pinId: random(),
+      session,
+      user,
+      givenBack: null,
+      event: newEvent(),
+      bounds: BOUNDS,
+    })
   }
   return { ...repositories, ana, ben }
 }

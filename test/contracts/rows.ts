@@ -4,6 +4,7 @@ import type {
   ActivityEvent,
   FileQuery,
   FileRepository,
+  Keep,
   KeySlot,
   Ports,
   Redemption,
@@ -18,6 +19,15 @@ export type Repositories = Pick<
 
 export const random = () => randomBytes(8).toString('hex')
 export const T = Date.UTC(2026, 10, 22)
+
+/** Each event by itself, and as many as there are. */
+export const EACH: Keep = { class: 'routine', most: 1_000_000, fold: null }
+export const BOUNDS: Redemption['bounds'] = {
+  sessions: 1000,
+  devices: 1000,
+  newDevice: { ...EACH, class: 'security' },
+  signIn: EACH,
+}
 
 /** Files of one owner that were deleted at these times. */
 export async function discarded(make: () => Promise<Repositories>, times: number[]) {
@@ -60,12 +70,13 @@ export function forNewUser(fields: { email?: string; slot?: KeySlot } = {}, devi
     user,
     givenBack: null,
     event: newEvent(),
+    bounds: BOUNDS,
   } satisfies Redemption
 }
 
 export function forUser(id: string, fields: Partial<Redemption> = {}): Redemption {
   const user = { id, vouchedBy: null }
-  return { pinId: random(), session: newSession(), user, givenBack: null, event: newEvent(), ...fields }
+  return { pinId: random(), session: newSession(), user, givenBack: null, event: newEvent(), bounds: BOUNDS, ...fields }
 }
 
 export function newEvent(fields: Partial<ActivityEvent> = {}): ActivityEvent {

@@ -1,11 +1,28 @@
 /** What every database promises about guesses, PINs that were handed out, devices, and what happened to an account. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { PendingPin } from '../../src/ports.ts'
-import { forNewUser, forUser, newEvent, newSession, opened, type Repositories, random, T } from './rows.ts'
+import type { Fold, Keep, PendingPin } from '../../src/ports.ts'
+import {
+  BOUNDS,
+  EACH,
+  forNewUser,
+  forUser,
+  newEvent,
+  newSession,
+  opened,
+  type Repositories,
+  random,
+  T,
+} from './rows.ts'
 
 const MINUTE = 60_000
 const RULE = { every: 5, firstPauseMs: 15 * MINUTE }
+
+/** An event is counted with an earlier one. */
+const folded = (since: number, fold: Partial<Fold> = {}): Keep => ({
+  ...EACH,
+  fold: { since, mostAddresses: 9, file: 'any', ...fold },
+})
 
 export function signInContract(name: string, make: () => Promise<Repositories>) {
   async function counting() {
@@ -172,6 +189,47 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       expect(await sessions.redeem(forUser(user.id, vouched))).toBe('gone')
     })
 
+    it('ends the session that was unused for longest, where there would be too many', async () => {
+      const { sessions } = await make()
+      const { user, session: first } = await opened(sessions)
+      const stranger = await opened(sessions)
+      const bounds = { ...BOUNDS, sessions: 3 }
+      const signIn = async (at: number, deviceId?: string) => {
+        const session = { ...newSession(deviceId), createdAt: at }
+        await sessions.redeem(forUser(user.id, { session, bounds }))
+        return session
+      }
+      const [second, third] = [await signIn(T + 1), await signIn(T + 2)]
+      await sessions.touch(user.id, first.id, T + 9)
+      const ids = async () => (await sessions.list(user.id)).map(({ id }) => id)
+      expect(await ids()).toEqual([third.id, second.id, first.id])
+      const fourth = await signIn(T + 3)
+      expect(await ids()).toEqual([fourth.id, third.id, first.id])
+      expect(await sessions.findByTokenHash(second.tokenHash)).toBeNull()
+      const again = await signIn(T + 4, third.deviceId)
+      expect(await ids()).toEqual([again.id, fourth.id, first.id])
+      expect(await sessions.list(stranger.user.id)).toHaveLength(1)
+    })
+
+    it('forgets the device that signed in longest ago and has no session, where there would be too many', async () => {
+      const { sessions } = await make()
+      const { user, session: signedIn } = await opened(sessions)
+      const bounds = { ...BOUNDS, devices: 3 }
+      const signIn = async (at: number, deviceId?: string) => {
+        const session = { ...newSession(deviceId), createdAt: at }
+        await sessions.redeem(forUser(user.id, { session, bounds }))
+        return session
+      }
+      const [a, b] = [await signIn(T + 1), await signIn(T + 2)]
+      await sessions.end(user.id, b.id, T + 3)
+      await signIn(T + 4, a.deviceId)
+      await sessions.endOthers(user.id, signedIn.id, T + 5)
+      await signIn(T + 6)
+      const known = (devices: { deviceId: string }[]) =>
+        Promise.all(devices.map(({ deviceId }) => sessions.knowsDevice(user.id, deviceId)))
+      expect(await known([signedIn, a, b])).toEqual([true, true, false])
+    })
+
     it('lists the sessions that were not ended, and ends all others', async () => {
       const { sessions } = await make()
       const { user, session } = await opened(sessions)
@@ -212,7 +270,7 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       const { sessions, activity } = await make()
       const { user, event } = await opened(sessions)
       const events = ['a', 'b', 'c', 'd'].map((id) => newEvent({ id, at: T + (id < 'c' ? 1 : 2) }))
-      for (const one of events) await activity.add(user.id, one)
+      for (const one of events) await activity.note(user.id, one, EACH)
       const first = await activity.list(user.id, { ...all, limit: 3 })
       const last = first.at(-1)
       const rest = await activity.list(user.id, { ...all, after: last ? { at: last.at, id: last.id } : null })
@@ -224,10 +282,10 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       const { sessions, activity } = await make()
       const { user } = await opened(sessions)
       const wrong = (fields: object = {}) => newEvent({ kind: 'wrong-pin', deviceId: 'd', at: T + 1, ...fields })
-      await Promise.all([1, 2, 3].map(() => activity.fold(user.id, wrong(), { since: T, most: 9 })))
-      await activity.fold(user.id, wrong({ address: '192.0.2.2' }), { since: T, most: 9 })
-      await activity.fold(user.id, wrong({ deviceId: 'e' }), { since: T, most: 9 })
-      await activity.fold(user.id, wrong({ at: T + 9 }), { since: T + 2, most: 9 })
+      await Promise.all([1, 2, 3].map(() => activity.note(user.id, wrong(), folded(T))))
+      await activity.note(user.id, wrong({ address: '192.0.2.2' }), folded(T))
+      await activity.note(user.id, wrong({ deviceId: 'e' }), folded(T))
+      await activity.note(user.id, wrong({ at: T + 9 }), folded(T + 2))
       const counts = (await activity.list(user.id, { ...all, since: T })).map(({ at, count }) => [at, count])
       expect(counts[0]).toEqual([T + 9, 1])
       expect(counts.slice(1).sort()).toEqual([
@@ -241,10 +299,11 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       const { sessions, activity } = await make()
       const { user } = await opened(sessions)
       const from = (address: string, fields: object = {}) =>
-        activity.fold(user.id, newEvent({ kind: 'wrong-pin', deviceId: 'd', at: T + 1, address, ...fields }), {
-          since: T,
-          most: 2,
-        })
+        activity.note(
+          user.id,
+          newEvent({ kind: 'wrong-pin', deviceId: 'd', at: T + 1, address, ...fields }),
+          folded(T, { mostAddresses: 2 }),
+        )
       await from('a')
       await from('b', { at: T + 2 })
       for (const address of ['c', 'd', 'a']) await from(address, { at: T + 3 })
@@ -257,21 +316,81 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       ])
     })
 
+    it('counts what befell several files, and names the last session and file', async () => {
+      const { sessions, activity } = await make()
+      const { user } = await opened(sessions)
+      const noted = (file: 'same' | 'any', fields: object) =>
+        activity.note(user.id, newEvent({ kind: 'file-purged', at: T + 1, ...fields }), folded(T, { file }))
+      await noted('any', { fileId: 'a', sessionId: '1' })
+      await noted('any', { fileId: null, sessionId: '2' })
+      await noted('any', { fileId: 'b', sessionId: '3' })
+      await noted('any', { fileId: null, sessionId: '4' })
+      await noted('same', { fileId: 'c', sessionId: '5' })
+      await noted('same', { fileId: 'b', sessionId: '6' })
+      const listed = await activity.list(user.id, { ...all, since: T })
+      expect(listed.map(({ fileId, sessionId, count }) => [fileId, sessionId, count]).sort()).toEqual([
+        [null, '4', 2],
+        ['b', '6', 3],
+        ['c', '5', 1],
+      ])
+    })
+
+    it('keeps so many of each class, the last ones, whatever becomes of the others', async () => {
+      const { sessions, activity } = await make()
+      const [ana, ben] = [(await opened(sessions)).user.id, (await opened(sessions)).user.id]
+      const noted = (owner: string, id: string, keep: Partial<Keep>, fields: object = {}) =>
+        activity.note(owner, newEvent({ id, at: T + 1, ...fields }), { ...EACH, most: 3, ...keep })
+      const idsOf = async (owner: string) =>
+        (await activity.list(owner, { ...all, since: T })).map(({ id }) => id).sort()
+      await noted(ana, 's1', { class: 'security' })
+      for (let n = 1; n <= 5; n += 1) await noted(ana, `r${n}`, {})
+      await noted(ben, 'r1', {})
+      expect(await idsOf(ana)).toEqual(['r3', 'r4', 'r5', 's1'])
+      // One that is counted pushes none out, nor do older ones that have been forgotten make room.
+      await noted(ana, 'r6', { fold: { since: T, mostAddresses: 9, file: 'any' } })
+      await noted(ana, 'r7', {}, { at: T + 2 })
+      expect(await idsOf(ana)).toEqual(['r4', 'r5', 'r7', 's1'])
+      await activity.expire(T + 1, 100)
+      for (const id of ['s2', 's3', 's4', 's5']) await noted(ana, id, { class: 'security' })
+      expect(await idsOf(ana)).toEqual(['r7', 's3', 's4', 's5'])
+      expect(await idsOf(ben)).toEqual([])
+    })
+
+    it('keeps so many of those that come at once', async () => {
+      const { sessions, activity } = await make()
+      const { user } = await opened(sessions)
+      const all20 = Array.from({ length: 20 }, () => activity.note(user.id, newEvent(), { ...EACH, most: 4 }))
+      await Promise.all(all20)
+      expect((await activity.list(user.id, all)).filter(({ kind }) => kind === 'sign-in')).toHaveLength(4)
+    })
+
+    it('counts sign-ins on a device that is known, and bounds those of new ones', async () => {
+      const { sessions, activity } = await make()
+      const { user, session } = await opened(sessions)
+      const bounds = { ...BOUNDS, newDevice: { ...BOUNDS.newDevice, most: 2 }, signIn: folded(T) }
+      const signIn = (deviceId?: string) =>
+        sessions.redeem(forUser(user.id, { session: newSession(deviceId), event: newEvent({ deviceId: 'd' }), bounds }))
+      for (let n = 0; n < 3; n += 1) await signIn(session.deviceId)
+      for (let n = 0; n < 3; n += 1) await signIn()
+      const listed = (await activity.list(user.id, all)).map(({ kind, count }) => `${kind} ${count}`)
+      expect(listed.sort()).toEqual(['new-device 1', 'new-device 1', 'sign-in 3'])
+    })
+
     it('keeps it for the owner, as long as there is one', async () => {
       const { users, sessions, activity } = await make()
       const [ana, ben] = [(await opened(sessions)).user.id, (await opened(sessions)).user.id]
-      await activity.add(ana, newEvent())
+      await activity.note(ana, newEvent(), EACH)
       expect(await activity.list(ben, all)).toHaveLength(1)
       await users.remove(ana)
-      await activity.add(ana, newEvent())
-      await activity.fold(ana, newEvent(), { since: 0, most: 9 })
+      await activity.note(ana, newEvent(), EACH)
+      await activity.note(ana, newEvent(), folded(0))
       expect(await activity.list(ana, all)).toEqual([])
     })
 
     it('forgets what is old, so many at a time', async () => {
       const { sessions, activity } = await make()
       const { user } = await opened(sessions)
-      for (let n = 1; n <= 3; n += 1) await activity.add(user.id, newEvent({ at: T + n }))
+      for (let n = 1; n <= 3; n += 1) await activity.note(user.id, newEvent({ at: T + n }), EACH)
       expect(await activity.expire(T + 2, 2)).toBe(2)
       expect(await activity.expire(T + 2, 2)).toBe(1)
       expect((await activity.list(user.id, all)).map(({ at }) => at)).toEqual([T + 3])

@@ -252,7 +252,61 @@ describe('what becomes of files', () => {
     for (let n = 0; n < 2; n += 1) expect((await ada.request('/v1/trash', remove)).status).toBe(204)
     const [emptied, ...before] = await events(app, ada)
     expect(emptied).toMatchObject(done(ada, 'file-purged', null))
-    expect(before.map(({ kind }) => kind).sort()).toEqual([...Array(3).fill('file-deleted'), 'new-device'])
+    expect(before.map(({ kind }) => kind).sort()).toEqual(['file-deleted', 'new-device'])
+  })
+
+  it('is one event for each kind, hour, device and address, which names the last file', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const ids: string[] = []
+    for (const name of ['a', 'b', 'c', 'd']) ids.push(await put(ada, name))
+    app.clock.turn(SECOND)
+    const at = new Date(app.clock()).toISOString()
+    for (const name of ['a', 'b']) {
+      await ada.request(`/v1/files/${name}`, remove)
+      app.clock.turn(SECOND)
+    }
+    expect(await last(app, ada)).toMatchObject({ ...done(ada, 'file-deleted', ids[1] as string), count: 2, at })
+    await ada.request('/v1/files/c', { method: 'DELETE' })
+    for (const id of ids.slice(0, 2)) await ada.request(`/v1/trash/${id}`, remove)
+    await ada.request('/v1/trash', remove)
+    for (let n = 0; n < 3; n += 1) await ada.request('/v1/me/export', fromPhone)
+    app.clock.turn(61 * MINUTE)
+    await ada.request('/v1/files/d', remove)
+    const listed = (await events(app, ada)).map(({ kind, count, fileId }) => [kind, count, ids.indexOf(fileId ?? '')])
+    expect(listed.sort()).toEqual([
+      ['export', 3, -1],
+      ['file-deleted', 1, 2],
+      ['file-deleted', 1, 3],
+      ['file-deleted', 2, 1],
+      ['file-purged', 1, -1],
+      ['file-purged', 2, 1],
+      ['new-device', 1, -1],
+    ])
+  })
+
+  it('never pushes out what tells the owner of strangers', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const event = {
+      kind: 'export',
+      at: app.clock(),
+      address: '',
+      userAgent: '',
+      sessionId: null,
+      fileId: null,
+    } as const
+    // As whoever has a session can do it: each PIN is asked for another device.
+    const most = { class: 'routine', most: 5000, fold: null } as const
+    const filled = Array.from({ length: 5001 }, (_, n) =>
+      app.ports.activity.note(ada.userId, { ...event, id: `event-${n}`, deviceId: `device-${n}` }, most),
+    )
+    await Promise.all(filled)
+    await pinFrom(ada, newDeviceId())
+    await app.settled()
+    const count = (kind: string) =>
+      databaseOf(app).prepare('SELECT count(*) FROM activity WHERE kind = ?').pluck().get(kind)
+    expect([count('export'), count('pin-issued'), count('new-device')]).toEqual([4999, 1, 1])
   })
 
   it('is not told where nothing was done', async () => {

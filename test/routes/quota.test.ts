@@ -12,7 +12,7 @@ import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { sqliteTrash } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import type { Usage } from '../../src/ports.ts'
-import { newEvent } from '../contracts/rows.ts'
+import { BOUNDS, newEvent } from '../contracts/rows.ts'
 import { blobsOnDisk, form, type Member, member, memberWith, temporaryFolder, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -303,7 +303,7 @@ describe('what a member uses', () => {
         const session = { id: next(), deviceId: next(), tokenHash: Buffer.from(next()), createdAt: 0 }
         const slot = { kind: 'server' as const, keyId: 'key', sealed: Buffer.alloc(0) }
         const user = { id: owner, name: owner, email: owner, confirmedBy: 'response' as const, createdAt: 0, slot }
-        await sessions.redeem({ pinId: next(), session, user, givenBack: null, event: newEvent() })
+        await sessions.redeem({ pinId: next(), session, user, givenBack: null, event: newEvent(), bounds: BOUNDS })
         const live = new Map<string, { id: string; blob: string; sizeBytes: number }>()
         let deleted: { id: string; name: string; blob: string; sizeBytes: number; deletedAt: number }[] = []
         const bytes = () => [...live.values(), ...deleted].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
+import { forUser, newSession } from '../contracts/rows.ts'
 import {
   blobsOnDisk,
   DAY,
@@ -74,6 +75,23 @@ describe('the list of sessions', () => {
       lastUsedAt: new Date(app.clock()).toISOString(),
       expiresAt: new Date(app.clock() + 30 * DAY).toISOString(),
     })
+  })
+
+  it('has at most 1,000: one more ends the one that was unused for longest', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const user = { id: ada.userId, vouchedBy: null }
+    const session = (n: number) => ({ ...newSession(), createdAt: app.clock() + n })
+    const others = Array.from({ length: 999 }, (_, n) => forUser(ada.userId, { user, session: session(n + 1) }))
+    await Promise.all(others.map((one) => app.ports.sessions.redeem(one)))
+    expect(await list(ada)).toHaveLength(1000)
+    app.clock.turn(2 * MINUTE)
+    const newest = await paired(app, ada)
+    await app.settled()
+    const listed = await ids(newest)
+    expect(listed).toHaveLength(1000)
+    expect(listed).toContain(ada.sessionId)
+    expect(listed).not.toContain(others[0]?.session.id)
   })
 
   it('has one session for a device that signs in again', async () => {

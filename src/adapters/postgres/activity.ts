@@ -1,14 +1,10 @@
 import type { ActivityEvent, ActivityRepository } from '../../ports.ts'
-import type { Database } from './database.ts'
+import { type Database, jsonOf } from './database.ts'
 
 export function postgresActivity({ ask, call }: Database): ActivityRepository {
   return {
-    async add(owner, event) {
-      await call('note_activity', { owner, event: JSON.stringify(event), as_kind: event.kind })
-    },
-
-    async fold(owner, event, { since, most }) {
-      await call('fold_activity', { owner, event: JSON.stringify(event), since, most })
+    async note(owner, event, keep) {
+      await call('keep_event', { owner, event: jsonOf(event), as_kind: event.kind, keep: jsonOf(keep) })
     },
 
     list: (owner, { since, after, limit }) =>

@@ -1,5 +1,5 @@
 import type { Redemption, Session, SessionRepository } from '../../ports.ts'
-import type { Ask, Database } from './database.ts'
+import { type Ask, type Database, jsonOf } from './database.ts'
 
 const SESSION = `id, user_id AS "userId", device_id AS "deviceId", created_at AS "createdAt",
   last_used_at AS "lastUsedAt"`
@@ -63,7 +63,7 @@ export function postgresSessions({ ask, askFirst, call }: Database): SessionRepo
   }
 }
 
-function valuesOf({ pinId, session, user, givenBack, event }: Redemption) {
+function valuesOf({ pinId, session, user, givenBack, event, bounds }: Redemption) {
   return {
     pin: pinId,
     new_id: session.id,
@@ -72,10 +72,11 @@ function valuesOf({ pinId, session, user, givenBack, event }: Redemption) {
     at: session.createdAt,
     owner: user.id,
     vouched_by: 'email' in user ? null : user.vouchedBy,
-    newcomer: 'email' in user ? JSON.stringify(newcomerOf(user)) : null,
+    newcomer: 'email' in user ? jsonOf(newcomerOf(user)) : null,
     guessed_at: givenBack?.address ?? null,
     every: givenBack?.every ?? 1,
-    event: JSON.stringify(event),
+    event: jsonOf(event),
+    bounds: jsonOf(bounds),
   }
 }
 

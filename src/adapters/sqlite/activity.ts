@@ -1,19 +1,11 @@
 import type { Database } from 'better-sqlite3'
-import type { ActivityEvent, ActivityRepository } from '../../ports.ts'
+import type { ActivityEvent, ActivityRepository, Keep } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
 
 type Row = ActivityEvent & { owner: string }
 
 export function sqliteActivity(db: Database, act: Act): ActivityRepository {
-  const add = insertActivity(db)
-  const countIn = db.prepare<[Row & { since: number; most: number }]>(
-    `WITH alike AS (
-       SELECT user_id, at, id, address FROM activity
-       WHERE user_id = :owner AND at >= :since AND kind = :kind AND device_id IS :deviceId AND file_id IS :fileId)
-     UPDATE activity SET count = count + 1 WHERE (user_id, at, id) = (
-       SELECT user_id, at, id FROM alike WHERE address = :address OR (SELECT count(*) FROM alike) >= :most
-       ORDER BY address = :address DESC, at DESC LIMIT 1)`,
-  )
+  const keepEvent = eventKeeper(db)
   const list = db.prepare<
     [{ owner: string; since: number; at: number; id: string; limit: number }],
     ActivityEvent & { count: number }
@@ -28,14 +20,8 @@ export function sqliteActivity(db: Database, act: Act): ActivityRepository {
   )
 
   return {
-    async add(owner, event) {
-      await act(() => add({ ...event, owner }))
-    },
-
-    async fold(owner, event, alike) {
-      await act(() => {
-        if (countIn.run({ ...event, owner, ...alike }).changes === 0) add({ ...event, owner })
-      })
+    async note(owner, event, keep) {
+      await act(() => keepEvent({ ...event, owner }, keep))
     },
 
     async list(owner, { since, after, limit }) {
@@ -48,11 +34,30 @@ export function sqliteActivity(db: Database, act: Act): ActivityRepository {
   }
 }
 
-/** Adds a row inside whatever act the caller runs; nothing for a user who does not exist. */
-export function insertActivity(db: Database): (row: Row) => void {
-  const insert = db.prepare<[Row]>(
-    `INSERT INTO activity (id, user_id, at, kind, address, user_agent, session_id, device_id, file_id)
-     SELECT :id, id, :at, :kind, :address, :userAgent, :sessionId, :deviceId, :fileId FROM users WHERE id = :owner`,
+/** Counts or adds an event inside whatever act the caller runs; nothing for a user who does not exist. */
+export function eventKeeper(db: Database): (row: Row, keep: Keep) => void {
+  const countIn = db.prepare<[Row & NonNullable<Keep['fold']>]>(
+    `WITH alike AS (
+       SELECT at, id, address FROM activity
+       WHERE user_id = :owner AND kind = :kind AND coalesce(device_id, '') = coalesce(:deviceId, '') AND at >= :since
+         AND CASE :file WHEN 'same' THEN file_id IS :fileId ELSE (file_id IS NULL) = (:fileId IS NULL) END)
+     UPDATE activity SET count = count + 1, session_id = :sessionId, file_id = :fileId
+     WHERE (user_id, at, id) = (
+       SELECT :owner, at, id FROM alike WHERE address = :address OR (SELECT count(*) FROM alike) >= :mostAddresses
+       ORDER BY address = :address DESC, at DESC LIMIT 1)`,
   )
-  return (row) => void insert.run(row)
+  const insert = db.prepare<[Row & { class: Keep['class'] }], { place: number }>(
+    `INSERT INTO activity (id, user_id, at, kind, address, user_agent, session_id, device_id, file_id, class, position)
+     SELECT :id, id, :at, :kind, :address, :userAgent, :sessionId, :deviceId, :fileId, :class,
+       1 + coalesce((SELECT max(position) FROM activity WHERE user_id = :owner AND class = :class), 0)
+     FROM users WHERE id = :owner RETURNING position AS place`,
+  )
+  const drop = db.prepare<[string, Keep['class'], number]>(
+    'DELETE FROM activity WHERE user_id = ? AND class = ? AND position <= ?',
+  )
+  return (row, keep) => {
+    if (keep.fold && countIn.run({ ...row, ...keep.fold }).changes > 0) return
+    const added = insert.get({ ...row, class: keep.class })
+    if (added) drop.run(row.owner, keep.class, added.place - keep.most)
+  }
 }

@@ -4,9 +4,10 @@ import { initial } from './migrations/001-initial.ts'
 import { sealed } from './migrations/002-sealed.ts'
 import { signIn } from './migrations/003-sign-in.ts'
 import { fileQuota } from './migrations/004-file-quota.ts'
+import { bounds } from './migrations/005-bounds.ts'
 
 /** The schema's version, in `PRAGMA user_version`, is the number of migrations that have run. */
-const migrations = [initial, sealed, signIn, fileQuota]
+const migrations = [initial, sealed, signIn, fileQuota, bounds]
 /** The first schema of which nothing is lost. */
 const FIRST_KEPT = 2
 

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { KeySlot, Redemption, Session, SessionRepository, User } from '../../ports.ts'
-import { insertActivity } from './activity.ts'
+import { eventKeeper } from './activity.ts'
 import type { Act } from './group-commit.ts'
 
 const COLUMNS =
@@ -27,6 +27,11 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const endOfDevice = db.prepare<[number, string, string]>(
     'UPDATE sessions SET ended_at = ? WHERE user_id = ? AND device_id = ? AND ended_at IS NULL',
   )
+  const endIdlest = db.prepare<[{ owner: string; at: number; kept: number }]>(
+    `UPDATE sessions SET ended_at = :at WHERE id IN (
+       SELECT id FROM sessions WHERE user_id = :owner AND ended_at IS NULL
+       ORDER BY last_used_at DESC, created_at DESC, id LIMIT -1 OFFSET :kept)`,
+  )
   const addSession = db.prepare<[Redemption['session'] & { userId: string; pinId: string }]>(
     `INSERT INTO sessions (id, user_id, device_id, token_hash, pin_id, created_at, last_used_at)
      VALUES (:id, :userId, :deviceId, :tokenHash, :pinId, :createdAt, :createdAt)`,
@@ -34,8 +39,20 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const touch = db.prepare<[number, string, string]>(
     'UPDATE sessions SET last_used_at = max(last_used_at, ?) WHERE user_id = ? AND id = ? AND ended_at IS NULL',
   )
-  const addDevice = db.prepare<[string, string, number]>(
-    'INSERT INTO devices (user_id, device_id, first_seen_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+  const addDevice = db.prepare<[{ owner: string; deviceId: string; at: number }]>(
+    `INSERT INTO devices (user_id, device_id, first_seen_at, last_seen_at) VALUES (:owner, :deviceId, :at, :at)
+     ON CONFLICT DO NOTHING`,
+  )
+  const seeDevice = db.prepare<[{ owner: string; deviceId: string; at: number }]>(
+    'UPDATE devices SET last_seen_at = :at WHERE user_id = :owner AND device_id = :deviceId',
+  )
+  /** Devices that are signed in stay. */
+  const dropDevices = db.prepare<[{ owner: string; most: number }]>(
+    `DELETE FROM devices WHERE user_id = :owner AND device_id IN (
+       SELECT device_id FROM devices AS d WHERE user_id = :owner
+       ORDER BY EXISTS (SELECT 1 FROM sessions
+         WHERE user_id = :owner AND device_id = d.device_id AND ended_at IS NULL) DESC, last_seen_at DESC, device_id
+       LIMIT -1 OFFSET :most)`,
   )
   const knowsDevice = db.prepare<[string, string], unknown>('SELECT 1 FROM devices WHERE user_id = ? AND device_id = ?')
   const giveBack = db.prepare<[{ address: Buffer; every: number }]>(
@@ -43,7 +60,7 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
      WHERE address = :address`,
   )
   const dropHandedOut = db.prepare<[string]>('DELETE FROM handed_out_pins WHERE device_id = ?')
-  const noteActivity = insertActivity(db)
+  const keepEvent = eventKeeper(db)
   const ofUser = db.prepare<[string], Session>(
     `SELECT ${COLUMNS} WHERE user_id = ? AND ended_at IS NULL ORDER BY created_at DESC, id`,
   )
@@ -60,7 +77,7 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   )
 
   return {
-    redeem({ pinId, session, user, givenBack, event }) {
+    redeem({ pinId, session, user, givenBack, event, bounds }) {
       return act(() => {
         if (pinUsed.get(pinId)) return 'spent'
         if ('email' in user) {
@@ -70,12 +87,21 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
         } else if (!mayJoin.get(user)) {
           return 'gone'
         }
-        endOfDevice.run(session.createdAt, user.id, session.deviceId)
-        addSession.run({ ...session, userId: user.id, pinId })
-        dropHandedOut.run(session.deviceId)
+        const { createdAt: at, deviceId } = session
+        const owner = user.id
+        endOfDevice.run(at, owner, deviceId)
+        endIdlest.run({ owner, at, kept: bounds.sessions - 1 })
+        addSession.run({ ...session, userId: owner, pinId })
+        dropHandedOut.run(deviceId)
         if (givenBack) giveBack.run(givenBack)
-        const newDevice = addDevice.run(user.id, session.deviceId, session.createdAt).changes === 1
-        noteActivity({ ...event, owner: user.id, kind: newDevice ? 'new-device' : event.kind })
+        const newDevice = addDevice.run({ owner, deviceId, at }).changes === 1
+        if (newDevice) {
+          dropDevices.run({ owner, most: bounds.devices })
+          keepEvent({ ...event, owner, kind: 'new-device' }, bounds.newDevice)
+        } else {
+          seeDevice.run({ owner, deviceId, at })
+          keepEvent({ ...event, owner }, bounds.signIn)
+        }
         return { newDevice }
       })
     },
