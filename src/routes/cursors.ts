@@ -4,6 +4,10 @@ import { problems } from '../problems.ts'
 /** The key by which the list is sorted, and the id as a tie-break. */
 type Place<Key> = { key: Key; id: string }
 
+const MOST_NAME_BYTES = 255
+/** Control characters, and halves of surrogate pairs. */
+const NO_TEXT = /[\p{Cc}\p{Cs}]/u
+
 /** Where the page before ended; `null` on the first. Throws `invalid-cursor` for one of another list. */
 export function readCursor<Type extends 'string' | 'number'>(
   cursor: string | undefined,
@@ -11,9 +15,20 @@ export function readCursor<Type extends 'string' | 'number'>(
   keyType: Type,
 ): Place<Type extends 'string' ? string : number> | null {
   if (cursor === undefined) return null
-  const [of, key, id] = contentOf(cursor)
-  if (of !== list || typeof key !== keyType || typeof id !== 'string') throw problems.invalidCursor()
-  return { key: key as Type extends 'string' ? string : number, id }
+  const [of, key, id, ...more] = contentOf(cursor)
+  const isPlace = of === list && isKey(key, keyType) && isId(id) && more.length === 0
+  if (!isPlace) throw problems.invalidCursor()
+  return { key: key as Type extends 'string' ? string : number, id: id as string }
+}
+
+/** Anybody can write a cursor: what no file's name, size or time can be does not reach a database. */
+function isKey(key: unknown, keyType: 'string' | 'number'): boolean {
+  if (keyType === 'number') return Number.isSafeInteger(key)
+  return typeof key === 'string' && Buffer.byteLength(key) <= MOST_NAME_BYTES && !NO_TEXT.test(key)
+}
+
+function isId(id: unknown): boolean {
+  return typeof id === 'string' && /^[\w-]{1,64}$/.test(id)
 }
 
 /** What an entry of a page may hold of the memory, as a record and as JSON: a name and a type of 255 bytes each, and more. */

@@ -8,6 +8,7 @@ import { tables } from '../../src/adapters/postgres/migrations/001-tables.ts'
 import { acts } from '../../src/adapters/postgres/migrations/002-acts.ts'
 import { trashPageOf } from '../../src/adapters/postgres/trash.ts'
 import { accountsContract } from '../contracts/accounts.ts'
+import { extremesContract } from '../contracts/extremes.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { names, newFile, opened, standing, T, withOwners } from '../contracts/rows.ts'
@@ -27,6 +28,7 @@ describePostgres('the contracts', () => {
   accountsContract('PostgreSQL', repositories)
   operatorContract('PostgreSQL', repositories)
   signInContract('PostgreSQL', repositories)
+  extremesContract('PostgreSQL', repositories)
 })
 
 describePostgres('PostgreSQL', () => {

@@ -18,6 +18,7 @@ import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { sqliteTrash, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
+import { extremesContract } from '../contracts/extremes.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { BOUNDS, newEvent, opened } from '../contracts/rows.ts'
@@ -34,6 +35,7 @@ repositoriesContract('SQLite', repositories)
 accountsContract('SQLite', repositories)
 operatorContract('SQLite', repositories)
 signInContract('SQLite', repositories)
+extremesContract('SQLite', repositories)
 
 async function repositories() {
   return repositoriesOn(await database())

@@ -15,6 +15,25 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
       expect((await read(store, 'run/a', 0, bytes.length)).equals(bytes)).toBe(true)
     })
 
+    it.each(['', '/', 'run', 'run/', '/a', 'run/\0', 'run/\ud800', '\u{10ffff}/a', '../run/a', 'run/../a', 'run/a/b'])(
+      'takes %j for no blob id',
+      async (id) => {
+        const store = await make()
+        await store.put('run/a', batches(Buffer.from('bytes')))
+        const refused = [
+          store.length(id),
+          store.open(id, 0, 1),
+          store.delete([id]),
+          store.put(id, batches(Buffer.alloc(0))),
+        ]
+        for (const act of await Promise.allSettled(refused)) {
+          expect(act).toMatchObject({ status: 'rejected', reason: { message: 'not a blob id' } })
+        }
+        await store.delete([])
+        expect(await store.list('run')).toEqual(['run/a'])
+      },
+    )
+
     it('takes a blob without bytes', async () => {
       const store = await make()
       await store.put('run/empty', batches(Buffer.alloc(0)))

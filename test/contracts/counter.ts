@@ -14,6 +14,11 @@ export function actCounterContract(name: string, make: (clock: Clock) => Promise
       expect(answers).toEqual([true, true, true, false, false])
     })
 
+    it('and none, or any number, where that is what may pass', async () => {
+      const counter = await make(testClock())
+      expect([await counter.take('', 0, 1), await counter.take('', Number.MAX_SAFE_INTEGER, 1)]).toEqual([false, true])
+    })
+
     it('exactly when they race', async () => {
       const counter = await make(testClock())
       const answers = await Promise.all(many.map(() => counter.take('ada', 20, MINUTE)))
@@ -46,6 +51,17 @@ export function actCounterContract(name: string, make: (clock: Clock) => Promise
 
 export function requestCounterContract(name: string, make: (clock: Clock) => Promise<RequestCounter>) {
   describe(`${name} counts requests`, () => {
+    it.each(['', '\0', '\u{10ffff}', '\ud800', 'x'.repeat(4096)])(
+      'takes any text, such as the caller %j',
+      async (caller) => {
+        const counter = await make(testClock())
+        const windowMs = 10_000 * DAY
+        expect(await counter.count('', caller, windowMs)).toEqual({ count: 1, leftMs: windowMs })
+        expect(await counter.count('', caller, windowMs)).toEqual({ count: 2, leftMs: windowMs })
+        expect(await counter.count(caller, '', 1)).toEqual({ count: 1, leftMs: 1 })
+      },
+    )
+
     it('and tells how many there were, and how long the window stays open', async () => {
       const clock = testClock()
       const counter = await make(clock)

@@ -23,6 +23,23 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
     const clock = testClock()
     const pin = (fields: Partial<PendingPin> = {}) => pendingPin(clock, fields)
 
+    it.each(['', '\0', 'a\0b', '\u{10ffff}', '\ud800', 'x'.repeat(4096), ' ', '{}'])(
+      'takes extreme values as any other, such as the device %j',
+      async (deviceId) => {
+        const store = await make(clock)
+        expect(await store.guess(deviceId, 5)).toEqual([])
+        const lasting = pin({ deviceId, expiresAt: Number.MAX_SAFE_INTEGER })
+        expect(await store.spend(lasting)).toBe(false)
+        await store.put(pin({ deviceId, expiresAt: 0 }))
+        expect(await store.guess(deviceId, 5)).toEqual([])
+        await store.put(lasting)
+        expect(await store.guess(deviceId, 0)).toEqual([])
+        expect(await store.guess(deviceId, Number.MAX_SAFE_INTEGER)).toEqual([lasting])
+        expect(await store.spend({ ...lasting, id: '' })).toBe(false)
+        expect(await store.spend(lasting)).toBe(true)
+      },
+    )
+
     it('answers nothing for a device that has none', async () => {
       const store = await make(clock)
       expect(await store.guess('device-1', 5)).toEqual([])

@@ -172,17 +172,21 @@ function settings(url: string, limitMs: number, readOnly: boolean): pg.ClientCon
 const parserOf: typeof pg.types.getTypeParser = (type: number, format?: 'text' | 'binary') =>
   type === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(type, format as 'text')
 
-/** JSON for `jsonb`, whose strings hold neither NUL nor half of a surrogate pair. */
+/** JSON for `jsonb`, whose strings are text, too. */
 export function jsonOf(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === 'string' ? part.replaceAll('\0', '\ufffd').replaceAll(/\p{Cs}/gu, '\ufffd') : part,
-  )
+  return JSON.stringify(value, (_key, part) => storable(part))
 }
 
-/** PostgreSQL's text cannot hold NUL. Nothing that is kept has one, so what asks for one is to find nothing. */
+/** What stands for characters that PostgreSQL's text cannot hold: U+FFFD may be in a name, and a control character may not. */
+const NONE = '\u0001'
+
+/**
+ * PostgreSQL's text can hold neither NUL nor half of a surrogate pair. Nothing that is kept has one, so what asks for one is to
+ * find nothing.
+ */
 function storable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(storable)
-  return typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value
+  return typeof value === 'string' ? value.replaceAll('\0', NONE).replaceAll(/\p{Cs}/gu, NONE) : value
 }
 
 function countdown(ms: number): { over: Promise<never>; stop(): void } {

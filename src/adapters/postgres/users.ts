@@ -72,8 +72,12 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
     async forget(owner) {
       // Another process may be clearing the same user out: who comes last finishes it.
       const left = 'SELECT FROM files WHERE user_id = $1'
-      const rows = await ask(`DELETE FROM departed WHERE user_id = $1 AND NOT EXISTS (${left}) RETURNING 1`, [owner])
-      return rows.length === 1
+      const [answer] = await ask<{ done: boolean }>(
+        `WITH forgotten AS (DELETE FROM departed WHERE user_id = $1 AND NOT EXISTS (${left}) RETURNING user_id)
+         SELECT NOT EXISTS (SELECT FROM departed WHERE user_id = $1 AND user_id NOT IN (TABLE forgotten)) AS done`,
+        [owner],
+      )
+      return answer?.done === true
     },
   }
 }

@@ -77,7 +77,9 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
       }
     },
 
-    length: (blob) => writer.lengthOf(keyOf(blob)),
+    async length(blob) {
+      return writer.lengthOf(keyOf(blob))
+    },
 
     async delete(blobs) {
       const keys = blobs.map(keyOf)
