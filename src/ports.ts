@@ -517,9 +517,8 @@ export interface Notice {
   email: string
   event: 'new-device' | 'locked'
   at: number
-  /** The caller's IP address. */
+  /** The caller's IP address. Nothing else in a notice comes from its caller. */
   address: string
-  userAgent: string
   requestId: string
 }
 

@@ -62,9 +62,9 @@ export function activity(ports: Ports, rules: VaultRules, background: Background
     },
 
     /** Writes to the owner, if the address was proven by mail and mail is what this server sends. */
-    warn(user: User, event: Notice['event'], { address, userAgent, requestId }: Caller): void {
+    warn(user: User, event: Notice['event'], { address, requestId }: Caller): void {
       if (delivery.mode !== 'email' || user.confirmedBy !== 'email') return
-      const notice = { email: user.email, event, at: clock(), address, userAgent, requestId }
+      const notice = { email: user.email, event, at: clock(), address, requestId }
       background('telling the owner of an account', delivery.notify(notice))
     },
 

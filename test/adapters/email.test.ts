@@ -26,7 +26,6 @@ function postman(url: string, limits: object = {}, from = 'Our vault <vault@exam
     event: 'new-device',
     at: clock(),
     address: '192.0.2.7',
-    userAgent: 'Vault/3.1 (iPhone; iOS 26.1)',
     requestId: 'r2',
     ...changed,
   })
@@ -101,35 +100,23 @@ describe('a notice', () => {
   it.each([
     ['new-device', 'A new device signed in to your vault'],
     ['locked', 'Wrong PINs for your vault'],
-  ] as const)('of %s says what happened, when, from where and with what', async (event, subject) => {
+  ] as const)('of %s says what happened, when and from where', async (event, subject) => {
     const sink = await mailSink()
     const { delivery, notice } = postman(sink.url)
     await delivery.notify(notice({ event }))
     expect(sink.mails[0]?.headers.subject).toBe(subject)
-    const words = '2026-11-22 08:30:00 UTC. IP address: 192.0.2.7. The app calls itself: Vault/3.1 (iPhone; iOS 26.1)'
+    const words = '2026-11-22 08:30:00 UTC. IP address: 192.0.2.7.'
     for (const part of [sink.mails[0]?.plain, sink.mails[0]?.html]) expect(part?.replace(/\s+/g, ' ')).toContain(words)
   })
 
-  it('makes neither HTML nor a link nor a line of what a client called itself', async () => {
+  it('prints no address that is none', async () => {
     const sink = await mailSink()
     const { delivery, notice } = postman(sink.url)
-    await delivery.notify(
-      notice({ userAgent: '<a href="//x">\r\nBcc: eve@evil.org</a> https://evil.org/ & \u202e\u00e9' }),
-    )
-    const { html = '', plain = '', to } = sink.mails[0] ?? {}
-    expect(to).toEqual(['ada@example.org'])
-    expect(html).toContain('&#60;a href=&#34;//x&#34;&#62; Bcc: eve@evil. org&#60;/a&#62; https: //evil. org/ &#38;')
-    expect(plain).not.toMatch(/^Bcc/m)
-    expect(plain + html).not.toMatch(/evil\.org|https:\/\/|\u202e/)
-  })
-
-  it('cuts what a client called itself, and says if that was nothing', async () => {
-    const sink = await mailSink()
-    const { delivery, notice } = postman(sink.url)
-    await delivery.notify(notice({ userAgent: 'x'.repeat(5000) }))
-    await delivery.notify(notice({ userAgent: '' }))
-    expect(sink.mails[0]?.raw.length).toBeLessThan(4000)
-    expect(sink.mails[1]?.plain).toMatch(/calls\s+itself: nothing/)
+    await delivery.notify(notice({ address: '<a href="//evil.org">' }))
+    await delivery.notify(notice({ address: '2001:db8::7' }))
+    expect(sink.mails[0]?.plain).toContain('IP address: unknown.')
+    expect(sink.mails[0]?.raw).not.toContain('evil')
+    expect(sink.mails[1]?.plain).toContain('IP address: 2001:db8::7.')
   })
 })
 

@@ -1,7 +1,8 @@
 /**
- * What mails say. Nothing in them was chosen by whoever caused them but the user agent of a notice, which is made
- * harmless: else a stranger could write to people through this server.
+ * What mails say. Nothing in them was chosen by whoever caused them: else a stranger could write to people through this
+ * server. An IP address is printed only where it is one.
  */
+import { isIP } from 'node:net'
 import type { Notice, PinLetter } from '../../ports.ts'
 
 export interface Letter {
@@ -13,7 +14,6 @@ export interface Letter {
 type Paragraph = string | { secret: string }
 
 const WIDTH = 72
-const AGENT_CHARACTERS = 120
 
 /** `now` is when the PIN was made. Subjects are seen on locked screens and in mail logs, so the PIN stands in none. */
 export function pinLetter({ kind, secret, expiresAt }: PinLetter, now: number): Letter {
@@ -37,8 +37,8 @@ export function pinLetter({ kind, secret, expiresAt }: PinLetter, now: number): 
   ])
 }
 
-export function noticeLetter({ event, at, address, userAgent }: Notice): Letter {
-  const circumstances = `Time: ${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC. IP address: ${harmless(address)}. The app calls itself: ${harmless(userAgent)}`
+export function noticeLetter({ event, at, address }: Notice): Letter {
+  const circumstances = `Time: ${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC. IP address: ${isIP(address) ? address : 'unknown'}.`
   if (event === 'new-device') {
     return letterOf('A new device signed in to your vault', [
       'A device that was not known yet signed in to your minikeepsafe vault.',
@@ -77,12 +77,6 @@ function lifetime(ms: number): string {
 /** Without a date: four digits in a row are the PIN's alone, for people and for phones that fill in codes. */
 function clockTime(at: number): string {
   return `${new Date(at).toISOString().slice(11, 19)} UTC`
-}
-
-/** Printable ASCII, not long, and nothing that a mail program makes a link of. */
-function harmless(text: string): string {
-  const printable = text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, AGENT_CHARACTERS)
-  return printable.replaceAll('://', ': //').replace(/\.(?=[a-z])/gi, '. ') || 'nothing'
 }
 
 function escaped(text: string): string {
