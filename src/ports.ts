@@ -426,7 +426,10 @@ export type PinGrant =
 export interface PendingPin {
   id: string
   deviceId: string
-  /** `open`: asked for without a session. `vouched`: asked for by a session. One never replaces the other. */
+  /**
+   * `open`: asked for without a session; a device has one. `vouched`: asked for by a session, or by the operator, for the user
+   * that it opens; a device has one for each user. None replaces another's.
+   */
   origin: 'open' | 'vouched'
   /** `code`: the long one that stands in for a PIN while those of the address are paused. */
   kind: 'pin' | 'code'
@@ -438,10 +441,20 @@ export interface PendingPin {
   expiresAt: number
 }
 
+/**
+ * What became of a PIN that was to be kept. `unlike`: the device has other pending PINs than those that were compared; these
+ * are all of them. `full`: so many users have a pending PIN for the device that it takes none of a further user; the first of
+ * them ends at `until`.
+ */
+export type Put = { as: 'kept' } | { as: 'unlike'; others: PendingPin[] } | { as: 'full'; until: number }
+
 /** PINs on their way. May forget everything at a restart; never answers a PIN that is expired, used up or spent. */
 export interface PendingPinStore {
-  /** Replaces the device's earlier PIN of the same origin. */
-  put(pin: PendingPin): Promise<void>
+  /**
+   * Replaces the device's earlier PIN of the same origin, and where that is `vouched`, of the same user. Only where the ids of
+   * all other pending PINs of the device are among `compared`, so that no two of them are the same digits; in a single step.
+   */
+  put(pin: PendingPin, than: { compared: string[]; mostUsers: number }): Promise<Put>
   /**
    * Counts one guess against every PIN of the device and answers those that had guesses left, in a single step: of
    * any number of callers, at most `maxAttempts` see a given PIN. A code has any number of guesses.
@@ -467,8 +480,8 @@ export type Counted = { as: 'nobody' | 'paused' } | { as: 'counted'; pauses: boo
 export interface PinLedger {
   /**
    * One act, durable once answered, and the same work in every case: counts a guess at the address as if it were wrong,
-   * unless PINs of the address are paused; and counts it against the PIN that the operator handed out for the device. Of
-   * any number of callers, at most `maxAttempts` see that one.
+   * unless PINs of the address are paused; and counts it against each PIN that the operator handed out for the device. Of
+   * any number of callers, at most `maxAttempts` see a given one.
    */
   count(guess: {
     deviceId: string
@@ -476,10 +489,10 @@ export interface PinLedger {
     at: number
     maxAttempts: number
     rule: PauseRule
-  }): Promise<{ counted: Counted; handedOut: PendingPin | null }>
+  }): Promise<{ counted: Counted; handedOut: PendingPin[] }>
   /** Whether PINs of the address are paused. */
   isPaused(address: Buffer, at: number): Promise<boolean>
-  /** Keeps a PIN that the operator hands out, in place of an earlier one for the device. */
+  /** Keeps a PIN that the operator hands out, in place of an earlier one for the device and the same user. */
   handOut(pin: PendingPin & { grant: { kind: 'user' } }): Promise<void>
   /** Forgets what was handed out and is over. */
   forget(until: number): Promise<void>

@@ -15,13 +15,19 @@ import { problems } from '../problems.ts'
 import type { Note } from './activity.ts'
 import type { Background } from './background.ts'
 import type { Keyring } from './keyring.ts'
-import { addressDigest, pinDigest } from './secrets.ts'
+import { addressDigest, pinDigest, sameDigest } from './secrets.ts'
 
 /**
  * Every fifth wrong guess in all pauses the PINs of an address, for a quarter of an hour the first time and twice as long
  * each time after: in ten years there are 95 guesses (`docs/security.md`).
  */
 export const PAUSES: PauseRule = { every: 5, firstPauseMs: 15 * 60 * 1000 }
+
+/**
+ * So many users can have a pending PIN for one device. A further one is refused, so that nobody can take the place of whoever
+ * was there before; the operator's command is not bound by it.
+ */
+const MOST_USERS = 16
 
 const HOUR_MS = 60 * 60 * 1000
 
@@ -81,9 +87,8 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
   }
 
   async function show(deviceId: string, origin: PendingPin['origin'], grant: PinGrant): Promise<ShownPin> {
-    const pin = chance.pin()
     const pinExpiresAt = clock() + rules.pinTtlMs
-    await keep({ deviceId, origin, kind: 'pin', address: null, grant, expiresAt: pinExpiresAt }, pin)
+    const pin = await issue({ deviceId, origin, kind: 'pin', address: null, grant, expiresAt: pinExpiresAt })
     return { deviceId, pin, pinExpiresAt }
   }
 
@@ -108,8 +113,7 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
       // The PIN that came before it, if any, stays good. Where nobody is written to as well: what became of it would tell.
       if (!(await mayWrite(address, user, deviceId))) return
       const kind = (await pinLedger.isPaused(address, clock())) ? 'code' : 'pin'
-      const secret = chance[kind]()
-      await keep({ deviceId, origin: 'open', kind, address, grant, expiresAt }, secret)
+      const secret = await issue({ deviceId, origin: 'open', kind, address, grant, expiresAt })
       if (grant.kind === 'nothing') return
       if (user) note(user.id, 'pin-issued', caller, { deviceId })
       await messenger.deliver({ email, secret, kind, expiresAt, requestId: caller.requestId })
@@ -129,9 +133,24 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
     throw new Error('more PINs were asked for within the hour than mails-overall allows')
   }
 
-  async function keep(pin: Omit<PendingPin, 'id' | 'digest'>, secret: string): Promise<void> {
+  /**
+   * Draws a PIN that no other pending PIN of the device equals, keeps it and answers it. Each try after the second means that
+   * somebody else's PIN for the device came in between.
+   */
+  async function issue(pin: Omit<PendingPin, 'id' | 'digest'>): Promise<string> {
+    const key = await keys.pinKey()
     const issued = { ...pin, id: chance.id() }
-    await pendingPins.put({ ...issued, digest: pinDigest(await keys.pinKey(), issued, secret) })
+    let secret = chance[pin.kind]()
+    for (let compared: string[] = []; ; ) {
+      const digest = pinDigest(key, issued, secret)
+      const put = await pendingPins.put({ ...issued, digest }, { compared, mostUsers: MOST_USERS })
+      if (put.as === 'kept') return secret
+      if (put.as === 'full') throw problems.tooManyPins(Math.ceil((put.until - clock()) / 1000))
+      while (put.others.some((other) => sameDigest(other.digest, pinDigest(key, other, secret)))) {
+        secret = chance[pin.kind]()
+      }
+      compared = put.others.map(({ id }) => id)
+    }
   }
 
   function newcomer({ name, email }: Applicant) {

@@ -32,6 +32,11 @@ export function asIssued(typed: string): string {
   return typed.replace(/[\s-]/g, '').toUpperCase()
 }
 
+/** What somebody who typed this meant to type. */
+export function kindOf(secret: string): PendingPin['kind'] {
+  return secret.length === CODE_CHARACTERS ? 'code' : 'pin'
+}
+
 /**
  * HMAC-SHA-256 of a PIN under the server's key, and of all that is kept with it: whoever can write to the store of pending
  * PINs, which may be a server of its own, cannot make one open what it was not issued for. No part holds a NUL.

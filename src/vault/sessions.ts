@@ -6,7 +6,7 @@ import type { activity } from './activity.ts'
 import type { Background } from './background.ts'
 import { PAUSES } from './enrolment.ts'
 import type { Keyring } from './keyring.ts'
-import { asIssued, pinDigest, sameDigest, tokenHash } from './secrets.ts'
+import { asIssued, kindOf, pinDigest, sameDigest, tokenHash } from './secrets.ts'
 
 const MINUTE_MS = 60_000
 /** A user's sessions that are not over, and the devices that are known. */
@@ -44,12 +44,14 @@ export function sessions(
       const guess = await counted(deviceId)
       const key = await keys.pinKey()
       const secret = asIssued(pin)
-      const match = guess.comparable.find((candidate) =>
+      const fitting = guess.comparable.filter((candidate) =>
         sameDigest(candidate.digest, pinDigest(key, candidate, secret)),
       )
-      const opened = match && match.grant.kind !== 'nothing' && (await redeem(match, match.grant, guess, caller))
+      const match = theOnly(fitting)
+      const opened = match && (await redeem(match, match.grant, guess, caller))
       if (opened) return opened
-      background('noting a wrong PIN', tellOwners(guess, caller))
+      const meantFor = fitting.length > 0 ? fitting : guess.pending.filter(({ kind }) => kind === kindOf(secret))
+      background('noting a wrong PIN', tellOwners({ ...guess, owners: ownersOf(meantFor) }, caller))
       throw problems.invalidPin()
     },
 
@@ -108,31 +110,30 @@ export function sessions(
     const address = open?.kind === 'pin' ? open.address : null
     const guess = { deviceId, address, at: clock(), maxAttempts, rule: PAUSES }
     const { counted, handedOut } = await pinLedger.count(guess)
-    const asked = pending.find(({ origin }) => origin === 'vouched')
-    const vouched = latest(asked, handedOut)
+    const asked = pending.filter(({ origin }) => origin === 'vouched')
+    const { latest, replaced } = latestOfEach(asked, handedOut)
     // Replaced for good, and not until the PIN that came after it is used.
-    if (asked && vouched === handedOut) await pendingPins.spend(asked)
+    for (const pin of replaced) if (asked.includes(pin)) await pendingPins.spend(pin)
     return {
-      /** Where both have the same digits, the one that its owner asked for goes first. */
-      comparable: [vouched, counted.as === 'paused' ? undefined : open].filter((pin) => pin !== undefined),
-      /** Whose PINs they are. */
-      owners: new Set([vouched, open].flatMap((pin) => (pin ? ownersOf(pin.grant) : []))),
+      comparable: [...latest, ...(open && counted.as !== 'paused' ? [open] : [])],
+      /** These, and the one that is paused. */
+      pending: [...latest, ...(open ? [open] : [])],
       handedOut,
       deviceId,
       givenBack: counted.as === 'counted' && address ? { address, every: PAUSES.every } : null,
-      pauses: counted.as === 'counted' && counted.pauses && open ? ownersOf(open.grant) : [],
+      pauses: counted.as === 'counted' && counted.pauses && open ? ownersOf([open]) : new Set<string>(),
     }
   }
 
   async function redeem(
     pin: PendingPin,
-    grant: Exclude<PinGrant, { kind: 'nothing' }>,
-    { givenBack, handedOut }: Pick<Redemption, 'givenBack'> & { handedOut: PendingPin | null },
+    grant: Opening,
+    { givenBack, handedOut }: Pick<Redemption, 'givenBack'> & { handedOut: PendingPin[] },
     caller: Caller,
   ): Promise<OpenedSession | null> {
     const { deviceId } = pin
     // The store has nothing of what was handed out; the database has the last word on both.
-    if (pin !== handedOut && !(await pendingPins.spend(pin))) return null
+    if (!handedOut.includes(pin) && !(await pendingPins.spend(pin))) return null
     const now = clock()
     const token = chance.token()
     const session = { id: chance.id(), deviceId, tokenHash: tokenHash(token) as Buffer, createdAt: now }
@@ -157,7 +158,7 @@ export function sessions(
   }
 
   async function tellOwners(
-    { owners, pauses, deviceId }: { owners: Set<string>; pauses: string[]; deviceId: string },
+    { owners, pauses, deviceId }: { owners: Set<string>; pauses: Set<string>; deviceId: string },
     caller: Caller,
   ): Promise<void> {
     // Whether there is anybody to tell must not delay the answer.
@@ -179,17 +180,38 @@ export function sessions(
   }
 }
 
-/** A device has one PIN that its owner asked for: the last. */
-function latest(a: PendingPin | undefined, b: PendingPin | null): PendingPin | undefined {
-  if (!a || !b) return a ?? b ?? undefined
-  return b.expiresAt >= a.expiresAt ? b : a
+type Opening = Exclude<PinGrant, { kind: 'nothing' }>
+
+/**
+ * What the digits open. PINs that one server keeps are all different; what the operator hands out may equal one of another
+ * user. Then it is not to be told whose was meant, so it opens nothing: each asks for another.
+ */
+function theOnly(fitting: PendingPin[]): (PendingPin & { grant: Opening }) | undefined {
+  const opening = fitting.filter((pin): pin is PendingPin & { grant: Opening } => pin.grant.kind !== 'nothing')
+  return new Set(opening.map(({ grant }) => grant.userId)).size === 1 ? opening[0] : undefined
 }
 
-function ownersOf(grant: PinGrant): string[] {
-  return grant.kind === 'registration' || grant.userId === null ? [] : [grant.userId]
+/** For each user a device has one PIN that a session or the operator asked for: the last. */
+function latestOfEach(asked: PendingPin[], handedOut: PendingPin[]) {
+  const ofUser = new Map<string | null, PendingPin>()
+  const replaced: PendingPin[] = []
+  for (const pin of [...asked, ...handedOut]) {
+    const before = ofUser.get(pin.grant.userId)
+    const isLater = !before || pin.expiresAt >= before.expiresAt
+    if (isLater) ofUser.set(pin.grant.userId, pin)
+    if (before) replaced.push(isLater ? before : pin)
+  }
+  return { latest: [...ofUser.values()], replaced }
 }
 
-function userOf(grant: Exclude<PinGrant, { kind: 'nothing' }>, keys: Keyring, now: number): Redemption['user'] {
+/** The users that these PINs open, or that would be told of them. */
+function ownersOf(pins: PendingPin[]): Set<string> {
+  return new Set(
+    pins.flatMap(({ grant }) => (grant.kind === 'registration' || grant.userId === null ? [] : [grant.userId])),
+  )
+}
+
+function userOf(grant: Opening, keys: Keyring, now: number): Redemption['user'] {
   if (grant.kind === 'user') return { id: grant.userId, vouchedBy: grant.vouchedBy }
   const { userId: id, name, email, confirmedBy } = grant
   return { id, name, email, confirmedBy, createdAt: now, slot: keys.newSlot(id) }

@@ -1,8 +1,8 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { memoryCounter } from '../../src/adapters/memory/counter.ts'
 import { memoryPendingPins } from '../../src/adapters/memory/pending-pins.ts'
 import { actCounterContract, requestCounterContract } from '../contracts/counter.ts'
-import { pendingPinsContract } from '../contracts/pending-pins.ts'
+import { keep, pendingPin, pendingPinsContract } from '../contracts/pending-pins.ts'
 import { MINUTE, testClock } from '../support/app.ts'
 
 pendingPinsContract('memory', async (clock) => memoryPendingPins(clock))
@@ -22,4 +22,32 @@ it('memory has places for so many callers, and those who come anew share some un
   expect(await first()).toBe(0)
   clock.turn(MINUTE)
   expect((await counter.count('sign-in', 'caller-99999', MINUTE)).count).toBe(1)
+})
+
+describe('memory is bounded', () => {
+  const clock = testClock()
+  const of = (userId: string, deviceId: string) =>
+    pendingPin(clock, { deviceId, origin: 'vouched', grant: { kind: 'user', userId, vouchedBy: null } })
+
+  it('and drops the oldest PINs that anybody asked for, never one that a session asked for', async () => {
+    const store = memoryPendingPins(clock)
+    await keep(store, of('ada', 'of-ada'))
+    for (let n = 0; n <= 10_000; n += 1) await keep(store, pendingPin(clock, { deviceId: `device-${n}` }))
+    expect(await store.guess('device-0', 5)).toEqual([])
+    expect(await store.guess('device-1', 5)).toHaveLength(1)
+    expect(await store.guess('device-10000', 5)).toHaveLength(1)
+    expect(await store.guess('of-ada', 5)).toHaveLength(1)
+  })
+
+  it('and of those of one user drops the user’s own', async () => {
+    const store = memoryPendingPins(clock)
+    await keep(store, of('ada', 'device-0'))
+    for (let n = 0; n <= 100; n += 1) await keep(store, of('ben', `device-${n}`))
+    expect((await store.guess('device-0', 5)).map(({ grant }) => grant.userId)).toEqual(['ada'])
+    expect(await store.guess('device-1', 5)).toHaveLength(1)
+    await keep(store, of('ben', 'device-1'))
+    await keep(store, of('ben', 'device-0'))
+    expect(await store.guess('device-2', 5)).toEqual([])
+    expect(await store.guess('device-1', 5)).toHaveLength(1)
+  })
 })

@@ -1,7 +1,7 @@
 /** What every store of pending PINs promises. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Clock, PendingPin, PendingPinStore } from '../../src/ports.ts'
+import type { Clock, PendingPin, PendingPinStore, Put } from '../../src/ports.ts'
 import { MINUTE, testClock } from '../support/app.ts'
 
 export function pendingPin(clock: Clock, fields: Partial<PendingPin> = {}): PendingPin {
@@ -17,6 +17,16 @@ export function pendingPin(clock: Clock, fields: Partial<PendingPin> = {}): Pend
     ...fields,
   }
 }
+
+const MOST = { mostUsers: 16 }
+
+/** Keeps a PIN beside whatever else is pending for the device. */
+export async function keep(store: PendingPinStore, pin: PendingPin): Promise<Put> {
+  const first = await store.put(pin, { compared: [], ...MOST })
+  return first.as === 'unlike' ? store.put(pin, { compared: idsOf(first.others), ...MOST }) : first
+}
+
+const idsOf = (pins: PendingPin[]) => pins.map(({ id }) => id)
 
 export function pendingPinsContract(name: string, make: (clock: Clock) => Promise<PendingPinStore>) {
   describe(`${name} keeps pending PINs`, () => {
@@ -50,15 +60,15 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const put = pin({
         grant: { kind: 'registration', userId: 'u', name: 'Ada', email: 'a@b.org', confirmedBy: 'response' },
       })
-      await store.put(put)
+      await keep(store, put)
       expect(await store.guess('device-1', 5)).toEqual([put])
     })
 
     it('replaces the older PIN of the same device and origin', async () => {
       const store = await make(clock)
       const newer = pin()
-      await store.put(pin())
-      await store.put(newer)
+      await keep(store, pin())
+      await keep(store, newer)
       expect(await store.guess('device-1', 5)).toEqual([newer])
     })
 
@@ -66,14 +76,72 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const store = await make(clock)
       const vouched = pin({ origin: 'vouched' })
       const open = pin()
-      await store.put(vouched)
-      await store.put(open)
+      await keep(store, vouched)
+      await keep(store, open)
       expect(new Set(await store.guess('device-1', 5))).toEqual(new Set([vouched, open]))
+    })
+
+    const of = (userId: string, fields: Partial<PendingPin> = {}) =>
+      pin({ origin: 'vouched', grant: { kind: 'user', userId, vouchedBy: null }, ...fields })
+
+    it('keeps one vouched PIN for each user, and none replaces another user’s', async () => {
+      const store = await make(clock)
+      const [older, ben, open, ada] = [of('ada'), of('ben'), pin(), of('ada')]
+      for (const one of [older, ben, open, ada]) await keep(store, one)
+      expect(new Set(await store.guess('device-1', 5))).toEqual(new Set([ben, open, ada]))
+      expect(await store.spend(older)).toBe(false)
+      expect(await store.spend(ben)).toBe(true)
+      expect(new Set(await store.guess('device-1', 5))).toEqual(new Set([open, ada]))
+    })
+
+    it('keeps none before it was compared with all others of the device', async () => {
+      const store = await make(clock)
+      const [ada, ben, open] = [of('ada'), of('ben'), pin()]
+      await keep(store, ada)
+      await keep(store, pin({ deviceId: 'device-2' }))
+      expect(await store.put(ben, { compared: ['unknown'], ...MOST })).toEqual({ as: 'unlike', others: [ada] })
+      expect(await store.guess('device-1', 5)).toEqual([ada])
+      expect(await store.put(ben, { compared: [ada.id], ...MOST })).toEqual({ as: 'kept' })
+      expect(await store.put(open, { compared: [ada.id], ...MOST })).toMatchObject({ as: 'unlike' })
+      // Its own earlier one goes, so there is nothing to compare.
+      expect(await store.put(of('ada'), { compared: [ben.id], ...MOST })).toEqual({ as: 'kept' })
+    })
+
+    it('keeps no two that were not compared, however many race', async () => {
+      const store = await make(clock)
+      const puts = Array.from({ length: 10 }, (_, n) => store.put(of(`user-${n}`), { compared: [], ...MOST }))
+      expect((await Promise.all(puts)).filter(({ as }) => as === 'kept')).toHaveLength(1)
+    })
+
+    it('takes so many users for a device, and then one when another’s PIN is over', async () => {
+      const store = await make(clock)
+      const begun = clock()
+      for (let n = 0; n < 16; n += 1) {
+        await keep(store, of(`user-${n}`))
+        clock.turn(1)
+      }
+      const [further, known, open] = [of('ada'), of('user-3'), pin()]
+      expect(await keep(store, further)).toEqual({ as: 'full', until: begun + 5 * MINUTE })
+      expect(await keep(store, known)).toEqual({ as: 'kept' })
+      expect(await keep(store, open)).toEqual({ as: 'kept' })
+      expect(await store.guess('device-1', 5)).toHaveLength(17)
+      clock.turn(begun + 5 * MINUTE - clock())
+      expect(await keep(store, further)).toEqual({ as: 'kept' })
+    })
+
+    it('counts the guesses at each PIN by itself', async () => {
+      const store = await make(clock)
+      const [ada, ben] = [of('ada'), of('ben')]
+      await keep(store, ada)
+      for (let n = 0; n < 3; n += 1) await store.guess('device-1', 5)
+      await keep(store, ben)
+      for (let n = 0; n < 2; n += 1) await store.guess('device-1', 5)
+      expect(await store.guess('device-1', 5)).toEqual([ben])
     })
 
     it('shows a PIN to so many guesses and no more', async () => {
       const store = await make(clock)
-      await store.put(pin())
+      await keep(store, pin())
       const seen = []
       for (let guess = 1; guess <= 7; guess += 1) seen.push((await store.guess('device-1', 5)).length)
       expect(seen).toEqual([1, 1, 1, 1, 1, 0, 0])
@@ -82,29 +150,29 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
     it('shows a code to any number of guesses', async () => {
       const store = await make(clock)
       const code = pin({ kind: 'code', address: randomBytes(32) })
-      await store.put(code)
+      await keep(store, code)
       for (let guess = 1; guess <= 20; guess += 1) expect(await store.guess('device-1', 5)).toEqual([code])
     })
 
     it('counts exactly when guesses race', async () => {
       const store = await make(clock)
-      await store.put(pin())
+      await keep(store, pin())
       const answers = await Promise.all(Array.from({ length: 50 }, () => store.guess('device-1', 5)))
       expect(answers.filter((answer) => answer.length === 1)).toHaveLength(5)
     })
 
     it('gives a new PIN all its guesses', async () => {
       const store = await make(clock)
-      await store.put(pin())
+      await keep(store, pin())
       for (let guess = 1; guess <= 6; guess += 1) await store.guess('device-1', 5)
-      await store.put(pin())
+      await keep(store, pin())
       expect(await store.guess('device-1', 5)).toHaveLength(1)
     })
 
     it('lets exactly one of many spend a PIN', async () => {
       const store = await make(clock)
       const put = pin()
-      await store.put(put)
+      await keep(store, put)
       const answers = await Promise.all(Array.from({ length: 50 }, () => store.spend(put)))
       expect(answers.filter((spent) => spent)).toHaveLength(1)
       expect(await store.guess('device-1', 5)).toEqual([])
@@ -114,19 +182,19 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const store = await make(clock)
       const older = pin()
       const newer = pin()
-      await store.put(older)
-      await store.put(newer)
+      await keep(store, older)
+      await keep(store, newer)
       expect(await store.spend(older)).toBe(false)
       expect(await store.spend(newer)).toBe(true)
     })
 
     it('forgets a PIN at its end, and what came before with the next put', async () => {
       const store = await make(clock)
-      await store.put(pin())
+      await keep(store, pin())
       clock.turn(5 * MINUTE)
       expect(await store.guess('device-1', 5)).toEqual([])
       const other = pin({ deviceId: 'device-2' })
-      await store.put(other)
+      await keep(store, other)
       expect(await store.guess('device-2', 5)).toEqual([other])
       expect(await store.guess('device-1', 5)).toEqual([])
     })

@@ -132,10 +132,10 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       const { sessions, pinLedger, guess } = await counting()
       const pin = handedOut((await opened(sessions)).user.id)
       await pinLedger.handOut(pin)
-      expect((await guess(T, null, 'device-2')).handedOut).toBeNull()
-      expect((await guess(T, null)).handedOut).toEqual(pin)
+      expect((await guess(T, null, 'device-2')).handedOut).toEqual([])
+      expect((await guess(T, null)).handedOut).toEqual([pin])
       const answers = await Promise.all(Array.from({ length: 20 }, () => guess(T, null)))
-      expect(answers.filter(({ handedOut }) => handedOut !== null)).toHaveLength(4)
+      expect(answers.filter(({ handedOut }) => handedOut.length === 1)).toHaveLength(4)
     })
 
     it('answers none that is over, was replaced, or has opened a session', async () => {
@@ -144,20 +144,32 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       const [first, second] = [handedOut(user.id), handedOut(user.id)]
       await pinLedger.handOut(first)
       await pinLedger.handOut(second)
-      expect((await guess(T, null)).handedOut).toEqual(second)
-      expect((await guess(second.expiresAt, null)).handedOut).toBeNull()
+      expect((await guess(T, null)).handedOut).toEqual([second])
+      expect((await guess(second.expiresAt, null)).handedOut).toEqual([])
       await sessions.redeem(forUser(user.id, { pinId: second.id, session: newSession('device-1') }))
-      expect((await guess(T, null)).handedOut).toBeNull()
+      expect((await guess(T, null)).handedOut).toEqual([])
+    })
+
+    it('keeps one for each user, and a sign-in takes away the user’s own alone', async () => {
+      const { sessions, pinLedger, guess } = await counting()
+      const [ada, ben] = [(await opened(sessions)).user, (await opened(sessions)).user]
+      const [first, bens, adas] = [handedOut(ada.id), handedOut(ben.id), handedOut(ada.id)]
+      for (const pin of [first, bens, adas]) await pinLedger.handOut(pin)
+      const seen = (await guess(T, null)).handedOut
+      expect(seen).toHaveLength(2)
+      expect(new Set(seen)).toEqual(new Set([adas, bens]))
+      await sessions.redeem(forUser(ben.id, { pinId: bens.id, session: newSession('device-1') }))
+      expect((await guess(T, null)).handedOut).toEqual([adas])
     })
 
     it('hands none out for nobody, and forgets those that are over', async () => {
       const { sessions, pinLedger, guess } = await counting()
       await pinLedger.handOut(handedOut('nobody'))
-      expect((await guess(T, null)).handedOut).toBeNull()
+      expect((await guess(T, null)).handedOut).toEqual([])
       const pin = handedOut((await opened(sessions)).user.id)
       await pinLedger.handOut(pin)
       await pinLedger.forget(pin.expiresAt)
-      expect((await guess(T, null)).handedOut).toBeNull()
+      expect((await guess(T, null)).handedOut).toEqual([])
     })
   })
 

@@ -5,45 +5,110 @@ interface Pending {
   guesses: number
 }
 
-/** Pending PINs in the process's own memory: a restart forgets them, and people ask again. */
+/** PINs that anybody can ask for. Beyond these the oldest goes. */
+const MOST_OPEN = 10_000
+/** PINs that the sessions of one user asked for. Beyond these the user's own oldest goes. */
+const MOST_OF_USER = 100
+
+/**
+ * Pending PINs in the process's own memory: a restart forgets them, and people ask again. The memory is bounded, about 1 KiB
+ * for each, however many strangers ask: what they ask for replaces only what others asked for without a session.
+ */
 export function memoryPendingPins(clock: Clock): PendingPinStore {
-  // A map keeps the order of insertion, which is close to the order of expiry: what is stale stands in front.
-  const pending = new Map<string, Pending>()
+  // Maps keep the order of insertion, which is close to the order of expiry: what is stale stands in front.
+  const open = new Map<string, Pending>()
+  const vouched = new Map<string, Pending>()
+  /** For each device the users who have a pending PIN for it, and for each user the devices. */
+  const usersOf = new Map<string, Set<string>>()
+  const devicesOf = new Map<string, Set<string>>()
 
   return {
-    async put(pin) {
+    async put(pin, { compared, mostUsers }) {
       forgetStale()
-      const key = keyOf(pin)
-      pending.delete(key)
-      pending.set(key, { pin, guesses: 0 })
+      const others = pinsOf(pin.deviceId).filter((other) => keyOf(other.pin) !== keyOf(pin))
+      const users = others.filter((other) => other.pin.origin === 'vouched')
+      if (pin.origin === 'vouched' && users.length >= mostUsers) {
+        return { as: 'full', until: Math.min(...users.map((other) => other.pin.expiresAt)) }
+      }
+      if (!others.every((other) => compared.includes(other.pin.id))) {
+        return { as: 'unlike', others: others.map((other) => other.pin) }
+      }
+      keep(pin)
+      return { as: 'kept' }
     },
 
     async guess(deviceId, maxAttempts) {
-      const open: PendingPin[] = []
-      // Where both have the same digits, the one that its owner asked for goes first.
-      for (const origin of ['vouched', 'open'] as const) {
-        const entry = pending.get(keyOf({ deviceId, origin }))
-        if (!entry || entry.pin.expiresAt <= clock()) continue
+      const seen: PendingPin[] = []
+      for (const entry of pinsOf(deviceId)) {
+        if (entry.pin.expiresAt <= clock()) continue
         entry.guesses += 1
-        if (entry.pin.kind === 'code' || entry.guesses <= maxAttempts) open.push(entry.pin)
+        if (entry.pin.kind === 'code' || entry.guesses <= maxAttempts) seen.push(entry.pin)
       }
-      return open
+      return seen
     },
 
     async spend(pin) {
-      const key = keyOf(pin)
-      return pending.get(key)?.pin.id === pin.id && pending.delete(key)
+      return pins(pin).get(keyOf(pin))?.pin.id === pin.id && drop(pin)
     },
   }
 
+  function pins({ origin }: PendingPin) {
+    return origin === 'open' ? open : vouched
+  }
+
+  function pinsOf(deviceId: string): Pending[] {
+    const keys = [...(usersOf.get(deviceId) ?? [])].map((userId) => `${userId} ${deviceId}`)
+    return [...keys.map((key) => vouched.get(key)), open.get(deviceId)].filter((entry) => entry !== undefined)
+  }
+
+  function keep(pin: PendingPin) {
+    drop(pin)
+    pins(pin).set(keyOf(pin), { pin, guesses: 0 })
+    if (pin.origin === 'open') {
+      if (open.size > MOST_OPEN) dropFirst(open)
+      return
+    }
+    const userId = userOf(pin)
+    if (!usersOf.has(pin.deviceId)) usersOf.set(pin.deviceId, new Set())
+    if (!devicesOf.has(userId)) devicesOf.set(userId, new Set())
+    usersOf.get(pin.deviceId)?.add(userId)
+    const devices = devicesOf.get(userId)?.add(pin.deviceId) as Set<string>
+    const [oldest] = devices
+    if (devices.size > MOST_OF_USER) drop(vouched.get(`${userId} ${oldest}`)?.pin as PendingPin)
+  }
+
+  function drop(pin: PendingPin): boolean {
+    if (pin.origin === 'vouched') {
+      removeFrom(usersOf, pin.deviceId, userOf(pin))
+      removeFrom(devicesOf, userOf(pin), pin.deviceId)
+    }
+    return pins(pin).delete(keyOf(pin))
+  }
+
+  function dropFirst(some: Map<string, Pending>) {
+    for (const { pin } of some.values()) return drop(pin)
+  }
+
   function forgetStale() {
-    for (const [key, { pin }] of pending) {
-      if (pin.expiresAt > clock()) return
-      pending.delete(key)
+    for (const some of [open, vouched]) {
+      for (const { pin } of some.values()) {
+        if (pin.expiresAt > clock()) break
+        drop(pin)
+      }
     }
   }
 }
 
-function keyOf({ deviceId, origin }: Pick<PendingPin, 'deviceId' | 'origin'>): string {
-  return `${origin} ${deviceId}`
+function keyOf(pin: PendingPin): string {
+  return pin.origin === 'open' ? pin.deviceId : `${userOf(pin)} ${pin.deviceId}`
+}
+
+function userOf({ grant }: PendingPin): string {
+  return grant.userId as string
+}
+
+function removeFrom(sets: Map<string, Set<string>>, key: string, value: string) {
+  const set = sets.get(key)
+  set?.delete(value)
+  if (set?.size === 0) sets.delete(key)
 }

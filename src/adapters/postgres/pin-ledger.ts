@@ -4,10 +4,7 @@ import type { Database } from './database.ts'
 interface Guess {
   counted: 'nobody' | 'paused' | 'counted'
   pauses: boolean
-  pin_id: string | null
-  user_id: string
-  digest: Buffer
-  expires_at: number
+  handed_out: { id: string; userId: string; digest: string; expiresAt: number }[]
 }
 
 export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger {
@@ -22,9 +19,9 @@ export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger 
         first_pause: rule.firstPauseMs,
       }
       const [row] = await call<Guess>('count_guess', guessed, askFirst)
-      const guess = row as Guess
-      const { counted: as, pauses } = guess
-      return { counted: as === 'counted' ? { as, pauses } : { as }, handedOut: pinOf(deviceId, guess) }
+      const { counted: as, pauses, handed_out } = row as Guess
+      const handedOut = handed_out.map((pin) => pinOf(deviceId, pin))
+      return { counted: as === 'counted' ? { as, pauses } : { as }, handedOut }
     },
 
     async isPaused(address, at) {
@@ -35,8 +32,8 @@ export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger 
       await ask(
         `INSERT INTO handed_out_pins (device_id, pin_id, user_id, digest, expires_at)
          SELECT $1, $2, id, $4, $5 FROM users WHERE id = $3
-         ON CONFLICT (device_id) DO UPDATE SET pin_id = excluded.pin_id, user_id = excluded.user_id,
-           digest = excluded.digest, expires_at = excluded.expires_at, guesses = 0`,
+         ON CONFLICT (device_id, user_id) DO UPDATE SET pin_id = excluded.pin_id, digest = excluded.digest,
+           expires_at = excluded.expires_at, guesses = 0`,
         [deviceId, id, userId, digest, expiresAt],
       )
     },
@@ -47,17 +44,8 @@ export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger 
   }
 }
 
-function pinOf(deviceId: string, { pin_id: id, user_id: userId, digest, expires_at: expiresAt }: Guess) {
-  if (id === null) return null
+function pinOf(deviceId: string, { id, userId, digest, expiresAt }: Guess['handed_out'][number]): PendingPin {
   const grant = { kind: 'user' as const, userId, vouchedBy: null }
-  return {
-    id,
-    deviceId,
-    origin: 'vouched',
-    kind: 'pin',
-    address: null,
-    digest,
-    grant,
-    expiresAt,
-  } satisfies PendingPin
+  const bytes = Buffer.from(digest, 'base64')
+  return { id, deviceId, origin: 'vouched', kind: 'pin', address: null, digest: bytes, grant, expiresAt }
 }

@@ -2,29 +2,62 @@ import type { Clock, PendingPin, PendingPinStore } from '../../ports.ts'
 import type { RedisConnection } from './connection.ts'
 import { GRACE_MS, keyOf } from './keys.ts'
 
-/** All fields of an earlier PIN are replaced. Arguments: id, kind, end, record, time to live. */
+/**
+ * All pending PINs of a device are one hash: a field for each PIN with its record, named by its slot, and one with the guesses
+ * at it. A slot is `open`, or a user. Arguments: now, slot, record, time to live, most users, and the ids of PINs that were
+ * compared.
+ */
 const PUT = `
-redis.call('HSET', KEYS[1], 'id', ARGV[1], 'kind', ARGV[2], 'expiresAt', ARGV[3], 'record', ARGV[4], 'guesses', 0)
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
+local now, slot, record, ttl, most = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local compared, others, users, first, unlike = {}, {}, 0, nil, false
+for at = 6, #ARGV do compared[ARGV[at]] = true end
+local fields = redis.call('HGETALL', KEYS[1])
+for at = 1, #fields, 2 do
+  local other = fields[at]
+  if string.sub(other, 1, 8) ~= 'guesses ' and other ~= slot then
+    local pin = cjson.decode(fields[at + 1])
+    if pin.expiresAt <= now then
+      redis.call('HDEL', KEYS[1], other, 'guesses ' .. other)
+    else
+      table.insert(others, fields[at + 1])
+      unlike = unlike or not compared[pin.id]
+      if other ~= 'open' then
+        users = users + 1
+        first = math.min(first or pin.expiresAt, pin.expiresAt)
+      end
+    end
+  end
+end
+if slot ~= 'open' and users >= most then return {'full', string.format('%.0f', first)} end
+if unlike then return {'unlike', unpack(others)} end
+redis.call('HSET', KEYS[1], slot, record, 'guesses ' .. slot, 0)
+if redis.call('PTTL', KEYS[1]) < ttl then redis.call('PEXPIRE', KEYS[1], ttl) end
+return {'kept'}
 `
 
 /** Arguments: now, most attempts. */
 const GUESS = `
 local open = {}
-for _, key in ipairs(KEYS) do
-  local record, kind, expiresAt = unpack(redis.call('HMGET', key, 'record', 'kind', 'expiresAt'))
-  if record and tonumber(expiresAt) > tonumber(ARGV[1]) then
-    local guesses = redis.call('HINCRBY', key, 'guesses', 1)
-    if kind == 'code' or guesses <= tonumber(ARGV[2]) then table.insert(open, record) end
+local fields = redis.call('HGETALL', KEYS[1])
+for at = 1, #fields, 2 do
+  local slot, record = fields[at], fields[at + 1]
+  if string.sub(slot, 1, 8) ~= 'guesses ' then
+    local pin = cjson.decode(record)
+    if pin.expiresAt > tonumber(ARGV[1]) then
+      local guesses = redis.call('HINCRBY', KEYS[1], 'guesses ' .. slot, 1)
+      if pin.kind == 'code' or guesses <= tonumber(ARGV[2]) then table.insert(open, record) end
+    end
   end
 end
 return open
 `
 
-/** Argument: id. */
+/** Arguments: slot, id. */
 const SPEND = `
-if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
+local record = redis.call('HGET', KEYS[1], ARGV[1])
+if not record or cjson.decode(record).id ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1], 'guesses ' .. ARGV[1])
+return 1
 `
 
 /**
@@ -33,30 +66,36 @@ return redis.call('DEL', KEYS[1])
  */
 export function redisPendingPins({ script }: Pick<RedisConnection, 'script'>, clock: Clock): PendingPinStore {
   const put = script(PUT, 1)
-  const guess = script(GUESS, 2)
+  const guess = script(GUESS, 1)
   const spend = script(SPEND, 1)
 
   return {
-    async put(pin) {
-      const ttlMs = pin.expiresAt - clock() + GRACE_MS
-      await put(keyOfPin(pin), pin.id, pin.kind, pin.expiresAt, recordOf(pin), ttlMs)
+    async put(pin, { compared, mostUsers }) {
+      const now = clock()
+      const ttlMs = pin.expiresAt - now + GRACE_MS
+      const answer = await put(keyOfDevice(pin), now, slotOf(pin), recordOf(pin), ttlMs, mostUsers, ...compared)
+      const [as, ...rest] = answer as ['kept' | 'unlike' | 'full', ...string[]]
+      if (as === 'full') return { as, until: Number(rest[0]) }
+      return as === 'kept' ? { as } : { as, others: rest.map((record) => pinOf(pin.deviceId, record)) }
     },
 
     async guess(deviceId, maxAttempts) {
-      // Where both have the same digits, the one that its owner asked for goes first.
-      const keys = (['vouched', 'open'] as const).map((origin) => keyOfPin({ deviceId, origin }))
-      const records = await guess(...keys, clock(), maxAttempts)
+      const records = await guess(keyOfDevice({ deviceId }), clock(), maxAttempts)
       return (records as string[]).map((record) => pinOf(deviceId, record))
     },
 
     async spend(pin) {
-      return (await spend(keyOfPin(pin), pin.id)) === 1
+      return (await spend(keyOfDevice(pin), slotOf(pin), pin.id)) === 1
     },
   }
 }
 
-function keyOfPin({ deviceId, origin }: Pick<PendingPin, 'deviceId' | 'origin'>): string {
-  return `${keyOf('pin', deviceId)}:${origin}`
+function keyOfDevice({ deviceId }: Pick<PendingPin, 'deviceId'>): string {
+  return keyOf('pins', deviceId)
+}
+
+function slotOf({ origin, grant }: PendingPin): string {
+  return origin === 'open' ? origin : `user ${grant.userId}`
 }
 
 /** All but the device id, which is a secret, and which whoever guesses brings along. */

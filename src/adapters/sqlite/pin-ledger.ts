@@ -35,8 +35,8 @@ export function sqlitePinLedger(db: Database, act: Act): PinLedger {
   return {
     count({ deviceId, address, at, maxAttempts, rule }) {
       return act(() => {
-        const row = guessHandedOut.get({ deviceId, at, maxAttempts })
-        return { counted: countAt(address, at, rule), handedOut: row ? pinOf(deviceId, row) : null }
+        const handedOut = guessHandedOut.all({ deviceId, at, maxAttempts }).map((row) => pinOf(deviceId, row))
+        return { counted: countAt(address, at, rule), handedOut }
       })
     },
 

@@ -59,7 +59,7 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
     `UPDATE guesses SET wrong = wrong - 1, paused_until = CASE WHEN wrong % :every = 0 THEN 0 ELSE paused_until END
      WHERE address = :address`,
   )
-  const dropHandedOut = db.prepare<[string]>('DELETE FROM handed_out_pins WHERE device_id = ?')
+  const dropHandedOut = db.prepare<[string, string]>('DELETE FROM handed_out_pins WHERE device_id = ? AND user_id = ?')
   const keepEvent = eventKeeper(db)
   const ofUser = db.prepare<[string], Session>(
     `SELECT ${COLUMNS} WHERE user_id = ? AND ended_at IS NULL ORDER BY created_at DESC, id`,
@@ -92,7 +92,7 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
         endOfDevice.run(at, owner, deviceId)
         endIdlest.run({ owner, at, kept: bounds.sessions - 1 })
         addSession.run({ ...session, userId: owner, pinId })
-        dropHandedOut.run(deviceId)
+        dropHandedOut.run(deviceId, owner)
         if (givenBack) giveBack.run(givenBack)
         const newDevice = addDevice.run({ owner, deviceId, at }).changes === 1
         if (newDevice) {

@@ -97,7 +97,7 @@ BEGIN
     ORDER BY last_used_at DESC, created_at DESC, id OFFSET (bounds ->> 'sessions')::bigint - 1);
   INSERT INTO sessions (id, user_id, device_id, token_hash, pin_id, created_at, last_used_at)
     VALUES (new_id, owner, device, new_token_hash, pin, at, at);
-  DELETE FROM handed_out_pins WHERE device_id = device;
+  DELETE FROM handed_out_pins WHERE device_id = device AND user_id = owner;
   UPDATE guesses SET wrong = wrong - 1, paused_until = CASE WHEN wrong % every = 0 THEN 0 ELSE paused_until END
     WHERE address = guessed_at;
   INSERT INTO devices (user_id, device_id, first_seen_at, last_seen_at) VALUES (owner, device, at, at)
