@@ -25,7 +25,7 @@ export const activity: FastifyPluginAsyncTypebox = async (app) => {
     async ({ session, query: { limit = 50, cursor } }) => {
       const ended = readCursor(cursor, LIST, 'number')
       const after = ended && { at: ended.key, id: ended.id }
-      const found = await app.vault.activity.list(session.userId, { after, limit: limit + 1 })
+      const found = await app.vault.activity.list(session, { after, limit: limit + 1 })
       const { page, nextCursor } = pageOf(found, limit, LIST, ({ at }) => at)
       return { events: page.map(presentEvent), nextCursor }
     },

@@ -20,7 +20,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async ({ session }) => ({
-      sessions: (await app.vault.sessions.list(session.userId)).map(
+      sessions: (await app.vault.sessions.list(session)).map(
         ({ id, deviceId, createdAt, lastUsedAt, expiresAt }) => ({
           sessionId: id,
           deviceId,

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Id, NextCursor, Paging, Timestamp } from './common.ts'
+import { ListedDevice } from './users.ts'
 
 export const ActivityQuery = Type.Object(Paging)
 
@@ -41,7 +42,10 @@ export const ActivityList = Type.Object(
           examples: ['MyVault/1.4 (iPhone; iOS 26.1)'],
         }),
         sessionId: idOrNull('The session that did it, or that it was done to; where several were counted, the last.'),
-        deviceId: idOrNull('The device that did it, or that it was done to.'),
+        deviceId: Type.Union([ListedDevice, Type.Null()], {
+          description:
+            'The device that did it, or that it was done to: your own by its id, any other by a label of `~` and eight characters.',
+        }),
         fileId: idOrNull(
           'The file that it was done to; where several were counted, the last. Of `damaged-read` each file is counted by itself.',
         ),

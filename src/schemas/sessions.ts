@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Id, Timestamp } from './common.ts'
-import { DeviceId } from './users.ts'
+import { DeviceId, ListedDevice } from './users.ts'
 
 export const SignIn = Type.Object({
   deviceId: DeviceId,
@@ -40,7 +40,7 @@ export const SessionList = Type.Object(
     sessions: Type.Array(
       Type.Object({
         sessionId: Id,
-        deviceId: DeviceId,
+        deviceId: ListedDevice,
         createdAt: Timestamp,
         lastUsedAt: Timestamp,
         expiresAt: Timestamp,

@@ -24,6 +24,14 @@ export const DeviceId = Type.String({
   examples: ['ios-6f1c2b9a4d8e4f7ab3c5d1e0f9a8b7c6'],
 })
 
+/** How a list shows a device: device ids are secrets of their devices, so other devices than the caller's have labels. */
+export const ListedDevice = Type.String({
+  pattern: '^(?:[A-Za-z0-9._:-]{8,128}|~[A-Za-z0-9_-]{8})$',
+  description:
+    'Your own device by its id; any other by a label of `~` and eight characters, always the same for that device of yours.',
+  examples: ['~k3J_x9Qa'],
+})
+
 export const Registration = Type.Object({
   name: Type.String({
     // After trimming; a code point is one character, with and without the `u` flag.

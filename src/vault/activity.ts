@@ -8,11 +8,14 @@ import type {
   Keep,
   Notice,
   Ports,
+  Session,
   User,
   VaultRules,
 } from '../ports.ts'
 import type { Background } from './background.ts'
 import { damageIn } from './damage.ts'
+import type { Keyring } from './keyring.ts'
+import { deviceNames } from './secrets.ts'
 
 /** What anybody can cause any number of times is one entry in so long a time, with a count. */
 const FOLD_MS = 60 * 60 * 1000
@@ -37,7 +40,7 @@ export interface Involved {
 /** Notes an event without keeping anybody waiting. */
 export type Note = (owner: string, kind: ActivityKind, caller: Caller, involved?: Involved) => void
 
-export function activity(ports: Ports, rules: VaultRules, background: Background) {
+export function activity(ports: Ports, rules: VaultRules, keys: Keyring, background: Background) {
   const { activity, delivery, clock, chance } = ports
   const note: Note = (owner, kind, caller, involved) => {
     if (rules.readOnly) return
@@ -56,9 +59,11 @@ export function activity(ports: Ports, rules: VaultRules, background: Background
       if (damage && caller.session) note(caller.session.userId, 'damaged-read', caller, { fileId: damage.fileId })
     },
 
-    /** One page of what happened, the last first. */
-    list(owner: string, { after, limit }: Pick<ActivityQuery, 'after' | 'limit'>) {
-      return activity.list(owner, { since: clock() - rules.activityMs, after, limit })
+    /** One page of what happened to the session's user, the last first. Other devices than its own have labels. */
+    async list({ userId, deviceId }: Session, { after, limit }: Pick<ActivityQuery, 'after' | 'limit'>) {
+      const nameOf = deviceNames(await keys.vaultKey(userId), deviceId)
+      const events = await activity.list(userId, { since: clock() - rules.activityMs, after, limit })
+      return events.map((event) => ({ ...event, deviceId: event.deviceId && nameOf(event.deviceId) }))
     },
 
     /** Writes to the owner, if the address was proven by mail and mail is what this server sends. */

@@ -18,7 +18,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
   const keys = keyring(ports.masterKeys, ports.keySlots, ports.chance)
   const background = backgroundWork(ports.alarm)
   const collect = garbageCollector(ports)
-  const happenings = activity(ports, rules, background.run)
+  const happenings = activity(ports, rules, keys, background.run)
   const accounts = account(ports, rules, background.run, collect)
 
   return {

@@ -2,6 +2,7 @@
 import { createHash, createHmac, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 import { nanoid } from 'nanoid'
 import type { Chance, PendingPin, PinGrant } from '../ports.ts'
+import { hkdf } from './hkdf.ts'
 
 /** RFC 4648, section 6. */
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -25,6 +26,19 @@ export function tokenHash(token: string): Buffer | null {
 /** Where guesses at the PINs of an address are counted: HMAC-SHA-256, so that the counters tell no address. */
 export function addressDigest(key: Buffer, email: string): Buffer {
   return createHmac('sha256', key).update(email).digest()
+}
+
+/**
+ * How devices are shown to one device of their user: it sees its own id, and for any other a label, since device ids are secrets.
+ * A label is `~`, which no device id has, and eight characters: 48 bits of HMAC-SHA-256 under a key of the user's vault. It is
+ * always the same for a device of the user, and nothing about the id follows from it.
+ */
+export function deviceNames(vaultKey: Buffer, ownDeviceId: string): (deviceId: string) => string {
+  const key = hkdf(vaultKey, '', 'minikeepsafe device label 1', 32)
+  return (deviceId) => {
+    if (deviceId === ownDeviceId) return deviceId
+    return `~${createHmac('sha256', key).update(deviceId).digest('base64url').slice(0, 8)}`
+  }
 }
 
 /** A PIN or a code as it was issued, however a person typed it: codes in any case, in groups. */

@@ -6,7 +6,7 @@ import type { activity } from './activity.ts'
 import type { Background } from './background.ts'
 import { PAUSES } from './enrolment.ts'
 import type { Keyring } from './keyring.ts'
-import { asIssued, kindOf, pinDigest, sameDigest, tokenHash } from './secrets.ts'
+import { asIssued, deviceNames, kindOf, pinDigest, sameDigest, tokenHash } from './secrets.ts'
 
 const MINUTE_MS = 60_000
 /** A user's sessions that are not over, and the devices that are known. */
@@ -74,10 +74,12 @@ export function sessions(
       return found !== null && endOf(found) > clock()
     },
 
-    /** The sessions that are good, the last opened first. */
-    async list(owner: string): Promise<ListedSession[]> {
+    /** The sessions of this one's user that are good, the last opened first. Other devices than its own have labels. */
+    async list({ userId, deviceId }: Session): Promise<ListedSession[]> {
       const now = clock()
-      const open = (await sessions.list(owner)).map((session) => ({ ...session, expiresAt: endOf(session) }))
+      const nameOf = deviceNames(await keys.vaultKey(userId), deviceId)
+      const all = await sessions.list(userId)
+      const open = all.map((one) => ({ ...one, deviceId: nameOf(one.deviceId), expiresAt: endOf(one) }))
       return open.filter(({ expiresAt }) => expiresAt > now)
     },
 

@@ -31,7 +31,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
    */
   const doubtful = new Set<string>()
   const collect = garbageCollector(ports)
-  const happenings = activity(ports, rules, background.run)
+  const happenings = activity(ports, rules, keys, background.run)
   const signedIn = sessions(ports, rules, keys, background.run, happenings)
   const bin = trash(ports, rules, keys, collect, happenings.note)
   const accounts = account(ports, rules, background.run, collect)

@@ -59,6 +59,8 @@ const last = async (app: TestApp, owner: Member) => (await events(app, owner))[0
 const phone = { 'user-agent': 'MyVault/1.4 (iPhone)' }
 const fromPhone: Call = { headers: phone, from: '127.0.0.2' }
 const byPhone = { userAgent: 'MyVault/1.4 (iPhone)', address: '127.0.0.2' }
+/** How a device is shown to another one of its user. */
+const LABEL = expect.stringMatching(/^~[\w-]{8}$/)
 const json = (body: object): Call => ({
   ...fromPhone,
   method: 'POST',
@@ -117,14 +119,14 @@ describe('the list of what happened', () => {
     app.clock.turn(SECOND)
     await ada.request(`/v1/sessions/${lost.sessionId}`, { method: 'DELETE', ...fromPhone })
     const revoked = { kind: 'session-revoked', ...byPhone }
-    expect(await last(app, ada)).toMatchObject({ ...revoked, sessionId: lost.sessionId, deviceId: lost.deviceId })
+    expect(await last(app, ada)).toMatchObject({ ...revoked, sessionId: lost.sessionId, deviceId: LABEL })
     app.clock.turn(SECOND)
     await ada.request('/v1/sessions', { method: 'DELETE', ...fromPhone })
-    expect(await last(app, ada)).toMatchObject({ ...revoked, sessionId: left.sessionId, deviceId: left.deviceId })
+    expect(await last(app, ada)).toMatchObject({ ...revoked, sessionId: left.sessionId, deviceId: LABEL })
     const other = await paired(app, ada)
     app.clock.turn(SECOND)
     await ada.request('/v1/sessions/current', { method: 'DELETE', ...fromPhone })
-    expect(await last(app, other)).toMatchObject({ ...revoked, sessionId: ada.sessionId, deviceId: ada.deviceId })
+    expect(await last(app, other)).toMatchObject({ ...revoked, sessionId: ada.sessionId, deviceId: LABEL })
   })
 
   it('counts wrong guesses at one PIN from one address in one, for an hour', async () => {
@@ -138,7 +140,7 @@ describe('the list of what happened', () => {
     await app.post('/v1/sessions', { deviceId, pin: otherThan(pin) })
     const guesses = (await events(app, ada)).filter(({ kind }) => kind === 'wrong-pin')
     expect(guesses.sort((a, b) => b.count - a.count)).toMatchObject([
-      { ...byPhone, count: 3, sessionId: null, deviceId },
+      { ...byPhone, count: 3, sessionId: null, deviceId: LABEL },
       { userAgent: '', address: '127.0.0.1', count: 1 },
     ])
     app.clock.turn(61 * MINUTE)
@@ -153,15 +155,20 @@ describe('the list of what happened', () => {
     app.clock.turn(SECOND)
     await app.request('/v1/pins', json({ email, deviceId }))
     await app.settled()
-    expect(await last(app, ada.member)).toMatchObject({ kind: 'pin-issued', ...byPhone, sessionId: null, deviceId })
+    expect(await last(app, ada.member)).toMatchObject({
+      kind: 'pin-issued',
+      ...byPhone,
+      sessionId: null,
+      deviceId: LABEL,
+    })
     const wrong = otherThan(pinIn(app))
     app.clock.turn(SECOND)
     for (let n = 0; n < 4; n += 1) await app.request('/v1/sessions', json({ deviceId, pin: wrong }))
-    expect(await last(app, ada.member)).toMatchObject({ kind: 'wrong-pin', ...byPhone, deviceId, count: 4 })
+    expect(await last(app, ada.member)).toMatchObject({ kind: 'wrong-pin', ...byPhone, deviceId: LABEL, count: 4 })
     app.clock.turn(SECOND)
     await app.request('/v1/sessions', json({ deviceId, pin: wrong }))
     expect((await events(app, ada.member)).slice(0, 2)).toMatchObject([
-      { kind: 'locked', ...byPhone, deviceId },
+      { kind: 'locked', ...byPhone, deviceId: LABEL },
       { kind: 'wrong-pin', count: 5 },
     ])
   })
@@ -193,6 +200,29 @@ describe('the list of what happened', () => {
     const { pin } = (await app.post('/v1/users', { name: 'N', email, deviceId })).body as { pin: string }
     await app.post('/v1/sessions', { deviceId, pin: otherThan(pin) })
     expect(await kinds(app, ada)).toEqual(['new-device'])
+  })
+
+  it('shows no device id but the caller’s own', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const phone = await paired(app, ada)
+    const guessed = newDeviceId()
+    await app.post('/v1/sessions', { deviceId: guessed, pin: otherThan(await pinFrom(ada, guessed)) })
+    await app.request(`/v1/sessions/${phone.sessionId}`, {
+      ...fromPhone,
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${ada.token}` },
+    })
+    await app.settled()
+    for (const path of ['/v1/activity', '/v1/sessions', '/v1/me', '/v1/me/export']) {
+      const text = (await ada.request(path)).bytes.toString('latin1')
+      expect(text, path).not.toContain(phone.deviceId)
+      expect(text, path).not.toContain(guessed)
+    }
+    const ofPhone = (await events(app, ada)).filter(({ sessionId }) => sessionId === phone.sessionId)
+    expect(ofPhone.map(({ kind }) => kind).sort()).toEqual(['new-device', 'session-revoked'])
+    // The same label each time.
+    expect(new Set(ofPhone.map(({ deviceId }) => deviceId)).size).toBe(1)
   })
 
   it('is each user’s own', async () => {

@@ -52,7 +52,7 @@ describe('the list of sessions', () => {
     const at = (ms: number) => new Date(app.clock() + ms).toISOString()
     const listed = ({ sessionId, deviceId }: Member, openedMs: number, current: boolean) => ({
       sessionId,
-      deviceId,
+      deviceId: current ? deviceId : expect.stringMatching(/^~[\w-]{8}$/),
       createdAt: at(openedMs),
       lastUsedAt: at(openedMs),
       expiresAt: at(openedMs + 30 * DAY),
@@ -63,6 +63,18 @@ describe('the list of sessions', () => {
       listed(phone, -SECOND, true),
       listed(ada, -2 * SECOND, false),
     ])
+  })
+
+  it('shows a device to the others by a label that stays, and that two users do not share', async () => {
+    const { app, ada, phone, tablet } = await withDevices()
+    const labelOf = async (viewer: Member, { sessionId }: Member) =>
+      (await list(viewer)).find((one) => one.sessionId === sessionId)?.deviceId
+    expect(await labelOf(ada, phone)).toBe(await labelOf(tablet, phone))
+    expect(await labelOf(ada, phone)).not.toBe(await labelOf(ada, tablet))
+    const before = await labelOf(ada, phone)
+    expect(await labelOf(ada, await paired(app, ada, phone.deviceId))).toBe(before)
+    const ben = await member(app)
+    expect(await labelOf(ben, await paired(app, ben, phone.deviceId))).not.toBe(before)
   })
 
   it('moves with use', async () => {

@@ -46,7 +46,7 @@ async function vaultOfMany() {
       const pair = async (device: string) => (await vault.enrolment.pair(session, device, CALLER)).pin
       const wrongPins = async () => {
         await vault.settled()
-        const events = await vault.activity.list(userId, { after: null, limit: 100 })
+        const events = await vault.activity.list(session, { after: null, limit: 100 })
         return events.filter(({ kind }) => kind === 'wrong-pin').reduce((sum, { count }) => sum + count, 0)
       }
       return { userId, pair, wrongPins, end: () => vault.sessions.end(userId, session.id, CALLER) }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { PendingPin } from '../../src/ports.ts'
-import { cryptographicChance, pinDigest, tokenHash } from '../../src/vault/secrets.ts'
+import { cryptographicChance, deviceNames, pinDigest, tokenHash } from '../../src/vault/secrets.ts'
 
 it('makes PINs of four digits, leading zeros included', () => {
   const pins = Array.from({ length: 20_000 }, cryptographicChance.pin)
@@ -70,4 +70,13 @@ describe('the digest of a PIN', () => {
     expect(pinDigest(Buffer.alloc(32, 8), issued, '0427')).not.toEqual(digest)
     expect(pinDigest(key, { ...issued }, '0427')).toEqual(digest)
   })
+})
+
+it('labels a device by the vault key, the same each time, and shows a device its own id', () => {
+  const [one, other] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+  const labelOf = deviceNames(one, 'device-of-ada')
+  expect(labelOf('device-of-ada')).toBe('device-of-ada')
+  expect(labelOf('device-of-ben')).toMatch(/^~[A-Za-z0-9_-]{8}$/)
+  expect(deviceNames(one, 'device-of-cleo')('device-of-ben')).toBe(labelOf('device-of-ben'))
+  expect(deviceNames(other, 'device-of-ada')('device-of-ben')).not.toBe(labelOf('device-of-ben'))
 })
