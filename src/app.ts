@@ -2,6 +2,7 @@
 import type { ServerOptions } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
+import { dependencyLogs } from './http/request-logs.ts'
 import { auth } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/certificate.ts'
 import { connections, connectionsAtMost, LINGER_MS } from './plugins/connections.ts'
@@ -69,7 +70,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   // A process that may open few files serves few people: a browser or a phone of one of them is to find room.
   const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
   const app = fastify({
-    loggerInstance: log,
+    ...dependencyLogs(log),
     logController: quietFramework,
     genReqId: requestIdOf,
     ...serverOptions(http, certificate),

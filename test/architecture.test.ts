@@ -8,9 +8,10 @@ const MAY_IMPORT: Record<string, string[]> = {
   cli: ['commands', 'config'],
   commands: ['compose', 'config', 'vault', 'ports'],
   compose: ['adapters', 'ports', 'config', 'limits'],
-  app: ['plugins', 'routes', 'vault'],
-  routes: ['schemas', 'problems', 'vault', 'ports'],
-  plugins: ['schemas', 'problems', 'vault', 'ports', 'limits'],
+  app: ['plugins', 'routes', 'http', 'vault'],
+  routes: ['http', 'schemas', 'problems', 'vault', 'ports'],
+  plugins: ['http', 'schemas', 'problems', 'vault', 'ports', 'limits'],
+  http: [],
   vault: ['ports', 'problems'],
   adapters: ['ports'],
   ports: [],
@@ -77,6 +78,17 @@ describe('the layers', () => {
     const inner = ['vault', 'adapters', 'ports', 'problems', 'config']
     const wrong = imports.filter(({ from, target }) => inner.includes(layerOf(from)) && HTTP_PACKAGES.test(target))
     expect(wrong).toEqual([])
+  })
+
+  it('leave the log of a request that they do not own to the framework', () => {
+    const ours = files.filter((path) => !path.endsWith('request-logs.ts'))
+    const wrong = ours.filter((path) => {
+      const text = readFileSync(join(src, path), 'utf8')
+      return /\b(?:request|reply|req)\.log\b|\{[^{}]*\blog\b[^{}]*\}(?:: Fastify(?:Request|Reply)| = (?:request|reply)\b)/.test(
+        text,
+      )
+    })
+    expect(wrong, 'use logOf(request) of http/request-logs.ts').toEqual([])
   })
 
   it('keep SQL and files out of the vault', () => {

@@ -1,6 +1,7 @@
 /** Whoever registers this scope's routes is signed in: the session is found before the body is read. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { logOf } from '../http/request-logs.ts'
 import type { Session } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -36,7 +37,7 @@ function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault
       (lives) => {
         if (!lives) respondLast(request.raw.socket, problems.unauthorized())
       },
-      (err) => request.log.error({ err }, 'looking at the session again failed'),
+      (err) => logOf(request).error({ err }, 'looking at the session again failed'),
     )
   }, LOOK_AGAIN_MS)
   reply.raw.once('close', () => clearInterval(timer))

@@ -3,6 +3,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { logOf } from '../http/request-logs.ts'
 import { Problem, type ProblemCode, problems } from '../problems.ts'
 import { JSON_BODY_BYTES } from './json-bodies.ts'
 import { requestIdOf } from './request-id.ts'
@@ -116,15 +117,15 @@ function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): 
 const UNREMARKABLE: ProblemCode[] = ['quota-exceeded', 'read-only', 'unsupported-transfer-coding']
 
 /** Some are between the server and its client; what the operator can see coming needs no stack. */
-function tellOperator(problem: Problem, { log }: FastifyRequest): void {
+function tellOperator(problem: Problem, request: FastifyRequest): void {
   const { status, code } = problem
   if (status < 500 || UNREMARKABLE.includes(code)) return
   const cause = problem.cause ?? problem
   if ((cause as { told?: true }).told) return
   if (code === 'not-ready' || code === 'insufficient-storage') {
-    log.warn({ cause: (cause as Error).message }, problem.title)
+    logOf(request).warn({ cause: (cause as Error).message }, problem.title)
   } else {
-    log.error({ err: cause }, problem.title)
+    logOf(request).error({ err: cause }, problem.title)
   }
 }
 

@@ -1,6 +1,7 @@
 /** One line for each request, with the route's pattern and never the URL: file names stand in URLs. */
 import { LogController } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { logOf } from '../http/request-logs.ts'
 
 /** Silences the framework's own lines about requests. */
 export const quietFramework = new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' })
@@ -9,7 +10,7 @@ export const requestLog = fastifyPlugin(async (app) => {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none'
     const ms = Math.round(reply.elapsedTime * 10) / 10
-    request.log.info({ method: request.method, route, status: reply.statusCode, ms }, 'answered')
+    logOf(request).info({ method: request.method, route, status: reply.statusCode, ms }, 'answered')
     done()
   })
 })

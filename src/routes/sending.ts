@@ -1,6 +1,7 @@
 /** Bytes on their way to a client. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
+import { logOf } from '../http/request-logs.ts'
 import type { ContentReader } from '../vault/content.ts'
 import { tellDamage } from './damage.ts'
 
@@ -22,10 +23,10 @@ export async function sendBytes(
     if (first?.length === 1 && first[0]?.length === sizeBytes) return reply.send(first[0])
     // Past the framework, whose pipe waits for the socket to drain: that costs a third of the rate.
     reply.hijack()
-    const { raw, request, statusCode, log } = reply
+    const { raw, request, statusCode } = reply
     raw.writeHead(statusCode, reply.getHeaders() as OutgoingHttpHeaders)
     await pump(first, bytes, raw).catch((err: unknown) => {
-      log.error({ err }, 'a download broke off')
+      logOf(request).error({ err }, 'a download broke off')
       raw.destroy()
       return tellDamage(request, reply, err)
     })

@@ -20,16 +20,14 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async ({ session }) => ({
-      sessions: (await app.vault.sessions.list(session)).map(
-        ({ id, deviceId, createdAt, lastUsedAt, expiresAt }) => ({
-          sessionId: id,
-          deviceId,
-          createdAt: timestamp(createdAt),
-          lastUsedAt: timestamp(lastUsedAt),
-          expiresAt: timestamp(expiresAt),
-          current: id === session.id,
-        }),
-      ),
+      sessions: (await app.vault.sessions.list(session)).map(({ id, deviceId, createdAt, lastUsedAt, expiresAt }) => ({
+        sessionId: id,
+        deviceId,
+        createdAt: timestamp(createdAt),
+        lastUsedAt: timestamp(lastUsedAt),
+        expiresAt: timestamp(expiresAt),
+        current: id === session.id,
+      })),
     }),
   )
 

@@ -2,9 +2,13 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { readdir, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
-import { newDeviceId, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
+import fastify from 'fastify'
+import { pino } from 'pino'
+import { describe, expect, it } from 'vitest'
+import { dependencyLogs, logOf } from '../../src/http/request-logs.ts'
+import { form, newDeviceId, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
 import { newCertificate } from '../support/certificates.ts'
+import type { Call } from '../support/http.ts'
 import { serverProcess } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -39,6 +43,129 @@ it('nor do the lines of a start and a stop, or of a start that fails', async () 
   expect(told).toContain('closing on SIGTERM')
   const keys = { masterKey, privateKey: readFileSync(key, 'utf8').split('\n')[1] as string }
   expectNone({ ...secrets, ...keys }, told)
+})
+
+describe('every kind of request', () => {
+  const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+  it.each([['trace', 'response'], ...LEVELS.map((level) => [level, 'console'])])(
+    'at the level %s, with PINs by %s, leaves neither token, PIN, address, device id nor file name in the log',
+    async (LOG_LEVEL, PIN_DELIVERY) => {
+      const folder = await temporaryFolder()
+      const first = await testApp({ LOG_LEVEL }, folder)
+      const deviceId = `secret-${newDeviceId()}`
+      const email = 'secret.address@example.org'
+      const { pin } = (await first.post('/v1/users', { name: 'Secret Person', email, deviceId })).body as {
+        pin: string
+      }
+      const { token } = (await first.post('/v1/sessions', { deviceId, pin })).body as { token: string }
+      await first.close()
+      const app = await testApp({ LOG_LEVEL, PIN_DELIVERY }, folder)
+      // Trace has the lines of all levels.
+      await everyRequest(app, { token, email, deviceId }, LOG_LEVEL === 'trace')
+      await app.settled()
+      await app.close()
+      // What this mode is for.
+      const log = [...first.log, ...app.log].filter((line) => !/"msg":"(PIN|code) /.test(line)).join('\n')
+      expectNone({ token: token.slice(4), ofAll: 'secret', sekret: 'c2VjcmV0', person: 'Secret', pin }, log)
+      if (LOG_LEVEL === 'silent') expect(log).toBe('')
+    },
+  )
+})
+
+/** The route table, each route with good and bad tokens, bodies of every kind, and bytes that are no request. */
+async function everyRequest(
+  app: TestApp,
+  { token, email, deviceId }: Record<'token' | 'email' | 'deviceId', string>,
+  inFull: boolean,
+) {
+  const { paths } = (await app.request('/docs/json')).body as { paths: Record<string, Record<string, object>> }
+  const routes = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map((method) => ({
+      method: method.toUpperCase(),
+      path: path.replace(/\{\w+\}/g, 'secret-name'),
+    })),
+  )
+  const good = { authorization: `Bearer ${token}` }
+  const bad = { authorization: 'Bearer mks_secret-token-secret-token-secret-token-secret-token' }
+  const known = JSON.stringify({ name: 'secret-new-name', email, deviceId, pin: '0000' })
+  const upload = form([{ name: 'file', content: 'secret content', filename: 'secret-file.jpg', type: 'image/secret' }])
+  const bodies: Pick<Call, 'headers' | 'body'>[] = [
+    {},
+    { headers: json, body: known },
+    { headers: json, body: '{"name":"secret-json' },
+    { headers: json, body: `"${'secret'.repeat(4000)}"` },
+    upload,
+    { ...upload, body: (upload.body as Buffer).subarray(0, 60) },
+    { headers: { 'content-type': 'multipart/form-data; boundary=secret' }, body: 'secret' },
+    { headers: { 'content-type': 'secret/secret', 'if-match': '"secret"', range: 'secret' }, body: 'secret' },
+  ]
+  for (const { method, path } of routes) {
+    for (const authorization of inFull ? [good, bad, {}] : [good]) {
+      for (const { headers, body } of bodies) {
+        if (method === 'GET' && body !== undefined) continue
+        // The story would be over for all that comes after.
+        if (method === 'DELETE' && authorization === good && /sessions|me$/.test(path)) continue
+        const url = `${path}?prefix=secret&cursor=secret`
+        await app
+          .request(url, { method, headers: { ...headers, ...authorization }, ...(body && { body }) })
+          .catch(() => {})
+      }
+    }
+  }
+  for (const path of [
+    '/secret',
+    '/v1/files/%ff-secret',
+    '/v1/files/secret/secret',
+    '/docs/secret',
+    '/v1/files/a%00secret',
+  ]) {
+    for (const method of ['GET', 'TRACE', 'OPTIONS', 'PUT'])
+      await app.request(path, { method, headers: good, ...(method === 'PUT' && { body: 'secret' }) })
+  }
+  for (const bytes of [
+    head('GET /v1/secret-noise', good).replace('HTTP/1.1', 'HTTP/secret'),
+    head('GET /v1/files', { ...good, 'x-secret': 'secret'.repeat(5000) }),
+    head('GET /v1/files', { ...good, 'bad secret': 'secret' }),
+    `${head('PUT /v1/files/secret-cut', { ...good, 'content-length': 100 })}secret`,
+    `${head('PUT /v1/files/secret-chunks', { ...good, 'transfer-encoding': 'chunked' })}secret\r\n`,
+    'secret\r\n\r\n',
+  ]) {
+    await broken(app, bytes)
+  }
+}
+
+it('a line of the framework or a plugin says what went wrong and where, and quotes nothing', async () => {
+  const lines: string[] = []
+  const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) })
+  const app = fastify(dependencyLogs(log))
+  app.get('/', async (request) => {
+    const { headers } = request
+    for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const) {
+      request.log[level](
+        { headers, err: Object.assign(new TypeError(`quoted\n    at ${headers.authorization}`), { headers }) },
+        'quoted',
+      )
+      request.log.child({ headers })[level](`quoted ${request.url}`)
+    }
+    logOf(request).error({ err: Object.assign(new Error('ours'), { code: 'EOURS', headers }) }, 'told')
+    return {}
+  })
+  app.log.debug('quoted')
+  await app.inject({ url: '/?quoted', headers: { authorization: 'quoted' } })
+  expect(lines.join('')).not.toContain('quoted')
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    {
+      level: 40,
+      dependency: { name: 'TypeError', frames: expect.arrayContaining([expect.stringContaining('log.test')]) },
+    },
+    { level: 40, dependency: null },
+    { level: 50 },
+    { level: 50 },
+    { level: 60 },
+    { level: 60 },
+    { level: 50, reqId: 'req-1', err: { type: 'Error', message: 'ours', code: 'EOURS' }, msg: 'told' },
+  ])
 })
 
 /** As words: a PIN may well stand within a time. Stacks have line numbers, and repeat the message before them. */
