@@ -164,10 +164,13 @@ export const problems = {
     new Problem('internal-error', 'The operator finds the cause in the log under this requestId.', { cause }),
   unsupportedTransferCoding: () =>
     new Problem('unsupported-transfer-coding', 'Send the body with a Content-Length or in chunks (RFC 9112, 6.1).'),
-  quotaExceeded: (quotaBytes: number) =>
-    new Problem('quota-exceeded', `Your files and trash may take ${quotaBytes} bytes together. Nothing was stored.`),
-  fileQuotaExceeded: (quotaFiles: number) =>
-    new Problem('quota-exceeded', `You may have ${quotaFiles} files, those in the trash included. Nothing was stored.`),
+  quotaExceeded: (most: number, what: 'bytes' | 'files') =>
+    new Problem(
+      'quota-exceeded',
+      what === 'files'
+        ? `You may have ${most} files, those in the trash included. Nothing was stored.`
+        : `Your files and trash may take ${most} bytes together. Nothing was stored.`,
+    ),
   notReady: (detail: string, cause?: unknown) =>
     new Problem('not-ready', detail, { headers: { 'retry-after': '5' }, cause }),
   readOnly: () =>

@@ -277,8 +277,8 @@ interface Spot {
 }
 
 const refusals = {
-  quota: ({ quota }: VaultRules) => problems.quotaExceeded(quota.bytes as number),
-  'quota-files': ({ quota }: VaultRules) => problems.fileQuotaExceeded(quota.files),
+  quota: ({ quota }: VaultRules) => problems.quotaExceeded(quota.bytes as number, 'bytes'),
+  'quota-files': ({ quota }: VaultRules) => problems.quotaExceeded(quota.files, 'files'),
   gone: () => problems.unauthorized(),
   'run-ended': () => runEnded(),
 }

@@ -107,7 +107,7 @@ export function receiving(
       for await (const chunk of bytes) {
         sizeBytes += chunk.length
         if (sizeBytes > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
-        if (sizeBytes > mostBytes) throw problems.quotaExceeded(rules.quota.bytes ?? mostBytes)
+        if (sizeBytes > mostBytes) throw problems.quotaExceeded(rules.quota.bytes ?? mostBytes, 'bytes')
         yield chunk
       }
     }

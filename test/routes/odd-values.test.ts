@@ -129,8 +129,46 @@ function oddValues(engine: string, settings: () => Promise<Record<string, string
       expect((await ada.request(`${path}cursor=${nextCursor}`)).status).toBe(200)
     }
   })
+
+  it(`on ${engine}, in JSON bodies, are a 400 and change nothing`, async () => {
+    const app = await testApp(await settings())
+    const ada = await member(app)
+    await ada.put('a', 'a')
+    const person = { name: 'Ben', email: 'ben@example.org', deviceId: 'device-of-ben' }
+    const whole = [
+      ['POST', '/v1/users', person],
+      ['POST', '/v1/pins', { deviceId: person.deviceId }],
+      ['POST', '/v1/sessions', { deviceId: person.deviceId, pin: '0000' }],
+      ['PATCH', '/v1/files/a', { name: 'b' }],
+    ] as const
+    const requests = whole.flatMap(([method, path, fields]) =>
+      Object.keys(fields).flatMap((field) =>
+        ODD_TEXTS.map(
+          (text) => [method, path, JSON.stringify({ ...fields, [field]: 0 }).replace(/:0/, `:${text}`)] as const,
+        ),
+      ),
+    )
+    const headers = { 'content-type': 'application/json' }
+    for (const [method, path, body] of requests) {
+      const { status } = await ada.request(path, { method, headers, body })
+      expect([method, path, body, status]).toEqual([method, path, body, 400])
+    }
+    expect((await ada.get('a')).body).toBe('a')
+  })
 }
 
+const ODD_TEXTS = [
+  '""',
+  '"\\u0000"',
+  '"ab\\u0000cdefghij"',
+  '"\\ud800"',
+  '"abcdefghi\\udfff"',
+  '"\\u0007"',
+  '1e308',
+  '[[]]',
+  'null',
+]
+ODD_TEXTS.push('true', '{}', JSON.stringify('x'.repeat(300)), '["device-of-ben"]')
 const ODD_NUMBERS = ['1e308', '-1e308', '1e400', '-1.5', '0.1', '9007199254740992', '-9007199254740992', '"5"']
 ODD_NUMBERS.push('true', 'null', '[5]', '[[1]]', '{}', '"a"')
 const ODD_NAMES = ['5', 'true', 'null', '["a"]', '{}', '"\\u0000"', '"a\\u0000b"', '"\\ud800"', '"\\udfffa"', '"a\\n"']

@@ -37,8 +37,8 @@ export function sqliteActivity(db: Database, act: Act): ActivityRepository {
 /** Counts or adds an event inside whatever act the caller runs; nothing for a user who does not exist. */
 export function eventKeeper(db: Database): (row: Row, keep: Keep) => void {
   const countIn = db.prepare<[Row & NonNullable<Keep['fold']>]>(
-    `WITH alike AS (
-       SELECT at, id, address FROM activity
+    `WITH alike AS MATERIALIZED (
+       SELECT at, id, address FROM activity INDEXED BY activity_alike
        WHERE user_id = :owner AND kind = :kind AND coalesce(device_id, '') = coalesce(:deviceId, '') AND at >= :since
          AND CASE :file WHEN 'same' THEN file_id IS :fileId ELSE (file_id IS NULL) = (:fileId IS NULL) END)
      UPDATE activity SET count = count + 1, session_id = :sessionId, file_id = :fileId

@@ -27,6 +27,11 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const endOfDevice = db.prepare<[number, string, string]>(
     'UPDATE sessions SET ended_at = ? WHERE user_id = ? AND device_id = ? AND ended_at IS NULL',
   )
+  // Each count is of one range of an index; what is over the bound is looked for only where there is something.
+  const openSessions = db
+    .prepare<[string], number>('SELECT count(*) FROM sessions WHERE user_id = ? AND ended_at IS NULL')
+    .pluck()
+  const knownDevices = db.prepare<[string], number>('SELECT count(*) FROM devices WHERE user_id = ?').pluck()
   const endIdlest = db.prepare<[{ owner: string; at: number; kept: number }]>(
     `UPDATE sessions SET ended_at = :at WHERE id IN (
        SELECT id FROM sessions WHERE user_id = :owner AND ended_at IS NULL
@@ -90,13 +95,13 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
         const { createdAt: at, deviceId } = session
         const owner = user.id
         endOfDevice.run(at, owner, deviceId)
-        endIdlest.run({ owner, at, kept: bounds.sessions - 1 })
+        if ((openSessions.get(owner) ?? 0) >= bounds.sessions) endIdlest.run({ owner, at, kept: bounds.sessions - 1 })
         addSession.run({ ...session, userId: owner, pinId })
         dropHandedOut.run(deviceId, owner)
         if (givenBack) giveBack.run(givenBack)
         const newDevice = addDevice.run({ owner, deviceId, at }).changes === 1
         if (newDevice) {
-          dropDevices.run({ owner, most: bounds.devices })
+          if ((knownDevices.get(owner) ?? 0) > bounds.devices) dropDevices.run({ owner, most: bounds.devices })
           keepEvent({ ...event, owner, kind: 'new-device' }, bounds.newDevice)
         } else {
           seeDevice.run({ owner, deviceId, at })

@@ -92,9 +92,12 @@ BEGIN
     END IF;
   END IF;
   UPDATE sessions SET ended_at = at WHERE user_id = owner AND device_id = device AND ended_at IS NULL;
-  UPDATE sessions SET ended_at = at WHERE bounds IS NOT NULL AND id IN (
-    SELECT id FROM sessions WHERE user_id = owner AND ended_at IS NULL
-    ORDER BY last_used_at DESC, created_at DESC, id OFFSET (bounds ->> 'sessions')::bigint - 1);
+  -- What is over a bound is looked for only where there is something.
+  IF (SELECT count(*) FROM sessions WHERE user_id = owner AND ended_at IS NULL) >= (bounds ->> 'sessions')::bigint THEN
+    UPDATE sessions SET ended_at = at WHERE id IN (
+      SELECT id FROM sessions WHERE user_id = owner AND ended_at IS NULL
+      ORDER BY last_used_at DESC, created_at DESC, id OFFSET (bounds ->> 'sessions')::bigint - 1);
+  END IF;
   INSERT INTO sessions (id, user_id, device_id, token_hash, pin_id, created_at, last_used_at)
     VALUES (new_id, owner, device, new_token_hash, pin, at, at);
   DELETE FROM handed_out_pins WHERE device_id = device AND user_id = owner;
@@ -105,7 +108,7 @@ BEGIN
   is_new := FOUND;
   IF NOT is_new THEN
     UPDATE devices SET last_seen_at = at WHERE user_id = owner AND device_id = device;
-  ELSIF bounds IS NOT NULL THEN
+  ELSIF (SELECT count(*) FROM devices WHERE user_id = owner) > (bounds ->> 'devices')::bigint THEN
     -- Devices that are signed in stay.
     DELETE FROM devices WHERE user_id = owner AND device_id IN (
       SELECT d.device_id FROM devices AS d WHERE d.user_id = owner
