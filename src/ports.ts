@@ -28,6 +28,8 @@ export interface VaultRules {
   activityMs: number
   /** Nothing is written, not even what nobody asked for: use of sessions, what happened, what the sweeper does. */
   readOnly: boolean
+  /** After how long begins the work after an answer that must not tell what it is about: some time between these. */
+  asideMs: { least: number; most: number }
   /** How many mails go out in an hour: to one account, and in all. */
   mails: { perAccount: number; overall: number }
 }
@@ -490,6 +492,8 @@ export interface PinLedger {
     maxAttempts: number
     rule: PauseRule
   }): Promise<{ counted: Counted; handedOut: PendingPin[] }>
+  /** Writes to a row that is nobody's: as much work as to note what happened to a user, where there is no user. */
+  noteNothing(at: number): Promise<void>
   /** Whether PINs of the address are paused. */
   isPaused(address: Buffer, at: number): Promise<boolean>
   /** Keeps a PIN that the operator hands out, in place of an earlier one for the device and the same user. */
@@ -518,7 +522,8 @@ export type PinDelivery = { mode: 'response' } | PinMessenger
 
 /** What is delivered: a PIN, or the long code that stands in for it while the PINs of an address are paused. */
 export interface PinLetter {
-  email: string
+  /** `null` for nobody: as much work as for somebody, as far as that can be, and nothing is sent. */
+  email: string | null
   secret: string
   kind: 'pin' | 'code'
   expiresAt: number
@@ -527,7 +532,8 @@ export interface PinLetter {
 
 /** Something that the owner of an account should hear of. */
 export interface Notice {
-  email: string
+  /** `null` as in a letter. */
+  email: string | null
   event: 'new-device' | 'locked'
   at: number
   /** The caller's IP address. Nothing else in a notice comes from its caller. */

@@ -24,6 +24,8 @@ export function rulesOf(config: Config): VaultRules {
     trashMs: config.TRASH_DAYS * DAY_MS,
     activityMs: config.ACTIVITY_DAYS * DAY_MS,
     readOnly: config.READ_ONLY === 'on',
+    // A PIN is to leave within two seconds.
+    asideMs: { least: 200, most: 1500 },
     mails: { perAccount: most(limits['mails-per-account']), overall: most(limits['mails-overall']) },
   }
 }

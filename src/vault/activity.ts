@@ -35,6 +35,8 @@ export interface Involved {
   sessionId?: string
   deviceId?: string
   fileId?: string
+  /** When, where it is noted later than it happened. */
+  at?: number
 }
 
 /** Notes an event without keeping anybody waiting. */
@@ -66,10 +68,22 @@ export function activity(ports: Ports, rules: VaultRules, keys: Keyring, backgro
       return events.map((event) => ({ ...event, deviceId: event.deviceId && nameOf(event.deviceId) }))
     },
 
-    /** Writes to the owner, if the address was proven by mail and mail is what this server sends. */
-    warn(user: User, event: Notice['event'], { address, requestId }: Caller): void {
-      if (delivery.mode !== 'email' || user.confirmedBy !== 'email') return
-      const notice = { email: user.email, event, at: clock(), address, requestId }
+    /** As much work as a note, for nobody. */
+    noteNothing(): void {
+      if (rules.readOnly) return
+      background('noting what happened to nobody', ports.pinLedger.noteNothing(clock()))
+    },
+
+    /**
+     * Writes to the owner, if there is one, the address was proven by mail, and mail is what this server sends. Where the
+     * address is not to be written to, as much work is done for nobody.
+     */
+    warn(user: User | null, event: Notice['event'], { address, requestId }: Caller): void {
+      if (delivery.mode !== 'email') return
+      const email = user?.confirmedBy === 'email' ? user.email : null
+      // Whoever signs in knows that there is a user.
+      if (email === null && event === 'new-device') return
+      const notice = { email, event, at: clock(), address, requestId }
       background('telling the owner of an account', delivery.notify(notice))
     },
 
@@ -82,7 +96,8 @@ export function activity(ports: Ports, rules: VaultRules, keys: Keyring, backgro
   function eventOf(kind: ActivityKind, caller: Caller, involved: Involved = {}): ActivityEvent {
     const { address, userAgent, session } = caller
     const { sessionId = session?.id ?? null, deviceId = session?.deviceId ?? null, fileId = null } = involved
-    return { id: chance.id(), kind, at: clock(), address, userAgent, sessionId, deviceId, fileId }
+    const { at = clock() } = involved
+    return { id: chance.id(), kind, at, address, userAgent, sessionId, deviceId, fileId }
   }
 }
 

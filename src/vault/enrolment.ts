@@ -1,10 +1,10 @@
 /** Who may have a PIN, and what it opens. A registration lives only in its pending PIN until that PIN is redeemed. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type {
   Caller,
   PauseRule,
   PendingPin,
   PinGrant,
+  PinLetter,
   PinMessenger,
   Ports,
   Session,
@@ -13,6 +13,7 @@ import type {
 } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Note } from './activity.ts'
+import type { Aside } from './aside.ts'
 import type { Background } from './background.ts'
 import type { Keyring } from './keyring.ts'
 import { addressDigest, pinDigest, sameDigest } from './secrets.ts'
@@ -28,6 +29,9 @@ export const PAUSES: PauseRule = { every: 5, firstPauseMs: 15 * 60 * 1000 }
  * was there before; the operator's command is not bound by it.
  */
 const MOST_USERS = 16
+
+/** No user has this id. */
+export const NOBODY = 'nobody'
 
 const HOUR_MS = 60 * 60 * 1000
 
@@ -51,7 +55,14 @@ export interface SentPin {
   pinExpiresAt: number
 }
 
-export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, background: Background, note: Note) {
+export function enrolment(
+  ports: Ports,
+  rules: VaultRules,
+  keys: Keyring,
+  background: Background,
+  aside: Aside,
+  { note, noteNothing }: { note: Note; noteNothing(): void },
+) {
   const { users, sessions, pendingPins, pinLedger, delivery, mailCounter, clock, chance } = ports
 
   return {
@@ -100,13 +111,14 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
     otherwise: PinGrant,
     caller: Caller,
   ): SentPin {
-    const expiresAt = clock() + rules.pinTtlMs
-    background('sending a PIN', later())
+    const at = clock()
+    const expiresAt = at + rules.pinTtlMs
+    // Where too many wait, this one is dropped: the answer must not tell.
+    aside.take('sending a PIN', later)
     return { deviceId, pinDelivery: messenger.mode, pinExpiresAt: expiresAt }
 
+    /** The same work whether there is somebody to tell or not. */
     async function later() {
-      // The look-up may be quick enough to delay the answer, and so to tell.
-      await nextTurn()
       const user = await users.findByEmail(email)
       const grant = user ? grantTo(user, messenger) : otherwise
       const address = addressDigest(await keys.addressKey(), email)
@@ -114,9 +126,11 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
       if (!(await mayWrite(address, user, deviceId))) return
       const kind = (await pinLedger.isPaused(address, clock())) ? 'code' : 'pin'
       const secret = await issue({ deviceId, origin: 'open', kind, address, grant, expiresAt })
-      if (grant.kind === 'nothing') return
-      if (user) note(user.id, 'pin-issued', caller, { deviceId })
-      await messenger.deliver({ email, secret, kind, expiresAt, requestId: caller.requestId })
+      const addressee = grant.kind === 'nothing' ? null : email
+      if (user && addressee) note(user.id, 'pin-issued', caller, { deviceId, at })
+      else noteNothing()
+      const letter: PinLetter = { email: addressee, secret, kind, expiresAt, requestId: caller.requestId }
+      background('delivering a PIN', messenger.deliver(letter))
     }
   }
 
@@ -126,7 +140,7 @@ export function enrolment(ports: Ports, rules: VaultRules, keys: Keyring, backgr
    */
   async function mayWrite(address: Buffer, user: User | null, deviceId: string): Promise<boolean> {
     const { perAccount, overall } = rules.mails
-    const isKnown = user !== null && (await sessions.knowsDevice(user.id, deviceId))
+    const isKnown = await sessions.knowsDevice(user?.id ?? NOBODY, deviceId)
     const account = `${isKnown ? deviceId : 'any'} ${address.toString('base64')}`
     if (!(await mailCounter.take(account, perAccount, HOUR_MS))) return false
     if (isKnown || (await mailCounter.take('all', overall, HOUR_MS))) return true

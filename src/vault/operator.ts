@@ -2,6 +2,7 @@
 import type { BlobStore, Caller, OperatorPorts, User, VaultRules } from '../ports.ts'
 import { account } from './account.ts'
 import { activity } from './activity.ts'
+import { workAside } from './aside.ts'
 import { backgroundWork } from './background.ts'
 import type { ShownPin } from './enrolment.ts'
 import { garbageCollector } from './garbage.ts'
@@ -31,7 +32,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
     /** One round of sweeping, as a server does it. False where one is at it. */
     async sweep(): Promise<boolean> {
       const done = await sweepRound(ports, null, new Set(), {
-        sessions: sessions(ports, rules, keys, background.run, happenings),
+        sessions: sessions(ports, rules, keys, background.run, workAside(ports, rules, background.run), happenings),
         trash: trash(ports, rules, keys, collect, happenings.note),
         account: accounts,
         activity: happenings,

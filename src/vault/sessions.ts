@@ -1,10 +1,10 @@
 /** PIN to session, and a session's life: it slides with use up to a fixed end, and is over the moment it is ended. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller, PendingPin, PinGrant, Ports, Redemption, Session, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { activity } from './activity.ts'
+import type { Aside } from './aside.ts'
 import type { Background } from './background.ts'
-import { PAUSES } from './enrolment.ts'
+import { NOBODY, PAUSES } from './enrolment.ts'
 import type { Keyring } from './keyring.ts'
 import { asIssued, deviceNames, kindOf, pinDigest, sameDigest, tokenHash } from './secrets.ts'
 
@@ -32,7 +32,8 @@ export function sessions(
   rules: VaultRules,
   keys: Keyring,
   background: Background,
-  { note, eventOf, keepOf, warn }: Pick<ReturnType<typeof activity>, 'note' | 'eventOf' | 'keepOf' | 'warn'>,
+  aside: Aside,
+  { note, noteNothing, eventOf, keepOf, warn }: ReturnType<typeof activity>,
 ) {
   const { users, sessions, pendingPins, pinLedger, clock, chance } = ports
   /** How far `lastUsedAt` may lag behind: it is written no more often than this. */
@@ -41,6 +42,7 @@ export function sessions(
   return {
     /** Redeems a PIN. Whatever is wrong with it, the answer is one and the same: `invalid-pin`. */
     async open(deviceId: string, pin: string, caller: Caller): Promise<OpenedSession> {
+      const clockedAt = clock()
       const guess = await counted(deviceId)
       const key = await keys.pinKey()
       const secret = asIssued(pin)
@@ -51,7 +53,9 @@ export function sessions(
       const opened = match && (await redeem(match, match.grant, guess, caller))
       if (opened) return opened
       const meantFor = fitting.length > 0 ? fitting : guess.pending.filter(({ kind }) => kind === kindOf(secret))
-      background('noting a wrong PIN', tellOwners({ ...guess, owners: ownersOf(meantFor) }, caller))
+      const tell = () => tellOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
+      // Nobody can keep an owner from hearing of it by keeping the server busy.
+      if (!aside.take('noting a wrong PIN', tell)) background('noting a wrong PIN', tell())
       throw problems.invalidPin()
     },
 
@@ -123,7 +127,8 @@ export function sessions(
       handedOut,
       deviceId,
       givenBack: counted.as === 'counted' && address ? { address, every: PAUSES.every } : null,
-      pauses: counted.as === 'counted' && counted.pauses && open ? ownersOf([open]) : new Set<string>(),
+      /** The owner of the address whose PINs are paused from now on, if it has one. */
+      pauses: counted.as === 'counted' && counted.pauses && open ? { owner: [...ownersOf([open])][0] ?? null } : null,
     }
   }
 
@@ -159,18 +164,19 @@ export function sessions(
     if (user) warn(user, 'new-device', caller)
   }
 
+  /** The same work whether there is anybody to tell or not. */
   async function tellOwners(
-    { owners, pauses, deviceId }: { owners: Set<string>; pauses: Set<string>; deviceId: string },
+    { owners, pauses, deviceId }: { owners: Set<string>; pauses: { owner: string | null } | null; deviceId: string },
+    at: number,
     caller: Caller,
   ): Promise<void> {
-    // Whether there is anybody to tell must not delay the answer.
-    await nextTurn()
-    for (const owner of owners) note(owner, 'wrong-pin', caller, { deviceId })
-    for (const owner of pauses) {
-      note(owner, 'locked', caller, { deviceId })
-      const user = await users.find(owner)
-      if (user) warn(user, 'locked', caller)
-    }
+    for (const owner of owners) note(owner, 'wrong-pin', caller, { deviceId, at })
+    if (owners.size === 0) noteNothing()
+    if (!pauses) return
+    const { owner } = pauses
+    if (owner) note(owner, 'locked', caller, { deviceId, at })
+    else noteNothing()
+    warn(await users.find(owner ?? NOBODY), 'locked', caller)
   }
 
   function noteEnd(ended: Session, caller: Caller): void {

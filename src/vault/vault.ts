@@ -4,6 +4,7 @@ import { problems } from '../problems.ts'
 import { account } from './account.ts'
 import { activity } from './activity.ts'
 import { admission, changedNothing } from './admission.ts'
+import { workAside } from './aside.ts'
 import { backgroundWork } from './background.ts'
 import { enrolment } from './enrolment.ts'
 import { exporting } from './export.ts'
@@ -32,7 +33,8 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   const doubtful = new Set<string>()
   const collect = garbageCollector(ports)
   const happenings = activity(ports, rules, keys, background.run)
-  const signedIn = sessions(ports, rules, keys, background.run, happenings)
+  const aside = workAside(ports, rules, background.run)
+  const signedIn = sessions(ports, rules, keys, background.run, aside, happenings)
   const bin = trash(ports, rules, keys, collect, happenings.note)
   const accounts = account(ports, rules, background.run, collect)
 
@@ -40,7 +42,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
 
   return {
     rules,
-    enrolment: enrolment(ports, rules, keys, background.run, happenings.note),
+    enrolment: enrolment(ports, rules, keys, background.run, aside, happenings),
     sessions: signedIn,
     activity: happenings,
     files: files(ports, rules, keys, uploads, background.run, doubtful, collect, happenings.note),
@@ -85,6 +87,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
 
     /** Finishes what is under way in the background and lets go of every engine. */
     async close(): Promise<void> {
+      aside.hurry()
       await ports.stopWaiting()
       await background.settled()
       await ports.close()

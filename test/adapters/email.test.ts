@@ -120,6 +120,63 @@ describe('a notice', () => {
   })
 })
 
+describe('a mail to nobody', () => {
+  const nobody = { email: null }
+
+  it('is a conversation with the mail server as long as one with a mail, and no mail', async () => {
+    const users: unknown[] = []
+    const sink = await mailSink({
+      authOptional: false,
+      allowInsecureAuth: true,
+      onAuth: ({ username }, _session, done) => {
+        users.push(username)
+        done(null, { user: username })
+      },
+    })
+    const { delivery, letter, notice, told } = postman(sink.url.replace('//', '//vault:secret@'))
+    await delivery.deliver(letter(nobody))
+    await delivery.notify(notice(nobody))
+    expect(users).toEqual(['vault', 'vault'])
+    expect(sink.mails).toEqual([])
+    expect(told).toEqual([])
+  })
+
+  it('needs no AUTH where a mail needs none', async () => {
+    const sink = await mailSink()
+    const { delivery, letter, told } = postman(sink.url)
+    await delivery.deliver(letter(nobody))
+    expect(told).toEqual([])
+  })
+
+  it('is given up as a mail is, where the server refuses', async () => {
+    const sink = await mailSink({ onConnect: (_session, done) => done(smtpError(554, 'No')) })
+    const { delivery, letter, told } = postman(sink.url)
+    await delivery.deliver(letter(nobody))
+    expect(told.join()).toContain('a mail was given up')
+  })
+
+  it('is given up at once where the server closes', async () => {
+    const { url, connections } = await silentServer()
+    const { delivery, letter } = postman(url, { timeoutMs: 20_000 })
+    const waiting = delivery.deliver(letter(nobody))
+    await expect.poll(() => connections, PATIENCE).toHaveLength(1)
+    await delivery.close()
+    await waiting
+  })
+
+  it('is tried again where the server hangs up', async () => {
+    const { url, connections } = await silentServer()
+    const { delivery, letter, told } = postman(url, { timeoutMs: 20_000 })
+    const waiting = delivery.deliver(letter(nobody))
+    await expect.poll(() => connections, PATIENCE).toHaveLength(1)
+    connections[0]?.destroy()
+    await expect.poll(() => connections, PATIENCE).toHaveLength(2)
+    expect(told.join()).toContain('it will be tried again')
+    await delivery.close()
+    await waiting
+  })
+})
+
 describe('an address that is more than one plain address', () => {
   it.each([
     'ada@example.org\r\nBcc: eve@evil.org',

@@ -92,6 +92,13 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       for (let n = 0; n < 20; n += 1) expect((await guess(T, null)).counted).toEqual({ as: 'nobody' })
     })
 
+    it('notes nothing, again and again, and nobody is paused for it', async () => {
+      const { pinLedger, address, guess } = await counting()
+      for (let n = 0; n < 6; n += 1) await pinLedger.noteNothing(T + n)
+      expect((await guess(T, null)).counted).toEqual({ as: 'nobody' })
+      expect(await pinLedger.isPaused(address, T)).toBe(false)
+    })
+
     it('gives a right guess back with the session that it opens', async () => {
       const { sessions, address, guess, wrong } = await counting()
       const { user } = await opened(sessions)

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { DAY, MINUTE, memberWith, newDeviceId, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
+import {
+  DAY,
+  MINUTE,
+  memberWith,
+  newDeviceId,
+  otherThan,
+  type TestApp,
+  temporaryFolder,
+  testApp,
+} from '../support/app.ts'
 import { type MailSink, mailSink, PATIENCE, pinIn, type SunkMail, silentServer } from '../support/mail.ts'
 
 const ada = { name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' }
@@ -19,6 +28,41 @@ async function signIn(app: TestApp, sink: MailSink, applicant = ada) {
   const pin = pinIn(sink.mails.at(-1) as SunkMail)
   const { deviceId } = applicant
   return { deviceId, pin, session: await app.post('/v1/sessions', { deviceId, pin }) }
+}
+
+/** With a user; counts connections to the mail server, and rows that are written to tell somebody of something, or nobody. */
+async function withWorkCounted() {
+  const counts = { connections: 0, rows: 0 }
+  const sink = await mailSink({
+    onConnect: (_session, done) => {
+      counts.connections += 1
+      done()
+    },
+  })
+  const app = await mailApp(sink.url)
+  await signIn(app, sink)
+  await app.settled()
+  const { activity, pinLedger } = app.ports
+  const { note } = activity
+  const { noteNothing } = pinLedger
+  const counted = <Given extends unknown[]>(act: (...given: Given) => Promise<void>) => {
+    return (...given: Given) => {
+      counts.rows += 1
+      return act(...given)
+    }
+  }
+  Object.assign(activity, { note: counted(note) })
+  Object.assign(pinLedger, { noteNothing: counted(noteNothing) })
+  return {
+    app,
+    sink,
+    async workOf(act: () => Promise<unknown>) {
+      const before = { ...counts }
+      await act()
+      await app.settled()
+      return { connections: counts.connections - before.connections, rows: counts.rows - before.rows }
+    },
+  }
 }
 
 describe('registering with the PIN by mail', () => {
@@ -75,6 +119,34 @@ describe('registering with the PIN by mail', () => {
     expect([known.status, unknown.status]).toEqual([202, 202])
     expect(known.body).toEqual(unknown.body)
     expect(sink.mails.map(({ to }) => to)).toEqual([['ada@example.org']])
+  })
+
+  it('does the same work for known and unknown addresses', async () => {
+    const { sink, app, workOf } = await withWorkCounted()
+    const works = []
+    for (const email of [ada.email, 'eve@example.org']) {
+      const before = sink.mails.length
+      works.push(await workOf(() => app.post('/v1/pins', { email, deviceId: newDeviceId() })))
+      expect(sink.mails.length - before).toBe(email === ada.email ? 1 : 0)
+    }
+    for (const email of [ada.email, 'ben@example.org']) {
+      works.push(await workOf(() => app.post('/v1/users', { name: 'Eve', email, deviceId: newDeviceId() })))
+    }
+    expect(works).toEqual(Array(4).fill({ connections: 1, rows: 1 }))
+  })
+
+  it('does the same work for wrong PINs of known and unknown addresses, and for a pause', async () => {
+    const { sink, app, workOf } = await withWorkCounted()
+    const works = []
+    for (const email of [ada.email, 'eve@example.org']) {
+      const deviceId = newDeviceId()
+      await app.post('/v1/pins', { email, deviceId })
+      await app.settled()
+      const pin = otherThan(pinIn(sink.mails.at(-1) as SunkMail) as string)
+      for (let n = 0; n < 5; n += 1) works.push(await workOf(() => app.post('/v1/sessions', { deviceId, pin })))
+    }
+    const each = [...Array(4).fill({ connections: 0, rows: 1 }), { connections: 1, rows: 2 }]
+    expect(works).toEqual([...each, ...each])
   })
 
   it('puts nothing into a mail that was chosen by whoever asked for it', async () => {

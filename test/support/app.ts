@@ -50,6 +50,9 @@ export const SECOND = 1000
 export const MINUTE = 60 * SECOND
 export const DAY = 24 * 60 * MINUTE
 
+/** Work after an answer begins in the next turn, and not at a random moment. */
+export const AT_ONCE = { least: 0, most: 0 }
+
 export function testClock(now = Date.UTC(2026, 10, 22, 8, 30)): TestClock {
   const clock = () => now
   return Object.assign(clock, {
@@ -86,7 +89,7 @@ export async function testApp(
   const logger = pino({ level: config.LOG_LEVEL, base: null }, lineSink(log))
   const clock = testClock()
   const ports = await compose(config, logger, clock, cryptographicChance)
-  const vault = await openVault(ports, rulesOf(config))
+  const vault = await openVault(ports, { ...rulesOf(config), asideMs: AT_ONCE })
   const limits = requestLimitsOf(config, ports)
   const app = await buildApp(vault, logger, { ...httpRulesOf(config), limits, ...http })
   const connections: Socket[] = []

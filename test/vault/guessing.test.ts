@@ -8,7 +8,7 @@ import { readConfig } from '../../src/config.ts'
 import type { PinLetter, Ports } from '../../src/ports.ts'
 import { cryptographicChance } from '../../src/vault/secrets.ts'
 import { openVault } from '../../src/vault/vault.ts'
-import { DAY, MINUTE, newDeviceId, temporaryFolder, testClock } from '../support/app.ts'
+import { AT_ONCE, DAY, MINUTE, newDeviceId, temporaryFolder, testClock } from '../support/app.ts'
 
 const TEN_YEARS = 3653 * DAY
 const WEEK = 7 * DAY
@@ -38,7 +38,7 @@ async function vaultWithMail() {
       if (answer.counted.as === 'counted') compared += 1
       return answer
     }
-    return openVault(ports, rulesOf(config))
+    return openVault(ports, { ...rulesOf(config), asideMs: AT_ONCE })
   }
   let vault = await open()
   onTestFinished(() => vault.close())

@@ -10,7 +10,7 @@ import { Problem } from '../../src/problems.ts'
 import { operatorsVault } from '../../src/vault/operator.ts'
 import { cryptographicChance } from '../../src/vault/secrets.ts'
 import { openVault } from '../../src/vault/vault.ts'
-import { MINUTE, newDeviceId, otherThan, temporaryFolder, testClock } from '../support/app.ts'
+import { AT_ONCE, MINUTE, newDeviceId, otherThan, temporaryFolder, testClock } from '../support/app.ts'
 
 const CALLER = { address: '192.0.2.1', userAgent: 'test', requestId: '' }
 
@@ -22,7 +22,7 @@ async function vaultOfMany() {
   const chance = { ...cryptographicChance, pin: () => drawn.shift() ?? cryptographicChance.pin() }
   const config = readConfig({ DATA_DIR: join(home, 'data'), UPLOADS_DIR: join(home, 'uploads') })
   const ports = await compose(config, pino({ level: 'silent' }), clock, chance)
-  const vault = await openVault(ports, rulesOf(config))
+  const vault = await openVault(ports, { ...rulesOf(config), asideMs: AT_ONCE })
   onTestFinished(() => vault.close())
   const operator = operatorsVault(
     { ...ports, census: async () => Promise.reject(new Error('not here')) },

@@ -5,8 +5,9 @@ export function consoleDelivery(print: (fields: object, message: string) => void
   return {
     mode: 'console',
 
-    async deliver({ kind, secret, expiresAt, requestId }) {
+    async deliver({ email, kind, secret, expiresAt, requestId }) {
       const name = kind === 'pin' ? 'PIN' : 'code'
+      if (email === null) return print({ requestId }, `no ${name}: it would be nobody's`)
       print({ requestId, [kind]: secret, expiresAt: new Date(expiresAt).toISOString() }, `${name} ${secret}`)
     },
 

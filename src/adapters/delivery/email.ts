@@ -57,7 +57,7 @@ export function emailDelivery(
     },
   }
 
-  async function take(of: { email: string; requestId: string }, letter: Letter, until: number): Promise<void> {
+  async function take(of: { email: string | null; requestId: string }, letter: Letter, until: number): Promise<void> {
     if (held.size >= limits.held) return refuse()
     refusing &&= held.size > limits.held / 2
     const mail = { ...letter, to: of.email, id: `${randomUUID()}@${server.domain}`, date: new Date(clock()) }

@@ -1,9 +1,11 @@
 /** One SMTP server: hands a mail on, once, and says what became of it in words that quote nothing. */
 import { createTransport } from 'nodemailer'
+import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { Letter } from './letters.ts'
 
 export interface Mail extends Letter {
-  to: string
+  /** `null` for nobody: the same conversation, as far as it goes without a recipient. */
+  to: string | null
   /** The same for every try, so that a mail that was taken twice is known for one. */
   id: string
   date: Date
@@ -31,7 +33,7 @@ const CLOSE_MS = 1000
 export function smtpServer(url: string, from: string, timeoutMs: number) {
   const { host, ...options } = optionsOf(url)
   const [, name = '', address = ''] = /^(?:(.*?)\s*<)?([^<>]+)>?$/.exec(from) ?? []
-  const transport = createTransport({
+  const connecting = {
     host,
     ...options,
     connectionTimeout: timeoutMs,
@@ -39,9 +41,11 @@ export function smtpServer(url: string, from: string, timeoutMs: number) {
     socketTimeout: timeoutMs,
     dnsTimeout: timeoutMs,
     socketCloseTimeout: CLOSE_MS,
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  })
+  }
+  const barred = { disableFileAccess: true, disableUrlAccess: true }
+  const transport = createTransport({ ...connecting, ...barred })
+  /** Makes the bytes of a mail, and sends them nowhere. */
+  const composer = createTransport({ streamTransport: true, buffer: true, ...barred })
 
   return {
     name: host,
@@ -49,12 +53,12 @@ export function smtpServer(url: string, from: string, timeoutMs: number) {
 
     /** `null` once the server has taken the mail. Throws where the address is none that mail can go to safely. */
     async send({ to, id, date, subject, text, html }: Mail, signal: AbortSignal): Promise<Trouble | null> {
-      if (!PLAIN_ADDRESS.test(to)) throw new Error('a mail was to go to what is not one plain address')
+      if (to !== null && !PLAIN_ADDRESS.test(to)) throw new Error('a mail was to go to what is not one plain address')
       try {
-        await transport.sendMail({
+        const mail = {
           // As objects: a text would be read as a list of addresses.
           from: { name, address },
-          to: { name: '', address: to },
+          to: { name: '', address: to ?? address },
           subject,
           text,
           html,
@@ -62,14 +66,48 @@ export function smtpServer(url: string, from: string, timeoutMs: number) {
           date,
           // RFC 3834, section 5; the second is what Exchange understands. No out-of-office notes to PINs.
           headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
-          xMailer: false,
+          xMailer: false as const,
           signal,
-        })
+        }
+        if (to !== null) await transport.sendMail(mail)
+        else await Promise.all([composer.sendMail(mail), conversation(connecting, signal)])
         return null
       } catch (error) {
         return troubleOf(error as Fault, host)
       }
     },
+  }
+}
+
+/** How often a server answers between the sign-in and a mail that it took: to MAIL, RCPT, DATA, and the mail itself. */
+const ANSWERS = 4
+
+/** Connects and signs in as for a mail, and takes leave of the server after as many answers. */
+async function conversation(
+  { auth, ...options }: { auth?: { user: string; pass: string } },
+  signal: AbortSignal,
+): Promise<void> {
+  const connection = new SMTPConnection(options)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const next = (act: () => void) => (error?: Error | null) => (error ? reject(error) : act())
+      const reset = (times: number) => (times === 0 ? resolve() : connection.reset(next(() => reset(times - 1))))
+      connection.once('error', reject)
+      connection.once('end', () => reject(Object.assign(new Error('the server hung up'), { code: 'ECONNECTION' })))
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      connection.connect(
+        next(() =>
+          auth && connection.allowsAuth
+            ? connection.login(
+                auth,
+                next(() => reset(ANSWERS)),
+              )
+            : reset(ANSWERS),
+        ),
+      )
+    })
+  } finally {
+    connection.close()
   }
 }
 

@@ -24,6 +24,16 @@ export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger 
       return { counted: as === 'counted' ? { as, pauses } : { as }, handedOut }
     },
 
+    async noteNothing(at) {
+      // Spread over rows that are nobody's, as `count_guess` does.
+      await ask(
+        `INSERT INTO guesses (address, wrong, paused_until)
+         VALUES (set_byte('\\x00', 0, floor(random() * 256)::integer), 0, $1)
+         ON CONFLICT (address) DO UPDATE SET paused_until = excluded.paused_until`,
+        [at],
+      )
+    },
+
     async isPaused(address, at) {
       return (await ask('SELECT FROM guesses WHERE address = $1 AND paused_until > $2', [address, at])).length === 1
     },

@@ -20,6 +20,10 @@ export function sqlitePinLedger(db: Database, act: Act): PinLedger {
        ON CONFLICT (address) DO UPDATE SET wrong = wrong + 1 RETURNING wrong`,
     )
     .pluck()
+  const noteNothing = db.prepare<[Buffer, number]>(
+    `INSERT INTO guesses (address, wrong, paused_until) VALUES (?, 0, ?)
+     ON CONFLICT (address) DO UPDATE SET paused_until = excluded.paused_until`,
+  )
   const pause = db.prepare<[number, Buffer]>('UPDATE guesses SET paused_until = ? WHERE address = ?')
   const guessHandedOut = db.prepare<[{ deviceId: string; at: number; maxAttempts: number }], HandedOut>(
     `UPDATE handed_out_pins SET guesses = guesses + 1
@@ -38,6 +42,10 @@ export function sqlitePinLedger(db: Database, act: Act): PinLedger {
         const handedOut = guessHandedOut.all({ deviceId, at, maxAttempts }).map((row) => pinOf(deviceId, row))
         return { counted: countAt(address, at, rule), handedOut }
       })
+    },
+
+    async noteNothing(at) {
+      await act(() => noteNothing.run(NOBODY, at))
     },
 
     async isPaused(address, at) {
