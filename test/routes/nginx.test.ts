@@ -1,14 +1,17 @@
 /** A server behind nginx as it is shipped: what clients see is what the server says, and nobody's names are logged. */
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { Readable } from 'node:stream'
 import { expect, it, onTestFinished } from 'vitest'
 import { blobsOnDisk, form, member, testApp } from '../support/app.ts'
 import { pathOf, spoil } from '../support/blobs.ts'
-import { describeNginx, type Nginx, nginxBefore } from '../support/nginx.ts'
+import { describeNginx, flood, type Nginx, nginxBefore, nginxWith } from '../support/nginx.ts'
 
 const BEHIND = { TRUST_PROXY: '127.0.0.1' }
 const MiB = 1024 * 1024
+/** Of one network as many as deploy/nginx/nginx.conf takes, and some. */
+const MORE_THAN_A_SHARE = 1200
 
 async function behindNginx(settings: Record<string, string> = {}) {
   const app = await testApp({ ...BEHIND, ...settings })
@@ -174,5 +177,61 @@ describeNginx('behind nginx', () => {
     await ada.put('film', randomBytes(40 * MiB))
     await spoil(await pathOf(app, ada, 'film'), (bytes) => bytes.fill((bytes.at(-1) as number) ^ 1, bytes.length - 1))
     await expect(ada.get('film')).rejects.toThrow('aborted')
+  })
+
+  it('has some of the requests of one network under way at a time, and takes those of others', async () => {
+    const { nginx } = await behindNginx()
+    const { end } = await flood(nginx.url, MORE_THAN_A_SHARE)
+    const alive = async () => (await nginx.request('/health/live')).status
+    await expect.poll(alive).toBe(429)
+    const answer = await nginx.request('/health/live')
+    expect(answer).toBeProblem(429, 'too-many-requests')
+    expect(answer.headers['retry-after']).toBe('5')
+    expect((await nginx.request('/health/live', { from: '127.0.0.2' })).status).toBe(200)
+    end()
+    await expect.poll(alive).toBe(200)
+  })
+
+  it('counts IPv6 by /64, and IPv4 inside IPv6 as IPv4', async () => {
+    const app = await testApp(BEHIND)
+    const nginx = await nginxWith(['set_real_ip_from 127.0.0.1;', 'real_ip_header X-Client;'], [app.url])
+    const alive = async (client: string) =>
+      (await nginx.request('/health/live', { headers: { 'x-client': client } })).status
+    await flood(nginx.url, MORE_THAN_A_SHARE, { fields: { 'x-client': '2001:db8:0:a::1' } })
+    await expect.poll(() => alive('2001:db8:0:a:b:c:d:e')).toBe(429)
+    const others = ['2001:db8:0:a00::1', '2001:db8::1', '::ffff:192.0.2.1', '192.0.2.1']
+    expect(await Promise.all(others.map(alive))).toEqual([200, 200, 200, 200])
+    await flood(nginx.url, MORE_THAN_A_SHARE, { fields: { 'x-client': '::ffff:192.0.2.1' } })
+    await expect.poll(() => alive('192.0.2.1')).toBe(429)
+    expect(await alive('::ffff:192.0.2.2')).toBe(200)
+  })
+
+  it('keeps few of its own refusals for a client that does not read them', async () => {
+    const { nginx } = await behindNginx()
+    const { tally } = await flood(nginx.url, 1000, { fields: { ':method': 'TRACE' } })
+    await expect.poll(() => tally.reset ?? 0).toBeGreaterThan(0)
+    expect(tally['405']).toBeGreaterThan(50)
+  })
+
+  it('does not stand in the way of ten devices at one address, with a page of pictures and eight uploads each', async () => {
+    const { nginx, ada } = await behindNginx()
+    await ada.put('picture', 'pixels')
+    const authorization = `Bearer ${ada.token}`
+    const device = async (n: number) => {
+      const session = connectHttp2(nginx.url, { rejectUnauthorized: false })
+      onTestFinished(() => session.destroy())
+      const pictures = Array.from({ length: 100 }, async () => {
+        const request = session.request({ ':path': '/v1/files/picture', authorization })
+        const [head] = await once(request.resume(), 'response')
+        return head[':status']
+      })
+      const uploads = Array.from(
+        { length: 8 },
+        async (_, k) => (await ada.put(`${n}-${k}`, randomBytes(99_000))).status,
+      )
+      return Promise.all([...pictures, ...uploads])
+    }
+    const statuses = (await Promise.all(Array.from({ length: 10 }, (_, n) => device(n)))).flat()
+    expect(new Set(statuses)).toEqual(new Set([200, 201]))
   })
 })

@@ -1,4 +1,4 @@
-/** 1 GiB through nginx as it is shipped, both ways: neither nginx nor the server holds it, in memory or on disk. */
+/** The memory of nginx as it is shipped: 1 GiB passes, both ways, is never held, in memory or on disk; nor can clients fill the memory. */
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:http2'
@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { expect, it, onTestFinished } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
-import { describeNginx, type Nginx, nginxBefore } from '../support/nginx.ts'
+import { describeNginx, flood, type Nginx, nginxBefore } from '../support/nginx.ts'
 import { serverProcess, signedIn } from '../support/process.ts'
 
 const MiB = 1024 * 1024
@@ -67,4 +67,20 @@ describeNginx('1 GiB behind nginx', () => {
     expect(grown.nginx / MiB).toBeLessThan(10)
     expect(nginx.written() / MiB).toBeLessThan(10)
   }, 600_000)
+})
+
+describeNginx('clients that read nothing', () => {
+  it('of many addresses take a bounded part of the memory, and leave a way in for others', async () => {
+    const server = serverProcess(await temporaryFolder(), { TRUST_PROXY: '127.0.0.1' }, { from: 'built' })
+    const nginx = await nginxBefore(await server.url)
+    const before = nginx.peakMemory()
+    // Of each address more than its share.
+    const fields = { ':path': '/docs/static/swagger-ui-bundle.js' }
+    const floods = []
+    for (let n = 0; n < 3; n += 1) floods.push(await flood(nginx.url, 2000, { from: `127.0.1.${n + 1}`, fields }))
+    await expect.poll(async () => (await nginx.request('/health/live', { from: '127.0.2.1' })).status).toBe(200)
+    const grown = (nginx.peakMemory() - before) / MiB
+    process.stderr.write(`by MiB: ${grown}; ${JSON.stringify(floods.map(({ tally }) => tally))}\n`)
+    expect(grown).toBeLessThan(400)
+  }, 120_000)
 })

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 const SHIPPED = join(import.meta.dirname, '..', '..', 'deploy', 'nginx')
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
-/** What is shipped, into a folder, but for the places that are each installation's own. `servers` are URLs. */
-export async function configureNginx(folder: string, port: number, servers: string[]) {
+/** What is shipped, into a folder, but for the places that are each installation's own. `servers` are URLs; `more` is for site.conf. */
+export async function configureNginx(folder: string, port: number, servers: string[], more: string[] = []) {
   const certificates = join(import.meta.dirname, 'tls-')
   await mkdir(join(folder, 'tls'))
   for (const name of ['cert', 'key']) await cp(`${certificates}${name}.pem`, join(folder, 'tls', `${name}.pem`))
@@ -22,6 +22,7 @@ export async function configureNginx(folder: string, port: number, servers: stri
         .replaceAll('/var/log/nginx', folder),
       // Elsewhere only the user that its package is for may write.
       ...TEMPORARY.map((kind) => `${kind}_temp_path ${folder}/${kind};`),
+      ...more,
     ].join('\n'),
   )
   const [example = ''] = /^server server-1:8000 .*$/m.exec(await readFile(join(SHIPPED, 'servers.conf'), 'utf8')) ?? []

@@ -3,7 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from './app.ts'
 import { describeWith, freePort } from './engines.ts'
@@ -29,17 +31,22 @@ export interface Nginx {
   /** What it has logged so far, as text and as it is meant. */
   log(): string
   passages(): Passage[]
-  /** The most memory that its workers have had at once, in bytes. */
+  /** The most memory that each worker has had, added up, in bytes. */
   peakMemory(): number
   /** How many bytes they have written to files, of a disk and not of memory. */
   written(): number
 }
 
 /** `servers` are URLs. It trusts nobody, and is trusted with `TRUST_PROXY=127.0.0.1`. */
-export async function nginxBefore(...servers: string[]): Promise<Nginx> {
+export function nginxBefore(...servers: string[]): Promise<Nginx> {
+  return nginxWith([], servers)
+}
+
+/** With further lines in site.conf. */
+export async function nginxWith(lines: string[], servers: string[]): Promise<Nginx> {
   const folder = await temporaryFolder()
   const port = await freePort()
-  await configureNginx(folder, port, servers)
+  await configureNginx(folder, port, servers, lines)
   // Its workers are nobody in particular.
   await chmod(folder, 0o755)
   const output = openSync(join(folder, 'output'), 'w')
@@ -63,9 +70,53 @@ export async function nginxBefore(...servers: string[]): Promise<Nginx> {
       }),
     log,
     passages: () => log().split('\n').filter(Boolean).map(passageOf),
-    peakMemory: () => Math.max(...workersOf(child).map(peakOf)),
+    peakMemory: () => workersOf(child).reduce((sum, pid) => sum + peakOf(pid), 0),
     written: () => Math.max(...workersOf(child).map(writtenBy)),
   }
+}
+
+export interface Flood {
+  /** How many requests got each status so far; `reset` those that will get none. */
+  tally: Record<string, number>
+  end(): void
+}
+
+/** So many requests over HTTP/2, by a client at one address that never reads a byte of what comes. */
+export async function flood(
+  url: string,
+  requests: number,
+  how: { from?: string; fields?: object } = {},
+): Promise<Flood> {
+  const { from = '127.0.0.1', fields = {} } = how
+  const port = Number(new URL(url).port)
+  const options = { host: '127.0.0.1', port, localAddress: from, ALPNProtocols: ['h2'], rejectUnauthorized: false }
+  const sessions: ClientHttp2Session[] = []
+  const tally: Record<string, number> = {}
+  const count = (what: string) => {
+    tally[what] = (tally[what] ?? 0) + 1
+  }
+  const end = () => {
+    for (const session of sessions) session.destroy()
+  }
+  onTestFinished(end)
+  for (let left = requests; left > 0; ) {
+    const session = connectHttp2(url, {
+      settings: { initialWindowSize: 0 },
+      createConnection: () => connectTls(options),
+    })
+    sessions.push(session)
+    session.on('error', () => {})
+    const [{ maxConcurrentStreams }] = await once(session, 'remoteSettings')
+    const streams = Math.min(left, maxConcurrentStreams)
+    left -= streams
+    for (let n = 0; n < streams; n += 1) {
+      const request = session.request({ ':path': '/health/live', ...fields })
+      request.pause()
+      request.on('response', (head) => count(String(head[':status'])))
+      request.on('error', () => count('reset'))
+    }
+  }
+  return { tally, end }
 }
 
 async function untilListening(url: string, child: ChildProcess, output: string) {
