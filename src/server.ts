@@ -6,6 +6,7 @@ import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { buildApp } from './app.ts'
+import { closeToOthers } from './compose/modes.ts'
 import { httpRulesOf, requestLimitsOf, rulesOf } from './compose/rules.ts'
 import { adaptersOf, placesOf, warningsOf } from './compose/telling.ts'
 import { compose } from './compose.ts'
@@ -52,7 +53,7 @@ async function serve(config: Config, unknown: string[]) {
   })
   log.info(placesOf(config))
   log.info(`using ${adaptersOf(config)}`)
-  for (const warning of warningsOf(config)) log.warn(warning)
+  for (const warning of [...warningsOf(config), ...closeToOthers(config)]) log.warn(warning)
   if (unknown.length > 0) log.warn(`.env has settings that this version does not know: ${unknown.join(', ')}`)
 }
 

@@ -1,4 +1,5 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -35,6 +36,24 @@ describe('the process', () => {
     const server = serverProcess(await temporaryFolder(), { RATE_LIMIT: 'off' })
     await server.url
     await expect.poll(server.output).toContain('not fit for production: there is no rate limit')
+  })
+
+  it('warns of a key and of folders that other users can read, and closes those that git made', async () => {
+    const folder = await temporaryFolder()
+    for (const name of ['data', 'uploads']) {
+      await mkdir(join(folder, name))
+      await chmod(join(folder, name), 0o755)
+    }
+    await writeFile(join(folder, 'data', '.gitkeep'), '')
+    await writeFile(join(folder, 'key'), randomBytes(32).toString('base64'))
+    await chmod(join(folder, 'key'), 0o640)
+    const server = serverProcess(folder, { MASTER_KEY_FILE: 'key' })
+    await server.url
+    const warning = 'other users of this machine have rights to'
+    await expect.poll(server.output).toContain(`${warning} MASTER_KEY_FILE (${join(folder, 'key')})`)
+    expect(server.output()).toContain(`${warning} UPLOADS_DIR (${join(folder, 'uploads')})`)
+    expect(server.output()).not.toContain(`${warning} DATA_DIR`)
+    expect((await stat(join(folder, 'data'))).mode & 0o777).toBe(0o700)
   })
 
   it('reads .env', async () => {
