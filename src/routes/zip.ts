@@ -1,9 +1,12 @@
 /**
- * Zip files as they go out (PKWARE's APPNOTE 6.3.10): stored and not compressed, since photos are compressed already, and
- * with sizes and checksums behind the bytes. What is beyond 4 GiB or 65,534 files is told in the ZIP64 format, and only
- * that, since some old readers know no other than the plain one.
+ * Writes zip files as a stream (PKWARE's APPNOTE 6.3.10). The checksum of an entry is known only after its bytes, so it
+ * follows them. A reader that never seeks must then find the end of the bytes by itself. It can do so in deflated data, which
+ * says where it ends, and not in stored data. So the bytes go out as deflate blocks that are not compressed (RFC 1951,
+ * section 3.2.4): photos are compressed already, and the size is known before. Only what exceeds 4 GiB or 65,534 files
+ * uses ZIP64, since some old readers do not know it.
  */
 import { crc32 } from 'node:zlib'
+import { keptBytes } from './kept-bytes.ts'
 
 export interface ZipEntry {
   /** Segments with `/` between them. No two entries of a file have the same. */
@@ -24,8 +27,10 @@ interface Written extends Pick<ZipEntry, 'modifiedAt' | 'sizeBytes'> {
 /** Parts are handed on together until they have about this size. */
 const BATCH_BYTES = 1024 * 1024
 
-/** Records that are kept as one piece of memory. */
-const BLOCK_RECORDS = 1000
+/** The most that one deflate block can hold. */
+const BLOCK_BYTES = 0xffff
+/** Its length follows in two bytes, and once more inverted. */
+const BLOCK_HEADER_BYTES = 5
 
 /** In a field of so many bits it says: look into the ZIP64 part. */
 const MAX_16 = 0xffff
@@ -33,16 +38,17 @@ const MAX_32 = 0xffffffff
 
 const PLAIN = 20
 const ZIP64 = 45
-/** Bit 3: sizes and checksum follow the bytes. Bit 11: names are UTF-8. */
+/** Bit 3: the checksum and the sizes follow the bytes. Bit 11: names are UTF-8. */
 const FLAGS = (1 << 3) | (1 << 11)
-const STORED = 0
+const DEFLATED = 8
 const MADE_BY_UNIX = (3 << 8) | ZIP64
 /** A regular file that its owner may read and write, in the upper half. */
 const ATTRIBUTES = 0o100600 * 2 ** 16
 
 /** The zip file in batches of about 1 MiB. Each entry is asked for when all before it have been taken. */
 export async function* zipOf(entries: AsyncIterable<ZipEntry>): AsyncGenerator<Buffer[]> {
-  const directory = keptRecords()
+  const directory = keptBytes()
+  let count = 0
   let offset = 0
   let ready: Buffer[] = []
   let readyBytes = 0
@@ -50,32 +56,48 @@ export async function* zipOf(entries: AsyncIterable<ZipEntry>): AsyncGenerator<B
   for await (const { path, modifiedAt, sizeBytes, batches } of entries) {
     const entry: Written = { path: Buffer.from(path), modifiedAt, sizeBytes, offset, checksum: 0 }
     add(localHeader(entry))
-    const start = offset
+    let came = 0
+    if (sizeBytes === 0) add(blockHeader(0, true))
     for await (const batch of batches) {
       for (const bytes of batch) {
+        if (came + bytes.length > sizeBytes) throw new Error(`more than the announced ${sizeBytes} bytes came`)
         entry.checksum = crc32(bytes, entry.checksum)
-        add(bytes)
+        addInBlocks(bytes, came, sizeBytes)
+        came += bytes.length
       }
       if (readyBytes >= BATCH_BYTES) yield take()
     }
-    if (offset - start !== sizeBytes) throw new Error(`${offset - start} bytes came, and ${sizeBytes} were announced`)
+    if (came !== sizeBytes) throw new Error(`${came} bytes came, and ${sizeBytes} were announced`)
     add(descriptor(entry))
     directory.add(directoryRecord(entry))
+    count += 1
     if (readyBytes >= BATCH_BYTES) yield take()
   }
 
   const start = offset
-  for (const block of directory.blocks()) {
-    add(block)
+  for (const [records] of directory.batches()) {
+    add(records as Buffer)
     yield take()
   }
-  add(endOf(directory.count(), start, offset - start))
+  add(endOf(count, start, offset - start))
   yield take()
 
   function add(bytes: Buffer) {
     ready.push(bytes)
     readyBytes += bytes.length
     offset += bytes.length
+  }
+
+  /** `came` of `sizeBytes` came before. A block has its header once, however many pieces its bytes come in. */
+  function addInBlocks(bytes: Buffer, came: number, sizeBytes: number) {
+    for (let at = 0; at < bytes.length; ) {
+      const inBlock = (came + at) % BLOCK_BYTES
+      const left = sizeBytes - came - at
+      if (inBlock === 0) add(left > BLOCK_BYTES ? FULL_BLOCK : blockHeader(left, true))
+      const piece = bytes.subarray(at, at + BLOCK_BYTES - inBlock)
+      add(piece)
+      at += piece.length
+    }
   }
 
   function take(): Buffer[] {
@@ -86,32 +108,29 @@ export async function* zipOf(entries: AsyncIterable<ZipEntry>): AsyncGenerator<B
   }
 }
 
-/** Many small records; each as a buffer of its own would take several times its size. */
-function keptRecords() {
-  const blocks: Buffer[] = []
-  const records: Buffer[] = []
-  let count = 0
-  return {
-    add(record: Buffer) {
-      records.push(record)
-      count += 1
-      if (records.length === BLOCK_RECORDS) blocks.push(Buffer.concat(records.splice(0)))
-    },
-    count: () => count,
-    blocks: () => [...blocks, ...records],
-  }
+/** RFC 1951, sections 3.2.3 and 3.2.4. */
+function blockHeader(lengthBytes: number, last: boolean): Buffer {
+  return Buffer.concat([Buffer.of(last ? 1 : 0), u16(lengthBytes), u16(~lengthBytes & MAX_16)])
+}
+
+/** Of every block but the last one of an entry. */
+const FULL_BLOCK = blockHeader(BLOCK_BYTES, false)
+
+/** An entry's size in the zip. */
+function packedBytes(sizeBytes: number): number {
+  return sizeBytes + BLOCK_HEADER_BYTES * Math.max(1, Math.ceil(sizeBytes / BLOCK_BYTES))
 }
 
 /** Section 4.3.7. */
 function localHeader({ path, modifiedAt, sizeBytes }: Written): Buffer {
-  const large = sizeBytes >= MAX_32
+  const large = isLarge(sizeBytes)
   // The sizes are not told here, but whether they will take eight bytes is.
   const extra = [modified(modifiedAt), ...(large ? [field(0x0001, u64(0), u64(0))] : [])]
   const size = u32(large ? MAX_32 : 0)
   return record(0x04034b50, [
     u16(large ? ZIP64 : PLAIN),
     u16(FLAGS),
-    u16(STORED),
+    u16(DEFLATED),
     dosTime(modifiedAt),
     u32(0),
     size,
@@ -125,26 +144,33 @@ function localHeader({ path, modifiedAt, sizeBytes }: Written): Buffer {
 
 /** Section 4.3.9. */
 function descriptor({ sizeBytes, checksum }: Written): Buffer {
-  const size = sizeBytes >= MAX_32 ? u64(sizeBytes) : u32(sizeBytes)
-  return record(0x08074b50, [u32(checksum), size, size])
+  const size = isLarge(sizeBytes) ? u64 : u32
+  return record(0x08074b50, [u32(checksum), size(packedBytes(sizeBytes)), size(sizeBytes)])
+}
+
+/** Readers that never seek, such as Java's, expect sizes of eight bytes exactly where this is true. */
+function isLarge(sizeBytes: number): boolean {
+  return packedBytes(sizeBytes) > MAX_32
 }
 
 /** Section 4.3.12; the ZIP64 part, section 4.5.3, has only what does not fit. */
 function directoryRecord({ path, modifiedAt, sizeBytes, offset, checksum }: Written): Buffer {
-  const large = sizeBytes >= MAX_32 ? [u64(sizeBytes), u64(sizeBytes)] : []
+  const packed = packedBytes(sizeBytes)
+  // All ones in a field of 32 bits is no size: it says that the size is in the ZIP64 part.
+  const wide = packed >= MAX_32
+  const large = wide ? [u64(sizeBytes), u64(packed)] : []
   const far = offset >= MAX_32 ? [u64(offset)] : []
   const beyond = [...large, ...far]
   const extra = [modified(modifiedAt), ...(beyond.length > 0 ? [field(0x0001, ...beyond)] : [])]
-  const size = u32(Math.min(sizeBytes, MAX_32))
   return record(0x02014b50, [
     u16(MADE_BY_UNIX),
     u16(beyond.length > 0 ? ZIP64 : PLAIN),
     u16(FLAGS),
-    u16(STORED),
+    u16(DEFLATED),
     dosTime(modifiedAt),
     u32(checksum),
-    size,
-    size,
+    u32(wide ? MAX_32 : packed),
+    u32(wide ? MAX_32 : sizeBytes),
     u16(path.length),
     u16(lengthOf(extra)),
     u16(0),

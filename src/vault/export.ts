@@ -4,6 +4,7 @@ import { problems } from '../problems.ts'
 import type { Note } from './activity.ts'
 import { type ContentReader, openContent, wholeOf } from './content.ts'
 import { Damage } from './damage.ts'
+import { digestSet } from './digest-set.ts'
 import type { Secrets } from './envelope.ts'
 import type { Keyring } from './keyring.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
@@ -33,7 +34,7 @@ export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRul
   async function* everything(owner: string, begunAt: number, caller: Caller): AsyncGenerator<ExportedFile> {
     const vaultKey = await keys.vaultKey(owner)
     note(owner, 'export', caller)
-    const done = new Set<string>()
+    const done = digestSet()
     const missing = new Map<string, string>()
     // A file may slip between two lists, or be replaced between its row and its bytes. So another round looks for what is
     // left, until there is nothing.

@@ -12,6 +12,9 @@ import { head, type Wire, wire } from '../support/wire.ts'
 const MiB = 1024 * 1024
 const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest('hex')
 
+const NAMES_BY_CASE = ['IMG_0001.JPG', 'img_0001.jpg', 'Img_0001.jpg', 'É.jpg', 'é.jpg', 'report.TXT', 'report.txt']
+const NAMES_OF_NO_WINDOWS = ['what?.txt', 'q"uote.jpg', '<script>.jpg', 'a:b.jpg', 'CON', 'AUX.jpg', 'trail.', 'trail ']
+
 interface Account {
   exportedAt: string
   user: object
@@ -151,6 +154,23 @@ describe('an export', () => {
       path: 'files/film.mp4',
     })
     expect(account.files.find(({ id }) => id === two)?.deletedAt).toBe(new Date(before).toISOString())
+  })
+
+  it("has names that can be unpacked everywhere, and tells the files' own", async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const names = [...NAMES_BY_CASE, ...NAMES_OF_NO_WINDOWS]
+    for (const name of names) await put(ada, name)
+    const id = await trashed(ada, 'CON', 'in the trash')
+
+    const { account, contents } = await taken(ada)
+
+    expect(contents.get(`trash/${id}/_CON`)).toBe('in the trash')
+    const live = account.files.filter(({ deletedAt }) => deletedAt === null)
+    expect(live.map(({ name }) => name).sort()).toEqual(names.filter((name) => name !== 'CON').sort())
+    for (const { name, path } of live) expect(contents.get(path)).toBe(Buffer.from(name).toString('latin1'))
+    expect(new Set(live.map(({ path }) => path.toLowerCase())).size).toBe(live.length)
+    expect(live.filter(({ path }) => /[<>:"|?*]|[. ]$/.test(path))).toEqual([])
   })
 
   it('is a download of its own kind and day', async () => {

@@ -1,6 +1,7 @@
 /** Zip files as a reader sees them that shares no line with the writer. */
 import { buffer } from 'node:stream/consumers'
-import { crc32 } from 'node:zlib'
+import { crc32, inflateRawSync } from 'node:zlib'
+import { expect } from 'vitest'
 import { type Entry, fromBufferPromise, type ZipFile } from 'yauzl'
 
 export interface Unzipped {
@@ -22,4 +23,26 @@ export async function bytesOf(zip: ZipFile, entry: Entry): Promise<Buffer> {
   const bytes = await buffer(await zip.openReadStreamPromise(entry))
   if (crc32(bytes) !== entry.crc32) throw new Error(`the bytes of ${entry.fileName} do not fit their checksum`)
   return bytes
+}
+
+/** What a reader finds that never seeks: it goes by the local headers and the ends of deflated data, as Java's does. */
+export function unzipForward(zip: Buffer): Map<string, Buffer> {
+  const found = new Map<string, Buffer>()
+  let at = 0
+  while (zip.readUInt32LE(at) === 0x04034b50) {
+    const start = at + 30 + zip.readUInt16LE(at + 26) + zip.readUInt16LE(at + 28)
+    const path = zip.toString('utf8', at + 30, at + 30 + zip.readUInt16LE(at + 26))
+    const { buffer: bytes, engine } = inflateRawSync(zip.subarray(start), { info: true }) as unknown as Inflated
+    const descriptor = start + engine.bytesWritten
+    const told = [0, 4, 8, 12].map((field) => zip.readUInt32LE(descriptor + field))
+    expect(told).toEqual([0x08074b50, crc32(bytes), engine.bytesWritten, bytes.length])
+    found.set(path, bytes)
+    at = descriptor + 16
+  }
+  return found
+}
+
+interface Inflated {
+  buffer: Buffer
+  engine: { bytesWritten: number }
 }

@@ -1,0 +1,21 @@
+import java.io.BufferedInputStream;
+import java.io.InputStream;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipInputStream;
+
+/** Reads a zip from standard input as Android apps do, and prints the SHA-256, the size and the name (hex) of each entry. */
+class ReadZip {
+  public static void main(String[] arguments) throws Exception {
+    ZipInputStream zip = new ZipInputStream(new BufferedInputStream(System.in, 1 << 20));
+    byte[] buffer = new byte[1 << 16];
+    for (ZipEntry entry; (entry = zip.getNextEntry()) != null; ) {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      long size = 0;
+      for (int read; (read = zip.read(buffer)) > 0; size += read) digest.update(buffer, 0, read);
+      HexFormat hex = HexFormat.of();
+      System.out.println(hex.formatHex(digest.digest()) + " " + size + " " + hex.formatHex(entry.getName().getBytes("UTF-8")));
+    }
+  }
+}
