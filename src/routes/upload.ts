@@ -2,13 +2,14 @@
 import multipart, { type MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { problems } from '../problems.ts'
+import { Problem, problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { ByName, Form, location, OnConflict, PutHeaders, RawBytes, withFile } from '../schemas/files.ts'
 import type { Placement, ReadForm } from '../vault/files.ts'
 import type { Receive } from '../vault/receiving.ts'
 import { entityTag, guardOf } from './conditions.ts'
 import { digestCheckOf } from './digests.ts'
+import { formParts } from './form-parts.ts'
 import { presentFile } from './presenting.ts'
 
 /** More than a form has around its file: boundaries, part headers, the name, fields that nobody reads. */
@@ -27,8 +28,7 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
     // The vault counts the file's bytes itself; busboy would cut it in silence.
     // More than comes at a time: a part that busboy skips would stop it for good where it fills this.
     fileHwm: 128 * 1024,
-    limits: { fileSize: Number.POSITIVE_INFINITY, fieldSize: 1024, parts: 16, headerPairs: 32 },
-    preservePath: true,
+    limits: { fileSize: Number.POSITIVE_INFINITY, fieldSize: 1024 },
   })
 
   app.post(
@@ -168,22 +168,28 @@ function announcedBytes({ headers }: FastifyRequest): number | null {
 
 /** Reads the form to its end; the file goes to `receive` as it comes, since its name may come after it. */
 async function readForm(request: FastifyRequest, receive: Receive): Promise<ReadForm> {
-  let file: ReadForm | null = null
+  let file: (Omit<ReadForm, 'name'> & { name: string | null }) | null = null
   let name: string | null = null
-  for await (const part of partsOf(request)) {
+  for await (const { head, part } of partsOf(request)) {
     if (part.type === 'file') {
-      if (part.fieldname !== 'file') throw problems.malformedMultipart('The file part must be called "file".')
+      if (head.name !== 'file') throw problems.malformedMultipart('The file part must be called "file".')
       if (file) throw problems.malformedMultipart('A form carries one file.')
       const received = await receive(bytesOf(part, request))
-      file = { name: part.filename ?? '', contentType: contentTypeOf(part.mimetype), received }
-    } else if (part.fieldname === 'name') {
+      file = { name: head.fileName, contentType: contentTypeOf(head.contentType), received }
+    } else if (head.name === 'name') {
       if (name !== null) throw problems.malformedMultipart('A form carries one "name".')
       if (part.valueTruncated) throw problems.invalidName('A file name has at most 255 bytes of UTF-8.')
       name = String(part.value)
     }
   }
   if (!file) throw problems.malformedMultipart('The form has no file part called "file".')
-  return { ...file, name: wellFormed(name ?? file.name) }
+  const given = name ?? file.name
+  if (given === null) {
+    throw problems.malformedMultipart(
+      'The file has no name: the part "file" has no filename, and there is no field "name".',
+    )
+  }
+  return { ...file, name: wellFormed(given) }
 }
 
 /** Bytes that are no UTF-8 have become U+FFFD by now: another name than the one that was sent. */
@@ -194,7 +200,7 @@ function wellFormed(name: string): string {
 
 async function* partsOf(request: FastifyRequest) {
   try {
-    yield* request.parts()
+    yield* formParts(request)
   } catch (cause) {
     throw brokenForm(request, cause)
   }
@@ -209,6 +215,7 @@ async function* bytesOf({ file }: MultipartFile, request: FastifyRequest): Async
 }
 
 function brokenForm({ raw }: FastifyRequest, cause: unknown) {
+  if (cause instanceof Problem) return cause
   if (raw.destroyed && !raw.complete) return problems.incompleteBody(cause)
   return problems.malformedMultipart('The body is not a complete multipart/form-data body (RFC 7578).', cause)
 }

@@ -61,9 +61,9 @@ export function files(
 
   return {
     /** Puts the bytes under exactly this name, in place of what stands there (PUT, RFC 9110, section 9.3.4). */
-    put(owner: string, name: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<Placement> {
+    put(owner: string, anyName: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<Placement> {
       return tidily(async (receive) => {
-        fileName(name)
+        const name = fileName(anyName)
         let spot = await look(owner, name)
         options.guard(spot.current)
         refuseOverQuota(spot, options.announcedBytes)
@@ -86,8 +86,8 @@ export function files(
     add(owner: string, readForm: (receive: Receive) => Promise<ReadForm>, { announced, onConflict }: AddOptions) {
       return tidily<Placement>(async (receive) => {
         const mostBytes = await admitted(owner, announced)
-        const { name, contentType, received } = await readForm((bytes) => receive(bytes, mostBytes))
-        fileName(name)
+        const { contentType, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
+        const name = fileName(form.name)
         for (;;) {
           const spot = await spotFor(owner, name, received, onConflict)
           const type = spot.current?.contentType ?? contentType
@@ -132,8 +132,8 @@ export function files(
     },
 
     /** Gives a file another name. Where another file has it, `file-exists`. */
-    async rename(owner: string, name: string, newName: string, guard: Guard): Promise<StoredFile> {
-      fileName(newName)
+    async rename(owner: string, name: string, anyNewName: string, guard: Guard): Promise<StoredFile> {
+      const newName = fileName(anyNewName)
       for (;;) {
         const current = await find(owner, name)
         guard(current)

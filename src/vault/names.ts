@@ -8,13 +8,15 @@ const MAX_NAME_BYTES = 255
 const MOST = 999_999_999
 
 /**
- * Answers the name if a file may have it, else throws `invalid-name`: one path segment, 1–255 bytes of UTF-8 in
- * Unicode normalization form C, without `/`, `\` and control characters, and neither `.` nor `..`.
+ * Answers the name in Unicode normalization form C (phones and Macs send NFD), as it is stored. Throws `invalid-name` if a
+ * file cannot have it: it is one path segment, 1–255 bytes of UTF-8 in NFC, without `/`, `\` and control characters, and
+ * neither `.` nor `..`.
  */
 export function fileName(name: string): string {
-  const fault = faultOf(name)
+  const normal = name.normalize('NFC')
+  const fault = faultOf(normal)
   if (fault) throw problems.invalidName(`A file name ${fault}.`)
-  return name
+  return normal
 }
 
 function faultOf(name: string): string | null {
@@ -23,7 +25,6 @@ function faultOf(name: string): string | null {
   if (/[/\\]/.test(name)) return 'is one path segment, without / and \\'
   if (/\p{Cc}/u.test(name)) return 'has no control characters'
   if (/\p{Cs}/u.test(name)) return 'is well-formed Unicode'
-  if (name !== name.normalize('NFC')) return 'is in Unicode normalization form C (NFC)'
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} bytes of UTF-8`
   return null
 }

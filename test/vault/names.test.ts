@@ -28,13 +28,17 @@ describe('a file name', () => {
     'line\nbreak',
     'delete\x7f',
     'c1\x85',
-    'e\u0301',
     '\ud800',
     'a'.repeat(256),
     'é'.repeat(128),
   ])('cannot be %j', (name) => {
     expect(() => fileName(name)).toThrow(expect.objectContaining({ code: 'invalid-name' }))
   })
+})
+
+it('a file name is answered in NFC, and has 255 bytes there', () => {
+  expect(fileName('U\u0308bung.jpg')).toBe('Übung.jpg')
+  expect(fileName('U\u0308'.repeat(127))).toBe('Ü'.repeat(127))
 })
 
 describe('a numbered name', () => {
