@@ -150,6 +150,8 @@ export interface SealedFile {
   blob: string
   /** File key, SHA-256 and size under the vault key. */
   seal: Buffer
+  /** The same for all contents of this owner that are the same; `null` for a row that has none yet. */
+  tag: Buffer | null
 }
 
 /** What tells a file as it was seen, under its name, from what became of it. */
@@ -320,6 +322,18 @@ export interface FileRepository {
   discard(owner: string, seen: Seen, at: number): Promise<'done' | 'stale'>
   /** At most `limit` files in the order asked for, ties broken by id; stable while others write. */
   list(owner: string, query: FileQuery): Promise<SealedFile[]>
+  /** Those of the names that the owner's files have. */
+  taken(owner: string, names: string[]): Promise<string[]>
+  /** At most `limit` files of one content, by its tag, whose names begin so and go on, after one, in the order of names. */
+  tagged(
+    owner: string,
+    tag: Buffer,
+    query: { prefix: string; after: string | null; limit: number },
+  ): Promise<SealedFile[]>
+  /** At most `limit` of everybody's files and trash without a tag, with ids after this one, in their order. */
+  untagged(after: string, limit: number): Promise<OwnedFile[]>
+  /** Gives a row its tag where it has none and names this blob still. */
+  fillInTags(tags: { id: string; blob: string; tag: Buffer }[]): Promise<void>
   /** At most `limit` of everybody's files and trash with ids after this one, in their order. */
   page(after: string, limit: number): Promise<OwnedFile[]>
   /** A file or a deleted one, whoever owns it. */

@@ -11,8 +11,9 @@ import type { Collect } from './garbage.ts'
 import type { Keyring } from './keyring.ts'
 import { fileName } from './names.ts'
 import { type Receive, type Received, receiving } from './receiving.ts'
-import { firstFree, standIns } from './stand-ins.ts'
+import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
+import { tagOf } from './tags.ts'
 
 export interface Placement {
   file: StoredFile
@@ -234,7 +235,7 @@ export function files(
     const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, blob }
     const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, received)
     received.offered = true
-    const row = { ...file, seal }
+    const row = { ...file, seal, tag: tagOf(vaultKey, sha256) }
     const answer = await files.commit(owner, row, current?.blob ?? null, rules.quota).catch((error: unknown) => {
       if (changedNothing(error)) received.offered = false
       throw error
@@ -259,13 +260,11 @@ export function files(
     if (!holder || sameBytes(holder, received)) return spot
     if (onConflict === 'fail') throw problems.fileExists()
 
-    const used = new Set<number>()
-    for await (const { n, row } of standIns(files, owner, name)) {
-      const file = row.sizeBytes === received.sizeBytes ? unseal(vaultKey, owner, row).file : null
-      if (file && sameBytes(file, received)) return { name: file.name, vaultKey, current: file }
-      used.add(n)
+    for await (const row of numberedWithTag(files, owner, name, tagOf(vaultKey, received.sha256))) {
+      const { file } = unseal(vaultKey, owner, row)
+      if (sameBytes(file, received)) return { name: file.name, vaultKey, current: file }
     }
-    return { name: firstFree(name, used), vaultKey, current: null }
+    return { name: await freeNumberedName(ports, owner, name), vaultKey, current: null }
   }
 }
 

@@ -4,6 +4,7 @@ import type { BlobStore, KeySlotRepository, OwnedFile, SealedFile } from '../por
 import { openContent, wholeOf } from './content.ts'
 import { blobBytes, frameOpener, HEADER_BYTES, openSecrets, type Secrets } from './envelope.ts'
 import type { Keyring } from './keyring.ts'
+import { tagOf } from './tags.ts'
 
 /** `unreadable`: the store has a fault of its own, which says nothing about the bytes. */
 export type Finding =
@@ -36,6 +37,9 @@ export function inspection(keySlots: KeySlotRepository, keys: Keyring, onBytes: 
     if (typeof key === 'string') return { kind: 'damaged', why: `its owner's key cannot be had: ${key}` }
     const secrets = secretsOf(key, owner, file)
     if (!secrets) return { kind: 'damaged', why: 'its seal does not open' }
+    if (file.tag && !file.tag.equals(tagOf(key, secrets.sha256))) {
+      return { kind: 'damaged', why: 'its tag is that of another content' }
+    }
     try {
       return await lookAtBlob(blobs, file, secrets)
     } catch (cause) {

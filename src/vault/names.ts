@@ -4,8 +4,8 @@ import { problems } from '../problems.ts'
 
 const MAX_NAME_BYTES = 255
 
-/** No vault has more files of one name. */
-const MOST = 999_999_999
+/** The greatest number that a name may have. */
+export const MOST_NUMBER = 999_999_999
 
 /**
  * Answers the name in Unicode normalization form C (phones and Macs send NFD), as it is stored. Throws `invalid-name` if a
@@ -48,8 +48,8 @@ export function numberIn(name: string, candidate: string): number | null {
 /** What all stand-ins of `name` begin with. */
 export function numberedPrefix(name: string): string {
   const [stem, extension] = split(name)
-  const tail = ` (${MOST})${extension}`
-  const kept = numberedName(name, MOST).slice(0, -tail.length)
+  const tail = ` (${MOST_NUMBER})${extension}`
+  const kept = numberedName(name, MOST_NUMBER).slice(0, -tail.length)
   return kept === stem ? `${stem} (` : kept
 }
 

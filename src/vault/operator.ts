@@ -31,7 +31,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
 
     /** One round of sweeping, as a server does it. False where one is at it. */
     async sweep(): Promise<boolean> {
-      const done = await sweepRound(ports, null, new Set(), {
+      const done = await sweepRound(ports, null, new Set(), keys, {
         sessions: sessions(ports, rules, keys, background.run, workAside(ports, rules, background.run), happenings),
         trash: trash(ports, rules, keys, collect, happenings.note),
         account: accounts,

@@ -4,7 +4,7 @@ import { problems } from '../problems.ts'
 import { Damage } from './damage.ts'
 import { openSecrets, type Secrets } from './envelope.ts'
 
-export interface StoredFile extends Omit<SealedFile, 'seal'> {
+export interface StoredFile extends Omit<SealedFile, 'seal' | 'tag'> {
   /** Lower-case hex of the bytes as uploaded. */
   sha256: string
 }
@@ -14,9 +14,9 @@ export function unseal<Row extends SealedFile>(
   vaultKey: Buffer,
   owner: string,
   row: Row,
-): { file: Omit<Row, 'seal'> & StoredFile; secrets: Secrets } {
+): { file: Omit<Row, 'seal' | 'tag'> & StoredFile; secrets: Secrets } {
   const secrets = secretsOf(vaultKey, owner, row)
-  const { seal: _seal, ...file } = row
+  const { seal: _seal, tag: _tag, ...file } = row
   return { file: { ...file, sha256: secrets.sha256 }, secrets }
 }
 

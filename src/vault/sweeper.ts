@@ -2,7 +2,9 @@
 import type { Ports } from '../ports.ts'
 import type { account } from './account.ts'
 import type { activity } from './activity.ts'
+import type { Keyring } from './keyring.ts'
 import type { sessions } from './sessions.ts'
+import { fillInTags } from './tags.ts'
 import type { trash } from './trash.ts'
 
 const BATCH = 500
@@ -22,6 +24,7 @@ export async function sweepRound(
   ports: Ports,
   run: string | null,
   doubtful: Set<string>,
+  keys: Keyring,
   { sessions, trash, account, activity }: Sources,
 ): Promise<boolean> {
   const steps = {
@@ -30,6 +33,7 @@ export async function sweepRound(
     'emptying the trash': trash.expire,
     'finishing removals of users': account.finishRemovals,
     'sweeping blobs': () => sweep(ports, run),
+    'giving files their tags': () => fillInTags(ports, keys),
   }
   await attempt('giving up uploads in doubt', () => renounce(ports, doubtful))
   let done = false

@@ -4,7 +4,7 @@ import { problems } from '../problems.ts'
 import type { Note } from './activity.ts'
 import type { Collect } from './garbage.ts'
 import type { Keyring } from './keyring.ts'
-import { firstFree, standIns } from './stand-ins.ts'
+import { freeNumberedName } from './stand-ins.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
 
 /** Files that are removed in one act: other requests wait for it. */
@@ -19,7 +19,7 @@ export interface TrashedFile extends StoredFile {
 }
 
 export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: Collect, note: Note) {
-  const { files, trash, clock } = ports
+  const { trash, clock } = ports
 
   return {
     /** One page of the owner's trash, the last deleted first. */
@@ -46,9 +46,7 @@ export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: C
           continue
         }
         if (onConflict === 'fail') throw problems.fileExists()
-        const used = new Set<number>()
-        for await (const { n } of standIns(files, owner, file.name)) used.add(n)
-        stoodIn = firstFree(file.name, used)
+        stoodIn = await freeNumberedName(ports, owner, file.name)
       }
     },
 

@@ -55,7 +55,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
       if (rules.readOnly) return
       const sources = { sessions: signedIn, trash: bin, account: accounts, activity: happenings }
       sweeping = sweeping.then(async () => {
-        await sweepRound(ports, uploads.run(), doubtful, sources)
+        await sweepRound(ports, uploads.run(), doubtful, keys, sources)
       })
       background.run('sweeping', sweeping)
     },

@@ -95,6 +95,12 @@ async function withUsers(make: () => Promise<Repositories>) {
 
 function newFile(): SealedFile {
   const times = { createdAt: T, updatedAt: T }
-  const content = { sizeBytes: 1000, contentType: 'image/jpeg', blob: `run/${random()}`, seal: randomBytes(105) }
+  const content = {
+    sizeBytes: 1000,
+    contentType: 'image/jpeg',
+    blob: `run/${random()}`,
+    seal: randomBytes(105),
+    tag: null,
+  }
   return { id: random(), name: random(), ...times, ...content }
 }

@@ -1,7 +1,7 @@
 /** What every database promises: users, their sessions and files, and the books on blobs. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { FileQuery } from '../../src/ports.ts'
+import type { FileQuery, SealedFile } from '../../src/ports.ts'
 import {
   forNewUser,
   forUser,
@@ -266,6 +266,54 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect(await names(files, ana, { prefix })).toEqual(expected)
       expect((await names(files, ana, { prefix, sort: 'size', limit: 1 })).sort()).toEqual([...expected].sort())
       expect(await names(files, ana, { prefix, order: 'desc', limit: 2 })).toEqual([...expected].reverse())
+    })
+
+    it('says which names are taken', async () => {
+      const { files, ana, ben } = await withOwners(make)
+      const deleted = newFile('deleted')
+      for (const file of [newFile('a'), newFile('b'), deleted]) await files.commit(ana, file, null, null)
+      await files.commit(ben, newFile('not-anas'), null, null)
+      await files.discard(ana, deleted, T)
+      expect((await files.taken(ana, ['b', 'none', 'a', 'deleted', 'not-anas'])).sort()).toEqual(['a', 'b'])
+    })
+
+    it('finds the files of one content by their tag, page by page', async () => {
+      const { files, ana, ben } = await withOwners(make)
+      const { tag } = newFile('')
+      const alike = ['f (1)', 'f (2)', 'f (3)', 'f', 'g (1)', 'deleted'].map((name) => ({ ...newFile(name), tag }))
+      for (const file of [...alike, newFile('f (9)')]) await files.commit(ana, file, null, null)
+      await files.commit(ben, { ...newFile('f (4)'), tag }, null, null)
+      await files.discard(ana, alike[5] as SealedFile, T)
+      const found = async (prefix: string, after: string | null) =>
+        (await files.tagged(ana, tag, { prefix, after, limit: 2 })).map(({ name }) => name)
+      expect(await found('f (', null)).toEqual(['f (1)', 'f (2)'])
+      expect(await found('f (', 'f (2)')).toEqual(['f (3)'])
+      expect(await found('', 'f (3)')).toEqual(['g (1)'])
+    })
+
+    it('fills in the tags that are missing, and no others', async () => {
+      const { files, ana } = await withOwners(make)
+      const [one, two, three] = ['1', '2', '3'].map((id) => ({ ...newFile(id), id, tag: null })) as [
+        SealedFile,
+        SealedFile,
+        SealedFile,
+      ]
+      const tagged = newFile('tagged')
+      for (const file of [one, two, three, tagged]) await files.commit(ana, file, null, null)
+      await files.discard(ana, two, T)
+      const missing = async (after: string, limit: number) =>
+        (await files.untagged(after, limit)).map(({ owner, file }) => [owner, file.id])
+      expect(await missing('', 2)).toEqual([
+        [ana, '1'],
+        [ana, '2'],
+      ])
+      expect(await missing('2', 2)).toEqual([[ana, '3']])
+
+      const tag = randomBytes(16)
+      await files.fillInTags([one, two, { ...three, blob: 'run/another' }, tagged].map((file) => ({ ...file, tag })))
+      expect(await missing('', 9)).toEqual([[ana, '3']])
+      expect((await files.byId('1'))?.file).toEqual({ ...one, tag })
+      expect((await files.byId(tagged.id))?.file).toEqual(tagged)
     })
 
     it('neither repeats nor misses a file that stays while others come', async () => {

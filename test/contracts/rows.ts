@@ -96,7 +96,7 @@ export function sized(name: string, sizeBytes: number): SealedFile {
   return { ...newFile(name), sizeBytes }
 }
 
-export function newFile(name: string): SealedFile {
+export function newFile(name: string): SealedFile & { tag: Buffer } {
   return {
     id: random(),
     name,
@@ -106,6 +106,7 @@ export function newFile(name: string): SealedFile {
     updatedAt: T,
     blob: `run/${random()}`,
     seal: randomBytes(105),
+    tag: randomBytes(16),
   }
 }
 

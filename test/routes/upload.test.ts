@@ -157,26 +157,56 @@ describe('uploading a form', () => {
     expect(other.body).toMatchObject({ name: 'beach (1).jpg' })
   })
 
-  it('numbers on behind more names than fit a page', async () => {
-    const app = await testApp()
-    const ada = await member(app)
-    const first = (await ada.put('beach.jpg', 'first')).body as SealedFile
-    const runs = (await blobsOnDisk(app)).length
-    const { blob } = (await standing(app.ports.files, ada.userId, 'beach.jpg')) as SealedFile
-    const numbered = Array.from({ length: 1005 }, (_, n) => ({
-      ...first,
-      sizeBytes: 1,
-      id: `id-${n}`,
-      name: `beach (${n + 1}).jpg`,
-      blob: `${blob}-${n}`,
-      createdAt: 0,
-      updatedAt: 0,
-      seal: Buffer.alloc(0),
-    }))
-    await Promise.all(numbered.map((file) => app.ports.files.commit(ada.userId, file, null, null)))
-    const answer = await post(ada, [photo('other')], '?onConflict=rename')
-    expect(answer.body).toMatchObject({ name: 'beach (1006).jpg' })
-    expect(await blobsOnDisk(app)).toHaveLength(runs + 1)
+  describe('where very many numbered names are taken', () => {
+    async function ownerOf(numbers: number[], tag: Buffer | null = null) {
+      const app = await testApp()
+      const ada = await member(app)
+      await ada.put('beach.jpg', 'first')
+      const first = (await standing(app.ports.files, ada.userId, 'beach.jpg')) as SealedFile
+      const numbered = numbers.map((n) => {
+        return { ...first, id: `id-${n}`, name: `beach (${n}).jpg`, blob: `${first.blob}-${n}`, tag }
+      })
+      await Promise.all(numbered.map((file) => app.ports.files.commit(ada.userId, file, null, null)))
+      return { app, ada }
+    }
+
+    const upTo = (count: number) => Array.from({ length: count }, (_, n) => n + 1)
+
+    it.each([
+      [3000, 3001],
+      [16, 17],
+      [31, 32],
+      [32, 33],
+    ])('numbers on behind %i of them in few steps', async (count, next) => {
+      const { app, ada } = await ownerOf(upTo(count))
+      const { taken } = app.ports.files
+      let steps = 0
+      app.ports.files.taken = (...given) => {
+        steps += 1
+        return taken(...given)
+      }
+      const answer = await post(ada, [photo('other')], '?onConflict=rename')
+      expect(answer.body).toMatchObject({ name: `beach (${next}).jpg` })
+      expect(steps).toBeLessThanOrEqual(10)
+    })
+
+    it('finds a free one between those that are looked at', async () => {
+      const { ada } = await ownerOf([...upTo(16), ...Array.from({ length: 25 }, (_, n) => 2 ** (n + 5))])
+      const answer = await post(ada, [photo('other')], '?onConflict=rename')
+      expect(answer.status).toBe(201)
+      expect((answer.body as SealedFile).name).toMatch(/^beach \(\d+\)\.jpg$/)
+    })
+
+    it('finds equal bytes behind many files of these bytes that are not numbered', async () => {
+      const { app, ada } = await ownerOf([])
+      await ada.put('beach (7).jpg', 'seven')
+      const seven = (await standing(app.ports.files, ada.userId, 'beach (7).jpg')) as SealedFile
+      const alike = upTo(150).map((n) => {
+        return { ...seven, id: `id-${n}`, name: `beach (0${n}).jpg`, blob: `${seven.blob}-${n}` }
+      })
+      await Promise.all(alike.map((file) => app.ports.files.commit(ada.userId, file, null, null)))
+      expect((await post(ada, [photo('seven')], '?onConflict=rename')).body).toMatchObject({ name: 'beach (7).jpg' })
+    })
   })
 
   it('gives each of many at once a name of its own', async () => {

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports.ts'
 import { blobBytes, FRAME_BYTES, frameSealer, openSecrets, sealSecrets } from '../../src/vault/envelope.ts'
 import { keyIdOf, keyring } from '../../src/vault/keyring.ts'
+import { tagOf } from '../../src/vault/tags.ts'
 import { member, type TestApp, testApp } from '../support/app.ts'
 import { contentOf, openBlob, openSeal, openSlot } from '../support/blob-reader.ts'
 
@@ -23,6 +24,7 @@ interface Vectors {
     sha256: string
     size: number
     seal: string
+    tag: string
     blob?: string
     blobSha256?: string
     salt?: string
@@ -87,6 +89,7 @@ describe('the vectors', () => {
     expect(sealSecrets(vaultKey, nonceIn(file.seal), vectors.userId, fileId, secrets).toString('hex')).toBe(file.seal)
     const row = { id: fileId, seal: hex(file.seal), sizeBytes: size }
     expect(openSecrets(vaultKey, vectors.userId, row)).toEqual(secrets)
+    expect(tagOf(vaultKey, file.sha256).toString('hex')).toBe(file.tag)
 
     const salt = file.salt ? hex(file.salt) : hex(file.blob as string).subarray(8, 40)
     const blob = sealed(secrets.fileKey, salt, contentOf(size), 50_000)

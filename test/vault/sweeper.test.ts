@@ -1,9 +1,14 @@
+import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { Seen } from '../../src/ports.ts'
+import type { OwnedFile, Seen } from '../../src/ports.ts'
+import { openSecrets, sealSecrets } from '../../src/vault/envelope.ts'
+import { keyring } from '../../src/vault/keyring.ts'
+import { cryptographicChance } from '../../src/vault/secrets.ts'
 import { standing } from '../contracts/rows.ts'
-import { blobsOnDisk, DAY, MINUTE, member, type TestApp, testApp } from '../support/app.ts'
+import { blobsOnDisk, DAY, form, MINUTE, member, type TestApp, testApp } from '../support/app.ts'
+import { databaseOf } from '../support/operator.ts'
 
 const homeOf = (app: TestApp) => join(app.config.DATA_DIR, '..')
 
@@ -38,6 +43,51 @@ it('keeps what a row names, whatever run wrote it', async () => {
     expect(answer.body).toBe('bytes')
     await next.close()
   }
+})
+
+it('gives files of before their tags, so that equal bytes are found', async () => {
+  const app = await testApp()
+  const [ada, ben, eve] = [await member(app), await member(app), await member(app)]
+  for (const name of ['beach.jpg', 'beach (7).jpg', 'damaged', 'trash']) await ada.put(name, name)
+  await ada.request('/v1/files/trash', { method: 'DELETE' })
+  const [bens, eves] = [await ben.put('bens', 'x'), await eve.put('eves', 'x')].map(
+    ({ body }) => body as { id: string },
+  )
+  const db = databaseOf(app)
+  db.exec(`UPDATE files SET tag = NULL; UPDATE files SET seal = zeroblob(105) WHERE name = 'damaged'`)
+  db.prepare('DELETE FROM key_slots WHERE user_id = ?').run(ben.userId)
+  db.prepare('UPDATE key_slots SET sealed = zeroblob(61) WHERE user_id = ?').run(eve.userId)
+  const untagged = async () => (await app.ports.files.untagged('', 100)).map(({ file }) => file.name).sort()
+  expect(await untagged()).toHaveLength(6)
+
+  app.sweep()
+  await app.settled()
+  expect(await untagged()).toEqual(['bens', 'damaged', 'eves'])
+  expect((await app.ports.files.byId(bens?.id ?? ''))?.file.tag).toBeNull()
+  expect((await app.ports.files.byId(eves?.id ?? ''))?.file.tag).toBeNull()
+  const upload = form([{ name: 'file', filename: 'beach.jpg', content: 'beach (7).jpg' }])
+  const again = await ada.request('/v1/files?onConflict=rename', { method: 'POST', ...upload })
+  expect([again.status, again.body]).toEqual([200, expect.objectContaining({ name: 'beach (7).jpg' })])
+})
+
+it('gives tags to more files than fit a batch', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const { id } = (await ada.put('first', 'bytes')).body as { id: string }
+  const { file } = (await app.ports.files.byId(id)) as OwnedFile
+  const { masterKeys, keySlots } = app.ports
+  const vaultKey = await keyring(masterKeys, keySlots, cryptographicChance).vaultKey(ada.userId)
+  const secrets = openSecrets(vaultKey, ada.userId, file)
+  const old = Array.from({ length: 205 }, (_, n) => {
+    const seal = sealSecrets(vaultKey, randomBytes(12), ada.userId, `id-${n}`, secrets)
+    return { ...file, id: `id-${n}`, name: `old-${n}`, blob: `${file.blob}-${n}`, seal, tag: null }
+  })
+  await Promise.all(old.map((row) => app.ports.files.commit(ada.userId, row, null, null)))
+  app.sweep()
+  await app.settled()
+  expect(await app.ports.files.untagged('', 1)).toEqual([])
+  const query = { prefix: 'old-', after: null, limit: 1000 }
+  expect(await app.ports.files.tagged(ada.userId, file.tag as Buffer, query)).toHaveLength(205)
 })
 
 it('forgets sessions that are over', async () => {

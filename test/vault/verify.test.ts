@@ -127,6 +127,12 @@ describe('verify', () => {
     expect((await verified(app)).damaged.map(({ why }) => why)).toEqual(['its seal does not open'])
   })
 
+  it('finds a tag of another content', async () => {
+    const { app } = await vaultWith({ a: randomBytes(10), b: randomBytes(10) })
+    databaseOf(app).exec("UPDATE files SET tag = (SELECT tag FROM files WHERE name = 'b') WHERE name = 'a'")
+    expect((await verified(app)).damaged.map(({ why }) => why)).toEqual(['its tag is that of another content'])
+  })
+
   it('finds a use that is counted wrongly', async () => {
     const { app, ada } = await vaultWith({ a: randomBytes(10), b: randomBytes(5) })
     await discard(app, ada, 'b')

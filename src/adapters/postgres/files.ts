@@ -2,7 +2,7 @@ import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFil
 import type { Database } from './database.ts'
 
 export const FILE = `id, name, size AS "sizeBytes", content_type AS "contentType", created_at AS "createdAt",
-  updated_at AS "updatedAt", blob, seal`
+  updated_at AS "updatedAt", blob, seal, tag`
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
@@ -40,6 +40,7 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
         new_updated_at: file.updatedAt,
         new_blob: file.blob,
         new_seal: file.seal,
+        new_tag: file.tag,
         seen_blob: replaces,
         quota: quota?.bytes ?? null,
         file_quota: quota?.files ?? null,
@@ -54,6 +55,31 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
     list(owner, query) {
       const { text, values } = pageOf(owner, query)
       return ask<SealedFile>(text, values)
+    },
+
+    async taken(owner, names) {
+      const text = 'SELECT name FROM files WHERE user_id = $1 AND name = ANY ($2) AND deleted_at IS NULL'
+      return (await ask<{ name: string }>(text, [owner, names])).map(({ name }) => name)
+    },
+
+    tagged: (owner, tag, { prefix, after, limit }) =>
+      ask<SealedFile>(
+        `SELECT ${FILE} FROM files WHERE user_id = $1 AND tag = $2 AND deleted_at IS NULL
+           AND name > $3 AND name < $4 ORDER BY name LIMIT $5`,
+        [owner, tag, after ?? prefix, prefix + BEYOND, limit],
+      ),
+
+    async untagged(after, limit) {
+      const text = `SELECT user_id AS owner, ${FILE} FROM files WHERE tag IS NULL AND id > $1 ORDER BY id LIMIT $2`
+      return (await ask<Owned>(text, [after, limit])).map(ownedFile)
+    },
+
+    async fillInTags(tags) {
+      await ask(
+        `UPDATE files SET tag = given.tag FROM unnest($1::text[], $2::text[], $3::bytea[]) AS given (id, blob, tag)
+         WHERE files.id = given.id AND files.blob = given.blob AND files.tag IS NULL`,
+        [tags.map(({ id }) => id), tags.map(({ blob }) => blob), tags.map(({ tag }) => tag)],
+      )
     },
 
     async page(after, limit) {

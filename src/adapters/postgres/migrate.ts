@@ -5,9 +5,10 @@ import { acts } from './migrations/002-acts.ts'
 import { fileQuota } from './migrations/003-file-quota.ts'
 import { bounds } from './migrations/004-bounds.ts'
 import { pinsByUser } from './migrations/005-pins-by-user.ts'
+import { tags } from './migrations/006-tags.ts'
 
 /** The schema's version, in `schema_version`, is the number of migrations that have run. */
-const migrations = [tables, acts, fileQuota, bounds, pinsByUser]
+const migrations = [tables, acts, fileQuota, bounds, pinsByUser, tags]
 
 /** Brings the schema up to date. Of processes that start together one does it, and the others wait. */
 export async function migrate({ alone }: Database): Promise<void> {

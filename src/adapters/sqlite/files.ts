@@ -3,7 +3,7 @@ import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFil
 import type { Act } from './group-commit.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
-  created_at AS createdAt, updated_at AS updatedAt, blob, seal`
+  created_at AS createdAt, updated_at AS updatedAt, blob, seal, tag`
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
@@ -33,12 +33,12 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     'UPDATE users SET file_count = file_count - 1, trash_count = trash_count + 1 WHERE id = ?',
   )
   const insert = db.prepare<[SealedFile & { owner: string }]>(
-    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, seal)
-     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :blob, :seal)`,
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, seal, tag)
+     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :blob, :seal, :tag)`,
   )
   const replace = db.prepare<[SealedFile & { owner: string }]>(
     `UPDATE files SET size = :sizeBytes, content_type = :contentType, updated_at = :updatedAt, blob = :blob,
-     seal = :seal WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
+     seal = :seal, tag = :tag WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
   )
   const discardBlob = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
   const SEEN = 'user_id = :owner AND name = :name AND id = :id AND blob = :blob AND deleted_at IS NULL'
@@ -50,6 +50,19 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
   const OWNED = `SELECT user_id AS owner, ${FILE_COLUMNS} FROM files`
   const everybodys = db.prepare<[string, number], Owned>(`${OWNED} WHERE id > ? ORDER BY id LIMIT ?`)
   const byId = db.prepare<[string], Owned>(`${OWNED} WHERE id = ?`)
+  const taken = db
+    .prepare<[string, string], string>(
+      'SELECT name FROM files WHERE user_id = ? AND deleted_at IS NULL AND name IN (SELECT value FROM json_each(?))',
+    )
+    .pluck()
+  const tagged = db.prepare<[Record<string, unknown>], SealedFile>(
+    `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = :owner AND tag = :tag AND deleted_at IS NULL
+       AND name > :after AND (:beyond IS NULL OR name < :beyond) ORDER BY name LIMIT :limit`,
+  )
+  const untagged = db.prepare<[string, number], Owned>(`${OWNED} WHERE tag IS NULL AND id > ? ORDER BY id LIMIT ?`)
+  const fillIn = db.prepare<[{ id: string; blob: string; tag: Buffer }]>(
+    'UPDATE files SET tag = :tag WHERE id = :id AND blob = :blob AND tag IS NULL',
+  )
   const pages = new Map<string, Statement<[Record<string, unknown>], SealedFile>>()
 
   return {
@@ -109,6 +122,24 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
         key: after?.key,
         id: after?.id,
         limit,
+      })
+    },
+
+    async taken(owner, names) {
+      return taken.all(owner, JSON.stringify(names))
+    },
+
+    async tagged(owner, tag, { prefix, after, limit }) {
+      return tagged.all({ owner, tag, after: after ?? prefix, beyond: successor(prefix), limit })
+    },
+
+    async untagged(after, limit) {
+      return untagged.all(after, limit).map(ownedFile)
+    },
+
+    async fillInTags(tags) {
+      await act(() => {
+        for (const { id, blob, tag } of tags) fillIn.run({ id, blob, tag })
       })
     },
 

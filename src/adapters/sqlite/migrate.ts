@@ -6,9 +6,10 @@ import { signIn } from './migrations/003-sign-in.ts'
 import { fileQuota } from './migrations/004-file-quota.ts'
 import { bounds } from './migrations/005-bounds.ts'
 import { pinsByUser } from './migrations/006-pins-by-user.ts'
+import { tags } from './migrations/007-tags.ts'
 
 /** The schema's version, in `PRAGMA user_version`, is the number of migrations that have run. */
-const migrations = [initial, sealed, signIn, fileQuota, bounds, pinsByUser]
+const migrations = [initial, sealed, signIn, fileQuota, bounds, pinsByUser, tags]
 /** The first schema of which nothing is lost. */
 const FIRST_KEPT = 2
 
