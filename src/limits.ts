@@ -28,7 +28,8 @@ const defaults = {
   'sign-in-hourly': { max: 60, windowMs: HOUR, per: 'network', strict: true },
   'bad-tokens': { max: 60, windowMs: MINUTE, per: 'network' },
   docs: { max: 600, windowMs: MINUTE, per: 'network' },
-  requests: { max: 6000, windowMs: MINUTE, per: 'session' },
+  // A list counts by the length of its pages (`pageCost` in routes/cursors.ts).
+  requests: { max: 6000, windowMs: MINUTE, per: 'user' },
   pairing: { max: 10, windowMs: HOUR, per: 'session' },
   exports: { max: 20, windowMs: HOUR, per: 'user' },
   'exports-at-once': { max: 2, windowMs: null, per: 'user' },

@@ -1,7 +1,6 @@
 /** How a caller stands with one limit: counted in a window of time, or while it is under way. */
-import { isIP } from 'node:net'
-import { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor, normalizeIP } from '@fastify/rate-limit'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isIPv4, isIPv6 } from 'node:net'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Counted, Limit } from '../limits.ts'
 import type { RequestCounter } from '../ports.ts'
 
@@ -25,24 +24,30 @@ const NOBODY = ''
 
 /** What stands for who is counted. */
 const callerOf: Record<Counted, (request: FastifyRequest) => string> = {
-  network: networkOf,
-  stranger: (request) => (request.headers.authorization === undefined ? networkOf(request) : NOBODY),
+  network: ({ ip }) => networkOf(ip),
+  stranger: ({ headers, ip }) => (headers.authorization === undefined ? networkOf(ip) : NOBODY),
   session: ({ session }) => session?.id ?? NOBODY,
   user: ({ session }) => session?.userId ?? NOBODY,
   recipient: () => NOBODY,
   all: () => NOBODY,
 }
 
-export function inWindow(app: FastifyInstance, name: string, { max, per }: Limit, windowMs: number): Check {
+/** A request that costs more than the whole limit passes where nothing else was counted: it would never pass otherwise. */
+export function inWindow(
+  counter: RequestCounter,
+  name: string,
+  { max, per }: Limit,
+  windowMs: number,
+  costOf: (request: FastifyRequest) => number = () => 1,
+): Check {
   const policy = `"${name}";q=${max};w=${windowMs / 1000}`
-  const options = { limit: name, max, timeWindow: windowMs, keyGenerator: callerOf[per], allowList: isNobody }
-  const count = app.createRateLimit(options)
   return async (request) => {
-    const counted = await count(request)
-    if (counted.isAllowed) return null
-    const { remaining, isExceeded, ttlInSeconds } = counted
-    const left = `"${name}";r=${remaining};t=${ttlInSeconds}`
-    return { name, policy, left, isExceeded, waitSeconds: ttlInSeconds }
+    const caller = callerOf[per](request)
+    if (caller === NOBODY) return null
+    const { count, leftMs } = await counter.count(name, caller, windowMs, Math.min(max, costOf(request)))
+    const waitSeconds = Math.ceil(leftMs / 1000)
+    const left = `"${name}";r=${Math.max(0, max - count)};t=${waitSeconds}`
+    return { name, policy, left, isExceeded: count > max, waitSeconds }
   }
 }
 
@@ -82,31 +87,33 @@ export function underWay(name: string, { max, per }: Limit): Check {
   }
 }
 
-/** The package's store, by limit and caller, over a counter of ours. */
-export function storeOn(counter: RequestCounter): FastifyRateLimitStoreCtor {
-  const storeOf = (limit: string): FastifyRateLimitStore => ({
-    incr(caller, done, windowMs) {
-      counter
-        .count(limit, caller, windowMs)
-        .then(({ count, leftMs }) => done(null, { current: count, ttl: leftMs }), done)
-    },
-    // The package hands on the options of `createRateLimit`, whatever is in them.
-    child: (options) => storeOf((options as unknown as { limit: string }).limit),
-  })
-  // The package calls it with `new`.
-  return function store() {
-    return storeOf('none')
-  } as unknown as FastifyRateLimitStoreCtor
-}
-
 /** An IPv4 address, or the /64 of an IPv6 address: whoever has one of its addresses has all of them. */
-function networkOf({ ip }: FastifyRequest): string {
+export function networkOf(ip: string): string {
+  if (isIPv4(ip)) return ip
   // There is none where the client has left already, or on a socket of the system's own.
-  return isIP(ip) ? normalizeIP(ip) : 'unknown'
+  if (!isIPv6(ip)) return 'unknown'
+  const groups = groupsOf(ip)
+  const [high = 0, low = 0] = groups.slice(6)
+  // An IPv4 address as a socket for both families has it (RFC 4291, section 2.5.5.2).
+  const isMapped = groups.slice(0, 6).join() === [0, 0, 0, 0, 0, 0xffff].join()
+  if (isMapped) return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`
 }
 
-function isNobody(_request: FastifyRequest, key: string): boolean {
-  return key === NOBODY
+/** The eight groups of an IPv6 address (RFC 4291, section 2.2). */
+function groupsOf(ip: string): number[] {
+  const inHex = ip
+    .replace(/%.*$/, '')
+    .replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
+      [a * 256 + Number(b), c * 256 + Number(d)].map((group) => group.toString(16)).join(':'),
+    )
+  const [before = [], after = []] = inHex
+    .split('::')
+    .map((half) => (half === '' ? [] : half.split(':').map((group) => Number.parseInt(group, 16))))
+  return [...before, ...new Array(8 - before.length - after.length).fill(0), ...after]
 }
 
 /** A pipelined answer whose client leaves before its turn comes hears of nothing; its connection does. */

@@ -1,24 +1,25 @@
 /**
- * Nobody asks more often than `limits.ts` allows. By network before anything else is known of a caller; by session and
- * user once it is found; in any case before the body is read. Answers tell how the caller stands, in the fields of
+ * Nobody asks more often than `limits.ts` allows, nor for more. By network before anything else is known of a caller; by
+ * session and user once it is found; in any case before the body is read. Answers tell how the caller stands, in the fields of
  * draft-ietf-httpapi-ratelimit-headers-10.
  *
  * A bad token is known only after it was looked up, and counts against its network for bad tokens alone: whoever shares
  * that network and has a good one is let in, however many bad ones came from there.
  */
-import rateLimit from '@fastify/rate-limit'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { LimitName, Limits } from '../limits.ts'
 import type { RequestCounter } from '../ports.ts'
 import { Problem, problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
-import { type Check, inWindow, lenient, storeOn, underWay } from './limit-checks.ts'
+import { type Check, inWindow, lenient, underWay } from './limit-checks.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** What limits the route, in the order in which it is looked at; `requests` limits whatever needs a session. */
     limits?: LimitName[]
+    /** What a request counts against `requests`, at least 1; 1 where a route does not say. Its query is not checked yet. */
+    cost?: (query: Record<string, unknown>) => number
   }
 }
 
@@ -35,11 +36,11 @@ export const limits = fastifyPlugin<{ rules: RequestLimits | null }>(async (app,
   })
   if (!rules) return
 
-  await app.register(rateLimit, { global: false, store: storeOn(rules.counter) })
   const checks = Object.fromEntries(
     Object.entries(rules.limits).map(([name, limit]) => {
       if (limit.windowMs === null) return [name, underWay(name, limit)]
-      const check = inWindow(app, name, limit, limit.windowMs)
+      const costOf = name === 'requests' ? costOfRequest : undefined
+      const check = inWindow(rules.counter, name, limit, limit.windowMs, costOf)
       return [name, limit.strict ? check : lenient(check)]
     }),
   ) as Record<LimitName, Check>
@@ -54,6 +55,10 @@ export const limits = fastifyPlugin<{ rules: RequestLimits | null }>(async (app,
     if (takesTokens(route)) route.errorHandler = countingBadTokens(checks['bad-tokens'])
   })
 })
+
+function costOfRequest({ routeOptions, query }: FastifyRequest): number {
+  return routeOptions.config.cost?.(query as Record<string, unknown>) ?? 1
+}
 
 function limitsOf(route: RouteOptions): LimitName[] {
   if (isPage(route)) return ['docs']

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ActivityList, ActivityQuery } from '../schemas/activity.ts'
 import { failures } from '../schemas/common.ts'
-import { pageBytes, pageOf, readCursor } from './cursors.ts'
+import { pageBytes, pageCost, pageOf, readCursor } from './cursors.ts'
 import { presentEvent } from './presenting.ts'
 
 const LIST = 'activity'
@@ -11,7 +11,7 @@ export const activity: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/activity',
     {
-      config: { holds: pageBytes },
+      config: { holds: pageBytes, cost: pageCost },
       schema: {
         operationId: 'listActivity',
         summary: 'See what happened to the account, page by page',

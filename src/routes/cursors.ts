@@ -1,5 +1,14 @@
 /** Lists page by page. A cursor says which list it belongs to and where in it the page ended. Nothing in it is secret. */
 import { problems } from '../problems.ts'
+import { MOST_OF_A_PAGE } from '../schemas/common.ts'
+
+/** Files of a page that cost about as much as any other request. */
+const FILES_A_REQUEST = 50
+
+/** What a page counts against the `requests` of its user. What is no limit is refused behind this. */
+export function pageCost({ limit }: Record<string, unknown>): number {
+  return Math.ceil(Math.min(Math.max(1, Number(limit) || 1), MOST_OF_A_PAGE) / FILES_A_REQUEST)
+}
 
 /** The key by which the list is sorted, and the id as a tie-break. */
 type Place<Key> = { key: Key; id: string }

@@ -6,7 +6,7 @@ import { ByName, ChangeHeaders, FileList, FileListQuery, NewName, withFile } fro
 import type { StoredFile } from '../vault/stored-file.ts'
 import { callerOf } from './caller.ts'
 import { entityTag, guardOf } from './conditions.ts'
-import { pageBytes, pageOf, readCursor } from './cursors.ts'
+import { pageBytes, pageCost, pageOf, readCursor } from './cursors.ts'
 import { presentFile } from './presenting.ts'
 
 const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {
@@ -20,7 +20,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/files',
     {
-      config: { holds: pageBytes },
+      config: { holds: pageBytes, cost: pageCost },
       schema: {
         operationId: 'listFiles',
         summary: 'List files, page by page',

@@ -5,7 +5,7 @@ import { OnRestoreConflict, withFile } from '../schemas/files.ts'
 import { ById, TrashList, TrashQuery } from '../schemas/trash.ts'
 import { callerOf } from './caller.ts'
 import { entityTag } from './conditions.ts'
-import { pageBytes, pageOf, readCursor } from './cursors.ts'
+import { pageBytes, pageCost, pageOf, readCursor } from './cursors.ts'
 import { presentFile, presentTrashed } from './presenting.ts'
 
 const LIST = 'trash'
@@ -14,7 +14,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/trash',
     {
-      config: { holds: pageBytes },
+      config: { holds: pageBytes, cost: pageCost },
       schema: {
         operationId: 'listTrash',
         summary: 'List deleted files, page by page',

@@ -88,9 +88,16 @@ function refusal(status: number, codes: string) {
 export const streamed = (schema: TSchema) => Type.Unsafe<unknown>({ ...schema, 'x-streamed': true })
 
 /** What a list takes to be read page by page. */
+export const MOST_OF_A_PAGE = 1000
+
 export const Paging = {
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'How many entries a page has at most.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: MOST_OF_A_PAGE,
+      default: 50,
+      description: 'How many entries a page has at most.',
+    }),
   ),
   cursor: Type.Optional(Type.String({ maxLength: 2048, description: '`nextCursor` of the page before.' })),
 }

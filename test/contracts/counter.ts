@@ -72,6 +72,14 @@ export function requestCounterContract(name: string, make: (clock: Clock) => Pro
       expect(await counter.count('sign-in', 'ada', MINUTE)).toEqual({ count: 1, leftMs: MINUTE })
     })
 
+    it('and counts one as so many as it costs', async () => {
+      const clock = testClock()
+      const counter = await make(clock)
+      expect(await counter.count('requests', 'ada', MINUTE, 20)).toEqual({ count: 20, leftMs: MINUTE })
+      expect(await counter.count('requests', 'ada', MINUTE, 3)).toEqual({ count: 23, leftMs: MINUTE })
+      expect(await counter.count('requests', 'ada', MINUTE)).toEqual({ count: 24, leftMs: MINUTE })
+    })
+
     it('in a window that is no longer for a clock that is set back', async () => {
       const clock = testClock()
       const counter = await make(clock)

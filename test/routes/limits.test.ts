@@ -133,6 +133,13 @@ describe('a limit', () => {
 
   it.each([
     ['2001:db8:1:2::1', '2001:db8:1:2:ffff::9', true],
+    ['2001:0DB8:1:2:0000::1', '2001:db8:1:2::', true],
+    ['::1', '0:0:0:0:1::', true],
+    ['::1', '0:0:1::', false],
+    ['fe80::1%eth0', 'fe80::2%eth1', true],
+    ['192.0.2.1', '::FFFF:c000:0201', true],
+    ['192.0.2.1', '::192.0.2.1', false],
+    ['::192.0.2.1', '::192.0.2.2', true],
     ['2001:db8:1:2::1', '2001:db8:1:3::1', false],
     ['192.0.2.1', '::ffff:192.0.2.1', true],
     ['192.0.2.1', '192.0.2.2', false],
@@ -192,7 +199,7 @@ describe('whoever is not signed in', () => {
   })
 })
 
-describe('a session', () => {
+describe('a user', () => {
   it('has limits of its own, though others come from the same address', async () => {
     const app = await limitedApp('requests=3/1m')
     const [ada, ben] = [await member(app), await member(app)]
@@ -207,6 +214,51 @@ describe('a session', () => {
     const ada = await member(app)
     await times(3, () => ada.request('/v1/me'))
     expect(await ada.request('/v1/me', { from: '127.0.0.2' })).toBeProblem(429, 'too-many-requests')
+  })
+
+  it('has one limit for all devices', async () => {
+    const app = await limitedApp('requests=4/1m')
+    const ada = await member(app)
+    const phone = await secondDevice(app, ada)
+    await times(4, () => phone.request('/v1/me'))
+    expect(await ada.request('/v1/me')).toBeProblem(429, 'too-many-requests')
+  })
+
+  it.each([
+    ['/v1/files', 1],
+    ['/v1/files?limit=50', 1],
+    ['/v1/files?limit=51', 2],
+    ['/v1/files?limit=1000', 20],
+    ['/v1/trash?limit=1000', 20],
+    ['/v1/activity?limit=100', 2],
+    ['/v1/files?limit=x', 1],
+    ['/v1/files?limit=-1000', 1],
+    ['/v1/files?limit=1000000000', 20],
+    ['/v1/me?limit=1000', 1],
+  ])('pays for %s as for %i requests', async (path, cost) => {
+    const app = await limitedApp()
+    const ada = await member(app)
+    expect(standing(await ada.request(path)).left).toEqual({ requests: { r: 6000 - cost, t: 60 } })
+  })
+
+  it('gets a page that costs more than the whole limit, once in its window', async () => {
+    const app = await limitedApp('requests=10/1m')
+    const ada = await member(app)
+    const page = await ada.request('/v1/files?limit=1000')
+    expect([page.status, standing(page).left]).toEqual([200, { requests: { r: 0, t: 60 } }])
+    const refused = await ada.request('/v1/files?limit=1000')
+    expect(refused).toBeProblem(429, 'too-many-requests')
+    expect(standing(refused).left).toEqual({ requests: { r: 0, t: 60 } })
+    app.clock.turn(MINUTE)
+    expect((await ada.request('/v1/files?limit=1000')).status).toBe(200)
+  })
+
+  it('lists 20,000 photos in pages of 1,000, and uploads thousands more', async () => {
+    const app = await limitedApp()
+    const ada = await member(app)
+    const pages = await times(20, () => ada.request('/v1/files?limit=1000'))
+    expect(statusesOf(pages)).toEqual({ 200: 20 })
+    expect(Number(standing(await ada.request('/v1/me')).left?.requests?.r)).toBeGreaterThan(5000)
   })
 
   it('counts uploads, downloads and lists together', async () => {

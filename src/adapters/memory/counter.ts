@@ -25,8 +25,8 @@ export function memoryCounter(clock: Clock): ActCounter & RequestCounter {
   const limits = new Map<string, Places>()
 
   return {
-    async count(limit, caller, windowMs) {
-      return countOne(limit, caller, windowMs)
+    async count(limit, caller, windowMs, cost) {
+      return countOne(limit, caller, windowMs, cost)
     },
 
     async take(key, max, windowMs) {
@@ -34,13 +34,13 @@ export function memoryCounter(clock: Clock): ActCounter & RequestCounter {
     },
   }
 
-  function countOne(limit: string, caller: string, windowMs: number) {
+  function countOne(limit: string, caller: string, windowMs: number, cost = 1) {
     const now = clock()
     const { own, shared } = placesOf(limit)
     forgetStale(own, windowMs, now)
     const hasPlace = own.has(caller) || own.size < PLACES
     const window = hasPlace ? open(own, caller, windowMs, now) : open(shared, shareOf(caller), windowMs, now)
-    window.count += 1
+    window.count += cost
     return { count: window.count, leftMs: window.endsAt - now }
   }
 

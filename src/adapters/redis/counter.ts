@@ -5,16 +5,16 @@ import { GRACE_MS, keyOf } from './keys.ts'
 /**
  * The clocks of servers are never quite in step, nor is the order in which they look at them that in which they come here: so
  * a window may seem to have more left than it had at first. It counts as long as that is not much; much more is a clock that
- * was set back. What is written as a number in Lua would lose its last digits. Arguments: now, window, time to live.
+ * was set back. What is written as a number in Lua would lose its last digits. Arguments: now, window, time to live, cost.
  */
 const COUNT = `
 local left = (redis.call('HGET', KEYS[1], 'endsAt') or 0) - ARGV[1]
 if left > 0 and left <= tonumber(ARGV[3]) then
-  return { redis.call('HINCRBY', KEYS[1], 'count', 1), math.min(left, ARGV[2]) }
+  return { redis.call('HINCRBY', KEYS[1], 'count', ARGV[4]), math.min(left, ARGV[2]) }
 end
-redis.call('HSET', KEYS[1], 'count', 1, 'endsAt', string.format('%.0f', ARGV[1] + ARGV[2]))
+redis.call('HSET', KEYS[1], 'count', ARGV[4], 'endsAt', string.format('%.0f', ARGV[1] + ARGV[2]))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return { 1, tonumber(ARGV[2]) }
+return { tonumber(ARGV[4]), tonumber(ARGV[2]) }
 `
 
 /** Counts in Redis, so for all processes that share it. A window's key is gone soon after the window is over. */
@@ -29,8 +29,8 @@ export function redisCounter({ script }: Pick<RedisConnection, 'script'>, clock:
     },
   }
 
-  async function count(limit: string, caller: string, windowMs: number) {
-    const answer = await run(keyOf('count', `${limit} ${caller}`), clock(), windowMs, windowMs + GRACE_MS)
+  async function count(limit: string, caller: string, windowMs: number, cost = 1) {
+    const answer = await run(keyOf('count', `${limit} ${caller}`), clock(), windowMs, windowMs + GRACE_MS, cost)
     const [count, leftMs] = answer as [number, number]
     return { count, leftMs }
   }
