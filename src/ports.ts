@@ -320,8 +320,20 @@ export interface FileRepository {
   rename(owner: string, seen: Seen, name: string): Promise<'done' | 'stale' | 'taken'>
   /** Moves the file that the caller saw to the trash; its name is free. */
   discard(owner: string, seen: Seen, at: number): Promise<'done' | 'stale'>
-  /** At most `limit` files in the order asked for, ties broken by id; stable while others write. */
+  /**
+   * At most `limit` files in the order asked for, ties broken by id; stable while others write. Where few names begin so,
+   * and they are not sorted by name, it may look at all of the owner's files: then `scan` is for it.
+   */
   list(owner: string, query: FileQuery): Promise<SealedFile[]>
+  /**
+   * The same of the next `rows` files alone, whatever their names are; `last` is the last of those, where there may be
+   * more behind it.
+   */
+  scan(
+    owner: string,
+    query: FileQuery & { sort: Exclude<FileSort, 'name'> },
+    rows: number,
+  ): Promise<{ found: SealedFile[]; last: FileQuery['after'] }>
   /** Those of the names that the owner's files have. */
   taken(owner: string, names: string[]): Promise<string[]>
   /** At most `limit` files of one content, by its tag, whose names begin so and go on, after one, in the order of names. */

@@ -49,16 +49,18 @@ export function pageBytes({ query }: { query: unknown }): number {
   return ENTRY_BYTES * (limit >= 1 && limit <= 1000 ? limit : 1)
 }
 
-/** The first `limit` of what was found. One more than asked for tells whether there is another page. */
+/** The first `limit` of what was found. One more than asked for tells whether there is another page; or `goOn`, where. */
 export function pageOf<Row extends { id: string }>(
   found: Row[],
   limit: number,
   list: string,
   keyOf: (row: Row) => string | number,
+  goOn: Place<string | number> | null = null,
 ): { page: Row[]; nextCursor: string | null } {
   const page = found.slice(0, limit)
   const last = found.length > limit ? page.at(-1) : undefined
-  return { page, nextCursor: last ? cursorOf(list, { key: keyOf(last), id: last.id }) : null }
+  const end = last ? { key: keyOf(last), id: last.id } : goOn
+  return { page, nextCursor: end && cursorOf(list, end) }
 }
 
 function cursorOf(list: string, { key, id }: Place<string | number>): string {

@@ -1,7 +1,7 @@
 /** What files there are, and what becomes of them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FileSort } from '../ports.ts'
-import { CHANGE_REFUSALS, failures, nothing } from '../schemas/common.ts'
+import { CHANGE_REFUSALS, failures, MOST_OF_A_PAGE, nothing } from '../schemas/common.ts'
 import { ByName, ChangeHeaders, FileList, FileListQuery, NewName, withFile } from '../schemas/files.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
 import { callerOf } from './caller.ts'
@@ -16,15 +16,22 @@ const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {
   size: ({ sizeBytes }) => sizeBytes,
 }
 
+/** A list that looks for names along another order may look at as many files as the longest page has, and more. */
+function listCost(query: Record<string, unknown>): number {
+  const { prefix = '', sort = 'name' } = query
+  return pageCost(prefix === '' || sort === 'name' ? query : { limit: MOST_OF_A_PAGE })
+}
+
 export const files: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/files',
     {
-      config: { holds: pageBytes, cost: pageCost },
+      config: { holds: pageBytes, cost: listCost },
       schema: {
         operationId: 'listFiles',
         summary: 'List files, page by page',
-        description: 'Pages neither repeat nor miss a file that stays, whatever is uploaded meanwhile.',
+        description:
+          'Pages neither repeat nor miss a file that stays, whatever is uploaded meanwhile. With `prefix` and another sort than by name, where few names begin so, a page may have fewer files than `limit`, or none, and a `nextCursor` all the same: the list is over where that is `null`.',
         tags: ['files'],
         querystring: FileListQuery,
         response: { 200: FileList, ...failures({ 400: 'invalid-request invalid-cursor', 401: 'unauthorized' }) },
@@ -35,8 +42,8 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
       const list = [prefix, sort, order].join('\0')
       const after = readCursor(cursor, list, sort === 'name' ? 'string' : 'number')
       const query = { prefix, sort, order, after, limit: limit + 1 }
-      const found = await app.vault.files.list(request.session.userId, query)
-      const { page, nextCursor } = pageOf(found, limit, list, SORT_KEY[sort])
+      const { files, goOn } = await app.vault.files.list(request.session.userId, query)
+      const { page, nextCursor } = pageOf(files, limit, list, SORT_KEY[sort], goOn)
       return { files: page.map(presentFile), nextCursor }
     },
   )

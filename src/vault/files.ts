@@ -1,5 +1,6 @@
 /** Files: taken in whole or not at all, each under one name of its owner, and handed out again. */
-import type { Caller, FileQuery, Ports, Used, VaultRules } from '../ports.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Caller, FileQuery, Ports, SealedFile, Used, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Note } from './activity.ts'
 import { type Admission, changedNothing, runEnded } from './admission.ts'
@@ -12,8 +13,12 @@ import type { Keyring } from './keyring.ts'
 import { fileName } from './names.ts'
 import { type Receive, type Received, receiving } from './receiving.ts'
 import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
-import { type StoredFile, unseal } from './stored-file.ts'
+import { type StoredFile, type UnsealPage, unseal } from './stored-file.ts'
 import { tagOf } from './tags.ts'
+
+/** Rows of a scan that are looked at in one piece, which takes a few milliseconds: other requests wait for it. */
+const SCAN = 1000
+const MOST_SCANNED = 20 * SCAN
 
 export interface Placement {
   file: StoredFile
@@ -56,6 +61,7 @@ export function files(
   doubtful: Set<string>,
   collect: Collect,
   note: Note,
+  unsealPage: UnsealPage,
 ) {
   const { users, files, blobs, clock, chance } = ports
   const tidily = receiving(ports, rules, admission, background, doubtful)
@@ -126,10 +132,15 @@ export function files(
       }
     },
 
-    /** One page of the owner's files. */
-    async list(owner: string, query: FileQuery): Promise<StoredFile[]> {
+    /** One page of the owner's files. Where few match, it may end early: then there is more behind `goOn`. */
+    async list(owner: string, query: FileQuery): Promise<{ files: StoredFile[]; goOn: FileQuery['after'] }> {
       const vaultKey = await keys.vaultKey(owner)
-      return (await files.list(owner, query)).map((row) => unseal(vaultKey, owner, row).file)
+      const { prefix, sort } = query
+      const { found, goOn } =
+        prefix === '' || sort === 'name'
+          ? { found: await files.list(owner, query), goOn: null }
+          : await scanned(owner, { ...query, sort })
+      return { files: await unsealPage(vaultKey, owner, found), goOn }
     },
 
     /** Gives a file another name. Where another file has it, `file-exists`. */
@@ -153,6 +164,20 @@ export function files(
         return note(owner, 'file-deleted', caller, { fileId: current.id })
       }
     },
+  }
+
+  /** Names that begin so are found along another order only by looking at all names: a request looks at so many. */
+  async function scanned(owner: string, query: Parameters<typeof files.scan>[1]) {
+    const found: SealedFile[] = []
+    let goOn = query.after
+    for (let looked = 0; looked < MOST_SCANNED; looked += SCAN) {
+      const step = await files.scan(owner, { ...query, after: goOn, limit: query.limit - found.length }, SCAN)
+      found.push(...step.found)
+      goOn = step.last
+      if (goOn === null || found.length === query.limit) break
+      await nextTurn()
+    }
+    return { found, goOn }
   }
 
   /** What stands under the name, sealed, and the key that opens it. */

@@ -10,6 +10,7 @@ import { keyring } from './keyring.ts'
 import { rotate } from './rotation.ts'
 import { pinDigest } from './secrets.ts'
 import { sessions } from './sessions.ts'
+import { unsealing } from './stored-file.ts'
 import { sweepRound } from './sweeper.ts'
 import { trash } from './trash.ts'
 import { verify } from './verify.ts'
@@ -33,7 +34,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
     async sweep(): Promise<boolean> {
       const done = await sweepRound(ports, null, new Set(), keys, {
         sessions: sessions(ports, rules, keys, background.run, workAside(ports, rules, background.run), happenings),
-        trash: trash(ports, rules, keys, collect, happenings.note),
+        trash: trash(ports, rules, keys, collect, happenings.note, unsealing()),
         account: accounts,
         activity: happenings,
       })

@@ -5,7 +5,7 @@ import type { Note } from './activity.ts'
 import type { Collect } from './garbage.ts'
 import type { Keyring } from './keyring.ts'
 import { freeNumberedName } from './stand-ins.ts'
-import { type StoredFile, unseal } from './stored-file.ts'
+import { type StoredFile, type UnsealPage, unseal } from './stored-file.ts'
 
 /** Files that are removed in one act: other requests wait for it. */
 const BATCH = 500
@@ -18,7 +18,14 @@ export interface TrashedFile extends StoredFile {
   expiresAt: number
 }
 
-export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: Collect, note: Note) {
+export function trash(
+  ports: Ports,
+  rules: VaultRules,
+  keys: Keyring,
+  collect: Collect,
+  note: Note,
+  unsealPage: UnsealPage,
+) {
   const { trash, clock } = ports
 
   return {
@@ -26,10 +33,8 @@ export function trash(ports: Ports, rules: VaultRules, keys: Keyring, collect: C
     async list(owner: string, { after, limit }: Pick<TrashQuery, 'after' | 'limit'>): Promise<TrashedFile[]> {
       const vaultKey = await keys.vaultKey(owner)
       const rows = await trash.list(owner, { since: clock() - rules.trashMs, after, limit })
-      return rows.map((row) => {
-        const { file } = unseal(vaultKey, owner, row)
-        return { ...file, expiresAt: row.deletedAt + rules.trashMs }
-      })
+      const files = await unsealPage(vaultKey, owner, rows)
+      return files.map((file) => ({ ...file, expiresAt: file.deletedAt + rules.trashMs }))
     },
 
     /** Takes a file out of the trash under the name it had, or with `rename` under the first free numbered one. */

@@ -12,6 +12,7 @@ import { files } from './files.ts'
 import { garbageCollector } from './garbage.ts'
 import { keyring } from './keyring.ts'
 import { sessions } from './sessions.ts'
+import { unsealing } from './stored-file.ts'
 import { sweepRound } from './sweeper.ts'
 import { trash } from './trash.ts'
 
@@ -35,7 +36,8 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   const happenings = activity(ports, rules, keys, background.run)
   const aside = workAside(ports, rules, background.run)
   const signedIn = sessions(ports, rules, keys, background.run, aside, happenings)
-  const bin = trash(ports, rules, keys, collect, happenings.note)
+  const unsealPage = unsealing()
+  const bin = trash(ports, rules, keys, collect, happenings.note, unsealPage)
   const accounts = account(ports, rules, background.run, collect)
 
   let sweeping = Promise.resolve()
@@ -45,7 +47,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
     enrolment: enrolment(ports, rules, keys, background.run, aside, happenings),
     sessions: signedIn,
     activity: happenings,
-    files: files(ports, rules, keys, uploads, background.run, doubtful, collect, happenings.note),
+    files: files(ports, rules, keys, uploads, background.run, doubtful, collect, happenings.note, unsealPage),
     trash: bin,
     account: accounts,
     exports: exporting(ports, rules, keys, happenings.note),

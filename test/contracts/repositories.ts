@@ -268,6 +268,34 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect(await names(files, ana, { prefix, order: 'desc', limit: 2 })).toEqual([...expected].reverse())
     })
 
+    it.each([
+      ['size', 'asc', 'sizeBytes', [1, 2, 3, 4, 5, 6]],
+      ['createdAt', 'desc', 'createdAt', [6, 5, 4, 3, 2, 1]],
+      ['updatedAt', 'asc', 'updatedAt', [1, 2, 3, 4, 5, 6]],
+    ] as const)('scans by %s %s so many rows at a time for names that begin so', async (sort, order, key, all) => {
+      const { files, ana, ben } = await withOwners(make)
+      for (const n of all) {
+        const values = { sizeBytes: n, createdAt: n, updatedAt: n }
+        await files.commit(ana, { ...newFile(n % 3 === 0 ? `rare-${n}` : `x-${n}`), ...values }, null, null)
+      }
+      await files.commit(ben, { ...newFile('rare-bens'), sizeBytes: 3 }, null, null)
+      const scan = async (after: FileQuery['after'], rows: number, limit = 9) => {
+        const { found, last } = await files.scan(ana, { prefix: 'rare-', sort, order, after, limit }, rows)
+        return { found: found.map((file) => file[key]), last }
+      }
+      const first = await scan(null, 4)
+      const rare = all.filter((n) => n % 3 === 0)
+      expect(first).toEqual({
+        found: rare.filter((n) => all.indexOf(n) < 4),
+        last: { key: all[3], id: expect.any(String) },
+      })
+      expect(await scan(first.last, 4)).toEqual({ found: rare.filter((n) => all.indexOf(n) >= 4), last: null })
+      expect((await scan(null, 9)).found).toEqual(rare)
+      expect((await scan(null, 9, 1)).found).toEqual(rare.slice(0, 1))
+      const { found, last } = await scan(null, 6)
+      expect([found, last && (await scan(last, 6))]).toEqual([rare, { found: [], last: null }])
+    })
+
     it('says which names are taken', async () => {
       const { files, ana, ben } = await withOwners(make)
       const deleted = newFile('deleted')

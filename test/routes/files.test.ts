@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type Member, member, testApp } from '../support/app.ts'
+import { type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { databaseOf } from '../support/operator.ts'
 
 interface Page {
   files: { name: string; size: number }[]
@@ -140,5 +141,60 @@ describe('the list of files', () => {
     const { nextCursor } = await page(ada, { limit: 1 })
     await ada.put('a', 'other')
     expect((await page(ada, { cursor: nextCursor ?? '' })).files.map(({ name }) => name)).toEqual(['b', 'c'])
+  })
+})
+
+describe('a list of very many files', () => {
+  /** Rows that are not to be opened: their names begin with `x-`, and they are older than any other. */
+  function addRows(app: TestApp, owner: string, count: number) {
+    databaseOf(app)
+      .prepare(
+        `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+         INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, seal)
+         SELECT 'id-' || i, ?, 'x-' || i, 1, 'a/b', i, i, 'run/' || i, x'00' FROM n`,
+      )
+      .run(count, owner)
+  }
+
+  it('ends a page early where few names begin so, and goes on behind it', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    for (const name of ['rare-1', 'rare-2']) await ada.put(name, name)
+    addRows(app, ada.userId, 20_500)
+    const page = async (query: string) => {
+      const { files, nextCursor } = (await ada.request(`/v1/files?prefix=rare-&sort=createdAt&${query}`)).body as {
+        files: { name: string }[]
+        nextCursor: string | null
+      }
+      return { names: files.map(({ name }) => name).sort(), nextCursor }
+    }
+    const first = await page('')
+    expect(first).toEqual({ names: [], nextCursor: expect.any(String) })
+    expect(await page(`cursor=${first.nextCursor}`)).toEqual({ names: ['rare-1', 'rare-2'], nextCursor: null })
+
+    const one = await page('order=desc&limit=1')
+    expect(one).toMatchObject({ names: [expect.stringMatching('rare-')], nextCursor: expect.any(String) })
+    const other = await page(`order=desc&limit=1&cursor=${one.nextCursor}`)
+    expect([...one.names, ...other.names].sort()).toEqual(['rare-1', 'rare-2'])
+  })
+
+  it('costs a scan as much as a long page', async () => {
+    const app = await testApp({ RATE_LIMIT: 'on' })
+    const ada = await member(app)
+    expect((await ada.request('/v1/files?prefix=a&sort=size&limit=1')).headers.ratelimit).toBe('"requests";r=5980;t=60')
+    expect((await ada.request('/v1/files?prefix=a&limit=1')).headers.ratelimit).toBe('"requests";r=5979;t=60')
+  })
+
+  it.each([
+    ['seal', "UPDATE files SET seal = zeroblob(105) WHERE name = 'a'"],
+    ['size', "UPDATE files SET size = 2 WHERE name = 'a'"],
+    ['seal of another file', "UPDATE files SET seal = (SELECT seal FROM files WHERE name = 'b') WHERE name = 'a'"],
+  ])('finds another %s also in a row that it has listed before', async (_what, sql) => {
+    const app = await testApp()
+    const ada = await member(app)
+    for (const name of ['a', 'b']) await ada.put(name, name)
+    for (let n = 0; n < 2; n += 1) expect((await ada.request('/v1/files')).status).toBe(200)
+    databaseOf(app).exec(sql)
+    expect(await ada.request('/v1/files')).toBeProblem(500, 'internal-error')
   })
 })

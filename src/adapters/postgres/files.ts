@@ -11,6 +11,8 @@ const SORT_COLUMN: Record<FileSort, string> = {
   size: 'size',
 }
 
+const SORT_FIELD = { createdAt: 'createdAt', updatedAt: 'updatedAt', size: 'sizeBytes' } as const
+
 /** What no name goes on with to its end: the greatest character, more often than a name has room for. */
 const BEYOND = '\u{10ffff}'.repeat(64)
 
@@ -55,6 +57,19 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
     list(owner, query) {
       const { text, values } = pageOf(owner, query)
       return ask<SealedFile>(text, values)
+    },
+
+    async scan(owner, query, rows) {
+      const { text, values } = scanOf(owner, query, rows)
+      const seen = await ask<SealedFile & { n: number }>(text, values)
+      const last = seen.at(-1)
+      return {
+        found: seen
+          .filter(({ name }) => name.startsWith(query.prefix))
+          .slice(0, query.limit)
+          .map(({ n: _n, ...file }) => file),
+        last: last?.n === rows ? { key: last[SORT_FIELD[query.sort]], id: last.id } : null,
+      }
     },
 
     async taken(owner, names) {
@@ -122,4 +137,18 @@ export function pageOf(owner: string, { prefix, sort, order, after, limit }: Fil
   else if (after) conditions.push(`(${column}, id) ${past} (${given(after.key)}, ${given(after.id)})`)
   const by = sort === 'name' ? `name ${order}` : `${column} ${order}, id ${order}`
   return { text: `SELECT ${FILE} FROM files WHERE ${conditions.join(' AND ')} ORDER BY ${by} LIMIT $2`, values }
+}
+
+/** Of so many rows along the index those whose names begin so, and the last of the rows. */
+export function scanOf(owner: string, { prefix, sort, order, after }: Omit<FileQuery, 'limit'>, rows: number) {
+  const column = SORT_COLUMN[sort]
+  const by = `${column} ${order}, id ${order}`
+  const past = after ? `AND (${column}, id) ${order === 'asc' ? '>' : '<'} ($5, $6)` : ''
+  return {
+    text: `SELECT * FROM (
+        SELECT ${FILE}, row_number() OVER (ORDER BY ${by}) AS n
+        FROM files WHERE user_id = $1 AND deleted_at IS NULL ${past} ORDER BY ${by} LIMIT $2) AS seen
+      WHERE n = $2 OR (name >= $3 AND name < $4) ORDER BY n`,
+    values: [owner, rows, prefix, prefix + BEYOND, ...(after ? [after.key, after.id] : [])],
+  }
 }

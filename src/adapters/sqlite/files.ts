@@ -12,6 +12,13 @@ const SORT_COLUMN: Record<FileSort, string> = {
   size: 'size',
 }
 
+const SORT_FIELD: Record<FileSort, keyof SealedFile> = {
+  name: 'name',
+  createdAt: 'createdAt',
+  updatedAt: 'updatedAt',
+  size: 'sizeBytes',
+}
+
 export function sqliteFiles(db: Database, act: Act): FileRepository {
   const byName = db.prepare<[string, string], SealedFile>(
     `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL`,
@@ -143,6 +150,14 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
       })
     },
 
+    async scan(owner, { prefix, sort, order, after, limit }, rows) {
+      const sql = scanSql({ sort, order, resumed: after !== null })
+      const place = { owner, key: after?.key, id: after?.id, rows }
+      const found = prepared(sql.found).all({ ...place, prefix, beyond: successor(prefix), limit })
+      const last = prepared(sql.last).get(place) as unknown as FileQuery['after'] | undefined
+      return { found, last: last ?? null }
+    },
+
     async page(after, limit) {
       return everybodys.all(after, limit).map(ownedFile)
     },
@@ -156,7 +171,10 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
   /** One statement for each kind of page, prepared when it is first asked for. */
   function pageStatement(prefix: string, sort: FileSort, order: FileQuery['order'], resumed: boolean) {
     const beyond = successor(prefix)
-    const sql = pageSql({ sort, order, resumed, prefixed: prefix !== '', bounded: beyond !== null })
+    return prepared(pageSql({ sort, order, resumed, prefixed: prefix !== '', bounded: beyond !== null }))
+  }
+
+  function prepared(sql: string) {
     let statement = pages.get(sql)
     if (!statement) {
       statement = db.prepare<[Record<string, unknown>], SealedFile>(sql)
@@ -191,6 +209,18 @@ export function pageSql({ sort, order, resumed, prefixed, bounded }: PageKind): 
   if (resumed) conditions.push(sort === 'name' ? `name ${past} :key` : `(${column}, id) ${past} (:key, :id)`)
   const by = sort === 'name' ? `name ${order}` : `${column} ${order}, id ${order}`
   return `SELECT ${FILE_COLUMNS} FROM files WHERE ${conditions.join(' AND ')} ORDER BY ${by} LIMIT :limit`
+}
+
+/** Of so many rows along the index those whose names begin so, and where the last of the rows is. */
+export function scanSql({ sort, order, resumed }: Pick<PageKind, 'sort' | 'order' | 'resumed'>) {
+  const column = SORT_COLUMN[sort]
+  const past = resumed ? `AND (${column}, id) ${order === 'asc' ? '>' : '<'} (:key, :id)` : ''
+  const rows = `FROM files WHERE user_id = :owner AND deleted_at IS NULL ${past} ORDER BY ${column} ${order}, id ${order}`
+  return {
+    found: `SELECT * FROM (SELECT ${FILE_COLUMNS} ${rows} LIMIT :rows)
+      WHERE name >= :prefix AND (:beyond IS NULL OR name < :beyond) ORDER BY ${SORT_FIELD[sort]} ${order}, id ${order} LIMIT :limit`,
+    last: `SELECT ${column} AS key, id ${rows} LIMIT 1 OFFSET :rows - 1`,
+  }
 }
 
 /** The least string, in the order of UTF-8 bytes, that is greater than all that begin so; `null` where none is. */
