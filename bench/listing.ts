@@ -86,14 +86,16 @@ async function page(server: Server, sort: string, limit: number, where = '') {
   return (await response.json()) as { files: File[]; nextCursor: string | null }
 }
 
-/** Rows for the one user there is, whose order is another one by each sort and by id. There are no blobs to them. */
-async function fill(folder: string, rows: number): Promise<void> {
+/** Rows for the first user, whose order is another one by each sort and by id. There are no blobs to them. */
+export async function fill(folder: string, rows: number, nameOf: (n: number) => string = randomName): Promise<void> {
   const database = new Database(join(dataFolder(folder), 'minikeepsafe.db'))
-  const { id: owner } = database.prepare<[], { id: string }>('SELECT id FROM users').get() as { id: string }
+  const { id: owner } = database.prepare<[], { id: string }>('SELECT id FROM users ORDER BY created_at').get() as {
+    id: string
+  }
   const seal = await rowSeal(database, owner)
   const insert = database.prepare(
-    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, ${seal.column})
-     VALUES (?, ?, ?, ?, 'image/jpeg', ?, ?, ?, ?)`,
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, ${seal.column}, tag)
+     VALUES (?, ?, ?, ?, 'image/jpeg', ?, ?, ?, ?, ?)`,
   )
   // Rows in the order of the table, and indexes made afterwards: minutes less for a million.
   const ids = Array.from({ length: rows }, () => nanoid()).sort()
@@ -107,14 +109,23 @@ async function fill(folder: string, rows: number): Promise<void> {
   database.pragma('synchronous = OFF')
   database.transaction(() => {
     for (const { name } of indexes) database.exec(`DROP INDEX ${name}`)
-    for (const id of ids) {
-      const name = `${randomBytes(12).toString('hex')}.jpg`
+    for (const [n, id] of ids.entries()) {
+      const name = nameOf(n)
       const sizeBytes = randomInt(10_000_000)
       const createdAt = now - randomInt(YEAR_MS)
       const updatedAt = createdAt + randomInt(YEAR_MS)
-      insert.run(id, owner, name, sizeBytes, createdAt, updatedAt, `bench/${id}`, seal.of({ id, sizeBytes }))
+      const sealed = seal.of({ id, sizeBytes })
+      insert.run(id, owner, name, sizeBytes, createdAt, updatedAt, `bench/${id}`, sealed, randomBytes(16))
     }
     for (const { sql } of indexes) database.exec(sql)
+    database.exec(
+      `UPDATE users SET (file_count, byte_count) =
+         (SELECT count(*), coalesce(sum(size), 0) FROM files WHERE user_id = users.id)`,
+    )
   })()
   database.close()
+}
+
+function randomName(): string {
+  return `${randomBytes(12).toString('hex')}.jpg`
 }

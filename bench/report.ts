@@ -1,4 +1,5 @@
 /** What came out, as text. */
+import type { Block } from './bystander.ts'
 import type { Side } from './cluster.ts'
 import type { DatabaseRows } from './database-rows.ts'
 import type { Memory } from './servers.ts'
@@ -68,6 +69,14 @@ export function pagesLine({ sort, rounds }: Pages, aim: number): string {
   const last = amount(rounds.map(({ last }) => last))
   const ratios = spread(rounds.map(({ first, last }) => last / first))
   return `${row([`  by ${sort}`, first, '', last, ratios, bound('≤', aim)])}\n`
+}
+
+export const blockHeading = (rows: number) =>
+  `\n${row([`another user, beside ${rows.toLocaleString('en')} files`, 'wait, ms', 'aim', 'CPU, ms'])}\n`
+
+/** The longest wait, and the most CPU time of the server in one wait. */
+export function blockLine({ doing, longestMs, busiestMs }: Block, aim: number): string {
+  return `${row([`  ${doing}`, longestMs.toFixed(0), bound('≤', aim), busiestMs.toFixed(0)])}\n`
 }
 
 export const clusterHeading = `\n${row(['behind nginx, requests/s', 'one', '', 'two', 'two/one (spread)', 'aim'])}\n`

@@ -2,7 +2,7 @@
  * This server beside a bare `node:http` server that does the same work, beside that one without the sealing, and beside
  * nginx where it is installed. Rounds alternate between them, so that whatever else the machine does falls on all; what
  * counts is the ratio within a round. Then, on this server alone, the memory of sixteen large uploads at once, and a list
- * of very many files. Then two processes behind nginx beside one, and what rows take in PostgreSQL.
+ * of very many files and what another user notices of it. Then two processes behind nginx beside one, and what rows take in PostgreSQL.
  *
  *   npm run bench                  everything
  *   npm run bench -- put get       only what has these names
@@ -14,12 +14,15 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { bystanding } from './bystander.ts'
 import { clusterRates } from './cluster.ts'
 import { databaseRows } from './database-rows.ts'
 import { MANY, putMany } from './large.ts'
 import { listing } from './listing.ts'
 import { type Extent, type Measure, measuresOf } from './measures.ts'
 import {
+  blockHeading,
+  blockLine,
   clusterHeading,
   clusterLine,
   growthLine,
@@ -45,10 +48,11 @@ const { TEST_DATABASE_URL: database, TEST_REDIS_URL: redis } = process.env
 const MEMORY_AIM_MIB = 200
 const PAGES_AIM = 1.3
 const CLUSTER_AIM = 1.3
+const BLOCK_AIM_MS = 50
 
 const measures = measuresOf(full)
 const named = process.argv.slice(2)
-const known = [...measures.map(({ name }) => name), 'memory', 'list', 'cluster', 'rows']
+const known = [...measures.map(({ name }) => name), 'memory', 'list', 'bystander', 'cluster', 'rows']
 const unknown = named.filter((name) => !known.includes(name))
 if (unknown.length > 0) throw new Error(`there is no ${unknown.join(', ')}, but ${known.join(', ')}`)
 const isChosen = (name: string) => named.length === 0 || named.includes(name)
@@ -61,6 +65,7 @@ try {
   if (chosen.length > 0) await compare(chosen)
   if (isChosen('memory')) await measureMemory()
   if (isChosen('list')) await measureList()
+  if (isChosen('bystander')) await measureBystander()
   if (isChosen('cluster')) await measureCluster()
   if (isChosen('rows')) await measureRows()
 } finally {
@@ -124,6 +129,11 @@ async function measureList() {
   print(pagesHeading(rows))
   for (const pages of measured) print(pagesLine(pages, PAGES_AIM))
   print(`the database: ${bytesPerRow.toFixed(0)} bytes for each\n`)
+}
+
+async function measureBystander() {
+  print(blockHeading(rows))
+  for await (const block of bystanding(join(folder, 'bystander'), rows)) print(blockLine(block, BLOCK_AIM_MS))
 }
 
 async function measureCluster() {

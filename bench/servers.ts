@@ -172,9 +172,9 @@ async function freePort(): Promise<number> {
 }
 
 /** Registers, signs in, and answers the header of the session. */
-export async function signedIn(port: number): Promise<Record<string, string>> {
-  const deviceId = 'bench-0123456789abcdef'
-  const { pin } = await post(port, '/v1/users', { name: 'Bench', email: 'bench@example.org', deviceId })
+export async function signedIn(port: number, who = 'bench'): Promise<Record<string, string>> {
+  const deviceId = `${who}-0123456789abcdef`
+  const { pin } = await post(port, '/v1/users', { name: 'Bench', email: `${who}@example.org`, deviceId })
   const { token } = await post(port, '/v1/sessions', { deviceId, pin })
   return { authorization: `Bearer ${token}` }
 }

@@ -28,7 +28,7 @@ const SECURITY: ActivityKind[] = ['new-device', 'wrong-pin', 'locked']
 /** Each of these is an entry of its own: pauses come ever more seldom, and devices are few. */
 const SINGLE: ActivityKind[] = ['new-device', 'locked']
 /** Entries that are forgotten in one act: other requests wait for it. */
-const BATCH = 500
+const BATCH = 200
 
 /** What an event is about. Where it names no session and no device, they are the caller's own. */
 export interface Involved {

@@ -57,11 +57,6 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
   const OWNED = `SELECT user_id AS owner, ${FILE_COLUMNS} FROM files`
   const everybodys = db.prepare<[string, number], Owned>(`${OWNED} WHERE id > ? ORDER BY id LIMIT ?`)
   const byId = db.prepare<[string], Owned>(`${OWNED} WHERE id = ?`)
-  const taken = db
-    .prepare<[string, string], string>(
-      'SELECT name FROM files WHERE user_id = ? AND deleted_at IS NULL AND name IN (SELECT value FROM json_each(?))',
-    )
-    .pluck()
   const tagged = db.prepare<[Record<string, unknown>], SealedFile>(
     `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = :owner AND tag = :tag AND deleted_at IS NULL
        AND name > :after AND (:beyond IS NULL OR name < :beyond) ORDER BY name LIMIT :limit`,
@@ -133,7 +128,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     },
 
     async taken(owner, names) {
-      return taken.all(owner, JSON.stringify(names))
+      return names.filter((name) => standing.get(owner, name) !== undefined)
     },
 
     async tagged(owner, tag, { prefix, after, limit }) {

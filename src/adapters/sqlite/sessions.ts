@@ -6,6 +6,9 @@ import type { Act } from './group-commit.ts'
 const COLUMNS =
   'id, user_id AS userId, device_id AS deviceId, created_at AS createdAt, last_used_at AS lastUsedAt FROM sessions'
 
+/** Rows that are looked at, and may be deleted, in one act: requests wait for it. */
+const PIECE = 500
+
 export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const byTokenHash = db.prepare<[Buffer], Session>(`SELECT ${COLUMNS} WHERE token_hash = ? AND ended_at IS NULL`)
   const byId = db.prepare<[string, string], Session>(
@@ -77,8 +80,13 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const endOthers = db.prepare<[number, string, string], Session>(
     `UPDATE sessions SET ended_at = ? WHERE user_id = ? AND id <> ? AND ended_at IS NULL ${RETURNED}`,
   )
-  const forget = db.prepare<[number, number, number]>(
-    'DELETE FROM sessions WHERE ended_at < ? OR last_used_at < ? OR created_at < ?',
+  const endOfPiece = db
+    .prepare<[string], string | null>(
+      `SELECT max(id) FROM (SELECT id FROM sessions WHERE id > ? ORDER BY id LIMIT ${PIECE})`,
+    )
+    .pluck()
+  const forget = db.prepare<[string, string, number, number, number]>(
+    'DELETE FROM sessions WHERE id > ? AND id <= ? AND (ended_at < ? OR last_used_at < ? OR created_at < ?)',
   )
 
   return {
@@ -140,7 +148,14 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
     },
 
     async forget(endedBefore, lastUsedBefore, createdBefore) {
-      await act(() => forget.run(endedBefore, lastUsedBefore, createdBefore))
+      for (let after: string | null = ''; after !== null; ) {
+        const from: string = after
+        after = await act(() => {
+          const end = endOfPiece.get(from) ?? null
+          if (end !== null) forget.run(from, end, endedBefore, lastUsedBefore, createdBefore)
+          return end
+        })
+      }
     },
   }
 }

@@ -1,0 +1,223 @@
+/** A user with very many files: how long another user waits meanwhile, whatever the first one or the server does. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import type { Target, Waited } from './bystander-client.ts'
+import { fill } from './listing.ts'
+import { dataFolder, ourServer, type Server, signedIn } from './servers.ts'
+
+const DAY_MS = 24 * 3600 * 1000
+/** Each kind of request is repeated for so long. */
+const REPEATED_MS = 500
+/** Not counted: a compiler that learns. */
+const WARM_UP = 3
+
+export interface Block extends Waited {
+  doing: string
+}
+
+type Request = (server: Server) => Promise<void>
+
+/** What lists and single acts do, in this order; each is repeated. */
+const requests: [doing: string, request: Request][] = [
+  ['nothing', () => sleep(REPEATED_MS)],
+  ...['name', 'createdAt', 'size'].map((sort): [string, Request] => [
+    `list of 1,000 by ${sort}`,
+    asking(`/v1/files?limit=1000&sort=${sort}`),
+  ]),
+  ['the same by prefix, all match', asking('/v1/files?limit=1000&sort=size&prefix=photo')],
+  ['the same by prefix, none matches', asking('/v1/files?limit=1000&sort=size&prefix=none')],
+  ['upload beside all numbered names', uploading('?onConflict=rename')],
+  [
+    'GET /v1/me, /v1/sessions, /v1/activity',
+    (server) => all(server, ['/v1/me', '/v1/sessions', '/v1/activity?limit=1000']),
+  ],
+  ['delete and restore under a number', deleteAndRestore],
+  ['export, without an end', exportBriefly],
+]
+
+/** Each once, in this order. */
+const lastRequests: [doing: string, request: Request][] = [
+  ['trash of 1,000', asking('/v1/trash?limit=1000')],
+  ['DELETE /v1/trash', asking('/v1/trash', 'DELETE')],
+  ['DELETE /v1/me', asking('/v1/me', 'DELETE')],
+]
+
+/** What a sweep finds to do, prepared in the database and on the disk, in its order; and whether it is still at it. */
+const sweeps: [doing: string, prepare: (vault: Vault) => void, pending: (vault: Vault) => boolean][] = [
+  [
+    'sweep: sessions that are over',
+    ({ db, some, owner }) =>
+      db
+        .prepare(
+          `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+           INSERT INTO sessions (id, user_id, device_id, token_hash, pin_id, created_at, last_used_at, ended_at)
+           SELECT 'old-' || i, ?, 'device-' || i, randomblob(32), 'pin-' || i, 0, 0, 0 FROM n`,
+        )
+        .run(some, owner),
+    ({ db }) => db.prepare("SELECT 1 FROM sessions WHERE id >= 'old-' AND id < 'old.' LIMIT 1").get() !== undefined,
+  ],
+  [
+    'sweep: old activity',
+    ({ db, some, owner }) =>
+      db
+        .prepare(
+          `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+           INSERT INTO activity (id, user_id, at, kind, address, user_agent)
+           SELECT 'old-' || i, ?, i, 'export', '', '' FROM n`,
+        )
+        .run(some, owner),
+    ({ db, some }) => db.prepare('SELECT 1 FROM activity WHERE at <= ? LIMIT 1').get(some) !== undefined,
+  ],
+  [
+    'sweep: trash that is over',
+    ({ db, some }) =>
+      db.prepare('UPDATE files SET deleted_at = 1 WHERE id IN (SELECT id FROM files LIMIT ?)').run(some),
+    ({ db }) => db.prepare('SELECT 1 FROM files WHERE deleted_at = 1 LIMIT 1').get() !== undefined,
+  ],
+  [
+    'sweep: blobs that a crash left',
+    ({ db, some, uploads }) => {
+      db.prepare("INSERT INTO runs (id, started_at, ended) VALUES ('crashed', 0, 1)").run()
+      mkdirSync(join(uploads, 'crashed'))
+      for (let n = 0; n < some; n += 1) writeFileSync(join(uploads, 'crashed', `blob-${n}`), '')
+    },
+    ({ uploads }) => existsSync(join(uploads, 'crashed')),
+  ],
+  [
+    'sweep: files without a tag',
+    ({ db, some }) =>
+      db
+        .prepare('UPDATE files SET tag = NULL WHERE id IN (SELECT id FROM files WHERE deleted_at IS NULL LIMIT ?)')
+        .run(some),
+    ({ db }) => db.prepare('SELECT 1 FROM files WHERE tag IS NULL LIMIT 1').get() !== undefined,
+  ],
+]
+
+interface Vault {
+  db: Database.Database
+  uploads: string
+  owner: string
+  /** A fifth of all files. */
+  some: number
+}
+
+/** Answers as it goes: the whole takes minutes. */
+export async function* bystanding(folder: string, rows: number): AsyncGenerator<Block> {
+  const first = await ourServer(folder)
+  const { authorization = '' } = await signedIn(first.port, 'bystander')
+  await first.stop()
+  await fill(folder, rows, (n) => (n === 0 ? 'photo.jpg' : `photo (${n}).jpg`))
+  const bystander = watching(authorization)
+  try {
+    yield* onServer(async function* (server) {
+      for (const [doing, request] of requests) {
+        for (let n = 0; n < WARM_UP; n += 1) await request(server)
+        await bystander.waited()
+        const end = performance.now() + REPEATED_MS
+        do await request(server)
+        while (performance.now() < end)
+        yield { doing, ...(await bystander.waited()) }
+      }
+    })
+    onDatabase((vault) => {
+      for (const [, prepare] of sweeps) prepare(vault)
+    })
+    yield* onServer(async function* () {
+      for (const [doing, , pending] of sweeps) {
+        while (onDatabase(pending)) await sleep(50)
+        yield { doing, ...(await bystander.waited()) }
+      }
+    })
+    onDatabase(({ db, some }) =>
+      db
+        .prepare('UPDATE files SET deleted_at = ? WHERE id IN (SELECT id FROM files WHERE deleted_at IS NULL LIMIT ?)')
+        .run(Date.now() - DAY_MS, 2 * some),
+    )
+    yield* onServer(async function* (server) {
+      for (const [doing, request] of lastRequests) {
+        await bystander.waited()
+        await request(server)
+        yield { doing, ...(await bystander.waited()) }
+      }
+    })
+  } finally {
+    bystander.stop()
+  }
+
+  async function* onServer(act: (server: Server) => AsyncGenerator<Block>): AsyncGenerator<Block> {
+    const server = await ourServer(folder, first.headers)
+    try {
+      bystander.watch({ port: server.port, pid: server.pid })
+      yield* act(server)
+    } finally {
+      bystander.watch(null)
+      await server.stop()
+    }
+  }
+
+  /** Open for a moment only: a server that finds a log at its start checks the whole database. */
+  function onDatabase<T>(act: (vault: Vault) => T): T {
+    const db = new Database(join(dataFolder(folder), 'minikeepsafe.db'))
+    try {
+      const owner = db.prepare<[], string>("SELECT id FROM users WHERE email LIKE 'bench@%'").pluck().get() as string
+      return act({ db, owner, uploads: join(folder, 'uploads'), some: Math.ceil(rows / 5) })
+    } finally {
+      db.close()
+    }
+  }
+}
+
+function watching(authorization: string) {
+  const script = join(import.meta.dirname, 'bystander-client.ts')
+  const child = fork(script, [authorization], { execArgv: ['--import', 'tsx'] })
+  return {
+    watch: (target: Target | null) => void child.send(target as Target),
+    async waited(): Promise<Waited> {
+      const answer = once(child, 'message')
+      child.send('waited')
+      return ((await answer) as [Waited])[0]
+    },
+    stop: () => child.disconnect(),
+  }
+}
+
+function asking(path: string, method = 'GET'): Request {
+  return async (server) => void (await call(server, method, path))
+}
+
+async function all(server: Server, paths: string[]): Promise<void> {
+  for (const path of paths) await call(server, 'GET', path)
+}
+
+function uploading(query: string): Request {
+  return async (server) => void (await upload(server, query))
+}
+
+async function upload(server: Server, query: string) {
+  const body = new FormData()
+  body.set('file', new Blob([String(Math.random())]), 'photo.jpg')
+  return call(server, 'POST', `/v1/files${query}`, body)
+}
+
+async function deleteAndRestore(server: Server): Promise<void> {
+  await upload(server, '?onConflict=rename')
+  await call(server, 'DELETE', '/v1/files/photo.jpg')
+  const trash = (await (await call(server, 'GET', '/v1/trash?limit=1')).json()) as { files: { id: string }[] }
+  await upload(server, '')
+  await call(server, 'POST', `/v1/trash/${trash.files[0]?.id}/restore?onConflict=rename`)
+}
+
+/** There are no blobs, so it breaks off at once; but not before it has begun. */
+async function exportBriefly(server: Server): Promise<void> {
+  await call(server, 'GET', '/v1/me/export').catch(() => {})
+}
+
+async function call({ port, headers }: Server, method: string, path: string, body?: FormData): Promise<Response> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, headers, ...(body && { body }) })
+  if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}`)
+  return response.status === 204 ? response : new Response(await response.arrayBuffer(), response)
+}
