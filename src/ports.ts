@@ -435,8 +435,11 @@ export interface BlobStore {
   length(blob: string): Promise<number | null>
   /** Durable once resolved; an absent blob is no fault. */
   delete(blobs: string[]): Promise<void>
-  /** Every blob of one run that is finished. Others may be there or be left to `closeRun`. */
-  list(run: string): Promise<string[]>
+  /**
+   * Every blob of one run that is finished, so many at a time; blobs may be deleted meanwhile. Others may be there or be
+   * left to `closeRun`.
+   */
+  list(run: string): AsyncIterable<string[]>
   /** Every run that has blobs here. */
   runs(): Promise<string[]>
   /** Removes what is kept for an ended run beside the blobs that `list` told of, such as what a crash left unfinished. */

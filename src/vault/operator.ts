@@ -105,15 +105,15 @@ const OPERATOR: Caller = { address: '', userAgent: 'the operator of this server'
 export async function measureBlobs(blobs: Pick<BlobStore, 'runs' | 'list' | 'length'>) {
   const sum = { count: 0, bytes: 0 }
   for (const run of await blobs.runs()) {
-    const found = await blobs.list(run)
-    for (let at = 0; at < found.length; at += BATCH) {
-      const lengths = await Promise.all(found.slice(at, at + BATCH).map(blobs.length))
-      for (const bytes of lengths) {
-        if (bytes === null) continue
-        sum.count += 1
-        sum.bytes += bytes
+    for await (const found of blobs.list(run))
+      for (let at = 0; at < found.length; at += BATCH) {
+        const lengths = await Promise.all(found.slice(at, at + BATCH).map(blobs.length))
+        for (const bytes of lengths) {
+          if (bytes === null) continue
+          sum.count += 1
+          sum.bytes += bytes
+        }
       }
-    }
   }
   return sum
 }

@@ -65,7 +65,7 @@ async function renounce(ports: Ports, doubtful: Set<string>): Promise<void> {
 async function sweep(ports: Ports, run: string | null): Promise<void> {
   const { ledger, blobs } = ports
   for (const ended of await ledger.endedRuns(run)) {
-    if (!(await deleteUnnamed(await blobs.list(ended)))) return
+    for await (const found of blobs.list(ended)) if (!(await deleteUnnamed(found))) return
     await blobs.closeRun(ended)
     await ledger.forgetRun(ended)
   }

@@ -121,15 +121,15 @@ export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: numbe
   async function checkBlobs() {
     const living = await livingRuns()
     for (const run of await blobs.runs()) {
-      const found = await blobs.list(run)
-      report.blobs += found.length
       const stray: string[] = []
-      for (let at = 0; at < found.length; at += BATCH) {
-        stray.push(...(await ledger.unaccounted(found.slice(at, at + BATCH))))
+      for await (const found of blobs.list(run)) {
+        report.blobs += found.length
+        for (let at = 0; at < found.length; at += BATCH) {
+          stray.push(...(await ledger.unaccounted(found.slice(at, at + BATCH))))
+        }
       }
       if (stray.length === 0 || living.has(run) || (await livingRuns()).has(run)) continue
-      const still = new Set(await blobs.list(run))
-      report.orphans.push(...stray.filter((blob) => still.has(blob)))
+      for (const blob of stray) if ((await blobs.length(blob)) !== null) report.orphans.push(blob)
     }
   }
 

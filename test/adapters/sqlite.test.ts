@@ -339,3 +339,15 @@ it('empties its log, unless another process is reading', async () => {
   expect(emptyLog(db)).toBe(true)
   expect((await stat(join(folder, 'minikeepsafe.db-wal'))).size).toBe(0)
 })
+
+it('forgets many sessions that are over', async () => {
+  const db = await database()
+  const { sessions } = repositoriesOn(db)
+  const { user, session } = await opened(sessions)
+  db.prepare(
+    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+     INSERT INTO sessions SELECT 's' || i, ?, 'd' || i, randomblob(32), 'p' || i, 0, 0, 1 FROM n`,
+  ).run(user.id)
+  await sessions.forget(2, 0, 0)
+  expect(db.prepare('SELECT id FROM sessions').pluck().all()).toEqual([session.id])
+})

@@ -108,19 +108,6 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect((await sessions.find(user.id, session.id))?.lastUsedAt).toBe(T + 5000)
     })
 
-    it('forgets more sessions that are over than one piece has, and no others', async () => {
-      const { sessions } = await make()
-      const { user } = await opened(sessions)
-      for (let n = 0; n < 12; n += 1) {
-        const some = Array.from({ length: 50 }, () => sessions.redeem(forUser(user.id)))
-        await Promise.all(some)
-      }
-      const [kept] = await sessions.list(user.id)
-      await sessions.touch(user.id, kept?.id ?? '', T + 1000)
-      await sessions.forget(0, T + 1, 0)
-      expect((await sessions.list(user.id)).map(({ id }) => id)).toEqual([kept?.id])
-    })
-
     it('forgets the sessions that are over, and no others', async () => {
       const { sessions } = await make()
       const kept = await opened(sessions)

@@ -5,6 +5,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { backupSource, backupTarget } from '../../src/compose/backups.ts'
 import { measureBlobs } from '../../src/vault/operator.ts'
 import { member, memberWith, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
+import { listed } from '../support/blobs.ts'
 import { operator } from '../support/operator.ts'
 import {
   beginUpload,
@@ -21,7 +22,8 @@ const MiB = 1024 * 1024
 const FILM = randomBytes(20 * MiB + 5)
 
 async function blobsIn({ ports }: TestApp): Promise<string[]> {
-  return (await Promise.all((await ports.blobs.runs()).map(ports.blobs.list))).flat()
+  const runs = await ports.blobs.runs()
+  return (await Promise.all(runs.map((run) => listed(ports.blobs, run)))).flat()
 }
 
 async function onFaultyLine() {

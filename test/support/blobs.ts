@@ -1,6 +1,7 @@
 /** The blobs of a test's server in its folder, to be looked at and spoilt. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { BlobStore } from '../../src/ports.ts'
 import type { Member, TestApp } from './app.ts'
 
 /** Where the blob of a file lies. */
@@ -17,4 +18,11 @@ export async function pathOf(
 export async function spoil(path: string, change: (bytes: Buffer) => Buffer): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   await writeFile(path, change(await readFile(path).catch(() => Buffer.alloc(0))))
+}
+
+/** All that a store lists of a run. */
+export async function listed(blobs: Pick<BlobStore, 'list'>, run: string): Promise<string[]> {
+  const found: string[] = []
+  for await (const batch of blobs.list(run)) found.push(...batch)
+  return found
 }

@@ -3,7 +3,18 @@
  * it is written in place: created exclusively, written, synced, then its folder synced.
  */
 import { open as openFile } from 'node:fs'
-import { access, constants, type FileHandle, mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
+import {
+  access,
+  constants,
+  type FileHandle,
+  mkdir,
+  open,
+  opendir,
+  readdir,
+  rmdir,
+  stat,
+  unlink,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BlobStore } from '../../ports.ts'
 import { blobReader, openForReading } from './reader.ts'
@@ -12,6 +23,8 @@ import { writeNew } from './writer.ts'
 
 const RUN = /^[A-Za-z0-9_-]+$/
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
+/** Names of a folder that are read in one piece. */
+const AT_A_TIME = 500
 
 export interface DiskBlobs extends BlobStore {
   /** Throws while the folder, or that of a run of this process, cannot be written. */
@@ -68,14 +81,18 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
       for (const run of touched) await forgetEntries(run)
     },
 
-    async list(run) {
-      try {
+    async *list(run) {
+      const entries = await ifThere(() => opendir(join(folder, run), { bufferSize: AT_A_TIME }))
+      let batch: string[] = []
+      for await (const { name } of entries ?? []) {
+        const blob = `${run}/${name}`
         // A file system leaves files of its own, such as .nfs…; they are nobody's to name or to delete.
-        return (await readdir(join(folder, run))).map((name) => `${run}/${name}`).filter((blob) => BLOB.test(blob))
-      } catch (error) {
-        if (codeOf(error) === 'ENOENT') return []
-        throw error
+        if (BLOB.test(blob)) batch.push(blob)
+        if (batch.length < AT_A_TIME) continue
+        yield batch
+        batch = []
       }
+      if (batch.length > 0) yield batch
     },
 
     async runs() {

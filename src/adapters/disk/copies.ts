@@ -28,7 +28,7 @@ export async function blobCopies(from: string, to: string): Promise<BlobCopies> 
     lacking: (wanted) => inLanes(wanted, ({ blob, bytes }) => faultOf(blob, bytes)),
 
     async *all() {
-      for (const run of await blobs.runs()) yield await blobs.list(run)
+      for (const run of await blobs.runs()) yield* blobs.list(run)
     },
 
     remove: blobs.delete,

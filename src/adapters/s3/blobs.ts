@@ -86,15 +86,14 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
       for (let at = 0; at < keys.length; at += DELETED_AT_ONCE) await deleteAll(keys.slice(at, at + DELETED_AT_ONCE))
     },
 
-    async list(run) {
-      const found: string[] = []
+    async *list(run) {
       for (let token: string | undefined; ; ) {
         const page = await store.send(
           new ListObjectsV2Command({ Bucket, Prefix: prefixOf(run), ...(token && { ContinuationToken: token }) }),
         )
-        found.push(...(page.Contents ?? []).map(({ Key = '' }) => Key).filter((key) => BLOB.test(key)))
+        yield (page.Contents ?? []).map(({ Key = '' }) => Key).filter((key) => BLOB.test(key))
         token = page.NextContinuationToken
-        if (!token) return found
+        if (!token) return
       }
     },
 
