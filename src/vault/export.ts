@@ -1,4 +1,5 @@
 /** All files of a user, one after the other, while others go on changing them. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller, FileQuery, Ports, SealedFile, SealedTrash, TrashQuery, VaultRules } from '../ports.ts'
 import { problems } from '../problems.ts'
 import type { Note } from './activity.ts'
@@ -71,6 +72,8 @@ export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRul
       const query: FileQuery = { prefix: '', sort: 'createdAt', order: 'asc', after, limit: PAGE }
       const page: SealedFile[] = await files.list(owner, query)
       for (const row of page) yield { ...row, deletedAt: null }
+      // On the last round nothing else is waited for.
+      await nextTurn()
       const last = page.at(-1)
       after = last && page.length === PAGE ? { key: last.createdAt, id: last.id } : null
     } while (after)
@@ -80,6 +83,7 @@ export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRul
     do {
       const page: SealedTrash[] = await trash.list(owner, { since, after: afterTrash, limit: PAGE })
       yield* page
+      await nextTurn()
       const last = page.at(-1)
       afterTrash = last && page.length === PAGE ? { deletedAt: last.deletedAt, id: last.id } : null
     } while (afterTrash)

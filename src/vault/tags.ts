@@ -1,5 +1,6 @@
 /** Tags find the files of one content in an index that cannot read contents (`docs/blob-format.md`). */
 import { createHmac } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Ports } from '../ports.ts'
 import { openSecrets } from './envelope.ts'
 import { hkdf } from './hkdf.ts'
@@ -31,6 +32,7 @@ export async function fillInTags({ files, keySlots }: Pick<Ports, 'files' | 'key
       if (tag) tags.push({ id: file.id, blob: file.blob, tag })
     }
     if (tags.length > 0) await files.fillInTags(tags)
+    else await nextTurn()
     const last = page.at(-1)
     if (!last || page.length < BATCH) return
     after = last.file.id
