@@ -59,7 +59,7 @@ describeRedis('with Redis', () => {
     const app = await testApp({ REDIS_URL: url })
     const redis = clientOf(url)
     const pin = await registered(app)
-    const [key = ''] = await redis.keys('*:pin:*')
+    const [key = ''] = await redis.keys('*:pins:*')
     const record = await redis.dumpBuffer(key)
     expect((await signIn(app, ada.deviceId, pin)).status).toBe(201)
 
@@ -81,8 +81,8 @@ describeRedis('with Redis', () => {
     const url = await newDatabase()
     const app = await testApp({ REDIS_URL: url, LOG_LEVEL: 'info' })
     const pin = await registered(app)
-    const [key = ''] = await clientOf(url).keys('*:pin:*')
-    const { record = '' } = await clientOf(url).hgetall(key)
+    const [key = ''] = await clientOf(url).keys('*:pins:*')
+    const { open: record = '' } = await clientOf(url).hgetall(key)
     expect(JSON.parse(record)).toEqual({
       id: expect.any(String),
       origin: 'open',
