@@ -1,8 +1,8 @@
 /** How a caller stands with one limit: counted in a window of time, or while it is under way. */
-import { isIPv4, isIPv6 } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Counted, Limit } from '../limits.ts'
 import type { RequestCounter } from '../ports.ts'
+import { networkOf } from './network.ts'
 
 export interface Standing {
   name: string
@@ -74,7 +74,7 @@ export function underWay(name: string, { max, per }: Limit): Check {
     const isExceeded = before >= max
     if (!isExceeded && !request.raw.socket.destroyed) {
       running.set(caller, before + 1)
-      whenOver(reply, () => letGo(caller))
+      reply.raw.once('close', () => letGo(caller))
     }
     const left = `"${name}";r=${Math.max(0, max - before - 1)}`
     return { name, policy, left, isExceeded, waitSeconds: WAIT_SECONDS }
@@ -85,45 +85,4 @@ export function underWay(name: string, { max, per }: Limit): Check {
     if (others > 0) running.set(caller, others)
     else running.delete(caller)
   }
-}
-
-/** An IPv4 address, or the /64 of an IPv6 address: whoever has one of its addresses has all of them. */
-export function networkOf(ip: string): string {
-  if (isIPv4(ip)) return ip
-  // There is none where the client has left already, or on a socket of the system's own.
-  if (!isIPv6(ip)) return 'unknown'
-  const groups = groupsOf(ip)
-  const [high = 0, low = 0] = groups.slice(6)
-  // An IPv4 address as a socket for both families has it (RFC 4291, section 2.5.5.2).
-  const isMapped = groups.slice(0, 6).join() === [0, 0, 0, 0, 0, 0xffff].join()
-  if (isMapped) return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group.toString(16))
-    .join(':')}::/64`
-}
-
-/** The eight groups of an IPv6 address (RFC 4291, section 2.2). */
-function groupsOf(ip: string): number[] {
-  const inHex = ip
-    .replace(/%.*$/, '')
-    .replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
-      [a * 256 + Number(b), c * 256 + Number(d)].map((group) => group.toString(16)).join(':'),
-    )
-  const [before = [], after = []] = inHex
-    .split('::')
-    .map((half) => (half === '' ? [] : half.split(':').map((group) => Number.parseInt(group, 16))))
-  return [...before, ...new Array(8 - before.length - after.length).fill(0), ...after]
-}
-
-/** A pipelined answer whose client leaves before its turn comes hears of nothing; its connection does. */
-function whenOver({ raw, request }: FastifyReply, act: () => void) {
-  const { socket } = request.raw
-  const over = () => {
-    raw.off('close', over)
-    socket.off('close', over)
-    act()
-  }
-  raw.once('close', over)
-  socket.once('close', over)
 }

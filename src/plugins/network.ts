@@ -1,10 +1,20 @@
-/** Who is counted as one: an IPv4 address, or the /64 of an IPv6 address, since whoever has one of its addresses has all. */
-import { BlockList, isIP } from 'node:net'
-import { normalizeIP } from '@fastify/rate-limit'
+/** Who is counted as one, and who is a proxy. */
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 
-/** A connection that was reset before it was accepted has no address; nor has a socket of the system's own. */
-export function networkOf(address: string | undefined): string {
-  return address && isIP(address) ? normalizeIP(address) : 'unknown'
+/** An IPv4 address, or the /64 of an IPv6 address: whoever has one of its addresses has all of them. */
+export function networkOf(ip: string | undefined): string {
+  if (ip && isIPv4(ip)) return ip
+  // A connection that was reset before it was accepted has no address; nor has a socket of the system's own.
+  if (!ip || !isIPv6(ip)) return 'unknown'
+  const groups = groupsOf(ip)
+  const [high = 0, low = 0] = groups.slice(6)
+  // An IPv4 address as a socket for both families has it (RFC 4291, section 2.5.5.2).
+  const isMapped = groups.slice(0, 6).join() === [0, 0, 0, 0, 0, 0xffff].join()
+  if (isMapped) return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`
 }
 
 /** Whether an address is a proxy's: one of these addresses and CIDRs, or whom this function tells, or nobody's. */
@@ -24,4 +34,17 @@ export function proxyCheck(
     const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
     return isIP(plain) !== 0 && proxies.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4')
   }
+}
+
+/** The eight groups of an IPv6 address (RFC 4291, section 2.2). */
+function groupsOf(ip: string): number[] {
+  const inHex = ip
+    .replace(/%.*$/, '')
+    .replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
+      [a * 256 + Number(b), c * 256 + Number(d)].map((group) => group.toString(16)).join(':'),
+    )
+  const [before = [], after = []] = inHex
+    .split('::')
+    .map((half) => (half === '' ? [] : half.split(':').map((group) => Number.parseInt(group, 16))))
+  return [...before, ...new Array(8 - before.length - after.length).fill(0), ...after]
 }

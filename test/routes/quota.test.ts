@@ -319,7 +319,12 @@ describe('what a member uses', () => {
             const grown = sizeBytes - (standing?.sizeBytes ?? 0)
             const fits = grown <= 0 || bytes() + grown <= QUOTA.bytes
             const isRoom = standing !== undefined || live.size + deleted.length < QUOTA.files
-            const answer = await files.commit(owner, { ...row, seal: Buffer.alloc(0), tag: null }, standing?.blob ?? null, QUOTA)
+            const answer = await files.commit(
+              owner,
+              { ...row, seal: Buffer.alloc(0), tag: null },
+              standing?.blob ?? null,
+              QUOTA,
+            )
             expect(answer).toBe(!fits ? 'quota' : isRoom ? 'done' : 'quota-files')
             if (fits && isRoom) live.set(name, { id, blob, sizeBytes })
           } else if (kind === 'rename' && standing && seen) {
