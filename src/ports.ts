@@ -146,6 +146,11 @@ export interface SealedFile {
   createdAt: number
   /** Changes with content and type only. */
   updatedAt: number
+  /**
+   * When this content and type came to stand under this name: by upload, replacement, renaming or restoring. In a later second
+   * than any content of this owner that left a name came to it, so that no date in whole seconds was another content's.
+   */
+  namedAt: number
   /** The blob that holds this version; a new version has a new one, so it also tells versions apart. */
   blob: string
   /** File key, SHA-256 and size under the vault key. */
@@ -156,6 +161,14 @@ export interface SealedFile {
 
 /** What tells a file as it was seen, under its name, from what became of it. */
 export type Seen = Pick<SealedFile, 'id' | 'name' | 'blob'>
+
+/** The trash entry that a replaced version becomes: all but this it has from the row that it stood in. */
+export interface Displaced {
+  id: string
+  /** Under the id of the entry. */
+  seal: Buffer
+  deletedAt: number
+}
 
 /** Live files and trash together, as the quota counts them. */
 export interface Used {
@@ -305,8 +318,8 @@ export interface FileRepository {
   look(owner: string, name: string): Promise<Look | null>
   /**
    * One act, durable once answered: puts the file under its name. `replaces` is the blob that the caller saw there, or
-   * null for none; where another version stands there now, nothing happens and the answer is `stale`. The replaced
-   * blob becomes garbage in the same act. `run-ended`: the run that wrote the blob is over, so the sweeper may have it.
+   * null for none; where another version stands there now, nothing happens and the answer is `stale`. In the same act the
+   * replaced version becomes the trash entry `displaced`, or with `null` its blob becomes garbage. `run-ended`: the run that wrote the blob is over, so the sweeper may have it.
    * `quota`: the user would use more bytes than `quota` allows; `quota-files`: more files. Nobody who adds none is refused.
    * `quota` is `null` for no limit. `gone`: there is no such user.
    */
@@ -315,9 +328,10 @@ export interface FileRepository {
     file: SealedFile,
     replaces: string | null,
     quota: Quota | null,
+    displaced?: Displaced | null,
   ): Promise<'done' | 'stale' | 'run-ended' | 'quota' | 'quota-files' | 'gone'>
   /** Gives the file that the caller saw another name. `taken`: another file has it. */
-  rename(owner: string, seen: Seen, name: string): Promise<'done' | 'stale' | 'taken'>
+  rename(owner: string, seen: Seen, name: string, at: number): Promise<'done' | 'stale' | 'taken'>
   /** Moves the file that the caller saw to the trash; its name is free. */
   discard(owner: string, seen: Seen, at: number): Promise<'done' | 'stale'>
   /**
@@ -361,7 +375,7 @@ export interface TrashRepository {
    * Takes the file that the caller saw out of the trash, under this name. `taken`: a file has it. `stale`: it is not
    * there any more, or with other contents.
    */
-  restore(owner: string, seen: Pick<Seen, 'id' | 'blob'>, name: string): Promise<'done' | 'taken' | 'stale'>
+  restore(owner: string, seen: Pick<Seen, 'id' | 'blob'>, name: string, at: number): Promise<'done' | 'taken' | 'stale'>
   /** Removes one file for good and answers its blob, which is garbage now; `null` where it is not in the trash. */
   remove(owner: string, id: string): Promise<string | null>
   /** Removes at most `limit` files deleted up to this time, and answers their blobs, which are garbage now. */

@@ -164,12 +164,20 @@ export const problems = {
     new Problem('internal-error', 'The operator finds the cause in the log under this requestId.', { cause }),
   unsupportedTransferCoding: () =>
     new Problem('unsupported-transfer-coding', 'Send the body with a Content-Length or in chunks (RFC 9112, 6.1).'),
-  quotaExceeded: (most: number, what: 'bytes' | 'files') =>
+  quotaExceeded: (most: number, what: 'bytes' | 'files', keepsReplaced = false) =>
     new Problem(
       'quota-exceeded',
-      what === 'files'
-        ? `You may have ${most} files, those in the trash included. Nothing was stored.`
-        : `Your files and trash may take ${most} bytes together. Nothing was stored.`,
+      [
+        what === 'files'
+          ? `You may have ${most} files, those in the trash included.`
+          : `Your files and trash may take ${most} bytes together.`,
+        keepsReplaced
+          ? 'The replaced version counts, too, since it goes to the trash: ?replaced=discard does without.'
+          : '',
+        'Nothing was stored.',
+      ]
+        .filter((sentence) => sentence !== '')
+        .join(' '),
     ),
   notReady: (detail: string, cause?: unknown) =>
     new Problem('not-ready', detail, { headers: { 'retry-after': '5' }, cause }),

@@ -7,8 +7,15 @@ import type { StoredFile } from '../vault/stored-file.ts'
 /** Strong: the same bytes, the same tag (RFC 9110, section 8.8.3). */
 export const entityTag = (file: StoredFile): string => `"${file.sha256}"`
 
-/** HTTP dates have whole seconds. */
-export const lastModified = (file: StoredFile): string => new Date(file.updatedAt).toUTCString()
+/**
+ * HTTP dates have whole seconds. No other content that stood under the name had this one, so it is a strong validator (RFC 9110,
+ * section 8.8.2.2).
+ */
+const modifiedAt = ({ namedAt }: StoredFile): number => Math.floor(namedAt / 1000) * 1000
+
+/** Never later than `now` (RFC 9110, section 8.8.2.1). An earlier date than the file's own is in no condition that holds. */
+export const lastModified = (file: StoredFile, now = Date.now()): string =>
+  new Date(Math.min(modifiedAt(file), now)).toUTCString()
 
 /**
  * Evaluates the preconditions in the order of RFC 9110, section 13.2.2, against the file, or `null` for none. A false
@@ -91,8 +98,7 @@ function union(ranges: Range[]): Range | null {
 function ifRangeHolds(condition: string | string[] | undefined, file: StoredFile): boolean {
   if (typeof condition !== 'string') return true
   if (condition.startsWith('"')) return condition === entityTag(file)
-  // A date is strong only where no other version can have had it (RFC 9110, sections 8.8.2.2 and 13.1.5).
-  return file.updatedAt === file.createdAt && condition === lastModified(file)
+  return timeOf(condition) === modifiedAt(file)
 }
 
 /** Whether a list of entity tags, or `*`, names this one (RFC 9110, section 8.8.3.2). */
@@ -105,7 +111,7 @@ function names(list: string, tag: string, comparison: 'strong' | 'weak'): boolea
 /** Whether the file changed after the date; `null` where there is no valid date, and the condition is ignored. */
 function isAfter(file: StoredFile, date: string | undefined): boolean | null {
   const time = timeOf(date ?? '')
-  return Number.isNaN(time) ? null : Math.floor(file.updatedAt / 1000) * 1000 > time
+  return Number.isNaN(time) ? null : modifiedAt(file) > time
 }
 
 /** The three forms of RFC 9110, section 5.6.7; the last, of asctime, does not name its zone. */

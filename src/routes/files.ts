@@ -38,7 +38,8 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request) => {
-      const { limit = 50, cursor, prefix = '', sort = 'name', order = 'asc' } = request.query
+      const { limit = 50, cursor, sort = 'name', order = 'asc' } = request.query
+      const prefix = (request.query.prefix ?? '').normalize('NFC')
       const list = [prefix, sort, order].join('\0')
       const after = readCursor(cursor, list, sort === 'name' ? 'string' : 'number')
       const query = { prefix, sort, order, after, limit: limit + 1 }

@@ -4,8 +4,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Problem, problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
-import { ByName, Form, location, OnConflict, PutHeaders, RawBytes, withFile } from '../schemas/files.ts'
+import { ByName, Form, location, OnConflict, PutHeaders, RawBytes, Replaced, withFile } from '../schemas/files.ts'
 import type { Placement, ReadForm } from '../vault/files.ts'
+import { ANY_BYTES } from '../vault/names.ts'
 import type { Receive } from '../vault/receiving.ts'
 import { entityTag, guardOf } from './conditions.ts'
 import { digestCheckOf } from './digests.ts'
@@ -14,8 +15,6 @@ import { presentFile } from './presenting.ts'
 
 /** More than a form has around its file: boundaries, part headers, the name, fields that nobody reads. */
 const FORM_OVERHEAD_BYTES = 1024 * 1024
-
-const ANY_BYTES = 'application/octet-stream'
 
 /** RFC 9110, section 8.3.1, in what a header field can carry back. */
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;[\t\x20-\x7e]*)?$/
@@ -92,17 +91,18 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'putFile',
         summary: 'Upload raw bytes under a name, or replace what is there',
         description:
-          'Any Content-Type, which is kept. `If-None-Match: *` uploads only where the name is free, `If-Match` replaces only the version that you know. A replaced version is gone.',
+          'Any Content-Type, which is kept; without one, or with `application/octet-stream`, it comes from the extension of the name. `If-None-Match: *` uploads only where the name is free, `If-Match` replaces only the version that you know. A version that is replaced by other bytes goes to the trash.',
         tags: ['files'],
         consumes: [ANY_BYTES],
         params: ByName,
+        querystring: Replaced,
         headers: PutHeaders,
         body: RawBytes,
         response: {
           200: withFile('Replaced, or the same version was there already.'),
           201: withFile('Stored, and durable: it survives a power cut.', location),
           ...failures({
-            400: 'invalid-name malformed-url digest-mismatch invalid-digest range-not-allowed incomplete-body',
+            400: 'invalid-request invalid-name malformed-url digest-mismatch invalid-digest range-not-allowed incomplete-body',
             401: 'unauthorized',
             412: 'precondition-failed',
             413: 'file-too-large',
@@ -121,7 +121,8 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
       // The stream is not destroyed with a refusal: its connection has yet to carry the answer.
       const bytes = raw.iterator({ destroyOnReturn: false })
       const options = {
-        contentType: headers['content-type'] ?? ANY_BYTES,
+        contentType: saidType(headers['content-type']),
+        replaced: request.query.replaced ?? 'trash',
         announcedBytes: announcedBytes(request),
         guard: guardOf(headers),
         check,
@@ -151,6 +152,12 @@ function contentTypeOf(given: string | undefined): string {
   return given && given.length <= MEDIA_TYPE_CHARACTERS && MEDIA_TYPE.test(given) ? given : ANY_BYTES
 }
 
+/** The type that a client said; `null` where it said none, or the one that says nothing. */
+function saidType(given: string | undefined): string | null {
+  const type = contentTypeOf(given)
+  return /^application\/octet-stream\s*(;|$)/i.test(type) ? null : type
+}
+
 /** Refuses at once what its Content-Length shows to be too large. */
 function refuseOversized(request: FastifyRequest, maxBodyBytes: number, maxFileBytes: number) {
   if ((announcedBytes(request) ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)
@@ -175,7 +182,7 @@ async function readForm(request: FastifyRequest, receive: Receive): Promise<Read
       if (head.name !== 'file') throw problems.malformedMultipart('The file part must be called "file".')
       if (file) throw problems.malformedMultipart('A form carries one file.')
       const received = await receive(bytesOf(part, request))
-      file = { name: head.fileName, contentType: contentTypeOf(head.contentType), received }
+      file = { name: head.fileName, contentType: saidType(head.contentType), received }
     } else if (head.name === 'name') {
       if (name !== null) throw problems.malformedMultipart('A form carries one "name".')
       if (part.valueTruncated) throw problems.invalidName('A file name has at most 255 bytes of UTF-8.')

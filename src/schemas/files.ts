@@ -32,7 +32,8 @@ export const location = { Location: { type: 'string', description: 'The path of 
 
 export const ByName = Type.Object({
   name: Type.String({
-    description: 'One path segment, percent-encoded: 1 to 255 bytes of UTF-8 in NFC, no control characters.',
+    description:
+      'One path segment, percent-encoded: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.',
     examples: ['beach.jpg'],
   }),
 })
@@ -65,9 +66,19 @@ export const OnRestoreConflict = onConflict(
   'Where another file has the name by now: refuse, or restore as `beach (1).jpg` and so on.',
 )
 
+export const Replaced = Type.Object({
+  replaced: Type.Optional(
+    Type.Union([Type.Literal('trash'), Type.Literal('discard')], {
+      default: 'trash',
+      description:
+        'What becomes of a version that is replaced by other bytes: it goes to the trash, or is gone at once.',
+    }),
+  ),
+})
+
 export const NewName = Type.Object({
   name: Type.String({
-    description: 'One path segment: 1 to 255 bytes of UTF-8 in NFC, no control characters.',
+    description: 'One path segment: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.',
     examples: ['holiday.jpg'],
   }),
 })
@@ -121,7 +132,10 @@ export const Disposition = Type.Object({
 
 const text = (description: string) => ({ type: 'string', description })
 
-const validators = { ETag: entityTag, 'Last-Modified': text('When content or type last changed.') }
+const validators = {
+  ETag: entityTag,
+  'Last-Modified': text('When another content or type last came to stand under this name.'),
+}
 
 const downloadHeaders = {
   ...validators,

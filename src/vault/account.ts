@@ -12,11 +12,18 @@ export interface Account extends User {
   quota: Quota
 }
 
-export function account({ users }: Ports, rules: VaultRules, background: Background, collect: Collect) {
+export function account(
+  { users }: Ports,
+  rules: VaultRules,
+  background: Background,
+  collect: Collect,
+  expireTrash: (owner: string) => Promise<boolean>,
+) {
   return {
     async describe(owner: string): Promise<Account> {
       const user = await users.find(owner)
       if (!user) throw problems.unauthorized()
+      await expireTrash(owner)
       return { ...user, usage: await users.usage(owner), quota: rules.quota }
     },
 

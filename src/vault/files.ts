@@ -1,16 +1,16 @@
 /** Files: taken in whole or not at all, each under one name of its owner, and handed out again. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Caller, FileQuery, Ports, SealedFile, Used, VaultRules } from '../ports.ts'
-import { problems } from '../problems.ts'
+import type { Caller, Displaced, FileQuery, Ports, SealedFile, Used, VaultRules } from '../ports.ts'
+import { type Problem, problems } from '../problems.ts'
 import type { Note } from './activity.ts'
 import { type Admission, changedNothing, runEnded } from './admission.ts'
 import type { Background } from './background.ts'
 import { type ContentReader, openContent, type Range } from './content.ts'
 import { Damage } from './damage.ts'
-import { sealSecrets } from './envelope.ts'
+import { type Secrets, sealSecrets } from './envelope.ts'
 import type { Collect } from './garbage.ts'
 import type { Keyring } from './keyring.ts'
-import { fileName } from './names.ts'
+import { fileName, typeOfName } from './names.ts'
 import { type Receive, type Received, receiving } from './receiving.ts'
 import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
 import { type StoredFile, type UnsealPage, unseal } from './stored-file.ts'
@@ -30,7 +30,10 @@ export interface Placement {
 export type Guard = (current: StoredFile | null) => void
 
 export interface PutOptions {
-  contentType: string
+  /** `null` where the client did not say. */
+  contentType: string | null
+  /** What becomes of a version with other bytes: it goes to the trash, or is gone at once. */
+  replaced: 'trash' | 'discard'
   /** How many bytes will come, where that is known. */
   announcedBytes: number | null
   guard: Guard
@@ -41,7 +44,8 @@ export interface PutOptions {
 /** What a form turned out to hold, once all of it was read. */
 export interface ReadForm {
   name: string
-  contentType: string
+  /** `null` where the client did not say. */
+  contentType: string | null
   received: Received
 }
 
@@ -62,6 +66,7 @@ export function files(
   collect: Collect,
   note: Note,
   unsealPage: UnsealPage,
+  expireTrash: (owner: string) => Promise<boolean>,
 ) {
   const { users, files, blobs, clock, chance } = ports
   const tidily = receiving(ports, rules, admission, background, doubtful)
@@ -73,11 +78,13 @@ export function files(
         const name = fileName(anyName)
         let spot = await look(owner, name)
         options.guard(spot.current)
-        refuseOverQuota(spot, options.announcedBytes)
+        if (refusalOf(spot, options) && (await expireTrash(owner))) spot = await look(owner, name)
+        const refusal = refusalOf(spot, options)
+        if (refusal) throw refusal
         const received = await receive(bytes, reach(spot.used))
         options.check(received)
         for (;;) {
-          const placement = await place(owner, name, options.contentType, received, spot)
+          const placement = await place(owner, options.contentType, received, spot, options.replaced)
           if (placement) return placement
           spot = await look(owner, name)
           options.guard(spot.current)
@@ -98,7 +105,7 @@ export function files(
         for (;;) {
           const spot = await spotFor(owner, name, received, onConflict)
           const type = spot.current?.contentType ?? contentType
-          const placement = await place(owner, spot.name, type, received, spot)
+          const placement = await place(owner, type, received, spot, 'trash')
           if (placement) return placement
         }
       })
@@ -149,9 +156,11 @@ export function files(
       for (;;) {
         const current = await find(owner, name)
         guard(current)
-        const answer = await files.rename(owner, current, newName)
+        const at = clock()
+        const answer = await files.rename(owner, current, newName, at)
         if (answer === 'taken') throw problems.fileExists('')
-        if (answer === 'done') return { ...current, name: newName }
+        if (answer === 'done')
+          return { ...current, name: newName, namedAt: newName === current.name ? current.namedAt : at }
       }
     },
 
@@ -189,7 +198,8 @@ export function files(
 
   async function look(owner: string, name: string): Promise<Spot & { used: Used }> {
     const { vaultKey, used, row } = await lookAtRow(owner, name)
-    return { name, vaultKey, used, current: row && unseal(vaultKey, owner, row).file }
+    const opened = row && unseal(vaultKey, owner, row)
+    return { name, vaultKey, used, current: opened?.file ?? null, secrets: opened?.secrets ?? null }
   }
 
   async function find(owner: string, name: string): Promise<StoredFile> {
@@ -199,11 +209,16 @@ export function files(
   }
 
   /** What is decided at the commit can often be told before the bytes come. */
-  function refuseOverQuota({ used, current }: Spot & { used: Used }, announcedBytes: number | null): void {
-    if (announcedBytes !== null && isOverBytes(used, announcedBytes - (current?.sizeBytes ?? 0))) {
-      throw refusals.quota(rules)
-    }
-    if (!current && isFullOfFiles(used)) throw refusals['quota-files'](rules)
+  function refusalOf(
+    { used, current }: Spot & { used: Used },
+    { announcedBytes, replaced }: Pick<PutOptions, 'announcedBytes' | 'replaced'>,
+  ): Problem | null {
+    const keeps = current !== null && replaced === 'trash'
+    // Of another length they are other bytes; of the same length they may be those that are there.
+    if (keeps && (announcedBytes === null || announcedBytes === current.sizeBytes)) return null
+    const freedBytes = keeps ? 0 : (current?.sizeBytes ?? 0)
+    if (announcedBytes !== null && isOverBytes(used, announcedBytes - freedBytes)) return refusals.quota(rules, keeps)
+    return (keeps || !current) && isFullOfFiles(used) ? refusals['quota-files'](rules, keeps) : null
   }
 
   function isOverBytes(used: Used, grownBytes: number): boolean {
@@ -227,7 +242,8 @@ export function files(
     const used = { bytes, files: files + trashFiles }
     if (announced) {
       const refusal = isOverBytes(used, announced.leastBytes) ? 'quota' : isFullOfFiles(used) ? 'quota-files' : null
-      if (refusal && !(await mayHave(owner, announced))) throw refusals[refusal](rules)
+      if (refusal && (await expireTrash(owner))) return admitted(owner, announced)
+      if (refusal && !(await mayHave(owner, announced))) throw refusals[refusal](rules, false)
     }
     return reach(used)
   }
@@ -240,37 +256,50 @@ export function files(
   }
 
   /**
-   * Commits the received bytes in place of what stood in the spot; `null` where something else stands there by now. Where
-   * the bytes are the same, only their blob is another: whoever sends them again mends what may have been damaged on the disk.
+   * Commits the received bytes in place of what stood in the spot; `null` where that is to be looked at once more. Where the
+   * bytes are the same, only their blob is another: whoever sends them again mends what may have been damaged on the disk.
    */
   async function place(
     owner: string,
-    name: string,
-    contentType: string,
+    givenType: string | null,
     received: Received,
-    { vaultKey, current }: Spot,
+    { name, vaultKey, current, secrets }: Spot,
+    replaced: PutOptions['replaced'],
   ): Promise<Placement | null> {
     const now = clock()
+    const sameContent = current !== null && sameBytes(current, received)
+    const contentType = givenType ?? (sameContent ? current.contentType : typeOfName(name))
     const { id, createdAt } = current ?? { id: chance.id(), createdAt: now }
     const { blob, sizeBytes, sha256 } = received
-    const same = current !== null && sameBytes(current, received) && current.contentType === contentType
+    const same = sameContent && current.contentType === contentType
     // A new version is later than any before, also where the clock is not.
     const changedAt = current ? Math.max(now, current.updatedAt + 1) : now
     const updatedAt = same ? current.updatedAt : changedAt
-    const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, blob }
+    const namedAt = same ? current.namedAt : now
+    const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, blob }
     const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, received)
     received.offered = true
     const row = { ...file, seal, tag: tagOf(vaultKey, sha256) }
-    const answer = await files.commit(owner, row, current?.blob ?? null, rules.quota).catch((error: unknown) => {
+    const displaced = secrets && !sameContent && replaced === 'trash' ? entryFor(owner, vaultKey, secrets, now) : null
+    const seen = current?.blob ?? null
+    const answer = await files.commit(owner, row, seen, rules.quota, displaced).catch((error: unknown) => {
       if (changedNothing(error)) received.offered = false
       throw error
     })
     received.offered = false
     if (answer === 'stale') return null
     if (answer === 'run-ended') admission.end(blob.slice(0, blob.indexOf('/')))
-    if (answer !== 'done') throw refusals[answer](rules)
-    if (current) background('deleting a replaced blob', collect([current.blob]))
+    // What has expired does not count.
+    if ((answer === 'quota' || answer === 'quota-files') && (await expireTrash(owner))) return null
+    if (answer !== 'done') throw refusals[answer](rules, displaced !== null)
+    if (current && !displaced) background('deleting a replaced blob', collect([current.blob]))
     return { file: { ...file, sha256 }, outcome: same ? 'same' : current ? 'replaced' : 'created' }
+  }
+
+  /** The entry of the trash that a replaced version becomes. */
+  function entryFor(owner: string, vaultKey: Buffer, secrets: Secrets, deletedAt: number): Displaced {
+    const id = chance.id()
+    return { id, seal: sealSecrets(vaultKey, chance.bytes(12), owner, id, secrets), deletedAt }
   }
 
   /** A free name for the bytes, or the file that holds these very bytes already. */
@@ -286,10 +315,10 @@ export function files(
     if (onConflict === 'fail') throw problems.fileExists()
 
     for await (const row of numberedWithTag(files, owner, name, tagOf(vaultKey, received.sha256))) {
-      const { file } = unseal(vaultKey, owner, row)
-      if (sameBytes(file, received)) return { name: file.name, vaultKey, current: file }
+      const { file, secrets } = unseal(vaultKey, owner, row)
+      if (sameBytes(file, received)) return { name: file.name, vaultKey, current: file, secrets }
     }
-    return { name: await freeNumberedName(ports, owner, name), vaultKey, current: null }
+    return { name: await freeNumberedName(ports, owner, name), vaultKey, current: null, secrets: null }
   }
 }
 
@@ -298,11 +327,14 @@ interface Spot {
   name: string
   vaultKey: Buffer
   current: StoredFile | null
+  /** Those of the version that stands there. */
+  secrets: Secrets | null
 }
 
+/** `keeps`: the version that was to be replaced would have gone to the trash. */
 const refusals = {
-  quota: ({ quota }: VaultRules) => problems.quotaExceeded(quota.bytes as number, 'bytes'),
-  'quota-files': ({ quota }: VaultRules) => problems.quotaExceeded(quota.files, 'files'),
+  quota: ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.bytes as number, 'bytes', keeps),
+  'quota-files': ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.files, 'files', keeps),
   gone: () => problems.unauthorized(),
   'run-ended': () => runEnded(),
 }

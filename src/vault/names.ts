@@ -1,6 +1,10 @@
 /** What a file may be called, and the numbered names that stand in for a taken one. */
 import { extname } from 'node:path/posix'
+import { lookup } from 'mime-types'
 import { problems } from '../problems.ts'
+
+/** What a client says, too, that does not know what it sends. */
+export const ANY_BYTES = 'application/octet-stream'
 
 const MAX_NAME_BYTES = 255
 
@@ -17,6 +21,11 @@ export function fileName(name: string): string {
   const fault = faultOf(normal)
   if (fault) throw problems.invalidName(`A file name ${fault}.`)
   return normal
+}
+
+/** The media type for the extension of a name; that of any bytes where the extension has none. */
+export function typeOfName(name: string): string {
+  return lookup(name) || ANY_BYTES
 }
 
 function faultOf(name: string): string | null {

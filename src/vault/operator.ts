@@ -21,7 +21,8 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
   const background = backgroundWork(ports.alarm)
   const collect = garbageCollector(ports)
   const happenings = activity(ports, rules, keys, background.run)
-  const accounts = account(ports, rules, background.run, collect)
+  const bin = trash(ports, rules, keys, collect, happenings.note, unsealing())
+  const accounts = account(ports, rules, background.run, collect, bin.expireOf)
 
   return {
     /** Looks at everything; `onBytes` hears of what was read. */
@@ -34,7 +35,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
     async sweep(): Promise<boolean> {
       const done = await sweepRound(ports, null, new Set(), keys, {
         sessions: sessions(ports, rules, keys, background.run, workAside(ports, rules, background.run), happenings),
-        trash: trash(ports, rules, keys, collect, happenings.note, unsealing()),
+        trash: bin,
         account: accounts,
         activity: happenings,
       })

@@ -44,8 +44,9 @@ export function trash(
       for (;;) {
         const { deletedAt: _deletedAt, ...file } = unseal(vaultKey, owner, await find(owner, id)).file
         const name: string = stoodIn ?? file.name
-        const answer = await trash.restore(owner, file, name)
-        if (answer === 'done') return { ...file, name }
+        const at = clock()
+        const answer = await trash.restore(owner, file, name, at)
+        if (answer === 'done') return { ...file, name, namedAt: at }
         if (answer === 'stale') {
           stoodIn = null
           continue
@@ -71,6 +72,19 @@ export function trash(
         () => trash.empty(owner, now, BATCH),
         () => note(owner, 'file-purged', caller),
       )
+    },
+
+    /** The same for one user, whose quota it is not to count against any more. False where there was nothing. */
+    async expireOf(owner: string): Promise<boolean> {
+      if (rules.readOnly) return false
+      let some = false
+      await inBatches(
+        () => trash.empty(owner, clock() - rules.trashMs, BATCH),
+        () => {
+          some = true
+        },
+      )
+      return some
     },
 
     /** Removes for good, for all users, what has been in the trash for long enough. */

@@ -38,7 +38,7 @@ export async function openVault(ports: Ports, rules: VaultRules) {
   const signedIn = sessions(ports, rules, keys, background.run, aside, happenings)
   const unsealPage = unsealing()
   const bin = trash(ports, rules, keys, collect, happenings.note, unsealPage)
-  const accounts = account(ports, rules, background.run, collect)
+  const accounts = account(ports, rules, background.run, collect, bin.expireOf)
 
   let sweeping = Promise.resolve()
 
@@ -47,7 +47,18 @@ export async function openVault(ports: Ports, rules: VaultRules) {
     enrolment: enrolment(ports, rules, keys, background.run, aside, happenings),
     sessions: signedIn,
     activity: happenings,
-    files: files(ports, rules, keys, uploads, background.run, doubtful, collect, happenings.note, unsealPage),
+    files: files(
+      ports,
+      rules,
+      keys,
+      uploads,
+      background.run,
+      doubtful,
+      collect,
+      happenings.note,
+      unsealPage,
+      bin.expireOf,
+    ),
     trash: bin,
     account: accounts,
     exports: exporting(ports, rules, keys, happenings.note),

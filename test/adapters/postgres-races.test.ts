@@ -35,8 +35,8 @@ describePostgres('PostgreSQL, where many are at it', () => {
     await Promise.all(
       mine.map(async (file) => {
         if ((await files.commit(ana, file, null, null)) !== 'done') return
-        await Promise.all([files.discard(ana, file, T), files.rename(ana, file, `${file.name}-renamed`)])
-        await Promise.all([trash.restore(ana, file, file.name), trash.remove(ana, file.id)])
+        await Promise.all([files.discard(ana, file, T), files.rename(ana, file, `${file.name}-renamed`, T)])
+        await Promise.all([trash.restore(ana, file, file.name, 9), trash.remove(ana, file.id)])
       }),
     )
     const [{ counted, actual } = { counted: null, actual: null }] = await users.audit(ana.slice(0, -1), 1)

@@ -75,7 +75,7 @@ it('runs each migration once', async () => {
   const folder = await temporaryFolder()
   openDatabase(folder).close()
   const db = await database(folder)
-  expect(db.pragma('user_version', { simple: true })).toBe(7)
+  expect(db.pragma('user_version', { simple: true })).toBe(8)
 })
 
 it('takes over what an older version left: the trash is counted, events and devices have their order', async () => {

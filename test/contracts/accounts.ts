@@ -1,4 +1,5 @@
 /** What every database promises besides: what a user keeps, renames, deletes and leaves, key slots and holds. */
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile, TrashQuery } from '../../src/ports.ts'
 import {
@@ -15,6 +16,9 @@ import {
   T,
   withOwners,
 } from './rows.ts'
+
+/** `T` is the first moment of a second. */
+const SECOND_AFTER_T = T + 1000
 
 /** A quota of bytes, or of files, alone. */
 const bytes = (count: number) => ({ bytes: count, files: Number.MAX_SAFE_INTEGER })
@@ -33,8 +37,8 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 50 })
       await files.discard(ana, two, T)
       expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 1, bytes: 50 })
-      await files.rename(ana, smaller, 'three')
-      expect(await trash.restore(ana, two, 'two')).toBe('done')
+      await files.rename(ana, smaller, 'three', 9)
+      expect(await trash.restore(ana, two, 'two', 9)).toBe('done')
       expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 50 })
       await files.discard(ana, two, T)
       await trash.remove(ana, two.id)
@@ -81,7 +85,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       await files.discard(ana, two, T)
       expect(await files.commit(ana, sized('two', 0), null, filesOf(2))).toBe('quota-files')
       expect(await files.commit(ben, sized('one', 0), null, filesOf(1))).toBe('done')
-      expect(await trash.restore(ana, two, 'two')).toBe('done')
+      expect(await trash.restore(ana, two, 'two', 9)).toBe('done')
       await files.discard(ana, two, T)
       await trash.remove(ana, two.id)
       expect(await files.commit(ana, sized('three', 0), null, filesOf(2))).toBe('done')
@@ -95,7 +99,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       await files.commit(ana, two, null, null)
       expect(await files.commit(ana, { ...sized('one', 9), id: one.id }, one.blob, filesOf(1))).toBe('done')
       await files.discard(ana, two, T)
-      expect(await trash.restore(ana, two, 'two')).toBe('done')
+      expect(await trash.restore(ana, two, 'two', 9)).toBe('done')
     })
 
     it('and lets as many files of those that come at once pass as may be', async () => {
@@ -119,11 +123,11 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       const { files, ana } = await withOwners(make)
       const file = newFile('old')
       await files.commit(ana, file, null, null)
-      expect(await files.rename(ana, file, 'new')).toBe('done')
-      expect(await standing(files, ana, 'new')).toEqual({ ...file, name: 'new' })
+      expect(await files.rename(ana, file, 'new', 9)).toBe('done')
+      expect(await standing(files, ana, 'new')).toEqual({ ...file, name: 'new', namedAt: 9 })
       expect(await standing(files, ana, 'old')).toBeNull()
-      expect(await files.rename(ana, file, 'again')).toBe('stale')
-      expect(await files.rename(ana, { ...file, name: 'new' }, 'new')).toBe('done')
+      expect(await files.rename(ana, file, 'again', 9)).toBe('stale')
+      expect(await files.rename(ana, { ...file, name: 'new' }, 'new', 9)).toBe('done')
     })
 
     it('where the name is free, and the version is the one that the caller saw', async () => {
@@ -131,12 +135,12 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       const [one, two] = [newFile('one'), newFile('two')]
       await files.commit(ana, one, null, null)
       await files.commit(ana, two, null, null)
-      expect(await files.rename(ana, one, 'two')).toBe('taken')
-      expect(await files.rename(ana, { ...one, blob: 'run/other' }, 'free')).toBe('stale')
-      expect(await files.rename(ben, one, 'free')).toBe('stale')
+      expect(await files.rename(ana, one, 'two', 9)).toBe('taken')
+      expect(await files.rename(ana, { ...one, blob: 'run/other' }, 'free', 9)).toBe('stale')
+      expect(await files.rename(ben, one, 'free', 9)).toBe('stale')
       await files.discard(ana, two, T)
-      expect(await files.rename(ana, two, 'free')).toBe('stale')
-      expect(await files.rename(ana, one, 'two')).toBe('done')
+      expect(await files.rename(ana, two, 'free', 9)).toBe('stale')
+      expect(await files.rename(ana, one, 'two', 9)).toBe('done')
     })
   })
 
@@ -160,16 +164,51 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       const { files, trash, ana, ben } = await withOwners(make)
       const file = newFile('beach')
       await files.commit(ana, file, null, null)
-      expect(await trash.restore(ana, file, 'beach')).toBe('stale')
+      expect(await trash.restore(ana, file, 'beach', 9)).toBe('stale')
       await files.discard(ana, file, T)
       await files.commit(ana, newFile('beach'), null, null)
-      expect(await trash.restore(ana, file, 'beach')).toBe('taken')
-      expect(await trash.restore(ben, file, 'free')).toBe('stale')
-      expect(await trash.restore(ana, { ...file, blob: 'run/other' }, 'free')).toBe('stale')
-      expect(await trash.restore(ana, file, 'hill')).toBe('done')
-      expect(await trash.restore(ana, file, 'hill')).toBe('stale')
-      expect(await standing(files, ana, 'hill')).toEqual({ ...file, name: 'hill' })
+      expect(await trash.restore(ana, file, 'beach', 9)).toBe('taken')
+      expect(await trash.restore(ben, file, 'free', 9)).toBe('stale')
+      expect(await trash.restore(ana, { ...file, blob: 'run/other' }, 'free', 9)).toBe('stale')
+      expect(await trash.restore(ana, file, 'hill', 9)).toBe('done')
+      expect(await trash.restore(ana, file, 'hill', 9)).toBe('stale')
+      expect(await standing(files, ana, 'hill')).toEqual({ ...file, name: 'hill', namedAt: SECOND_AFTER_T })
       expect(await trash.find(ana, file.id)).toBeNull()
+    })
+
+    it('and takes a replaced version in, as an entry of its own', async () => {
+      const { files, trash, users, ana } = await withOwners(make)
+      const old = { ...newFile('beach'), sizeBytes: 10 }
+      await files.commit(ana, old, null, null)
+      const fresh = { ...newFile('beach'), id: old.id, sizeBytes: 7 }
+      const displaced = { id: randomBytes(8).toString('hex'), seal: randomBytes(105), deletedAt: T + 5 }
+      expect(await files.commit(ana, fresh, old.blob, { bytes: 16, files: 9 }, displaced)).toBe('quota')
+      expect(await files.commit(ana, fresh, old.blob, { bytes: 17, files: 1 }, displaced)).toBe('quota-files')
+      expect(await files.commit(ana, fresh, 'run/other', null, displaced)).toBe('stale')
+      expect(await files.commit(ana, fresh, old.blob, { bytes: 17, files: 2 }, displaced)).toBe('done')
+      expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 1, bytes: 17 })
+      expect(await trash.find(ana, displaced.id)).toEqual({ ...old, ...displaced })
+      expect(await trash.remove(ana, displaced.id)).toBe(old.blob)
+      expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 0, bytes: 7 })
+    })
+
+    it('and lets no two contents come to a name in one second', async () => {
+      const { files, trash, ana } = await withOwners(make)
+      const namedAt = async (name: string) => (await standing(files, ana, name))?.namedAt
+      const [one, two] = [newFile('one'), newFile('two')]
+      for (const file of [one, two]) await files.commit(ana, file, null, null)
+      expect(await namedAt('one')).toBe(T)
+      const other = { ...newFile('one'), id: one.id, updatedAt: T + 1 }
+      await files.commit(ana, other, one.blob, null)
+      expect(await namedAt('one')).toBe(SECOND_AFTER_T)
+      await files.commit(ana, { ...other, blob: 'run/same', namedAt: SECOND_AFTER_T }, other.blob, null)
+      expect(await namedAt('one')).toBe(SECOND_AFTER_T)
+      await files.discard(ana, { ...other, blob: 'run/same' }, T)
+      await files.rename(ana, two, 'one', T)
+      expect(await namedAt('one')).toBe(SECOND_AFTER_T + 1000)
+      await files.discard(ana, { ...two, name: 'one' }, T)
+      await trash.restore(ana, { ...other, blob: 'run/same' }, 'one', T)
+      expect(await namedAt('one')).toBe(SECOND_AFTER_T + 2000)
     })
 
     it('and lists it page by page, the last deleted first', async () => {

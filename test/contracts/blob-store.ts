@@ -31,7 +31,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
           expect(act).toMatchObject({ status: 'rejected', reason: { message: 'not a blob id' } })
         }
         await store.delete([])
-        expect(await store.list('run')).toEqual(['run/a'])
+        expect(await listed(store, 'run')).toEqual(['run/a'])
       },
     )
 

@@ -98,6 +98,7 @@ function newFile(): SealedFile {
   const content = {
     sizeBytes: 1000,
     contentType: 'image/jpeg',
+    namedAt: times.updatedAt,
     blob: `run/${random()}`,
     seal: randomBytes(105),
     tag: null,

@@ -104,6 +104,7 @@ export function newFile(name: string): SealedFile & { tag: Buffer } {
     contentType: 'image/jpeg',
     createdAt: T,
     updatedAt: T,
+    namedAt: T,
     blob: `run/${random()}`,
     seal: randomBytes(105),
     tag: randomBytes(16),

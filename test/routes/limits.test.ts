@@ -407,10 +407,10 @@ describe('exports', () => {
     expect((await (await member(app)).request('/v1/me/export')).status).toBe(200)
   })
 
-  it('that were asked for one behind the other are forgotten with their client', async () => {
-    const app = await limitedApp()
+  it('that were asked for one behind the other are one at a time, and forgotten with their client', async () => {
+    const app = await limitedApp('exports-at-once=1')
     const ada = await ownerOfFilms(app)
-    const line = await stalled(app, ada, 2)
+    const line = await stalled(app, ada, 5)
     await expect.poll(async () => (await ada.request('/v1/me/export', { method: 'HEAD' })).status).toBe(429)
     line.socket.destroy()
     await expect.poll(async () => (await ada.request('/v1/me/export', { method: 'HEAD' })).status).toBe(200)

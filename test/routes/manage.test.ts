@@ -32,7 +32,7 @@ const PRECONDITIONS: [what: string, headers: Record<string, string>, holds: bool
 ]
 
 describe('renaming a file', () => {
-  it('answers 200 with its entity tag and the file, of which nothing else has changed', async () => {
+  it('answers 200 with its entity tag and the file, of which nothing else has changed but the date of its name', async () => {
     const app = await testApp()
     const ada = await member(app)
     const before = await ada.put('beach.jpg', 'sand', { 'content-type': 'image/jpeg' })
@@ -45,7 +45,7 @@ describe('renaming a file', () => {
     expect(answer.body).toEqual({ ...(before.body as object), name: 'Strand 🏖.jpg' })
     expect(await ada.get('beach.jpg')).toBeProblem(404, 'file-not-found')
     const after = await ada.get('Strand 🏖.jpg')
-    expect([after.body, after.headers['last-modified']]).toEqual(['sand', 'Sun, 22 Nov 2026 08:30:00 GMT'])
+    expect([after.body, after.headers['last-modified']]).toEqual(['sand', 'Sun, 22 Nov 2026 08:30:05 GMT'])
   })
 
   it('refuses a taken name, whatever bytes have it, and changes nothing', async () => {

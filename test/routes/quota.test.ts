@@ -110,10 +110,13 @@ describe('a quota', () => {
     await generous.close()
     const app = await testApp({ QUOTA_BYTES: '100' }, folder)
     const ada = memberWith(app, before)
-    expect((await ada.put('a', bytesOf(600, 'y'))).status).toBe(200)
-    expect((await ada.put('a', bytesOf(599))).status).toBe(200)
-    expect(await ada.put('a', bytesOf(600))).toBeProblem(507, 'quota-exceeded')
-    const chunked = await ada.request('/v1/files/a', { method: 'PUT', body: Readable.from([bytesOf(90)]) })
+    expect((await ada.replace('a', bytesOf(600, 'y'))).status).toBe(200)
+    expect((await ada.replace('a', bytesOf(599))).status).toBe(200)
+    expect(await ada.replace('a', bytesOf(600))).toBeProblem(507, 'quota-exceeded')
+    const chunked = await ada.request('/v1/files/a?replaced=discard', {
+      method: 'PUT',
+      body: Readable.from([bytesOf(90)]),
+    })
     expect(chunked.status).toBe(200)
     expect(await usage(ada)).toEqual({ files: 2, trashFiles: 0, bytes: 490 })
   })
@@ -176,7 +179,9 @@ describe('a quota', () => {
     await ada.put('other', bytesOf(300))
     const sizes = [100, 600, 700, 701, 900, 650, 200, 701]
     const answers = await Promise.all(
-      sizes.map((size) => ada.request('/v1/files/one', { method: 'PUT', body: Readable.from([bytesOf(size)]) })),
+      sizes.map((size) =>
+        ada.request('/v1/files/one?replaced=discard', { method: 'PUT', body: Readable.from([bytesOf(size)]) }),
+      ),
     )
     expect(answers.map(({ status }) => status)).toEqual(sizes.map((size) => (size > 700 ? 507 : 200)))
     expect((await usage(ada)).bytes).toBe(300 + (await ada.get('one')).bytes.length)
@@ -213,7 +218,7 @@ describe('a quota of files', () => {
     await remove(ada, '/v1/files/b')
     expect(await usage(ada)).toMatchObject({ files: 1, trashFiles: 1 })
     expect(await ada.put('c', '')).toBeProblem(507, 'quota-exceeded')
-    expect((await ada.put('a', 'another')).status).toBe(200)
+    expect((await ada.replace('a', 'another')).status).toBe(200)
     const again = form([{ name: 'file', filename: 'a', content: 'another' }])
     expect((await ada.request('/v1/files', { method: 'POST', ...again })).status).toBe(200)
     const { id } = body as { id: string }
@@ -315,7 +320,7 @@ describe('what a member uses', () => {
           if (kind === 'put') {
             const blob = `run/${next()}`
             const id = standing?.id ?? next()
-            const row = { id, name, sizeBytes, contentType: 'a/b', createdAt: now, updatedAt: now, blob }
+            const row = { id, name, sizeBytes, contentType: 'a/b', createdAt: now, updatedAt: now, namedAt: now, blob }
             const grown = sizeBytes - (standing?.sizeBytes ?? 0)
             const fits = grown <= 0 || bytes() + grown <= QUOTA.bytes
             const isRoom = standing !== undefined || live.size + deleted.length < QUOTA.files
@@ -329,7 +334,7 @@ describe('what a member uses', () => {
             if (fits && isRoom) live.set(name, { id, blob, sizeBytes })
           } else if (kind === 'rename' && standing && seen) {
             const taken = other !== name && live.has(other)
-            expect(await files.rename(owner, seen, other)).toBe(taken ? 'taken' : 'done')
+            expect(await files.rename(owner, seen, other, 9)).toBe(taken ? 'taken' : 'done')
             if (!taken && live.delete(name)) live.set(other, standing)
           } else if (kind === 'discard' && standing && seen) {
             expect(await files.discard(owner, seen, now)).toBe('done')
@@ -338,7 +343,7 @@ describe('what a member uses', () => {
             deleted.push({ ...standing, name, deletedAt: now })
           } else if (kind === 'restore' && inTrash) {
             const taken = live.has(other)
-            expect(await trash.restore(owner, inTrash, other)).toBe(taken ? 'taken' : 'done')
+            expect(await trash.restore(owner, inTrash, other, 9)).toBe(taken ? 'taken' : 'done')
             if (!taken) live.set(other, inTrash)
             if (!taken) deleted = deleted.filter((file) => file !== inTrash)
           } else if (kind === 'remove' && inTrash) {

@@ -148,6 +148,8 @@ export interface Member {
   /** A request with the member's token. */
   request(path: string, options?: Call): Promise<Answer>
   put(name: string, bytes: string | Buffer, headers?: Record<string, string>): Promise<Answer>
+  /** The same, and nothing is left of a version with other bytes. */
+  replace(name: string, bytes: string | Buffer, headers?: Record<string, string>): Promise<Answer>
   get(name: string, headers?: Record<string, string>): Promise<Answer>
 }
 
@@ -174,6 +176,8 @@ export function memberWith(
     ...known,
     request,
     put: (name, bytes, headers = {}) => request(pathOf(name), { method: 'PUT', body: bytes, headers }),
+    replace: (name, bytes, headers = {}) =>
+      request(`${pathOf(name)}?replaced=discard`, { method: 'PUT', body: bytes, headers }),
     get: (name, headers = {}) => request(pathOf(name), { headers }),
   }
 }

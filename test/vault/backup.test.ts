@@ -98,7 +98,7 @@ describe('a backup', () => {
   it('copies what is new, and removes what is gone once the new one is in place', async () => {
     const { app, ada, folder } = await vaultWith({ a: 'first', b: 'second' })
     await backedUp(app, folder)
-    await ada.put('b', 'changed')
+    await ada.replace('b', 'changed')
     await ada.put('c', 'third')
     expect((await backedUp(app, folder)).blobs).toEqual({ copied: 2, kept: 1, removed: 1 })
     expect((await backedUp(app, folder)).blobs).toEqual({ copied: 0, kept: 3, removed: 0 })
@@ -114,7 +114,7 @@ describe('a backup', () => {
     const target = await backupTarget(app.config, folder)
     const { take } = target.blobs
     target.blobs.take = async (wanted) => {
-      for (let n = 0; n < 20; n += 1) await ada.put(`f${n}`, 'changed')
+      for (let n = 0; n < 20; n += 1) await ada.replace(`f${n}`, 'changed')
       await app.settled()
       return take(wanted)
     }
@@ -172,9 +172,9 @@ describe('a backup', () => {
     await backedUp(app, folder)
     await rm(await pathOf('lost'))
     expect((await backedUp(app, folder)).lacking).toEqual([])
-    await ada.put('lost', 'another')
+    await ada.replace('lost', 'another')
     await rm(await pathOf('lost'))
-    await ada.put('cut', 'another')
+    await ada.replace('cut', 'another')
     await truncate(await pathOf('cut'), 50)
     const { lacking, blobs } = await backedUp(app, folder)
     expect(lacking.map(({ why }) => why).sort()).toEqual(['damaged', 'missing'])

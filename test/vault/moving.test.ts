@@ -40,7 +40,7 @@ async function damagedFile(): Promise<{ place: Moving; source: TestApp; ada: Mem
 describePostgres('a move beside a server that writes', () => {
   it('brings what took the place of a damaged file meanwhile', async () => {
     const { place, source, ada } = await damagedFile()
-    const report = await racing(place, () => ada.put('beach.jpg', 'sand and sea'))
+    const report = await racing(place, () => ada.replace('beach.jpg', 'sand and sea'))
     expect(report).toMatchObject({ moved: false, state: 'written', files: 1, bytes: 12, lost: [] })
     await source.close()
     expect(await migrate(place)).toMatchObject({ ok: true, report: { blobs: { copied: 0, kept: 1 } } })
@@ -71,7 +71,7 @@ describePostgres('a move beside a server that writes', () => {
     const source = await place.source()
     const ada = await member(source)
     await ada.put('beach.jpg', 'sand')
-    const report = await racing(place, () => ada.put('beach.jpg', 'sand and sea'))
+    const report = await racing(place, () => ada.replace('beach.jpg', 'sand and sea'))
     expect(report).toMatchObject({ files: 1, bytes: 4, lost: [] })
     await source.close()
     expect(await migrate(place)).toMatchObject({ ok: true, report: { blobs: { copied: 1, kept: 0 } } })

@@ -114,7 +114,7 @@ describe('the operator', () => {
     const file = await standing(app.ports.files, ada.userId, 'b')
     if (file) await app.ports.files.discard(ada.userId, file, app.clock())
     await app.ports.ledger.hold('backup', app.clock(), app.clock() + 1000)
-    await ada.put('a', 'other bytes')
+    await ada.replace('a', 'other bytes')
     await app.settled()
     const { ports } = await operator(app)
     expect(await ports.census()).toEqual({

@@ -134,7 +134,7 @@ it('puts on disk what a reader that knows the specification alone opens', async 
   const app = await testApp()
   const ada = await member(app)
   for (const size of [0, 5, 65_536, 300_001]) {
-    await ada.put('file', contentOf(size))
+    await ada.replace('file', contentOf(size))
     const { slot, keyId, seal, id, blob } = rowsOf(app)
     const masterKey = Buffer.from(await readFile(join(app.config.DATA_DIR, 'master.key'), 'utf8'), 'base64')
     const vaultKey = openSlot(masterKey, { kind: 'server', userId: ada.userId, keyId, slot })

@@ -10,7 +10,16 @@ function sealedRow(n: number) {
   const id = `id-${n}`
   const sha256 = n.toString(16).padStart(64, '0')
   const seal = sealSecrets(vaultKey, randomBytes(12), 'ana', id, { fileKey: randomBytes(32), sha256, sizeBytes: n })
-  const clear = { id, name: id, sizeBytes: n, contentType: 'a/b', createdAt: T, updatedAt: T, blob: `run/${n}` }
+  const clear = {
+    id,
+    name: id,
+    sizeBytes: n,
+    contentType: 'a/b',
+    createdAt: T,
+    updatedAt: T,
+    namedAt: T,
+    blob: `run/${n}`,
+  }
   return { row: { ...clear, seal, tag: null }, file: { ...clear, sha256 } }
 }
 

@@ -19,7 +19,7 @@ it('deletes the replaced blobs that could not be deleted at once', async () => {
   app.ports.blobs.delete = async () => {
     throw new Error('the disk does not answer')
   }
-  expect((await ada.put('file', 'second')).status).toBe(200)
+  expect((await ada.replace('file', 'second')).status).toBe(200)
   await app.settled()
   expect(app.log.join('\n')).toContain('deleting blobs that no file has any more failed')
   expect(await blobsOnDisk(app)).toHaveLength(2)
@@ -109,7 +109,7 @@ describe('while somebody holds the blobs', () => {
     const ada = await member(app)
     for (const name of ['replaced', 'kept', 'removed']) await ada.put(name, name)
     await app.ports.ledger.hold('backup', app.clock(), app.clock() + MINUTE)
-    await ada.put('replaced', 'by this')
+    await ada.replace('replaced', 'by this')
     const removed = await standing(app.ports.files, ada.userId, 'removed')
     await app.ports.files.discard(ada.userId, removed as Seen, app.clock() - 31 * DAY)
     app.sweep()
@@ -165,7 +165,7 @@ it('does the rest of a round where one step of it fails', async () => {
   const ada = await member(app)
   await ada.put('file', 'first')
   await app.ports.ledger.hold('backup', app.clock(), app.clock() + MINUTE)
-  await ada.put('file', 'second')
+  await ada.replace('file', 'second')
   app.clock.turn(MINUTE)
   app.ports.trash.expire = async () => {
     throw new Error('the database does not answer')

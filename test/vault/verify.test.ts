@@ -186,8 +186,8 @@ describe('verify', () => {
     const { open } = ports.blobs
     ports.blobs.open = async (blob, start, end) => {
       ports.blobs.open = open
-      await ada.put('a', randomBytes(20))
-      await ada.put('empty', randomBytes(20))
+      await ada.replace('a', randomBytes(20))
+      await ada.replace('empty', randomBytes(20))
       await app.settled()
       return open(blob, start, end)
     }

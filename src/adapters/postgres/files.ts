@@ -2,7 +2,7 @@ import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFil
 import type { Database } from './database.ts'
 
 export const FILE = `id, name, size AS "sizeBytes", content_type AS "contentType", created_at AS "createdAt",
-  updated_at AS "updatedAt", blob, seal, tag`
+  updated_at AS "updatedAt", named_at AS "namedAt", blob, seal, tag`
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
@@ -31,7 +31,7 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
       return { slot: { kind, keyId, sealed }, used, file: file.id === null ? null : (file as SealedFile) }
     },
 
-    commit: (owner, file, replaces, quota) =>
+    commit: (owner, file, replaces, quota, displaced) =>
       act('commit_file', {
         owner,
         new_id: file.id,
@@ -46,10 +46,14 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
         seen_blob: replaces,
         quota: quota?.bytes ?? null,
         file_quota: quota?.files ?? null,
+        new_named_at: file.namedAt,
+        entry_id: displaced?.id ?? null,
+        entry_seal: displaced?.seal ?? null,
+        entry_deleted_at: displaced?.deletedAt ?? null,
       }),
 
-    rename: (owner, { id, name, blob }, newName) =>
-      act('rename_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, new_name: newName }),
+    rename: (owner, { id, name, blob }, newName, at) =>
+      act('rename_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, new_name: newName, at }),
 
     discard: (owner, { id, name, blob }, at) =>
       act('discard_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, at }),

@@ -22,8 +22,8 @@ export function postgresTrash({ ask, call }: Database): TrashRepository {
       return ask<SealedTrash>(text, values)
     },
 
-    async restore(owner, { id, blob }, name) {
-      const values = { owner, seen_id: id, seen_blob: blob, new_name: name }
+    async restore(owner, { id, blob }, name, at) {
+      const values = { owner, seen_id: id, seen_blob: blob, new_name: name, at }
       const [row] = await call<{ answer: 'done' | 'taken' | 'stale' }>('restore_file', values)
       return row?.answer as 'done' | 'taken' | 'stale'
     },

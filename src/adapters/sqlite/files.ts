@@ -3,7 +3,7 @@ import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFil
 import type { Act } from './group-commit.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
-  created_at AS createdAt, updated_at AS updatedAt, blob, seal, tag`
+  created_at AS createdAt, updated_at AS updatedAt, named_at AS namedAt, blob, seal, tag`
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
@@ -24,6 +24,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL`,
   )
   const USED = 'byte_count AS bytes, file_count + trash_count AS files'
+  const vacatedAt = db.prepare<[string], number>('SELECT vacated_at FROM users WHERE id = ?').pluck()
   const slotAndUse = db.prepare<[string], KeySlot & Used>(
     `SELECT kind, key_id AS keyId, sealed, ${USED}
      FROM users JOIN key_slots ON user_id = id WHERE id = ?`,
@@ -39,21 +40,31 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
   const countDiscarded = db.prepare<[string]>(
     'UPDATE users SET file_count = file_count - 1, trash_count = trash_count + 1 WHERE id = ?',
   )
+  const vacate = db.prepare<[number, string]>('UPDATE users SET vacated_at = max(vacated_at, ?) WHERE id = ?')
   const insert = db.prepare<[SealedFile & { owner: string }]>(
-    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, seal, tag)
-     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :blob, :seal, :tag)`,
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, blob, seal, tag)
+     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :blob, :seal, :tag)`,
   )
   const replace = db.prepare<[SealedFile & { owner: string }]>(
-    `UPDATE files SET size = :sizeBytes, content_type = :contentType, updated_at = :updatedAt, blob = :blob,
-     seal = :seal, tag = :tag WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
+    `UPDATE files SET size = :sizeBytes, content_type = :contentType, updated_at = :updatedAt,
+     named_at = :namedAt, blob = :blob, seal = :seal, tag = :tag WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
   )
+  const keepDisplaced = db.prepare<[SealedFile & { owner: string; deletedAt: number }]>(
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, blob, seal, tag, deleted_at)
+     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :blob, :seal, :tag, :deletedAt)`,
+  )
+  const countDisplaced = db.prepare<[string]>('UPDATE users SET trash_count = trash_count + 1 WHERE id = ?')
   const discardBlob = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
   const SEEN = 'user_id = :owner AND name = :name AND id = :id AND blob = :blob AND deleted_at IS NULL'
-  const isSeen = db.prepare<[Seen & { owner: string }], unknown>(`SELECT 1 FROM files WHERE ${SEEN}`)
-  const rename = db.prepare<[Seen & { owner: string; newName: string }]>(
-    `UPDATE files SET name = :newName WHERE ${SEEN}`,
+  const seenNamedAt = db.prepare<[Seen & { owner: string }], number>(`SELECT named_at FROM files WHERE ${SEEN}`).pluck()
+  const rename = db.prepare<[Seen & { owner: string; newName: string; at: number }]>(
+    `UPDATE files SET name = :newName, named_at = :at WHERE ${SEEN}`,
   )
-  const discard = db.prepare<[Seen & { owner: string; at: number }]>(`UPDATE files SET deleted_at = :at WHERE ${SEEN}`)
+  const discard = db
+    .prepare<[Seen & { owner: string; at: number }], number>(
+      `UPDATE files SET deleted_at = :at WHERE ${SEEN} RETURNING named_at`,
+    )
+    .pluck()
   const OWNED = `SELECT user_id AS owner, ${FILE_COLUMNS} FROM files`
   const everybodys = db.prepare<[string, number], Owned>(`${OWNED} WHERE id > ? ORDER BY id LIMIT ?`)
   const byId = db.prepare<[string], Owned>(`${OWNED} WHERE id = ?`)
@@ -75,43 +86,56 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
       return { slot, used: { bytes, files }, file: byName.get(owner, name) ?? null }
     },
 
-    commit(owner, file, replaces, quota) {
+    commit(owner, file, replaces, quota, displaced = null) {
       return act(() => {
         if (!runLives.get(file.blob.slice(0, file.blob.indexOf('/')))) return 'run-ended'
         const used = use.get(owner)
         if (!used) return 'gone'
-        const current = standing.get(owner, file.name)
+        const current = byName.get(owner, file.name) ?? null
         if ((current?.blob ?? null) !== replaces) return 'stale'
-        const bytes = file.sizeBytes - (current?.sizeBytes ?? 0)
-        const added = replaces === null ? 1 : 0
+        const bytes = file.sizeBytes - (displaced ? 0 : (current?.sizeBytes ?? 0))
+        const added = current === null || displaced ? 1 : 0
         const { bytes: mostBytes, files: mostFiles } = quota ?? { bytes: null, files: Number.POSITIVE_INFINITY }
         // Who is over the quota already may still make a file smaller.
         if (mostBytes !== null && bytes > 0 && used.bytes + bytes > mostBytes) return 'quota'
         if (added > 0 && used.files + added > mostFiles) return 'quota-files'
-        if (replaces === null) {
-          insert.run({ ...file, owner })
-        } else {
-          replace.run({ ...file, owner })
-          discardBlob.run(replaces)
+        count.run({ owner, files: current === null ? 1 : 0, bytes })
+        const isNamed = file.updatedAt !== current?.updatedAt
+        const row = { ...file, owner, namedAt: isNamed ? namedAt(owner, file.namedAt, current) : file.namedAt }
+        if (current === null) {
+          insert.run(row)
+          return 'done'
         }
-        count.run({ owner, files: added, bytes })
+        replace.run(row)
+        if (displaced) {
+          keepDisplaced.run({ ...current, ...displaced, owner })
+          countDisplaced.run(owner)
+        } else {
+          discardBlob.run(current.blob)
+        }
         return 'done'
       })
     },
 
-    rename(owner, { id, name, blob }, newName) {
+    rename(owner, { id, name, blob }, newName, at) {
       return act(() => {
-        if (!isSeen.get({ owner, id, name, blob })) return 'stale'
-        if (newName !== name && standing.get(owner, newName)) return 'taken'
-        rename.run({ owner, id, name, blob, newName })
+        const seen = { owner, id, name, blob }
+        const formerly = seenNamedAt.get(seen)
+        if (formerly === undefined) return 'stale'
+        if (newName === name) return 'done'
+        if (standing.get(owner, newName)) return 'taken'
+        rename.run({ ...seen, newName, at: namedAt(owner, at) })
+        vacate.run(formerly, owner)
         return 'done'
       })
     },
 
     discard(owner, { id, name, blob }, at) {
       return act(() => {
-        if (discard.run({ owner, id, name, blob, at }).changes === 0) return 'stale'
+        const formerly = discard.get({ owner, id, name, blob, at })
+        if (formerly === undefined) return 'stale'
         countDiscarded.run(owner)
+        vacate.run(formerly, owner)
         return 'done'
       })
     },
@@ -161,6 +185,10 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
       const row = byId.get(id)
       return row ? ownedFile(row) : null
     },
+  }
+
+  function namedAt(owner: string, at: number, replaced: SealedFile | null = null): number {
+    return laterSecond(at, Math.max(vacatedAt.get(owner) ?? 0, replaced?.namedAt ?? 0))
   }
 
   /** One statement for each kind of page, prepared when it is first asked for. */
@@ -225,4 +253,9 @@ function successor(prefix: string): string | null {
   const last = points.pop()
   if (last === undefined) return null
   return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
+}
+
+/** This time, or the first moment of the second after `other` where that is later. */
+export function laterSecond(at: number, other: number): number {
+  return other === 0 ? at : Math.max(at, (Math.floor(other / 1000) + 1) * 1000)
 }

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { SealedTrash, TrashRepository } from '../../ports.ts'
-import { FILE_COLUMNS } from './files.ts'
+import { FILE_COLUMNS, laterSecond } from './files.ts'
 import type { Act } from './group-commit.ts'
 
 const COLUMNS = `${FILE_COLUMNS}, deleted_at AS deletedAt`
@@ -26,9 +26,10 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
   const holder = db.prepare<[string, string], unknown>(
     'SELECT 1 FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
   )
-  const restore = db.prepare<[string, string, string]>(
-    'UPDATE files SET deleted_at = NULL, name = ? WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL',
+  const restore = db.prepare<[string, number, string, string]>(
+    'UPDATE files SET deleted_at = NULL, name = ?, named_at = ? WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL',
   )
+  const vacatedAt = db.prepare<[string], number>('SELECT vacated_at FROM users WHERE id = ?').pluck()
   const countRestored = db.prepare<[string]>(
     'UPDATE users SET file_count = file_count + 1, trash_count = trash_count - 1 WHERE id = ?',
   )
@@ -54,11 +55,11 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
       return after ? nextPage.all({ owner, since, ...after, limit }) : firstPage.all({ owner, since, limit })
     },
 
-    restore(owner, { id, blob }, name) {
+    restore(owner, { id, blob }, name, at) {
       return act(() => {
         if (byId.get(id, owner)?.blob !== blob) return 'stale'
         if (holder.get(owner, name)) return 'taken'
-        restore.run(name, id, owner)
+        restore.run(name, laterSecond(at, vacatedAt.get(owner) ?? 0), id, owner)
         countRestored.run(owner)
         return 'done'
       })
