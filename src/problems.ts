@@ -46,6 +46,10 @@ const catalogue = {
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
 export type ProblemCode = keyof typeof catalogue
+/** The status that a code has. */
+export type StatusOf<Code extends ProblemCode> = (typeof catalogue)[Code][0]
+
+export const problemCodes = Object.keys(catalogue) as ProblemCode[]
 
 export interface ProblemExtras {
   headers?: Record<string, string>

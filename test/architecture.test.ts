@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   problems: [],
   config: ['limits'],
   limits: [],
-  schemas: [],
+  schemas: ['problems'],
 }
 
 /** A driver is imported by its own adapter and nowhere else. */

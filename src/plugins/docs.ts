@@ -1,11 +1,11 @@
 /** The OpenAPI 3.1 document at `/docs/json` and `/docs/yaml`, and Swagger UI at `/docs`. */
+import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
+import type { FastifySchema } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { Problem, type ProblemCode } from '../problems.ts'
-import { ProblemSchema } from '../schemas/common.ts'
-import { File } from '../schemas/files.ts'
-import { PROBLEM_JSON } from './errors.ts'
+import type { ProblemCode } from '../problems.ts'
+import { codesIn, failures, PROBLEM_JSON, ProblemSchema } from '../schemas/common.ts'
 
 const description = `A private vault behind four steps:
 
@@ -32,6 +32,11 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
+/** As in the package; next to `src` and `dist` alike. */
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
 /** The headers of every response, and those of the responses of a route that is limited. */
 const EVERY_HEADER = ['X-Request-Id']
 const LIMIT_HEADERS = ['RateLimit-Policy', 'RateLimit']
@@ -44,14 +49,13 @@ export const docs = fastifyPlugin(async (app) => {
     if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, holds: () => PAGE_BYTES }
   })
   app.addSchema(ProblemSchema)
-  app.addSchema(File)
 
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'minikeepsafe',
-        version: '1.0.0',
+        version,
         description,
         license: { name: 'MIT', identifier: 'MIT' },
       },
@@ -91,6 +95,10 @@ export const docs = fastifyPlugin(async (app) => {
       },
     },
     refResolver: { buildLocalReference: (schema, _base, _fragment, i) => String(schema.$id ?? `def-${i}`) },
+    transform: ({ schema, url, route }) => ({
+      url,
+      schema: schema.hide ? schema : withEveryRefusal(schema, url, !/^(GET|HEAD)$/.test(String(route.method))),
+    }),
     transformObject: (document) => ('openapiObject' in document ? finished(document.openapiObject) : {}),
   })
 
@@ -126,9 +134,13 @@ interface Operation {
 }
 
 interface Response {
-  description: string
   headers?: Record<string, unknown>
-  content?: Record<string, { schema: unknown; examples?: Record<string, { value: unknown }> }>
+  content?: Record<string, { examples?: Record<string, unknown> }>
+}
+
+interface Components {
+  schemas?: object
+  examples?: object
 }
 
 interface Parameter {
@@ -139,27 +151,78 @@ interface Parameter {
   schema: Record<string, unknown>
 }
 
+/** What any request can be refused for, whatever it asks for. */
+const EVERYWHERE: ProblemCode[] = [
+  ...(['malformed-http', 'malformed-url', 'incomplete-body', 'request-timeout', 'headers-too-large'] as const),
+  ...(['unsupported-transfer-coding', 'not-ready'] as const),
+]
+
+/** The refusals of the route itself, and those that come from what is in force across routes. */
+function withEveryRefusal(schema: FastifySchema, url: string, changes: boolean): FastifySchema {
+  const response = schema.response as object
+  const codes = [
+    ...codesIn(response),
+    ...(schema.security?.length === 0 ? [] : (['unauthorized'] as const)),
+    ...(changes ? (['unsupported-encoding', 'read-only'] as const) : []),
+    ...(changes && !schema.consumes ? (['malformed-json', 'body-too-large', 'unsupported-media-type'] as const) : []),
+    ...EVERYWHERE,
+    // Of these nothing is asked that could fail otherwise.
+    ...(url.startsWith('/health/') ? [] : (['internal-error'] as const)),
+  ]
+  return { ...schema, response: { ...response, ...failures(...new Set(codes)) } }
+}
+
 /** The generated document, with what the generator leaves undone. */
-function finished<Document extends { paths?: object }>(generated: Document): Document {
-  const document: Document = JSON.parse(JSON.stringify(generated, plain))
+function finished<Document extends { paths?: object; components?: Components }>(generated: Document): Document {
+  const document: Document = JSON.parse(JSON.stringify(generated))
+  const examples = {}
   for (const path of Object.values(document.paths ?? {}) as Record<string, Operation>[]) {
     for (const [method, operation] of Object.entries(path)) {
       operation.parameters?.forEach(finishParameter)
       const headers = referencesTo(operation.responses[429] ? [...EVERY_HEADER, ...LIMIT_HEADERS] : EVERY_HEADER)
-      for (const response of Object.values(operation.responses)) finishResponse(response, headers)
+      for (const response of Object.values(operation.responses)) {
+        response.headers = { ...response.headers, ...headers }
+        shareExamples(response, examples)
+      }
       if (method === 'head') finishHead(operation)
     }
   }
-  return document
+  return withSchemas({ ...document, components: { ...document.components, examples } })
 }
 
-/** Leaves out the marks for this server's own plugins, and tells a choice of words in the way that gives a menu. */
-function plain(key: string, value: unknown): unknown {
-  if (key.startsWith('x-')) return undefined
-  const { anyOf, ...rest } = (value ?? {}) as { anyOf?: { enum?: string[] }[] }
+/** The examples of a refusal are the same in all its operations. */
+function shareExamples({ content }: Response, shared: Record<string, unknown>) {
+  const examples = content?.[PROBLEM_JSON]?.examples ?? {}
+  for (const [code, example] of Object.entries(examples)) {
+    shared[code] = example
+    examples[code] = { $ref: `#/components/examples/${code}` }
+  }
+}
+
+/** Each schema with an `x-name` becomes a component; other marks for this server's own plugins are left out. */
+function withSchemas<Document extends { components?: Components }>(document: Document): Document {
+  const named: Record<string, unknown> = {}
+  const rest = plain(document) as Document
+  return { ...rest, components: { ...rest.components, schemas: { ...rest.components?.schemas, ...named } } }
+
+  function plain(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(plain)
+    if (typeof value !== 'object' || value === null) return value
+    const { 'x-name': name, ...members } = value as Record<string, unknown>
+    const kept = Object.entries(members).filter(([key]) => !key.startsWith('x-'))
+    const copy = menuOf(Object.fromEntries(kept.map(([key, member]) => [key, plain(member)])))
+    if (typeof name !== 'string') return copy
+    named[name] = copy
+    return { $ref: `#/components/schemas/${name}` }
+  }
+}
+
+/** Tells a choice of words in the way that gives a menu. */
+function menuOf(schema: Record<string, unknown>): Record<string, unknown> {
+  const { anyOf, ...rest } = schema as { anyOf?: { enum?: string[] }[] }
   return anyOf?.every((choice) => choice.enum)
     ? { ...rest, type: 'string', enum: anyOf.flatMap((choice) => choice.enum) }
-    : value
+    : schema
 }
 
 /** A page fills an `example` in: good for a path, but nobody wants to send every optional header. */
@@ -172,19 +235,6 @@ function finishParameter(parameter: Parameter) {
 
 function referencesTo(headers: string[]) {
   return Object.fromEntries(headers.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
-}
-
-/** Every response has the headers, and a refusal an example for each code that its description lists. */
-function finishResponse(response: Response, headers: Record<string, unknown>) {
-  response.headers = { ...response.headers, ...headers }
-  const refusal = response.content?.[PROBLEM_JSON]
-  if (!refusal) return
-  const codes = [...response.description.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code as ProblemCode)
-  refusal.examples = Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }]))
-}
-
-function exampleOf(code: ProblemCode) {
-  return new Problem(code, 'What exactly was wrong, in a sentence.').toDocument('V1StGXR8_Z5jdHi6B-myT')
 }
 
 /** No answer to HEAD has a body; and its id needs no suffix, since GET has another. */

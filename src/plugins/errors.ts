@@ -5,12 +5,11 @@ import type { FastifyError, FastifyReply, FastifyRequest, RouteOptions } from 'f
 import fastifyPlugin from 'fastify-plugin'
 import { logOf } from '../http/request-logs.ts'
 import { Problem, type ProblemCode, problems } from '../problems.ts'
+import { PROBLEM_JSON } from '../schemas/common.ts'
 import { JSON_BODY_BYTES } from './json-bodies.ts'
 import { requestIdOf } from './request-id.ts'
 import { safeDefaultsOn, setSafeDefaults } from './safe-defaults.ts'
 import { sendRefusal } from './unread-body.ts'
-
-export const PROBLEM_JSON = 'application/problem+json'
 
 /** How long a client may go on sending after the last answer of its connection. */
 const UNHEARD_MS = 1000

@@ -32,7 +32,7 @@ export interface RequestLimits {
 export const limits = fastifyPlugin<{ rules: RequestLimits | null }>(async (app, { rules }) => {
   app.addHook('onRoute', (route) => {
     if (limitsOf(route).length === 0 || !route.schema) return
-    route.schema.response = { ...(route.schema.response as object), ...failures({ 429: 'too-many-requests' }) }
+    route.schema.response = { ...(route.schema.response as object), ...failures('too-many-requests') }
   })
   if (!rules) return
 

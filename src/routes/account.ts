@@ -1,7 +1,7 @@
 /** Whoever is signed in: what there is of it, and its end. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Me } from '../schemas/account.ts'
-import { CHANGE_REFUSALS, failures, nothing } from '../schemas/common.ts'
+import { failures, nothing } from '../schemas/common.ts'
 import { presentAccount } from './presenting.ts'
 
 export const account: FastifyPluginAsyncTypebox = async (app) => {
@@ -11,8 +11,9 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'getMe',
         summary: 'See who is signed in, and what it uses',
+        description: 'What files and trash take, and what they may take.',
         tags: ['account'],
-        response: { 200: Me, ...failures({ 401: 'unauthorized' }) },
+        response: { 200: Me },
       },
     },
     async ({ session }) => presentAccount(await app.vault.account.describe(session.userId)),
@@ -30,10 +31,7 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['account'],
         response: {
           204: nothing('The user is gone.'),
-          ...failures({
-            ...CHANGE_REFUSALS,
-            400: 'malformed-json',
-          }),
+          ...failures('insufficient-storage'),
         },
       },
     },

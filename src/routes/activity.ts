@@ -19,7 +19,7 @@ export const activity: FastifyPluginAsyncTypebox = async (app) => {
           'The last first. Pages neither repeat nor miss an event, whatever happens meanwhile. What is older than ACTIVITY_DAYS is forgotten. The last 5,000 of `new-device`, `wrong-pin` and `locked` are kept, and the last 5,000 of all others.',
         tags: ['account'],
         querystring: ActivityQuery,
-        response: { 200: ActivityList, ...failures({ 400: 'invalid-request invalid-cursor', 401: 'unauthorized' }) },
+        response: { 200: ActivityList, ...failures('invalid-request', 'invalid-cursor') },
       },
     },
     async ({ session, query: { limit = 50, cursor } }) => {

@@ -24,12 +24,7 @@ const SAFETY = {
   'cache-control': 'private, no-cache',
 }
 
-const refusals = failures({
-  400: 'invalid-name malformed-url invalid-request',
-  401: 'unauthorized',
-  404: 'file-not-found',
-  412: 'precondition-failed',
-})
+const refusals = failures('invalid-name', 'invalid-request', 'file-not-found', 'precondition-failed')
 
 export const download: FastifyPluginAsyncTypebox = async (app) => {
   // Before GET: the framework makes a HEAD of its own where it finds none.
@@ -75,7 +70,7 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
         params: ByName,
         querystring: Disposition,
         headers: GetHeaders,
-        response: { ...Downloads, ...refusals, ...failures({ 416: 'range-not-satisfiable', 503: 'not-ready' }) },
+        response: { ...Downloads, ...refusals, ...failures('range-not-satisfiable') },
       },
     },
     async (request, reply) => {

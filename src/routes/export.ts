@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Export } from '../schemas/account.ts'
-import { failures, timestamp } from '../schemas/common.ts'
+import { timestamp } from '../schemas/common.ts'
 import type { Account } from '../vault/account.ts'
 import type { ContentReader } from '../vault/content.ts'
 import type { ExportedFile } from '../vault/export.ts'
@@ -34,7 +34,7 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
         description:
           'Files stand under `files/<name>`, those of the trash under `trash/<id>/<name>`. A name that Windows forbids, or that differs from another only by case or normal form, is changed. `account.json`, the last entry, has the user and each file in the zip: its own name, id, size, content type, SHA-256, times, and its `path` in the zip. Files may be changed meanwhile: each is in it once, in one of the versions that stood. Where the connection breaks, ask for it again: there is no taking up where it ended.',
         tags: ['account'],
-        response: { 200: Export, ...failures({ 401: 'unauthorized', 503: 'not-ready' }) },
+        response: { 200: Export },
       },
     },
     async (request, reply) => {

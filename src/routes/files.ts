@@ -1,7 +1,7 @@
 /** What files there are, and what becomes of them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FileSort } from '../ports.ts'
-import { CHANGE_REFUSALS, failures, MOST_OF_A_PAGE, nothing } from '../schemas/common.ts'
+import { failures, MOST_OF_A_PAGE, nothing } from '../schemas/common.ts'
 import { ByName, ChangeHeaders, FileList, FileListQuery, NewName, withFile } from '../schemas/files.ts'
 import type { StoredFile } from '../vault/stored-file.ts'
 import { callerOf } from './caller.ts'
@@ -34,7 +34,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
           'Pages neither repeat nor miss a file that stays, whatever is uploaded meanwhile. With `prefix` and another sort than by name, where few names begin so, a page may have fewer files than `limit`, or none, and a `nextCursor` all the same: the list is over where that is `null`.',
         tags: ['files'],
         querystring: FileListQuery,
-        response: { 200: FileList, ...failures({ 400: 'invalid-request invalid-cursor', 401: 'unauthorized' }) },
+        response: { 200: FileList, ...failures('invalid-request', 'invalid-cursor') },
       },
     },
     async (request) => {
@@ -62,13 +62,14 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
         body: NewName,
         response: {
           200: withFile('The file under its new name.'),
-          ...failures({
-            ...CHANGE_REFUSALS,
-            400: 'invalid-request invalid-name malformed-json malformed-url',
-            404: 'file-not-found',
-            409: 'file-exists',
-            412: 'precondition-failed',
-          }),
+          ...failures(
+            'invalid-request',
+            'invalid-name',
+            'file-not-found',
+            'file-exists',
+            'precondition-failed',
+            'insufficient-storage',
+          ),
         },
       },
     },
@@ -90,12 +91,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
         headers: ChangeHeaders,
         response: {
           204: nothing('The file is in the trash.'),
-          ...failures({
-            ...CHANGE_REFUSALS,
-            400: 'invalid-name malformed-url malformed-json',
-            404: 'file-not-found',
-            412: 'precondition-failed',
-          }),
+          ...failures('invalid-name', 'file-not-found', 'precondition-failed', 'insufficient-storage'),
         },
       },
     },

@@ -4,7 +4,7 @@ import type { ActivityEvent } from '../ports.ts'
 import type { Me } from '../schemas/account.ts'
 import type { ActivityList } from '../schemas/activity.ts'
 import { timestamp } from '../schemas/common.ts'
-import type { File } from '../schemas/files.ts'
+import type { StoredFile as FileShape } from '../schemas/files.ts'
 import type { TrashList } from '../schemas/trash.ts'
 import type { Account } from '../vault/account.ts'
 import type { ExportedFile } from '../vault/export.ts'
@@ -12,7 +12,7 @@ import type { StoredFile } from '../vault/stored-file.ts'
 import type { TrashedFile } from '../vault/trash.ts'
 
 /** Field by field: copying the rest of an object takes ten times as long, and a page has a thousand. */
-export function presentFile(file: StoredFile): Static<typeof File> {
+export function presentFile(file: StoredFile): Static<typeof FileShape> {
   const { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt } = file
   return {
     id,

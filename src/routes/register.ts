@@ -21,13 +21,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           201: RegisteredWithPin,
           202: SentPin,
-          ...failures({
-            400: 'invalid-request malformed-json',
-            409: 'email-taken',
-            413: 'body-too-large',
-            415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready read-only',
-          }),
+          ...failures('invalid-request', 'email-taken'),
         },
       },
     },
@@ -54,13 +48,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           201: ShownPin,
           202: SentPin,
-          ...failures({
-            400: 'invalid-request malformed-json',
-            401: 'unauthorized',
-            413: 'body-too-large',
-            415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready read-only',
-          }),
+          ...failures('invalid-request'),
         },
       },
       // The one route with optional authentication: a token that is there must be good.

@@ -1,6 +1,6 @@
 /** The sessions of whoever is signed in: which devices there are, and how each is shut out. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { CHANGE_REFUSALS, failures, nothing, timestamp } from '../schemas/common.ts'
+import { failures, nothing, timestamp } from '../schemas/common.ts'
 import { BySession, SessionList } from '../schemas/sessions.ts'
 import { callerOf } from './caller.ts'
 
@@ -15,8 +15,9 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'listSessions',
         summary: 'See which devices are signed in',
+        description: 'The sessions that are not over, the last opened first. Only your own device is shown by its id.',
         tags: ['sessions'],
-        response: { 200: SessionList, ...failures({ 401: 'unauthorized' }) },
+        response: { 200: SessionList },
       },
     },
     async ({ session }) => ({
@@ -43,7 +44,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         params: BySession,
         response: {
           204: nothing('The session is over.'),
-          ...failures({ ...CHANGE_REFUSALS, 400: 'malformed-url malformed-json', 404: 'session-not-found' }),
+          ...failures('session-not-found', 'insufficient-storage'),
         },
       },
     },
@@ -65,7 +66,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['sessions'],
         response: {
           204: nothing('All other sessions are over.'),
-          ...failures({ ...CHANGE_REFUSALS, 400: 'malformed-json' }),
+          ...failures('insufficient-storage'),
         },
       },
     },

@@ -18,14 +18,7 @@ export const signIn: FastifyPluginAsyncTypebox = async (app) => {
         body: SignIn,
         response: {
           201: OpenedSession,
-          ...failures({
-            400: 'invalid-request malformed-json',
-            401: 'invalid-pin',
-            413: 'body-too-large',
-            415: 'unsupported-media-type unsupported-encoding',
-            503: 'not-ready read-only',
-            507: 'insufficient-storage',
-          }),
+          ...failures('invalid-request', 'invalid-pin', 'insufficient-storage'),
         },
       },
     },

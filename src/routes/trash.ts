@@ -1,6 +1,6 @@
 /** Deleted files: what there is, back from there, gone for good. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { CHANGE_REFUSALS, failures, nothing } from '../schemas/common.ts'
+import { failures, nothing } from '../schemas/common.ts'
 import { OnRestoreConflict, withFile } from '../schemas/files.ts'
 import { ById, TrashList, TrashQuery } from '../schemas/trash.ts'
 import { callerOf } from './caller.ts'
@@ -21,7 +21,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         description: 'The last deleted first. A name may be there more than once, and every file has its own id.',
         tags: ['trash'],
         querystring: TrashQuery,
-        response: { 200: TrashList, ...failures({ 400: 'invalid-request invalid-cursor', 401: 'unauthorized' }) },
+        response: { 200: TrashList, ...failures('invalid-request', 'invalid-cursor') },
       },
     },
     async ({ session, query: { limit = 50, cursor } }) => {
@@ -45,12 +45,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         querystring: OnRestoreConflict,
         response: {
           200: withFile('The file is back.'),
-          ...failures({
-            ...CHANGE_REFUSALS,
-            400: 'invalid-request malformed-url malformed-json',
-            404: 'file-not-found',
-            409: 'file-exists',
-          }),
+          ...failures('invalid-request', 'file-not-found', 'file-exists', 'insufficient-storage'),
         },
       },
     },
@@ -71,11 +66,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         params: ById,
         response: {
           204: nothing('The file is gone.'),
-          ...failures({
-            ...CHANGE_REFUSALS,
-            400: 'malformed-url malformed-json',
-            404: 'file-not-found',
-          }),
+          ...failures('file-not-found', 'insufficient-storage'),
         },
       },
     },
@@ -95,10 +86,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['trash'],
         response: {
           204: nothing('The trash is empty.'),
-          ...failures({
-            ...CHANGE_REFUSALS,
-            400: 'malformed-json',
-          }),
+          ...failures('insufficient-storage'),
         },
       },
     },

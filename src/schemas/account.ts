@@ -24,7 +24,7 @@ export const Me = Type.Object(
       }),
     }),
   },
-  { description: 'Who is signed in, and what it uses.' },
+  { 'x-name': 'Account', description: 'Who is signed in, and what it uses.' },
 )
 
 export const Export = Type.Unsafe<unknown>({

@@ -1,5 +1,9 @@
-/** Shapes that several routes share. A response schema is an allow-list: what is not in it never leaves. */
+/**
+ * Shapes that several routes share. A response schema is an allow-list: what is not in it never leaves. Under its `x-name` the
+ * document has a schema as a component.
+ */
 import { type TSchema, Type } from '@sinclair/typebox'
+import { Problem, type ProblemCode, problemCodes, type StatusOf } from '../problems.ts'
 
 export const Id = Type.String({ description: 'A nanoid.', examples: ['V1StGXR8_Z5jdHi6B-myT'] })
 
@@ -11,10 +15,13 @@ export const timestamp = (ms: number): string => new Date(ms).toISOString()
 /** An answer without a body. */
 export const nothing = (description: string) => Type.Null({ description })
 
-const Fault = Type.Object({
-  path: Type.String({ description: 'JSON Pointer to the value at fault (RFC 6901).', examples: ['/email'] }),
-  message: Type.String({ examples: ['is required'] }),
-})
+const Fault = Type.Object(
+  {
+    path: Type.String({ description: 'JSON Pointer to the value at fault (RFC 6901).', examples: ['/email'] }),
+    message: Type.String({ examples: ['is required'] }),
+  },
+  { 'x-name': 'Fault' },
+)
 
 export const ProblemSchema = Type.Object(
   {
@@ -26,7 +33,12 @@ export const ProblemSchema = Type.Object(
     title: Type.String({ description: 'One for each code.', examples: ['There is no such file'] }),
     status: Type.Integer({ description: 'The HTTP status.', examples: [404] }),
     detail: Type.String({ description: 'What is wrong, for a person.', examples: ['You have no file of this name.'] }),
-    code: Type.String({ description: 'Stable, in kebab-case: switch on this.', examples: ['file-not-found'] }),
+    code: Type.Unsafe<ProblemCode>({
+      type: 'string',
+      enum: problemCodes,
+      description: 'Stable: switch on this. There will be more codes: treat one that you do not know by its status.',
+      examples: ['file-not-found'],
+    }),
     requestId: Type.String({ description: 'As in X-Request-Id.', examples: ['V1StGXR8_Z5jdHi6B-myT'] }),
     errors: Type.Optional(
       Type.Array(Fault, {
@@ -37,26 +49,22 @@ export const ProblemSchema = Type.Object(
   { $id: 'Problem', description: 'A refusal (RFC 9457).' },
 )
 
-type FailureStatus = 400 | 401 | 404 | 405 | 409 | 412 | 413 | 415 | 416 | 429 | 500 | 503 | 507
-
-/** The refusals of a route: for each status the codes that it can carry. Any route can fail with a 500. */
-export function failures<Codes extends Partial<Record<FailureStatus, string>>>(codes: Codes) {
-  const documented: Partial<Record<FailureStatus, string>> = { ...codes, 500: 'internal-error' }
+/** The refusals of a route by their status. `plugins/docs.ts` adds those that do not depend on what the route does. */
+export function failures<Code extends ProblemCode>(...codes: Code[]) {
+  const byStatus: Record<number, ProblemCode[]> = {}
+  for (const code of codes) {
+    const { status } = exampleOf(code)
+    byStatus[status] = [...(byStatus[status] ?? []), code]
+  }
   return Object.fromEntries(
-    Object.entries(documented).map(([status, list]) => [status, refusal(Number(status), list)]),
-  ) as Record<keyof Codes, TSchema>
+    Object.entries(byStatus).map(([status, some]) => [status, refusal(Number(status), some)]),
+  ) as Record<StatusOf<Code>, TSchema>
 }
 
-const text = (description: string) => ({ type: 'string', description })
+const exampleOf = (code: ProblemCode) =>
+  new Problem(code, 'What exactly was wrong, in a sentence.').toDocument('V1StGXR8_Z5jdHi6B-myT')
 
-/** What any request that changes something can be refused for, whatever it is about. */
-export const CHANGE_REFUSALS = {
-  401: 'unauthorized',
-  413: 'body-too-large',
-  415: 'unsupported-media-type unsupported-encoding',
-  503: 'not-ready read-only',
-  507: 'insufficient-storage',
-} as const
+const text = (description: string) => ({ type: 'string', description })
 
 /** What a refusal carries beside its problem. */
 const REFUSAL_HEADERS: Record<number, Record<string, unknown>> = {
@@ -70,15 +78,24 @@ const REFUSAL_HEADERS: Record<number, Record<string, unknown>> = {
   503: { 'Retry-After': text('Seconds.') },
 }
 
-function refusal(status: number, codes: string) {
+/** The media type of every refusal (RFC 9457). */
+export const PROBLEM_JSON = 'application/problem+json'
+
+/** Has an example for each code, by which `codesIn` knows them. */
+function refusal(status: number, codes: ProblemCode[]) {
+  const examples = Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }]))
   return {
-    description: codes
-      .split(' ')
-      .map((code) => `\`${code}\``)
-      .join(', '),
+    description: codes.map((code) => `\`${code}\``).join(', '),
     headers: REFUSAL_HEADERS[status],
-    content: { 'application/problem+json': { schema: Type.Ref('Problem') } },
+    content: { [PROBLEM_JSON]: { schema: Type.Ref('Problem'), examples } },
   } as unknown as TSchema
+}
+
+/** The codes of all refusals among the responses of a route. */
+export function codesIn(responses: object): ProblemCode[] {
+  return Object.values(responses).flatMap(
+    ({ content }) => Object.keys(content?.[PROBLEM_JSON]?.examples ?? {}) as ProblemCode[],
+  )
 }
 
 /**

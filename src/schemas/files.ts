@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Bytes, Id, NextCursor, Paging, streamed, Timestamp } from './common.ts'
 
-export const File = Type.Object(
+export const StoredFile = Type.Object(
   {
     id: Id,
     name: Type.String({ examples: ['beach.jpg'] }),
@@ -15,17 +15,17 @@ export const File = Type.Object(
     createdAt: Timestamp,
     updatedAt: Timestamp,
   },
-  { $id: 'File', description: 'A file, without its bytes.' },
+  { 'x-name': 'StoredFile', description: 'A file, without its bytes.' },
 )
 
 const entityTag = { type: 'string', description: 'Strong, made from the SHA-256 (RFC 9110, section 8.8.3).' }
 
 /** The file, as the answer to what was done with it. */
 export const withFile = (description: string, headers: Record<string, unknown> = {}) =>
-  Type.Unsafe<Static<typeof File>>({
-    ...Type.Ref('File'),
+  Type.Unsafe<Static<typeof StoredFile>>({
     description,
     headers: { ETag: entityTag, ...headers },
+    content: { 'application/json': { schema: StoredFile } },
   })
 
 export const location = { Location: { type: 'string', description: 'The path of the file.' } }
@@ -51,7 +51,16 @@ export const Form = streamed(
   }),
 )
 
-export const RawBytes = streamed(Bytes)
+/**
+ * Bytes of any type. Generators know raw bytes by the first entry; the second one lets everything else through, JSON that is not
+ * a string included.
+ */
+const anyBytes = {
+  'application/octet-stream': { schema: streamed(Bytes) },
+  '*/*': { schema: streamed(Type.Unknown()) },
+}
+
+export const RawBytes = Type.Unsafe<unknown>({ content: anyBytes })
 
 const onConflict = (description: string) =>
   Type.Object({
@@ -76,12 +85,15 @@ export const Replaced = Type.Object({
   ),
 })
 
-export const NewName = Type.Object({
-  name: Type.String({
-    description: 'One path segment: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.',
-    examples: ['holiday.jpg'],
-  }),
-})
+export const NewName = Type.Object(
+  {
+    name: Type.String({
+      description: 'One path segment: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.',
+      examples: ['holiday.jpg'],
+    }),
+  },
+  { 'x-name': 'NewName' },
+)
 
 const TAG = '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"'
 
@@ -146,11 +158,7 @@ const downloadHeaders = {
 }
 
 const bytesWith = (description: string, headers: Record<string, unknown>) =>
-  Type.Unsafe<unknown>({
-    description,
-    headers,
-    content: { 'application/octet-stream': { schema: Bytes } },
-  })
+  Type.Unsafe<unknown>({ description, headers, content: anyBytes })
 
 export const Downloads = {
   200: bytesWith('The bytes, under the content type that they were uploaded with.', downloadHeaders),
@@ -184,8 +192,8 @@ export const FileListQuery = Type.Object({
 
 export const FileList = Type.Object(
   {
-    files: Type.Array(Type.Unsafe<Static<typeof File>>(Type.Ref('File'))),
+    files: Type.Array(StoredFile),
     nextCursor: NextCursor,
   },
-  { description: 'One page of the files of the signed-in user.' },
+  { 'x-name': 'FileList', description: 'One page of the files of the signed-in user.' },
 )

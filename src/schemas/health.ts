@@ -1,5 +1,11 @@
 import { Type } from '@sinclair/typebox'
 
-export const Alive = Type.Object({ status: Type.Literal('ok') }, { description: 'The process runs.' })
+export const Alive = Type.Object(
+  { status: Type.Literal('ok') },
+  { 'x-name': 'Alive', description: 'The process runs.' },
+)
 
-export const Ready = Type.Object({ status: Type.Literal('ok') }, { description: 'Every engine answers.' })
+export const Ready = Type.Object(
+  { status: Type.Literal('ok') },
+  { 'x-name': 'Ready', description: 'Every engine answers.' },
+)

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Id, NextCursor, Paging, Timestamp } from './common.ts'
-import { File } from './files.ts'
+import { StoredFile } from './files.ts'
 
 export const ById = Type.Object({ id: Id })
 
@@ -9,13 +9,16 @@ export const TrashQuery = Type.Object(Paging)
 export const TrashList = Type.Object(
   {
     files: Type.Array(
-      Type.Object({
-        ...File.properties,
-        deletedAt: Timestamp,
-        expiresAt: Type.String({ ...Timestamp, description: 'When it is gone for good.' }),
-      }),
+      Type.Object(
+        {
+          ...StoredFile.properties,
+          deletedAt: Timestamp,
+          expiresAt: Type.String({ ...Timestamp, description: 'When it is gone for good.' }),
+        },
+        { 'x-name': 'TrashedFile', description: 'A file in the trash.' },
+      ),
     ),
     nextCursor: NextCursor,
   },
-  { description: 'One page of the trash, the last deleted first.' },
+  { 'x-name': 'TrashList', description: 'One page of the trash, the last deleted first.' },
 )

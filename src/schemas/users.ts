@@ -32,39 +32,45 @@ export const ListedDevice = Type.String({
   examples: ['~k3J_x9Qa'],
 })
 
-export const Registration = Type.Object({
-  name: Type.String({
-    // After trimming; a code point is one character, with and without the `u` flag.
-    pattern:
-      '^\\s*(?!\\s)(?:[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]|[^\\u0000-\\u001F\\u007F-\\u009F\\uD800-\\uDFFF]){1,100}?\\s*$',
-    'x-fault': 'must be 1 to 100 characters, not counting space around them, and no control characters',
-    description: '1 to 100 characters after trimming, no control characters.',
-    examples: ['Ada'],
-  }),
-  email: Email,
-  deviceId: DeviceId,
-})
+export const Registration = Type.Object(
+  {
+    name: Type.String({
+      // After trimming; a code point is one character, with and without the `u` flag.
+      pattern:
+        '^\\s*(?!\\s)(?:[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]|[^\\u0000-\\u001F\\u007F-\\u009F\\uD800-\\uDFFF]){1,100}?\\s*$',
+      'x-fault': 'must be 1 to 100 characters, not counting space around them, and no control characters',
+      description: '1 to 100 characters after trimming, no control characters.',
+      examples: ['Ada'],
+    }),
+    email: Email,
+    deviceId: DeviceId,
+  },
+  { 'x-name': 'Registration' },
+)
 
-export const PinRequest = Type.Object({
-  deviceId: DeviceId,
-  email: Type.Optional(Email),
-})
+export const PinRequest = Type.Object({ deviceId: DeviceId, email: Type.Optional(Email) }, { 'x-name': 'PinRequest' })
 
 const Pin = Type.String({ description: 'Four digits, leading zeros included.', examples: ['0427'] })
 
 export const RegisteredWithPin = Type.Object(
   { userId: Id, deviceId: DeviceId, pin: Pin, pinExpiresAt: Timestamp },
-  { description: 'The PIN, to be redeemed at POST /v1/sessions (`PIN_DELIVERY=response`).' },
+  {
+    'x-name': 'RegisteredWithPin',
+    description: 'The PIN, to be redeemed at POST /v1/sessions (`PIN_DELIVERY=response`).',
+  },
 )
 
 export const ShownPin = Type.Object(
   { deviceId: DeviceId, pin: Pin, pinExpiresAt: Timestamp },
-  { description: 'The PIN for that device.' },
+  { 'x-name': 'ShownPin', description: 'The PIN for that device.' },
 )
 
 const Delivery = Type.Union([Type.Literal('console'), Type.Literal('email')])
 
 export const SentPin = Type.Object(
   { deviceId: DeviceId, pinDelivery: Delivery, pinExpiresAt: Timestamp },
-  { description: 'Accepted: a PIN goes out if there is somebody to send it to. The answer does not tell.' },
+  {
+    'x-name': 'SentPin',
+    description: 'Accepted: a PIN goes out if there is somebody to send it to. The answer does not tell.',
+  },
 )

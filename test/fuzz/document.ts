@@ -28,7 +28,7 @@ export interface Parameter {
 interface Response {
   description: string
   headers?: Record<string, unknown>
-  content?: Record<string, { schema: Schema }>
+  content?: Record<string, { schema: Schema; examples?: Record<string, unknown> }>
 }
 
 export interface Operation {
@@ -114,9 +114,9 @@ export function documentOf(api: OpenApi) {
   }
 }
 
-/** The codes that a refusal may carry stand in backticks in its description. */
+/** The codes that a refusal may carry: it has an example for each. */
 export function codesOf({ responses }: Operation, status: number): string[] {
-  return [...(responses[status]?.description ?? '').matchAll(/`([a-z-]+)`/g)].map(([, code]) => code as string)
+  return Object.keys(responses[status]?.content?.['application/problem+json']?.examples ?? {})
 }
 
 function operationOf(api: OpenApi, path: string, method: string, operation: Record<string, unknown>): Operation {

@@ -1,26 +1,28 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { problemCatalogue } from '../../src/problems.ts'
+import { problemCatalogue, problemCodes } from '../../src/problems.ts'
 import { member, testApp } from '../support/app.ts'
 
+type Content = Record<string, { schema: { $ref?: string }; examples?: Record<string, unknown> }>
+
 interface Operation {
-  requestBody?: { content: Record<string, unknown> }
+  requestBody?: { content: Content }
   operationId: string
   summary: string
   tags: string[]
   security?: unknown[]
-  responses: Record<
-    string,
-    { description: string; headers: Record<string, unknown>; content?: Record<string, unknown> }
-  >
+  responses: Record<string, { description: string; headers: Record<string, unknown>; content?: Content }>
 }
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
 
 interface OpenApi {
   openapi: string
   tags: { name: string }[]
   paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, unknown> }
+  components: { schemas: Record<string, { properties: Record<string, { enum?: string[] }> }> }
 }
 
 describe('the page', () => {
@@ -44,7 +46,7 @@ describe('the page', () => {
     const json = await app.request('/docs/json')
 
     expect(json.headers['content-type']).toMatch(/^application\/json/)
-    expect(json.body).toMatchObject({ openapi: '3.1.0', info: { title: 'minikeepsafe' } })
+    expect(json.body).toMatchObject({ openapi: '3.1.0', info: { title: 'minikeepsafe', version } })
   })
 
   it('gives the same document as YAML', async () => {
@@ -121,6 +123,14 @@ describe('the document', () => {
     }
   })
 
+  it('has a 503 for every operation', async () => {
+    const { operations } = await documentedApp()
+
+    for (const { route, operation } of operations) {
+      expect(operation.responses[503]?.headers, route).toHaveProperty('Retry-After')
+    }
+  })
+
   it('has a 401 with its challenge wherever a session is needed', async () => {
     const { operations } = await documentedApp()
     const members = operations.filter(({ operation }) => operation.security === undefined)
@@ -160,8 +170,30 @@ describe('the document', () => {
   it('names what routes share, and keeps its own marks to itself', async () => {
     const { document } = await documentedApp()
 
-    expect(Object.keys(document.components.schemas)).toEqual(['Problem', 'File'])
+    // A client in a browser has a `File` already.
+    expect(Object.keys(document.components.schemas)).not.toContain('File')
     expect(JSON.stringify(document)).not.toMatch(/"(?:x-[^"]*|\$id)":|def-\d/)
+  })
+
+  it('has a component for every JSON body but those of forms', async () => {
+    const { document, operations } = await documentedApp()
+    const bodies = operations.flatMap(({ operation: { requestBody, responses } }) =>
+      [requestBody, ...Object.values(responses)].flatMap((one) =>
+        Object.entries(one?.content ?? {}).flatMap(([type, { schema }]) =>
+          type.endsWith('json') ? [schema.$ref] : [],
+        ),
+      ),
+    )
+
+    const names = bodies.map((reference) => reference?.replace('#/components/schemas/', ''))
+    expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining([...new Set(names)]))
+    expect(names).toEqual(expect.arrayContaining(['StoredFile', 'FileList', 'Account', 'OpenedSession', 'Problem']))
+  })
+
+  it('has the codes of the catalogue, for a client to switch on', async () => {
+    const { document } = await documentedApp()
+
+    expect(document.components.schemas.Problem?.properties.code?.enum).toEqual(problemCodes)
   })
 
   it('offers a file picker for both ways to upload', async () => {
@@ -174,7 +206,7 @@ describe('the document', () => {
       },
     })
     expect(document.paths['/v1/files/{name}']?.put).toMatchObject({
-      requestBody: { content: { 'application/octet-stream': { schema: bytes } } },
+      requestBody: { content: { 'application/octet-stream': { schema: bytes }, '*/*': { schema: {} } } },
     })
   })
 })

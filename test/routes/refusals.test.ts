@@ -1,0 +1,267 @@
+/**
+ * Each refusal that the document has for an operation can occur there. That no other occurs is for the fuzzer to see, which
+ * holds every response to the document.
+ */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { expect, it, type TestContext } from 'vitest'
+import { codesOf, documentOf, type OpenApi, type Operation } from '../fuzz/document.ts'
+import {
+  form,
+  type Member,
+  member,
+  newDeviceId,
+  paired,
+  pinFrom,
+  type TestApp,
+  temporaryFolder,
+  testApp,
+} from '../support/app.ts'
+import { smallDisk } from '../support/disk.ts'
+import { wire } from '../support/wire.ts'
+
+interface Sent {
+  method: string
+  path: string
+  headers: Record<string, string | undefined>
+  body: string
+}
+
+/** A valid request for the operation, changed so that it is refused; or the bytes that are sent instead. */
+type Way = (sent: Sent, operation: Operation) => Partial<Sent> | string
+
+const MOST_BYTES = 1000
+
+const json = (body: unknown) => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+const digest =
+  (value: string): Way =>
+  () => ({ headers: { 'repr-digest': value } })
+const named =
+  (name: string): Way =>
+  ({ path }, { id }) =>
+    id === 'uploadForm' ? upload(name) : { path: path.replace('beach.jpg', encodeURIComponent(name)) }
+
+function upload(filename: string, content = 'sand', name = 'file') {
+  const { headers, body } = form([{ name, filename, content }])
+  return { headers, body: String(body) }
+}
+
+/** In the first parameter of the query that has a choice or a range, or in the body. */
+const invalid: Way = ({ path }, { body, parameters }) => {
+  if (body?.mediaType === 'application/json') return { body: '{}' }
+  const choice = parameters.find(({ in: place, schema }) => place === 'query' && (schema.enum || schema.minimum))
+  return { path: `${path}?${choice?.name}=x` }
+}
+
+const taken: Way = (_sent, { id }) => {
+  if (id === 'uploadForm') return upload('beach.jpg', 'other')
+  return id === 'renameFile' ? json({ name: 'taken.jpg' }) : {}
+}
+
+/** What a request is refused for by itself, in a vault that has `beach.jpg` and `taken.jpg`, and another one in the trash. */
+const OF_THE_REQUEST: Record<string, Way> = {
+  'malformed-http': ({ method, path }) => `${method} ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`,
+  'malformed-url': ({ path }) => ({ path: `${path}#` }),
+  'incomplete-body': ({ method, path }) => `${method} ${path} HTTP/1.1\r\nHost: a`,
+  'headers-too-large': () => ({ headers: { 'x-large': 'x'.repeat(20_000) } }),
+  'unsupported-transfer-coding': () => ({ headers: { 'transfer-encoding': 'gzip, chunked' }, body: '0\r\n\r\n' }),
+  unauthorized: () => ({ headers: { authorization: undefined } }),
+  'unsupported-encoding': () => ({ headers: { 'content-encoding': 'gzip' } }),
+  'unsupported-media-type': () => ({ headers: { 'content-type': 'text/html' }, body: '<p>' }),
+  'malformed-json': () => ({ headers: { 'content-type': 'application/json' }, body: '{' }),
+  'body-too-large': () => json('x'.repeat(20_000)),
+  'malformed-multipart': () => upload('beach.jpg', 'sand', 'photo'),
+  'invalid-request': invalid,
+  'invalid-name': named('a/b'),
+  'invalid-cursor': ({ path }) => ({ path: `${path}?cursor=x` }),
+  'invalid-digest': digest('sha-256=x'),
+  'digest-mismatch': digest(`sha-256=:${Buffer.alloc(32).toString('base64')}:`),
+  'range-not-allowed': () => ({ headers: { 'content-range': 'bytes 0-1/2' } }),
+  'range-not-satisfiable': () => ({ headers: { range: 'bytes=999-' } }),
+  'invalid-pin': () => ({}),
+  'email-taken': () => ({}),
+  'file-not-found': ({ path }) => ({ path: path.replace(/beach\.jpg|(?<=trash\/)[^/]+/, 'none') }),
+  'session-not-found': ({ path }) => ({ path: path.replace('current', 'none') }),
+  'file-exists': taken,
+  'precondition-failed': () => ({ headers: { 'if-match': '"other"' } }),
+  'file-too-large': (_sent, { id }) =>
+    id === 'putFile' ? { body: 'x'.repeat(MOST_BYTES + 1) } : upload('large', 'x'.repeat(MOST_BYTES + 1)),
+  'quota-exceeded': (_sent, { id }) =>
+    id === 'putFile' ? { path: '/v1/files/new', body: 'x'.repeat(MOST_BYTES) } : upload('new', 'x'.repeat(MOST_BYTES)),
+}
+
+it('occur for what is wrong with the request', async () => {
+  const app = await testApp({ MAX_FILE_BYTES: String(MOST_BYTES), QUOTA_BYTES: String(MOST_BYTES) })
+  await expectEach(app, await sceneOf(app), OF_THE_REQUEST)
+})
+
+it('occur where a request takes too long', async () => {
+  const app = await testApp({}, undefined, { headerMs: 100 })
+  await expectEach(app, await sceneOf(app), { 'request-timeout': ({ method, path }) => `${method} ${path}` })
+})
+
+it('occur where there are too many connections', async () => {
+  const app = await testApp()
+  const scene = await sceneOf(app)
+  const crowded = await testApp({}, undefined, { mostConnections: 1 })
+  const holder = wire(crowded.url)
+  await expect.poll(() => crowded.connections.length).toBe(1)
+  // Nobody reads what the request was.
+  await expectEach(crowded, scene, { 'not-ready': () => '' })
+  holder.socket.destroy()
+})
+
+it('occur where somebody asks too often', async () => {
+  const RATE_LIMITS = 'requests=12/1h, register=2/1h, sign-in=3/1h, pairing=3/1h, exports=1/1h'
+  const app = await testApp({ RATE_LIMIT: 'on', RATE_LIMITS })
+  const scene = await sceneOf(app)
+  for (const id of ['register', 'signIn', 'requestPin', ...Array(12).fill('getMe')])
+    await ask(app, bytesOf(sentTo(scene, id)))
+  await expectEach(app, scene, { 'too-many-requests': () => ({}) })
+})
+
+it('occur while nothing may be changed', async () => {
+  const folder = await temporaryFolder()
+  const before = await testApp({}, folder)
+  const scene = await sceneOf(before)
+  await before.settled()
+  await before.close()
+  await expectEach(await testApp({ READ_ONLY: 'on' }, folder), scene, { 'read-only': () => ({}) })
+})
+
+it('occur where the database is broken', async () => {
+  const app = await testApp()
+  const scene = await sceneOf(app)
+  const database = new Database(join(app.config.DATA_DIR, 'minikeepsafe.db'))
+  database.pragma('foreign_keys = OFF')
+  for (const table of ['sessions', 'users']) database.exec(`DROP TABLE ${table}`)
+  database.close()
+  await expectEach(app, { ...scene, pin: scene.goodPin }, { 'internal-error': () => ({}) })
+})
+
+it('occur on a full disk', async ({ skip }: TestContext) => {
+  const disk = smallDisk(skip)
+  const app = await testApp({}, disk.path)
+  const scene = await sceneOf(app)
+  rmSync(join(app.config.DATA_DIR, 'reserve'))
+  disk.fill()
+  await expectEach(
+    app,
+    { ...scene, pin: scene.goodPin },
+    {
+      'insufficient-storage': ({ path }, { id }) => (id === 'restoreFile' ? { path: `${path}?onConflict=rename` } : {}),
+    },
+  )
+})
+
+it('are all among these', async () => {
+  const app = await testApp()
+  const others = [
+    'request-timeout',
+    'not-ready',
+    'too-many-requests',
+    'read-only',
+    'internal-error',
+    'insufficient-storage',
+  ]
+  const documented = (await operationsOf(app)).flatMap((operation) => codesIn(operation))
+  expect([...new Set(documented)].sort()).toEqual([...Object.keys(OF_THE_REQUEST), ...others].sort())
+})
+
+interface Scene {
+  operations: Operation[]
+  ada: Member
+  trashed: string
+  /** A device with its PIN, right or not. */
+  deviceId: string
+  pin: string
+  goodPin: string
+}
+
+/** A vault with a file, one more, one in the trash whose name is taken again, and a second device. */
+async function sceneOf(app: TestApp): Promise<Scene> {
+  const operations = await operationsOf(app)
+  const ada = await member(app)
+  for (const [name, bytes] of [
+    ['taken.jpg', 'old'],
+    ['beach.jpg', 'sand'],
+  ] as const)
+    await ada.put(name, bytes)
+  await ada.request('/v1/files/taken.jpg', { method: 'DELETE' })
+  await ada.put('taken.jpg', 'new')
+  const { files } = (await ada.request('/v1/trash')).body as { files: { id: string }[] }
+  await paired(app, ada)
+  const deviceId = newDeviceId()
+  const goodPin = await pinFrom(ada, deviceId)
+  return {
+    operations,
+    ada,
+    trashed: String(files[0]?.id),
+    deviceId,
+    goodPin,
+    pin: goodPin === '0000' ? '0001' : '0000',
+  }
+}
+
+async function operationsOf(app: TestApp): Promise<Operation[]> {
+  return documentOf((await app.request('/docs/json')).body as OpenApi).operations
+}
+
+/** The answer to HEAD has no body, so no code. */
+const codesIn = (operation: Operation) =>
+  Object.keys(operation.responses).flatMap((status) => codesOf(operation, Number(status)))
+
+/** A valid request. */
+function sentTo({ operations, ada, trashed, deviceId, pin }: Scene, id: string): Sent {
+  const { method, path } = operations.find((operation) => operation.id === id) as Operation
+  const bodies: Record<string, Pick<Sent, 'headers' | 'body'>> = {
+    register: json({ name: 'Ada', email: ada.email, deviceId }),
+    requestPin: json({ deviceId }),
+    signIn: json({ deviceId, pin }),
+    renameFile: json({ name: 'other.jpg' }),
+    uploadForm: upload('new.jpg'),
+    putFile: { headers: { 'content-type': 'image/jpeg' }, body: 'sea' },
+  }
+  const filled = path.replace('{name}', 'beach.jpg').replace('{sessionId}', 'current').replace('{id}', trashed)
+  const { headers = {}, body = '' } = bodies[id] ?? {}
+  return { method, path: filled, headers: { authorization: `Bearer ${ada.token}`, ...headers }, body }
+}
+
+/** Each code that has a way, at each operation that is documented with it. */
+async function expectEach(app: TestApp, scene: Scene, ways: Record<string, Way>) {
+  const cases = scene.operations.flatMap((operation) =>
+    codesIn(operation).flatMap((code) => (ways[code] ? [{ operation, code, way: ways[code] }] : [])),
+  )
+  expect(new Set(cases.map(({ code }) => code))).toEqual(new Set(Object.keys(ways)))
+  const outcomes = await Promise.all(
+    cases.map(async ({ operation, code, way }) => {
+      const sent = sentTo(scene, operation.id)
+      const changed = way(sent, operation)
+      const bytes =
+        typeof changed === 'string'
+          ? changed
+          : bytesOf({ ...sent, ...changed, headers: { ...sent.headers, ...changed.headers } })
+      const status = Object.keys(operation.responses).find((one) => codesOf(operation, Number(one)).includes(code))
+      return [`${operation.id} ${await ask(app, bytes)}`, `${operation.id} ${status} ${code}`]
+    }),
+  )
+  expect(outcomes.map(([seen]) => seen)).toEqual(outcomes.map(([, documented]) => documented))
+}
+
+function bytesOf({ method, path, headers, body }: Sent): string {
+  const framing = headers['transfer-encoding'] ? {} : { 'content-length': Buffer.byteLength(body) }
+  const fields = Object.entries({ host: 'a', connection: 'close', ...framing, ...headers })
+  const lines = fields.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`
+}
+
+/** The status of the response, and the code in its body. */
+async function ask(app: TestApp, bytes: string): Promise<string> {
+  const { socket, ended } = wire(app.url)
+  // One that is not complete breaks off here.
+  if (bytes.endsWith('Host: a')) socket.end(bytes)
+  else socket.write(bytes)
+  const answer = await ended
+  return `${/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]} ${/"code":"([a-z-]+)"/.exec(answer)?.[1]}`
+}
