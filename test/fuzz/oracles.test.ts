@@ -12,6 +12,11 @@ import { type Asked, faultsOf, sha256 } from './oracles.ts'
 
 const thing = { type: 'object', required: ['size'], properties: { size: { type: 'integer' } } }
 const problem = { type: 'object', required: ['code'], properties: {}, additionalProperties: true }
+const refusedWith = (code: string) => ({
+  description: '',
+  content: { 'application/problem+json': { schema: problem, examples: { [code]: {} } } },
+})
+
 const api: OpenApi = {
   paths: {
     '/v1/things/{name}': {
@@ -21,8 +26,8 @@ const api: OpenApi = {
         parameters: [{ in: 'path', name: 'name', required: true, schema: { type: 'string' } }],
         responses: {
           200: { description: '', headers: { ETag: {} }, content: { 'application/json': { schema: thing } } },
-          401: { description: '`unauthorized`', content: { 'application/problem+json': { schema: problem } } },
-          404: { description: '`file-not-found`', content: { 'application/problem+json': { schema: problem } } },
+          401: refusedWith('unauthorized'),
+          404: refusedWith('file-not-found'),
         },
       },
     },
