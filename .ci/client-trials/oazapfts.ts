@@ -1,0 +1,37 @@
+import { getFile, putFile, uploadForm } from './generated/oazapfts'
+import { trial, url } from './trial'
+
+// Its client makes JSON of raw bytes, and text of a download.
+await trial(
+  (token) => {
+    const options = { baseUrl: url, headers: { authorization: `Bearer ${token}` } }
+    return {
+      async upload(file) {
+        const answer = await uploadForm({ file }, {}, options)
+        if (answer.status !== 200 && answer.status !== 201) throw new Error(answer.data.code)
+        return answer.data
+      },
+      async put(name, photo) {
+        const answer = await putFile(
+          name,
+          photo,
+          {},
+          { ...options, headers: { ...options.headers, 'Content-Type': 'image/jpeg' } },
+        )
+        if (answer.status !== 200 && answer.status !== 201) throw new Error(answer.data.code)
+        return answer.data
+      },
+      async download(name) {
+        const answer = await getFile(name, {}, options)
+        if (answer.status !== 200) throw new Error(String(answer.status))
+        return answer.data
+      },
+      async codeWithout(name) {
+        const answer = await getFile(name, {}, options)
+        if (answer.status !== 404) throw new Error(String(answer.status))
+        return answer.data.code
+      },
+    }
+  },
+  ['put', 'download'],
+)
