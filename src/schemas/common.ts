@@ -7,6 +7,9 @@ import { Problem, type ProblemCode, problemCodes, type StatusOf } from '../probl
 
 export const Id = Type.String({ description: 'A nanoid.', examples: ['V1StGXR8_Z5jdHi6B-myT'] })
 
+/** More than the fields of a request or a JSON body can have: a bound for readers of the document, which refuses nothing. */
+export const MOST_CHARACTERS = 16 * 1024
+
 /** RFC 3339 in UTC with milliseconds. */
 export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-11-22T08:30:00.000Z'] })
 

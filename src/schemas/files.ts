@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Bytes, Id, NextCursor, Paging, streamed, Timestamp } from './common.ts'
+import { Bytes, Id, MOST_CHARACTERS, NextCursor, Paging, streamed, Timestamp } from './common.ts'
 
 export const StoredFile = Type.Object(
   {
@@ -32,6 +32,7 @@ export const location = { Location: { type: 'string', description: 'The path of 
 
 export const ByName = Type.Object({
   name: Type.String({
+    maxLength: MOST_CHARACTERS,
     description:
       'One path segment, percent-encoded: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.',
     examples: ['beach.jpg'],
@@ -88,6 +89,7 @@ export const Replaced = Type.Object({
 export const NewName = Type.Object(
   {
     name: Type.String({
+      maxLength: MOST_CHARACTERS,
       description: 'One path segment: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.',
       examples: ['holiday.jpg'],
     }),
@@ -97,7 +99,8 @@ export const NewName = Type.Object(
 
 const TAG = '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"'
 
-const header = (description: string, examples: string[]) => Type.Optional(Type.String({ description, examples }))
+const header = (description: string, examples: string[]) =>
+  Type.Optional(Type.String({ maxLength: MOST_CHARACTERS, description, examples }))
 
 export const Preconditions = {
   'if-match': header('Go on only if the file has one of these entity tags, or with `*` if it exists.', ['*']),

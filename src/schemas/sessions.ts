@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Id, Timestamp } from './common.ts'
+import { Id, MOST_CHARACTERS, Timestamp } from './common.ts'
 import { DeviceId, ListedDevice } from './users.ts'
 
 export const SignIn = Type.Object(
@@ -36,7 +36,7 @@ export const OpenedSession = Type.Object(
 )
 
 export const BySession = Type.Object({
-  sessionId: Type.String({ description: 'The id of one of your sessions, or `current`.' }),
+  sessionId: Type.String({ maxLength: MOST_CHARACTERS, description: 'The id of one of your sessions, or `current`.' }),
 })
 
 export const SessionList = Type.Object(

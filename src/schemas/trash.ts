@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
-import { Id, NextCursor, Paging, Timestamp } from './common.ts'
+import { Id, MOST_CHARACTERS, NextCursor, Paging, Timestamp } from './common.ts'
 import { StoredFile } from './files.ts'
 
-export const ById = Type.Object({ id: Id })
+export const ById = Type.Object({ id: Type.String({ ...Id, maxLength: MOST_CHARACTERS }) })
 
 export const TrashQuery = Type.Object(Paging)
 
