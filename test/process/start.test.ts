@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { foldersAnswer } from '../../src/compose/folders.ts'
+import { readConfig } from '../../src/config.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { serverProcess, signedIn } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
@@ -69,6 +71,8 @@ describe('the process', () => {
     [{ DATA_DIR: '/dev/null' }, 'DATA_DIR is /dev/null, which cannot be used'],
     [{ UPLOADS_DIR: '/dev/null' }, 'UPLOADS_DIR is /dev/null, which cannot be used'],
     [{ MASTER_KEY: 'short' }, 'MASTER_KEY must be 32 bytes in base64'],
+    [{ DATA_DIR: '/proc/vault' }, 'DATA_DIR is /proc/vault, which cannot be used'],
+    [{ UPLOADS_DIR: '/proc/vault' }, 'UPLOADS_DIR is /proc/vault, which cannot be used'],
     [{ HOST: '203.0.113.1' }, 'HOST is no address of this machine'],
   ])('ends with 1 and names the setting for %j', async (settings, message) => {
     const server = serverProcess(await temporaryFolder(), settings)
@@ -83,14 +87,35 @@ describe('the process', () => {
     expect(server.output()).not.toContain('at ')
   })
 
-  it('ends with 1 where its port is taken', async () => {
-    const holder = createServer().listen(0, '127.0.0.1')
+  it.each([
+    ['127.0.0.1', '127.0.0.1'],
+    ['127.0.0.1', 'localhost'],
+    ['0.0.0.0', '127.0.0.1'],
+  ])('ends with 1 where its port is taken at %s, and makes nothing', async (taken, HOST) => {
+    const holder = createServer().listen(0, taken)
     await new Promise((resolve) => holder.once('listening', resolve))
+    onTestFinished(() => void holder.close())
     const { port } = holder.address() as { port: number }
-    const server = serverProcess(await temporaryFolder(), { PORT: String(port) })
+    const folder = await temporaryFolder()
+    const server = serverProcess(folder, { PORT: String(port), HOST })
     expect(await server.exit).toBe(1)
     expect(server.output()).toContain('the port is in use')
-    holder.close()
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  it('waits for a folder that does not answer, and says for which', async () => {
+    const config = readConfig({ DATA_DIR: '/mnt/away', UPLOADS_DIR: '/nowhere' })
+    const told: string[] = []
+    let answer = () => {}
+    const away = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const ask = (path: string) => (path === '/mnt/away' ? away : Promise.reject(new Error('ENOENT')))
+    const answered = foldersAnswer(config, 1, (message) => told.push(message), ask)
+    await expect.poll(() => told).toEqual([expect.stringMatching(/^DATA_DIR \(\/mnt\/away\) does not answer/)])
+    answer()
+    await answered
+    expect(told).toHaveLength(1)
   })
 
   it('ends with 1 where another server uses its data, and leaves that one alone', async () => {
