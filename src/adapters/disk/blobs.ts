@@ -17,6 +17,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BlobStore } from '../../ports.ts'
+import { makeFolder, syncFolder } from './folders.ts'
 import { blobReader, openForReading } from './reader.ts'
 import { sharedSync } from './shared-sync.ts'
 import { writeNew } from './writer.ts'
@@ -37,8 +38,7 @@ export interface DiskBlobs extends BlobStore {
  * closed.
  */
 export async function diskBlobs(folder: string, { shared } = { shared: false }): Promise<DiskBlobs> {
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (made !== undefined) await syncFolder(dirname(made))
+  await makeFolder(folder)
   /** The runs of blobs written by this process, each with its folder held open for syncing. */
   const runs = new Map<string, Promise<{ handle: FileHandle; sync: () => Promise<void> }>>()
 
@@ -170,15 +170,6 @@ async function ifThere<T>(act: () => Promise<T>): Promise<T | null> {
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
     throw error
-  }
-}
-
-export async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 

@@ -2,7 +2,8 @@
 import { constants, copyFile, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlobCopies, Taken } from '../../ports.ts'
-import { diskBlobs, syncFolder } from './blobs.ts'
+import { diskBlobs } from './blobs.ts'
+import { syncFolder } from './folders.ts'
 
 const UNFINISHED = '.part'
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/

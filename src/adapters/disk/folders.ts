@@ -1,5 +1,6 @@
-/** Questions about folders, before anything is written into them. */
+/** Folders: made, synced, and asked about before anything is written into them. */
 import { existsSync, readdirSync, realpathSync } from 'node:fs'
+import { mkdir, open, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 
 /** Whether one of the folders is the other or lies in it, whatever links lead there. They need not exist. */
@@ -11,6 +12,39 @@ export function overlap(one: string, other: string): boolean {
 /** What is in the folder but for these names; nothing where it does not exist. */
 export function contentsBut(folder: string, names: string[]): string[] {
   return existsSync(folder) ? readdirSync(folder).filter((name) => !names.includes(name)) : []
+}
+
+/**
+ * A folder for this user alone, whose entry survives a power cut. Made level by level: in a place where nothing can be made,
+ * such as /proc, Node's own recursive mkdir never comes back.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  if (await isFolder(folder)) return
+  const parent = dirname(resolve(folder))
+  await makeFolder(parent)
+  try {
+    await mkdir(folder, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!(await isFolder(folder))) throw error
+  }
+  await syncFolder(parent)
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
 }
 
 function holds(outer: string, inner: string): boolean {

@@ -1,6 +1,6 @@
 /** One SQLite file, opened so that a commit survives a power cut, and brought up to the newest schema. */
 import { accessSync, chmodSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { checkSchema, migrate } from './migrate.ts'
 
@@ -147,11 +147,25 @@ export function lockFile(path: string, waitMs: number, act = 'BEGIN EXCLUSIVE'):
   }
 }
 
-/** A folder for this user alone, whose entry survives a power cut. */
+/**
+ * A folder for this user alone, whose entry survives a power cut. Made level by level: in a place where nothing can be made,
+ * such as /proc, Node's own recursive mkdir never comes back.
+ */
 export function makeFolder(folder: string): void {
-  const made = mkdirSync(folder, { recursive: true, mode: 0o700 })
-  if (made === undefined) return
-  syncPath(dirname(made))
+  if (isFolder(folder)) return
+  const parent = dirname(resolve(folder))
+  makeFolder(parent)
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!isFolder(folder)) throw error
+  }
+  syncPath(parent)
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
 /** A file's bytes, or a folder's entries. */
