@@ -6,6 +6,7 @@ import { type Call, type Command, type Outcome, UsageError } from './commands/co
 import { commands } from './commands/commands.ts'
 import { progressBar } from './commands/progress.ts'
 import { readConfig, readEnvFile } from './config.ts'
+import { VERSION } from './version.ts'
 
 const FINE = 0
 const TROUBLE = 1
@@ -29,6 +30,7 @@ async function main(args: string[]): Promise<number> {
   const json = args.includes('--json')
   try {
     const found = commandIn(args)
+    if (!found && args.includes('--version')) return print(json ? JSON.stringify({ version: VERSION }) : VERSION)
     if (!found) return help(args)
     const { values, positionals } = parse(found.rest, found.command)
     if (values.help) return print(helpOf(found.name, found.command))
@@ -112,6 +114,7 @@ function overview(): string {
     '',
     '  --json  prints one JSON document instead of text',
     '  --help  after a command: what it does',
+    '  --version  instead of a command: the version of this program',
     '',
     'Ends with 0 where all is well, 1 where the command found or hit trouble, 2 where it was called wrongly.',
     'All of them can be used while the server runs, but for restore. See docs/operating.md.',

@@ -16,6 +16,7 @@ import { compose } from './compose.ts'
 import { type Config, ConfigError, readConfig, readEnvFile, unknownSettings } from './config.ts'
 import { cryptographicChance } from './vault/secrets.ts'
 import { openVault } from './vault/vault.ts'
+import { VERSION } from './version.ts'
 
 /** How long requests under way may take to finish once the process was told to stop. */
 const GRACE_MS = 10_000
@@ -42,6 +43,7 @@ try {
 
 async function serve(config: Config, unknown: string[]) {
   const log = pino({ level: config.LOG_LEVEL, base: null }, logStream())
+  log.info(`minikeepsafe ${VERSION} on Node ${process.versions.node}`)
   const http = httpRulesOf(config)
   // For this name the framework opens a second server on the other address, which our plugins would not hear of.
   const host = config.HOST === 'localhost' ? (await lookup(config.HOST)).address : config.HOST

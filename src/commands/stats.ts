@@ -1,4 +1,5 @@
 import { measureBlobs } from '../vault/operator.ts'
+import { VERSION } from '../version.ts'
 import { bytesText, type Command, counted, withPorts } from './command.ts'
 
 export const stats: Command = {
@@ -22,8 +23,9 @@ export const stats: Command = {
       const { users, sessions, files, trash, garbage, slots, holds } = report
       return {
         ok: true,
-        report: { ok: true, ...report },
+        report: { ok: true, version: VERSION, ...report },
         lines: [
+          `minikeepsafe ${VERSION}`,
           `${counted(users, 'user')}, ${counted(sessions, 'session')}`,
           `${counted(files.count, 'file')} (${bytesText(files.bytes)}), ${trash.count} in the trash (${bytesText(trash.bytes)})`,
           `${counted(onDisk.count, 'blob')} (${bytesText(onDisk.bytes)}), ${garbage} waiting to be deleted`,

@@ -1,6 +1,7 @@
 /** For whoever watches the server. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Alive, Ready } from '../schemas/health.ts'
+import { VERSION } from '../version.ts'
 
 export const health: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -15,7 +16,7 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: Alive },
       },
     },
-    async () => ({ status: 'ok' as const }),
+    async () => ({ status: 'ok' as const, version: VERSION }),
   )
 
   app.get(

@@ -1,7 +1,10 @@
 import { Type } from '@sinclair/typebox'
 
 export const Alive = Type.Object(
-  { status: Type.Literal('ok') },
+  {
+    status: Type.Literal('ok'),
+    version: Type.String({ description: 'The version of the server.', examples: ['0.1.0'] }),
+  },
   { 'x-name': 'Alive', description: 'The process runs.' },
 )
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { commands } from '../../src/commands/commands.ts'
+import { VERSION } from '../../src/version.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { command, commandProcess, serverProcess, signedIn } from '../support/process.ts'
 
@@ -26,6 +27,7 @@ describe('stats', () => {
       0,
       {
         ok: true,
+        version: VERSION,
         users: 1,
         sessions: 1,
         files: { count: 1, bytes: 5 },
@@ -35,11 +37,13 @@ describe('stats', () => {
         slots: { [Object.keys(report.slots as object)[0] as string]: 2 },
         holds: 0,
         blobs: { count: 1, bytes: 61 },
-        database: { bytes: expect.any(Number), schema: 5 },
+        database: { bytes: expect.any(Number), schema: 6 },
       },
     ])
     const { stdout } = await commandProcess(folder, ['stats'], settings).ended
-    expect(stdout).toMatch(/^1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n1 blob/)
+    expect(stdout).toMatch(
+      /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n1 blob/,
+    )
     expect(stdout).not.toMatch(/secret|example\.org|Ada/)
   })
 })

@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openDatabase } from '../../src/adapters/sqlite/database.ts'
@@ -16,6 +16,12 @@ describe('the operator’s commands', () => {
     for (const [name, { summary }] of Object.entries(commands)) {
       expect(stdout).toMatch(new RegExp(`^ {2}minikeepsafe ${name} .*${summary}$`, 'm'))
     }
+  })
+
+  it('have the version of package.json', async () => {
+    const { version } = JSON.parse(await readFile(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'))
+    expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+    expect(await run(['--version', '--json'])).toMatchObject({ code: 0, stdout: `{"version":"${version}"}\n` })
   })
 
   it('explain themselves', async () => {

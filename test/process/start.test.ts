@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { foldersAnswer } from '../../src/compose/folders.ts'
 import { readConfig } from '../../src/config.ts'
+import { VERSION } from '../../src/version.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { serverProcess, signedIn } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
@@ -18,6 +19,7 @@ describe('the process', () => {
     const lines = server.output().trim().split('\n')
     const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
     expect(messages).toEqual([
+      `minikeepsafe ${VERSION} on Node ${process.versions.node}`,
       expect.stringMatching(/^made a master key: .*\/data\/master\.key\. Keep a copy of it in another place/),
       expect.stringMatching(/^listening on (http:\/\/127\.0\.0\.1:\d+) \(Swagger UI at \1\/docs\)$/),
       `data in ${join(folder, 'data')}, files in ${join(folder, 'uploads')}`,

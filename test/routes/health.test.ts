@@ -1,14 +1,15 @@
 import { rm } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
+import { VERSION } from '../../src/version.ts'
 import { testApp } from '../support/app.ts'
 
 describe('health', () => {
   it('is alive and ready', async () => {
     const app = await testApp()
-    for (const path of ['/health/live', '/health/ready']) {
-      const { status, body } = await app.request(path)
-      expect([status, body]).toEqual([200, { status: 'ok' }])
-    }
+    const live = await app.request('/health/live')
+    expect([live.status, live.body]).toEqual([200, { status: 'ok', version: VERSION }])
+    const ready = await app.request('/health/ready')
+    expect([ready.status, ready.body]).toEqual([200, { status: 'ok' }])
   })
 
   it('is not ready without its uploads folder, and says so', async () => {
