@@ -212,6 +212,16 @@ export interface TrashQuery {
   limit: number
 }
 
+export interface ListedUser extends Usage {
+  id: string
+  email: string
+  createdAt: number
+  /** Sessions that were not ended; some of them may be too old to be good. */
+  sessions: number
+  /** The last use of a session, or the last sign-in where sessions are forgotten. As exact as `touch` is called. */
+  lastSeenAt: number
+}
+
 export interface UserRepository {
   find(owner: string): Promise<User | null>
   findByEmail(email: string): Promise<User | null>
@@ -219,6 +229,8 @@ export interface UserRepository {
   usage(owner: string): Promise<Usage>
   /** At most `limit` users with ids after this one, in their order: what is counted, and what their files come to. */
   audit(after: string, limit: number): Promise<{ id: string; counted: Usage; actual: Usage }[]>
+  /** At most `limit` users with ids after this one, in their order, for the operator's list. */
+  page(after: string, limit: number): Promise<ListedUser[]>
   /**
    * One act: the user, every session and every key slot are gone, and the address is free. What is left of the files
    * belongs to a departed user and opens no more. False where there is no such user.

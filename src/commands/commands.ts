@@ -5,9 +5,11 @@ import { migrateData } from './migrate-data.ts'
 import { pin } from './pin.ts'
 import { restore } from './restore.ts'
 import { rotateKey } from './rotate-key.ts'
+import { sessionsEnd } from './sessions-end.ts'
 import { stats } from './stats.ts'
 import { sweep } from './sweep.ts'
 import { userDelete } from './user-delete.ts'
+import { users } from './users.ts'
 import { verify } from './verify.ts'
 
 export const commands: Record<string, Command> = {
@@ -19,5 +21,7 @@ export const commands: Record<string, Command> = {
   stats,
   sweep,
   pin,
+  users,
+  'sessions end': sessionsEnd,
   'user delete': userDelete,
 }

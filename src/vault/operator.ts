@@ -1,5 +1,5 @@
 /** The vault for its operator's commands: beside a server or without one. No run is opened, so nothing is uploaded. */
-import type { BlobStore, Caller, OperatorPorts, User, VaultRules } from '../ports.ts'
+import type { BlobStore, Caller, ListedUser, OperatorPorts, User, UserRepository, VaultRules } from '../ports.ts'
 import { account } from './account.ts'
 import { activity } from './activity.ts'
 import { workAside } from './aside.ts'
@@ -21,6 +21,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
   const background = backgroundWork(ports.alarm)
   const collect = garbageCollector(ports)
   const happenings = activity(ports, rules, keys, background.run)
+  const signedIn = sessions(ports, rules, keys, background.run, workAside(ports, rules, background.run), happenings)
   const bin = trash(ports, rules, keys, collect, happenings.note, unsealing())
   const accounts = account(ports, rules, background.run, collect, bin.expireOf)
 
@@ -34,7 +35,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
     /** One round of sweeping, as a server does it. False where one is at it. */
     async sweep(): Promise<boolean> {
       const done = await sweepRound(ports, null, new Set(), keys, {
-        sessions: sessions(ports, rules, keys, background.run, workAside(ports, rules, background.run), happenings),
+        sessions: signedIn,
         trash: bin,
         account: accounts,
         activity: happenings,
@@ -73,6 +74,13 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
       return { deviceId, pin, pinExpiresAt: expiresAt }
     },
 
+    /** Signs a user out everywhere, and answers how many sessions that were. It is in force at once, in every server. */
+    async endSessions(id: string): Promise<number> {
+      const ended = await signedIn.endAll(id, OPERATOR)
+      await background.settled()
+      return ended
+    },
+
     /** The end of an account, as its user could bring it about. False where there is no such user. */
     async removeUser(id: string): Promise<boolean> {
       if (!(await users.find(id))) return false
@@ -101,6 +109,17 @@ const DEVICE_ID = /^[A-Za-z0-9._:-]{8,128}$/
 
 /** In the list of what happened to an account. */
 const OPERATOR: Caller = { address: '', userAgent: 'the operator of this server', requestId: '' }
+
+/** All users, in the order of their ids. */
+export async function* allUsers({ page }: Pick<UserRepository, 'page'>): AsyncGenerator<ListedUser> {
+  for (let after = ''; ; ) {
+    const users = await page(after, BATCH)
+    yield* users
+    const last = users.at(-1)
+    if (!last) return
+    after = last.id
+  }
+}
 
 /** How many blobs there are, and their bytes. What goes meanwhile is not counted. */
 export async function measureBlobs(blobs: Pick<BlobStore, 'runs' | 'list' | 'length'>) {

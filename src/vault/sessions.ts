@@ -12,6 +12,8 @@ const MINUTE_MS = 60_000
 /** A user's sessions that are not over, and the devices that are known. */
 const MOST_SESSIONS = 1000
 const MOST_DEVICES = 1000
+/** No session has this id. */
+const NO_SESSION = ''
 
 /** The answer to a right PIN: the only moment at which the token is known to the server. */
 export interface OpenedSession {
@@ -98,6 +100,14 @@ export function sessions(
     async endOthers(session: Session, caller: Caller): Promise<void> {
       const ended = await sessions.endOthers(session.userId, session.id, clock())
       for (const one of ended) noteEnd(one, caller)
+    },
+
+    /** Signs the owner out everywhere. Answers how many sessions were good. */
+    async endAll(owner: string, caller: Caller): Promise<number> {
+      const ended = await sessions.endOthers(owner, NO_SESSION, clock())
+      const good = ended.filter((one) => endOf(one) > clock())
+      for (const one of good) noteEnd(one, caller)
+      return good.length
     },
 
     /** Forgets sessions and handed-out PINs that are over. One that was ended is kept until no PIN that opened it can be pending. */

@@ -57,6 +57,43 @@ describe('sweep', () => {
   })
 })
 
+describe('users', () => {
+  it('lists them by id, with addresses only where they are asked for', async () => {
+    const { folder, userId } = await withAda()
+    const listed = {
+      id: userId,
+      files: 1,
+      trashFiles: 0,
+      bytes: 5,
+      sessions: 1,
+      createdAt: expect.stringMatching(/^20.*Z$/),
+      lastSeenAt: expect.stringMatching(/^20.*Z$/),
+    }
+    expect(await command(folder, ['users'])).toMatchObject({ code: 0, report: { ok: true, users: [listed] } })
+    const { stdout } = await commandProcess(folder, ['users']).ended
+    expect(stdout).toMatch(
+      new RegExp(`^${userId}  1 file, 0 in the trash, 5 bytes, 1 session  last seen 20\\S+Z\n1 user\n$`),
+    )
+    const { report } = await command(folder, ['users', '--addresses'])
+    expect(report.users).toEqual([{ ...listed, email: ada.email }])
+  })
+})
+
+describe('sessions end', () => {
+  it('signs a user out beside a running server, and notes it', async () => {
+    const { folder, server, headers, userId } = await withAda()
+    const other = await signedIn(server)
+    expect(await command(folder, ['sessions', 'end', ada.email])).toMatchObject({
+      code: 0,
+      report: { ok: true, userId, ended: 1 },
+    })
+    expect((await server.request('/v1/files', { headers })).status).toBe(401)
+    expect((await server.request('/v1/files', { headers: other })).status).toBe(200)
+    expect(await command(folder, ['sessions', 'end', userId])).toMatchObject({ report: { ended: 0 } })
+    expect(await command(folder, ['sessions', 'end', 'nobody'])).toMatchObject({ code: 1 })
+  })
+})
+
 describe('user delete', () => {
   it('asks where it can, wants --yes where it cannot, and deletes by address or id', async () => {
     const { folder, server, headers, userId } = await withAda()
@@ -81,7 +118,7 @@ describe('the page on operating', () => {
       expect(page).toContain(['`minikeepsafe', name, ...operands].join(' '))
       for (const option of Object.keys(options)) expect(page).toContain(`--${option}`)
     }
-    const named = [...page.matchAll(/`minikeepsafe ([a-z-]+(?: delete)?)/g)].map(([, name]) => name)
+    const named = [...page.matchAll(/`minikeepsafe ([a-z-]+(?: delete| end)?)/g)].map(([, name]) => name)
     expect(named.filter((name) => !Object.hasOwn(commands, name as string))).toEqual([])
   })
 })

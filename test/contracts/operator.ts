@@ -53,6 +53,38 @@ export function operatorContract(name: string, make: () => Promise<Repositories>
       expect(await users.audit(first?.id as string, 1)).toEqual([second])
     })
 
+    it('all users with what they use, their sessions, and when they were last seen', async () => {
+      const { users, files, sessions, ana, ben } = await withUsers(make)
+      const [kept, binned] = [newFile(), newFile()]
+      for (const file of [kept, binned]) await files.commit(ana, file, null, null)
+      await files.discard(ana, binned, T)
+      const [session] = await sessions.list(ana)
+      await sessions.touch(ana, session?.id as string, T + 5000)
+      await sessions.endOthers(ben, '', T + 9000)
+      const common = { createdAt: T, trashFiles: 0, files: 0, bytes: 0 }
+      const [first, second] = [
+        {
+          ...common,
+          id: ana,
+          email: `${ana}@example.org`,
+          files: 1,
+          trashFiles: 1,
+          bytes: kept.sizeBytes + binned.sizeBytes,
+          sessions: 1,
+          lastSeenAt: T + 5000,
+        },
+        { ...common, id: ben, email: `${ben}@example.org`, sessions: 0, lastSeenAt: T },
+      ].sort((a, b) => (a.id < b.id ? -1 : 1))
+      expect(await users.page('', 100)).toEqual([first, second])
+      expect(await users.page('', 1)).toEqual([first])
+      expect(await users.page(first?.id as string, 1)).toEqual([second])
+      await sessions.forget(T + 10_000, T + 10_000, T + 10_000)
+      expect((await users.page('', 100)).map(({ sessions, lastSeenAt }) => [sessions, lastSeenAt])).toEqual([
+        [0, T],
+        [0, T],
+      ])
+    })
+
     it('the blobs that stand in no book', async () => {
       const { files, ledger, ana } = await withUsers(make)
       const [first, second] = [newFile(), newFile()]

@@ -35,6 +35,21 @@ describe('the operator', () => {
     expect(await ports.census()).toMatchObject({ users: 2, files: { count: 1 }, garbage: 0 })
   })
 
+  it('signs a user out everywhere, voids the PINs that those sessions asked for, and notes it', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const deviceId = newDeviceId()
+    const pin = await pinFrom(ada, deviceId)
+    const { vault, ports } = await operator(app)
+    expect(await vault.endSessions(ada.userId)).toBe(1)
+    expect((await ada.get('/v1/files')).status).toBe(401)
+    expect(await app.post('/v1/sessions', { deviceId, pin })).toBeProblem(401, 'invalid-pin')
+    expect(await ports.activity.list(ada.userId, { since: 0, after: null, limit: 10 })).toContainEqual(
+      expect.objectContaining({ kind: 'session-revoked', userAgent: 'the operator of this server' }),
+    )
+    expect(await vault.endSessions(ada.userId)).toBe(0)
+  })
+
   it('sweeps without a server whatever a crash has left', async () => {
     const app = await testApp()
     const ada = await member(app)

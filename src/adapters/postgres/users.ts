@@ -1,4 +1,4 @@
-import type { Usage, User, UserRepository } from '../../ports.ts'
+import type { ListedUser, Usage, User, UserRepository } from '../../ports.ts'
 import type { Database } from './database.ts'
 
 const USER = 'SELECT id, name, email, confirmed_by AS "confirmedBy", created_at AS "createdAt" FROM users'
@@ -43,6 +43,16 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
         return { id, counted, actual: { files: actualFiles, trashFiles: actualTrashFiles, bytes: actualBytes } }
       })
     },
+
+    page: (after, limit) =>
+      ask<ListedUser>(
+        `SELECT id, email, created_at AS "createdAt", ${COUNTS},
+           (SELECT count(*) FROM sessions WHERE user_id = users.id AND ended_at IS NULL) AS sessions,
+           greatest(created_at, (SELECT max(last_used_at) FROM sessions WHERE user_id = users.id),
+             (SELECT max(last_seen_at) FROM devices WHERE user_id = users.id)) AS "lastSeenAt"
+         FROM users WHERE id > $1 ORDER BY id LIMIT $2`,
+        [after, limit],
+      ),
 
     async remove(owner) {
       const [answer] = await call<{ removed: boolean }>('remove_user', { owner })

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { Usage, User, UserRepository } from '../../ports.ts'
+import type { ListedUser, Usage, User, UserRepository } from '../../ports.ts'
 import { erase } from './erasure.ts'
 import type { Act } from './group-commit.ts'
 
@@ -20,6 +20,13 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
        (SELECT count(*) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) AS actualTrashFiles,
        (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NULL) +
        (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) AS actualBytes
+     FROM users WHERE id > ? ORDER BY id LIMIT ?`,
+  )
+  const page = db.prepare<[string, number], ListedUser>(
+    `SELECT id, email, created_at AS createdAt, file_count AS files, trash_count AS trashFiles, byte_count AS bytes,
+       (SELECT count(*) FROM sessions WHERE user_id = users.id AND ended_at IS NULL) AS sessions,
+       max(created_at, coalesce((SELECT max(last_used_at) FROM sessions WHERE user_id = users.id), 0),
+         coalesce((SELECT max(last_seen_at) FROM devices WHERE user_id = users.id), 0)) AS lastSeenAt
      FROM users WHERE id > ? ORDER BY id LIMIT ?`,
   )
   // All but key slots and files goes with the user.
@@ -52,6 +59,10 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
       return audit.all(after, limit).map(({ id, actualFiles, actualTrashFiles, actualBytes, ...counted }) => {
         return { id, counted, actual: { files: actualFiles, trashFiles: actualTrashFiles, bytes: actualBytes } }
       })
+    },
+
+    async page(after, limit) {
+      return page.all(after, limit)
     },
 
     remove(owner) {
