@@ -121,10 +121,11 @@ function overview(): string {
   ].join('\n')
 }
 
-function usageOf(name: string, { operands, options }: Command): string {
-  const flags = Object.entries(options).map(([name, { type }]) =>
-    type === 'string' ? `--${name} FILE` : `[--${name}]`,
-  )
+function usageOf(name: string, { operands, options, optional = {} }: Command): string {
+  const flags = Object.entries(options).map(([name, { type }]) => {
+    if (optional[name]) return `[--${name} ${optional[name]}]`
+    return type === 'string' ? `--${name} FILE` : `[--${name}]`
+  })
   return ['minikeepsafe', name, ...operands, ...flags].join(' ')
 }
 

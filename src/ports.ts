@@ -709,10 +709,22 @@ export interface BlobCopies {
   remove(blobs: string[]): Promise<void>
 }
 
+/** Databases of former backups in the same place. They share the blobs with the last one. */
+export interface BackupVersions {
+  /** Makes a version of the last backup, which stays where it is. Nothing where there is none. Durable once resolved. */
+  keep(): Promise<void>
+  /** Removes the oldest until there are `most`. */
+  thin(most: number): Promise<void>
+  /** By the time of their backup, the newest first. */
+  names(): Promise<string[]>
+  open(name: string): Promise<DatabaseCopy>
+}
+
 /** Where a backup is made. */
 export interface BackupTarget {
   /** The database as it is now, to be placed once all its blobs are here. */
   copyDatabase(): Promise<DatabaseCopy>
+  versions: BackupVersions
   blobs: BlobCopies
   close(): Promise<void>
 }

@@ -1,21 +1,25 @@
 import { backupTarget } from '../compose/backups.ts'
 import { backUp } from '../vault/backup.ts'
-import { bytesText, type Command, counted, lackingLines, withPorts } from './command.ts'
+import { bytesText, type Command, counted, lackingLines, UsageError, withPorts } from './command.ts'
 
 export const backup: Command = {
   summary: 'bring the backup in a folder up to date, while the server runs',
   operands: ['DIR'],
-  options: {},
+  options: { keep: { type: 'string' } },
+  optional: { keep: 'N' },
   help: `Copies the database as it is at one moment, and every blob that it names, into DIR: a new folder, or one that
 has a backup already, of which only what is new is copied. Until all is there, the former backup stays as it is.
+With --keep the former backup becomes a version that restore --at takes, and the oldest go until there are N, the new
+one among them; versions share their blobs. Without it, versions stay as they are and the former backup is replaced.
 Contents stay sealed. The master key is not copied: keep it in another place, without it the backup is lost.`,
 
-  run: ({ config, operands: [folder = ''], progress }) =>
-    withPorts(config, async (ports) => {
+  async run({ config, operands: [folder = ''], options, progress }) {
+    const keep = countIn(options.keep)
+    return withPorts(config, async (ports) => {
       const target = await backupTarget(config, folder)
       try {
-        const report = await backUp(ports, target, progress)
-        const { files, blobs, copiedBytes, lacking, masterKeys } = report
+        const report = await backUp(ports, target, progress, keep)
+        const { files, blobs, copiedBytes, lacking, masterKeys, versions } = report
         const ok = lacking.length === 0
         return {
           ok,
@@ -23,6 +27,7 @@ Contents stay sealed. The master key is not copied: keep it in another place, wi
           lines: [
             ...lackingLines(lacking),
             `${counted(files, 'file')} in ${folder}: copied ${counted(blobs.copied, 'blob')} (${bytesText(copiedBytes)}), kept ${blobs.kept}, removed ${blobs.removed}`,
+            ...(versions.length > 0 ? [`former versions: ${versions.join(', ')}`] : []),
             masterKeys.length === 0
               ? 'it opens without a master key, since it has no users'
               : `it opens with master key ${masterKeys.join(' and ')} alone, which is not in it: keep that in another place`,
@@ -31,5 +36,12 @@ Contents stay sealed. The master key is not copied: keep it in another place, wi
       } finally {
         await target.close()
       }
-    }),
+    })
+  },
+}
+
+function countIn(text: unknown): number | null {
+  if (text === undefined) return null
+  if (!/^[1-9]\d{0,3}$/.test(String(text))) throw new UsageError('--keep must be a whole number from 1 to 9999')
+  return Number(text)
 }

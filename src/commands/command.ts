@@ -14,6 +14,8 @@ export interface Command {
   /** The names of what stands after the command: all of them must be given. */
   operands: string[]
   options: NonNullable<ParseArgsConfig['options']>
+  /** For each option that takes a value and may be left out, what stands for that value in the usage line. */
+  optional?: Record<string, string>
   /** Changes the vault, so it is refused where nothing may be changed. */
   changes?: true
   /** What `--help` says after the usage line. */

@@ -5,13 +5,15 @@ import { bytesText, type Command, counted, lackingLines } from './command.ts'
 export const restore: Command = {
   summary: 'make a vault of the backup in a folder, while no server runs',
   operands: ['DIR'],
-  options: { incomplete: { type: 'boolean', default: false } },
+  options: { at: { type: 'string' }, incomplete: { type: 'boolean', default: false } },
+  optional: { at: 'VERSION' },
   help: `Copies the backup in DIR into DATA_DIR and UPLOADS_DIR, which must be empty or absent but for the master key.
+--at takes a former version that backup --keep has kept, by the name that it printed.
 Refuses where the master key at hand is not that of the backup, and where the backup lacks blobs: with
 --incomplete it copies what there is. The database comes last: a restore that was broken off is no vault.`,
 
   async run({ config, operands: [folder = ''], options, progress }) {
-    const source = await backupSource(config, folder)
+    const source = await backupSource(config, folder, options.at as string | undefined)
     try {
       const report = await restoreVault(source, options.incomplete === true, progress)
       const { restored, files, bytes, lacking, masterKeys } = report

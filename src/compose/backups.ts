@@ -2,7 +2,13 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import { blobCopies } from '../adapters/disk/copies.ts'
 import { contentsBut, overlap } from '../adapters/disk/folders.ts'
-import { copyDatabase, holdBackupFolder, isBackupFolder, openBackup } from '../adapters/sqlite/backup.ts'
+import {
+  backupVersions,
+  copyDatabase,
+  holdBackupFolder,
+  isBackupFolder,
+  openBackup,
+} from '../adapters/sqlite/backup.ts'
 import { holdFolder, makeFolder } from '../adapters/sqlite/database.ts'
 import type { Config } from '../config.ts'
 import type { BackupSource, BackupTarget } from '../ports.ts'
@@ -24,6 +30,7 @@ export async function backupTarget(config: Config, folder: string): Promise<Back
   try {
     return {
       copyDatabase: () => copyDatabase(config.DATA_DIR, folder),
+      versions: backupVersions(folder),
       blobs: await blobCopies(config.UPLOADS_DIR, join(folder, 'uploads')),
       close: async () => letGo(),
     }
@@ -33,12 +40,12 @@ export async function backupTarget(config: Config, folder: string): Promise<Back
   }
 }
 
-/** A backup of the embedded engines, and the folders of the settings for it, which must hold no vault. */
-export async function backupSource(config: Config, folder: string): Promise<BackupSource> {
+/** A backup of the embedded engines, the last or a version of it, and the folders of the settings for it, which must hold no vault. */
+export async function backupSource(config: Config, folder: string, version?: string): Promise<BackupSource> {
   refuseUnfit(config, folder)
   const { opened, close } = engines()
   try {
-    const database = openBackup(folder, config.DATA_DIR)
+    const database = openBackup(folder, config.DATA_DIR, version)
     opened.push(database.close)
     const ids = [...(await database.countByKey()).keys()].join(', ')
     naming('DATA_DIR', config.DATA_DIR, () => {

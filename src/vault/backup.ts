@@ -1,5 +1,5 @@
 /** A second copy of the vault, and the way back. What is sealed stays sealed: neither needs a vault key. */
-import type { BackupSource, BackupTarget, BlobCopies, DatabaseCopy, Ports, Taken } from '../ports.ts'
+import type { BackupSource, BackupTarget, BackupVersions, BlobCopies, DatabaseCopy, Ports, Taken } from '../ports.ts'
 import { blobBytes } from './envelope.ts'
 import { takeHold } from './hold.ts'
 import { keyIdOf, refuseMissingKeys } from './keyring.ts'
@@ -24,17 +24,21 @@ export interface BackupReport {
   lacking: Lacking[]
   /** The ids of the master keys that open the backup. */
   masterKeys: string[]
+  /** Former versions that can be restored, the newest first. */
+  versions: string[]
 }
 
 /**
  * Brings the backup up to what the vault is now, while servers write. The new database takes the place of the former one
  * once all its blobs are there, and only then blobs that it does not name go; so whenever this breaks off, there is a
- * backup as it was before, or as it is now.
+ * backup as it was before, or as it is now. With `keep` the former one becomes a version, and of all versions, this backup
+ * among them, the oldest go until there are so many. What any version names stays.
  */
 export async function backUp(
   ports: Pick<Ports, 'ledger' | 'chance' | 'clock'>,
-  { copyDatabase, blobs }: BackupTarget,
+  { copyDatabase, versions, blobs }: BackupTarget,
   watch: Watch,
+  keep: number | null = null,
 ): Promise<BackupReport> {
   // A blob that was named after this is not deleted before it is copied.
   const hold = await takeHold(ports)
@@ -43,11 +47,21 @@ export async function backUp(
     try {
       const { lacking, taken, copiedBytes } = await takeAll(copy, blobs, watch, hold.check)
       await hold.confirm()
+      if (keep !== null && keep > 1) await versions.keep()
       await copy.place()
-      const removed = await removeUnnamed(copy, blobs)
+      if (keep !== null) await versions.thin(keep - 1)
+      const names = await versions.names()
+      const removed = await removeUnnamed(copy, versions, blobs)
       const { files } = await copy.totals()
       const masterKeys = [...(await copy.countByKey()).keys()]
-      return { files, blobs: { copied: taken.copied, kept: taken.kept, removed }, copiedBytes, lacking, masterKeys }
+      return {
+        files,
+        blobs: { copied: taken.copied, kept: taken.kept, removed },
+        copiedBytes,
+        lacking,
+        masterKeys,
+        versions: names,
+      }
     } finally {
       await copy.close()
     }
@@ -131,16 +145,24 @@ async function* pagesOf(copy: DatabaseCopy): AsyncGenerator<Wanted[]> {
   }
 }
 
-async function removeUnnamed(copy: DatabaseCopy, blobs: BlobCopies): Promise<number> {
-  let removed = 0
-  for await (const found of blobs.all()) {
-    for (let at = 0; at < found.length; at += PAGE) {
-      const batch = found.slice(at, at + PAGE)
-      const named = new Set(await copy.named(batch))
-      const unnamed = batch.filter((blob) => !named.has(blob))
-      await blobs.remove(unnamed)
-      removed += unnamed.length
+async function removeUnnamed(last: DatabaseCopy, versions: BackupVersions, blobs: BlobCopies): Promise<number> {
+  const former: DatabaseCopy[] = []
+  try {
+    for (const name of await versions.names()) former.push(await versions.open(name))
+    let removed = 0
+    for await (const found of blobs.all()) {
+      for (let at = 0; at < found.length; at += PAGE) {
+        let unnamed = found.slice(at, at + PAGE)
+        for (const copy of [last, ...former]) {
+          const named = new Set(await copy.named(unnamed))
+          unnamed = unnamed.filter((blob) => !named.has(blob))
+        }
+        await blobs.remove(unnamed)
+        removed += unnamed.length
+      }
     }
+    return removed
+  } finally {
+    for (const copy of former) await copy.close()
   }
-  return removed
 }

@@ -36,6 +36,7 @@ describe('the operator’s commands', () => {
     [[], 'The operator'],
     [['nonsense'], 'there is no such command'],
     [['verify', 'too', 'much'], 'usage: minikeepsafe verify'],
+    [['backup', 'folder', '--keep', '0'], '--keep must be a whole number'],
     [['verify', '--wrong'], "Unknown option '--wrong'"],
   ])('end with 2 for %j', async (args, message) => {
     const { code, stdout, stderr } = await run(args)

@@ -33,21 +33,21 @@ async function vaultWith(contents: Record<string, string | Buffer>) {
   return { app, ada, folder: join(await temporaryFolder(), 'backup') }
 }
 
-async function backedUp(app: TestApp, folder: string) {
+async function backedUp(app: TestApp, folder: string, keep?: number) {
   const { ports } = await operator(app)
   const target = await backupTarget(app.config, folder)
   try {
-    return await backUp(ports, target, quietly)
+    return await backUp(ports, target, quietly, keep)
   } finally {
     await target.close()
   }
 }
 
-async function restored(folder: string, fields: Partial<Config> = {}, incomplete = false) {
+async function restored(folder: string, fields: Partial<Config> = {}, incomplete = false, version?: string) {
   const home = await temporaryFolder()
   const folders = { DATA_DIR: join(home, 'data'), UPLOADS_DIR: join(home, 'uploads') }
   const config = { ...(await testConfig()), ...folders, ...fields }
-  const source = await backupSource(config, folder)
+  const source = await backupSource(config, folder, version)
   try {
     return { home, report: await restore(source, incomplete, quietly) }
   } finally {
@@ -82,6 +82,7 @@ describe('a backup', () => {
       copiedBytes: 3 * 56 + 16,
       lacking: [],
       masterKeys: [keyIdOf(KEY)],
+      versions: [],
     })
     expect((await readdir(folder)).sort()).toEqual(['backup.lock', 'minikeepsafe.db', 'uploads'])
     expect((await stat(join(folder, 'minikeepsafe.db'))).mode & 0o777).toBe(0o600)
@@ -331,5 +332,64 @@ describe('a hold', () => {
     await hold.confirm()
     hold.check()
     await hold.release()
+  })
+})
+
+describe('versions of a backup', () => {
+  const versions = async (folder: string) => (await readdir(join(folder, 'versions'))).sort()
+  const blobs = async (folder: string) => {
+    const entries = await readdir(join(folder, 'uploads'), { recursive: true, withFileTypes: true })
+    return entries.filter((entry) => entry.isFile()).length
+  }
+
+  it('are kept up to a number, share their blobs, and each can be restored', async () => {
+    const { app, ada, folder } = await vaultWith({ always: 'there', diary: 'one' })
+    expect(await backedUp(app, folder, 3)).toMatchObject({ versions: [] })
+    await ada.put('diary', 'two', { 'if-match': '*' })
+    const second = await backedUp(app, folder, 3)
+    await ada.put('diary', 'three', { 'if-match': '*' })
+    const third = await backedUp(app, folder, 3)
+    expect(third.versions).toHaveLength(2)
+    expect(third.versions.slice(1)).toEqual(second.versions)
+    expect(await blobs(folder)).toBe(4)
+    const [former, first] = third.versions
+    for (const [version, diary] of [
+      [undefined, 'three'],
+      [former, 'two'],
+      [first, 'one'],
+    ] as const) {
+      const { home } = await restored(folder, {}, false, version)
+      expect(await contentsOf(home, ada, ['always', 'diary'])).toEqual(['there', diary])
+    }
+    await expect(restored(folder, {}, false, '../data')).rejects.toThrow(
+      `there is no version ../data in ${folder}, but`,
+    )
+
+    await ada.put('diary', 'four', { 'if-match': '*' })
+    expect(await backedUp(app, folder)).toMatchObject({ versions: third.versions, blobs: { removed: 1 } })
+    expect(await backedUp(app, folder, 2)).toMatchObject({ versions: [expect.any(String)], blobs: { removed: 2 } })
+    expect(await backedUp(app, folder, 1)).toMatchObject({ versions: [] })
+    expect(await versions(folder)).toEqual([])
+    expect(await blobs(folder)).toBe(2)
+  })
+
+  it('lose nothing where a backup breaks off after it kept the former one', async () => {
+    const { app, ada, folder } = await vaultWith({ diary: 'one' })
+    await backedUp(app, folder, 2)
+    await ada.put('diary', 'two', { 'if-match': '*' })
+    const { ports } = await operator(app)
+    const target = await backupTarget(app.config, folder)
+    const copyDatabase = async () => ({
+      ...(await target.copyDatabase()),
+      place: () => Promise.reject(new Error('broken off')),
+    })
+    await expect(backUp(ports, { ...target, copyDatabase }, quietly, 2)).rejects.toThrow('broken off')
+    await target.close()
+    await writeFile(join(folder, 'versions', 'new'), 'half of a copy')
+    expect(await contentsOf((await restored(folder)).home, ada, ['diary'])).toEqual(['one'])
+    const { versions: kept } = await backedUp(app, folder, 2)
+    expect(kept).toHaveLength(1)
+    expect(await contentsOf((await restored(folder)).home, ada, ['diary'])).toEqual(['two'])
+    expect(await contentsOf((await restored(folder, {}, false, kept[0])).home, ada, ['diary'])).toEqual(['one'])
   })
 })

@@ -1,12 +1,26 @@
 /** Copies of a database: taken while servers write, and put in place by a rename. */
-import { chmodSync, copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
-import type { DatabaseCopy } from '../../ports.ts'
-import { DATABASE, lockFile, openBeside, syncPath } from './database.ts'
+import type { BackupVersions, DatabaseCopy } from '../../ports.ts'
+import { DATABASE, lockFile, makeFolder, openBeside, syncPath } from './database.ts'
 import { checkMigratable } from './migrate.ts'
 
 const LOCK = 'backup.lock'
+const VERSIONS = 'versions'
+/** `2026-11-28T19-03-05.123Z`: a time that every file system takes for a name. */
+const VERSION = /^(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z)\.db$/
 /** Pages that are copied at a time; between two, the process gets to its other work. */
 const PAGES = 1000
 
@@ -54,9 +68,60 @@ export async function copyDatabase(from: string, to: string): Promise<DatabaseCo
   )
 }
 
-/** Opens the backup in `from`, to be placed in `to`. Throws where there is none that this program could use. */
-export function openBackup(from: string, to: string): DatabaseCopy {
-  const path = join(from, DATABASE)
+/** The former versions of the backup in a folder: `versions/<time>.db`. */
+export function backupVersions(folder: string): BackupVersions {
+  const versions = join(folder, VERSIONS)
+  const pathOf = (name: string) => join(versions, `${name}.db`)
+  const names = () => versionsIn(folder)
+
+  return {
+    async keep() {
+      const last = join(folder, DATABASE)
+      const found = statSync(last, { throwIfNoEntry: false })
+      if (!found) return
+      const path = pathOf(found.mtime.toISOString().replaceAll(':', '-'))
+      // A former try broke off after this.
+      if (existsSync(path)) return
+      makeFolder(versions)
+      const fresh = join(versions, 'new')
+      copyFileSync(last, fresh, constants.COPYFILE_FICLONE)
+      move(fresh, path)
+    },
+
+    async thin(most) {
+      const old = names().slice(most)
+      for (const name of old) unlinkSync(pathOf(name))
+      if (old.length > 0) syncPath(versions)
+    },
+
+    async names() {
+      return names()
+    },
+
+    async open(name) {
+      return openBackup(folder, folder, name)
+    },
+  }
+}
+
+function versionsIn(folder: string): string[] {
+  const versions = join(folder, VERSIONS)
+  const found = existsSync(versions) ? readdirSync(versions) : []
+  return found
+    .flatMap((name) => VERSION.exec(name)?.[1] ?? [])
+    .sort()
+    .reverse()
+}
+
+/**
+ * Opens the backup in `from`, the last or the version of this name, to be placed in `to`. Throws where there is none that
+ * this program could use.
+ */
+export function openBackup(from: string, to: string, version?: string): DatabaseCopy {
+  if (version !== undefined && !versionsIn(from).includes(version)) {
+    throw new Error(`there is no version ${version} in ${from}, but: ${versionsIn(from).join(', ') || 'none'}`)
+  }
+  const path = version === undefined ? join(from, DATABASE) : join(from, VERSIONS, `${version}.db`)
   if (!existsSync(path)) throw new Error(`there is no backup in ${from}`)
   const db = new Database(path, { readonly: true })
   try {
@@ -143,9 +208,14 @@ function freshPath(folder: string): string {
 /** Answers where it is now. */
 function placed(fresh: string): string {
   const path = join(dirname(fresh), DATABASE)
+  move(fresh, path)
+  return path
+}
+
+/** To another name in the same folder, durably. */
+function move(fresh: string, path: string): void {
   chmodSync(fresh, 0o600)
   syncPath(fresh)
   renameSync(fresh, path)
-  syncPath(dirname(fresh))
-  return path
+  syncPath(dirname(path))
 }
