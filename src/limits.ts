@@ -46,9 +46,12 @@ const UNIT_MS = { s: SECOND, m: MINUTE, h: HOUR, d: 24 * HOUR }
 
 const AMOUNT = /^([1-9]\d{0,8})(?:\/([1-9]\d{0,3})([smhd]))?$/
 
+/** How often one may register where the server is tried on its own machine: nothing is guarded by it there. */
+const TRIAL_REGISTRATIONS = { ...defaults.register, max: 100 }
+
 /** The limits with what `text` changes, such as `sign-in=20/1m, exports-at-once=3`, and what is wrong with it. */
-export function readLimits(text = ''): { limits: Limits; faults: string[] } {
-  const limits: Limits = { ...defaults }
+export function readLimits(text = '', isTrial = false): { limits: Limits; faults: string[] } {
+  const limits: Limits = { ...defaults, ...(isTrial ? { register: TRIAL_REGISTRATIONS } : {}) }
   const faults: string[] = []
   for (const entry of text.split(',').map((part) => part.trim())) {
     if (entry === '') continue

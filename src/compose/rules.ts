@@ -5,6 +5,7 @@ import { listOf } from '../config/values.ts'
 import type { Config } from '../config.ts'
 import { type Limit, readLimits } from '../limits.ts'
 import type { Ports, Quota, VaultRules } from '../ports.ts'
+import { LOOPBACK } from './telling.ts'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -65,8 +66,17 @@ export function httpRulesOf({ TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY, S3_B
 
 /** How much callers may ask for; `null` for no limits. */
 export function requestLimitsOf(config: Config, { requestCounter }: Pick<Ports, 'requestCounter'>) {
-  const { limits } = readLimits(config.RATE_LIMITS)
+  const { limits } = readLimits(config.RATE_LIMITS, isTrial(config))
   return config.RATE_LIMIT === 'on' ? { limits, counter: requestCounter } : null
+}
+
+/**
+ * A server that only its own machine reaches and that shows PINs to whoever registers. A proxy before it would make everybody a
+ * caller of this machine, so no limit on guessing is another one here; and what `register` keeps rare is mail and claims to
+ * addresses, which a server that shows PINs does not protect anyway.
+ */
+function isTrial({ PIN_DELIVERY, HOST, TRUST_PROXY }: Config): boolean {
+  return PIN_DELIVERY === 'response' && LOOPBACK.includes(HOST) && TRUST_PROXY === 'off'
 }
 
 function tlsRulesOf(certPath: string, keyPath: string) {

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { Config } from '../config.ts'
 
-const LOOPBACK = ['127.0.0.1', '::1', '[::1]', 'localhost']
+export const LOOPBACK = ['127.0.0.1', '::1', '[::1]', 'localhost']
 
 /** Where what is kept is kept, for the operator. */
 export function placesOf({ DATABASE_URL, DATA_DIR, UPLOADS_DIR, S3_BUCKET, S3_ENDPOINT }: Config): string {

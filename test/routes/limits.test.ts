@@ -164,11 +164,22 @@ describe('a limit', () => {
 
 describe('whoever is not signed in', () => {
   it('registers ten times an hour, whatever header is sent with it', async () => {
-    const app = await limitedApp()
+    const app = await limitedApp('', { HOST: '0.0.0.0' })
     const headers = { authorization: 'Bearer none' }
     expect(statusesOf(await times(15, () => register(app, { headers })))).toEqual({ 201: 10, 429: 5 })
     app.clock.turn(HOUR)
     expect((await register(app)).status).toBe(201)
+  })
+
+  it('registers a hundred times an hour where the server is tried on its own machine, and guesses no more often', async () => {
+    const app = await limitedApp()
+    expect(statusesOf(await times(101, () => register(app)))).toEqual({ 201: 100, 429: 1 })
+    expect(statusesOf(await times(11, () => signIn(app)))).toEqual({ 401: 10, 429: 1 })
+    const amountFor = async (settings: Record<string, string>, limits = '') =>
+      (await register(await limitedApp(limits, settings))).headers['ratelimit-policy']
+    expect(await amountFor({}, 'register=5/1h')).toContain('q=5')
+    expect(await amountFor({ PIN_DELIVERY: 'console' })).toContain('q=10;')
+    expect(await amountFor({ TRUST_PROXY: '127.0.0.1' })).toContain('q=10;')
   })
 
   it('asks for ten PINs an hour', async () => {
