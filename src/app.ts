@@ -40,6 +40,8 @@ import type { Vault } from './vault/vault.ts'
 
 /** What the operator sets about HTTP itself. */
 export interface HttpRules {
+  /** The log of requests has the addresses of clients. */
+  logClients: boolean
   /** Who may say in X-Forwarded-* where a request came from: those of these addresses, or whom this tells, or nobody. */
   trustProxy: string[] | ((address: string, hop: number) => boolean) | false
   /** The origins whose pages may use the API from a browser. */
@@ -101,7 +103,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)
   await app.register(requestId)
-  await app.register(requestLog)
+  await app.register(requestLog, { clients: http.logClients })
   await app.register(safeDefaults)
   if (http.corsOrigins.length > 0) await app.register(crossOrigin, { origins: http.corsOrigins })
   await app.register(strictHttp)

@@ -17,6 +17,7 @@ describe('the settings', () => {
       TRASH_DAYS: 30,
       ACTIVITY_DAYS: 90,
       LOG_LEVEL: 'info',
+      LOG_CLIENT_ADDRESS: 'off',
       PIN_DELIVERY: 'response',
       PIN_TTL_SECONDS: 300,
       PIN_MAX_ATTEMPTS: 5,

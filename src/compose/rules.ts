@@ -42,8 +42,9 @@ function quotaOf({ QUOTA_BYTES, QUOTA_FILES }: Config): Quota {
 }
 
 /** How the server deals with clients, before the vault hears of them. Throws where the certificate cannot be used. */
-export function httpRulesOf({ TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY, S3_BUCKET }: Config) {
+export function httpRulesOf({ LOG_CLIENT_ADDRESS, TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY, S3_BUCKET }: Config) {
   return {
+    logClients: LOG_CLIENT_ADDRESS === 'on',
     trustProxy: trustedIn(TRUST_PROXY),
     corsOrigins: CORS_ORIGINS ? listOf(CORS_ORIGINS) : [],
     tls: TLS_CERT && TLS_KEY ? tlsRulesOf(TLS_CERT, TLS_KEY) : null,

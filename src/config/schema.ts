@@ -38,6 +38,10 @@ export const ConfigSchema = Type.Object({
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) => Type.Literal(level)),
     { default: 'info', description: 'trace, debug, info, warn, error, fatal or silent.' },
   ),
+  LOG_CLIENT_ADDRESS: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'off',
+    description: "on: the log of requests has their clients' addresses, which are personal. For fail2ban.",
+  }),
   NODE_ENV: Type.Optional(Type.String({ description: 'production refuses PINs in responses and in the log.' })),
   MASTER_KEY: Type.Optional(
     Type.String({

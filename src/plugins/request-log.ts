@@ -6,11 +6,12 @@ import { logOf } from '../http/request-logs.ts'
 /** Silences the framework's own lines about requests. */
 export const quietFramework = new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' })
 
-export const requestLog = fastifyPlugin(async (app) => {
+export const requestLog = fastifyPlugin<{ clients: boolean }>(async (app, { clients }) => {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none'
     const ms = Math.round(reply.elapsedTime * 10) / 10
-    logOf(request).info({ method: request.method, route, status: reply.statusCode, ms }, 'answered')
+    const client = clients ? { client: request.ip } : {}
+    logOf(request).info({ method: request.method, route, status: reply.statusCode, ms, ...client }, 'answered')
     done()
   })
 })
