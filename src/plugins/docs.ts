@@ -6,6 +6,7 @@ import type { FastifySchema } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { ProblemCode } from '../problems.ts'
 import { codesIn, failures, PROBLEM_JSON, ProblemSchema } from '../schemas/common.ts'
+import { narrowScreens, withViewport } from './docs-page.ts'
 
 const description = `A private vault behind four steps:
 
@@ -102,10 +103,11 @@ export const docs = fastifyPlugin(async (app) => {
     transformObject: (document) => ('openapiObject' in document ? finished(document.openapiObject) : {}),
   })
 
+  withViewport(app)
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: CONTENT_SECURITY_POLICY,
-    theme: { title: 'minikeepsafe' },
+    theme: { title: 'minikeepsafe', css: [{ filename: 'narrow-screens.css', content: narrowScreens }] },
     uiConfig: {
       // Without a bar that offers other documents.
       layout: 'BaseLayout',

@@ -46,6 +46,22 @@ it('uploads raw bytes with a file picker', async () => {
   expect(complaints).toEqual([])
 })
 
+it('is no wider than a phone, closed and with operations open', async () => {
+  const app = await testApp()
+  const { page, complaints } = await openPage(`${app.url}/docs`, { width: 360, height: 740 })
+  const widest = () =>
+    page.evaluate(`({ layout: innerWidth, content: document.documentElement.scrollWidth })`) as Promise<unknown>
+  expect(await page.locator('meta[name=viewport]').getAttribute('content')).toContain('width=device-width')
+  expect(await widest()).toEqual({ layout: 360, content: 360 })
+  for (const operation of ['register', 'listFiles', 'putFile']) await open(page, operation)
+  expect(await widest()).toEqual({ layout: 360, content: 360 })
+  await page.locator('.btn.authorize').click()
+  await page.locator('.modal-ux').waitFor()
+  const box = await page.locator('.modal-ux').boundingBox()
+  expect((box?.x ?? -1) >= 0 && (box?.x ?? 0) + (box?.width ?? 999) <= 360).toBe(true)
+  expect(complaints).toEqual([])
+})
+
 /** The page after its first two steps, done by hand: registered, signed in, and authorized with the token. */
 async function signedInPage() {
   const app = await testApp()
@@ -58,10 +74,13 @@ async function signedInPage() {
 }
 
 /** The page in a browser of its own, and what the browser complained about: policy violations and failed scripts. */
-async function openPage(url: string): Promise<{ page: Page; complaints: string[] }> {
+async function openPage(
+  url: string,
+  viewport = { width: 1280, height: 1000 },
+): Promise<{ page: Page; complaints: string[] }> {
   const browser = await launch()
   onTestFinished(() => browser.close())
-  const page = await browser.newPage({ viewport: { width: 1280, height: 1000 } })
+  const page = await browser.newPage({ viewport, isMobile: viewport.width < 600 })
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('console', (message) => {
