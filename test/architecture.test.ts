@@ -10,7 +10,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   compose: ['adapters', 'ports', 'config', 'limits'],
   app: ['plugins', 'routes', 'http', 'vault'],
   routes: ['http', 'schemas', 'problems', 'vault', 'ports', 'version'],
-  plugins: ['http', 'schemas', 'problems', 'vault', 'ports', 'limits'],
+  plugins: ['http', 'schemas', 'problems', 'vault', 'ports', 'limits', 'version'],
   http: [],
   vault: ['ports', 'problems'],
   adapters: ['ports'],

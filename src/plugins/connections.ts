@@ -50,6 +50,9 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     app.server.on('error', (err) => app.log.error({ err }, 'taking a connection failed'))
   })
 
+  // A client that has sent all it wants may say so, and is answered all the same (RFC 9112, section 9.6).
+  Object.assign(app.server, { httpAllowHalfOpen: true })
+
   app.server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket
     const network = rules.isProxy(remoteAddress) ? null : networkOf(remoteAddress)

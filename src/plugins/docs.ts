@@ -1,11 +1,11 @@
 /** The OpenAPI 3.1 document at `/docs/json` and `/docs/yaml`, and Swagger UI at `/docs`. */
-import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifySchema } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { ProblemCode } from '../problems.ts'
 import { codesIn, failures, PROBLEM_JSON, ProblemSchema } from '../schemas/common.ts'
+import { VERSION } from '../version.ts'
 import { narrowScreens, withViewport } from './docs-page.ts'
 
 const description = `A private vault behind four steps:
@@ -33,11 +33,6 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** As in the package; next to `src` and `dist` alike. */
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
-
 /** The headers of every response, and those of the responses of a route that is limited. */
 const EVERY_HEADER = ['X-Request-Id']
 const LIMIT_HEADERS = ['RateLimit-Policy', 'RateLimit']
@@ -56,7 +51,7 @@ export const docs = fastifyPlugin(async (app) => {
       openapi: '3.1.0',
       info: {
         title: 'minikeepsafe',
-        version,
+        version: VERSION,
         description,
         license: { name: 'MIT', identifier: 'MIT' },
       },

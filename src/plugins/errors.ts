@@ -22,7 +22,12 @@ export const errors = fastifyPlugin(async (app) => {
     answering.set(response.req.socket, responses.add(response))
     response.once('close', () => responses.delete(response))
   })
-  app.server.on('connect', (_request, socket: Socket) => respondRaw(socket, problems.malformedHttp()))
+  app.server.on('connect', (_request, socket: Socket) => {
+    // Node has taken its own listeners away: without one an error would end the process, and an end would not be noticed.
+    socket.on('error', () => socket.destroy())
+    socket.resume()
+    afterCompleteRequests(socket, () => respondLast(socket, problems.malformedHttp()))
+  })
 
   app.addHook('onRoute', ({ url, method }: RouteOptions) => {
     const known = paths.get(url) ?? { pattern: patternOf(url), methods: new Set() }
@@ -57,12 +62,17 @@ export function respondEarly(error: FastifyError, request: FastifyRequest, reply
 /** The responses of each connection that are not finished. */
 const answering = new WeakMap<Socket, Set<ServerResponse>>()
 
+/** Connections on which something came that is no request. Node tells of each piece of it. */
+const noisy = new WeakSet<Socket>()
+
 /** For bytes that are no HTTP request: there is no request to answer, only a socket. */
 export function respondToNoise(error: Error & { code?: string }, socket: Socket): void {
   // Where TLS has failed, or has not begun, nothing can be told.
   const unheard = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
-  if (unheard) socket.destroy()
-  else afterCompleteRequests(socket, () => respondLast(socket, noise(error.code)))
+  if (unheard) return void socket.destroy()
+  if (noisy.has(socket)) return
+  noisy.add(socket)
+  afterCompleteRequests(socket, () => respondLast(socket, noise(error.code)))
 }
 
 /**
@@ -71,8 +81,17 @@ export function respondToNoise(error: Error & { code?: string }, socket: Socket)
  */
 function afterCompleteRequests(socket: Socket, act: () => void): void {
   const last = [...(answering.get(socket) ?? [])].at(-1)
-  if (!last?.req.complete) act()
-  else last.once('close', () => !socket.destroyed && act())
+  if (!last?.req.complete) {
+    act()
+    return
+  }
+  // Nothing that comes meanwhile is read, however long the responses take.
+  socket.pause()
+  last.once('close', () => {
+    if (socket.destroyed) return
+    socket.resume()
+    act()
+  })
 }
 
 /** Ends a connection under whatever is under way there, with this answer where it can be read as one. */

@@ -19,8 +19,9 @@ export interface Claim {
 export interface MemoryPool {
   /**
    * Resolves once the bytes are held, until the response closes. Throws `too-many-requests` where the caller's own share was
-   * used up for `waitMs`, and `not-ready` where everybody's was. A claim that is larger than a share, or than all there is, is
-   * met when nobody else holds anything of it.
+   * used up for `waitMs`, and `not-ready` where everybody's was. Whoever waits keeps nobody else from what there is: of those
+   * who wait, each that fits is served, in their order. A claim that is larger than a share, or than all there is, is met when
+   * nobody else holds anything of it.
    */
   hold(claim: Claim, response: ServerResponse): Promise<void>
 }
@@ -40,8 +41,7 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
 
   return {
     async hold(claim, response) {
-      // Whoever waits for the total goes first, or large claims would wait for ever.
-      if (fits(claim) && ![...waiting].some((waiter) => fitsShares(waiter.claim))) take(claim, response)
+      if (fits(claim)) take(claim, response)
       else await turnOf(claim, response)
     },
   }
@@ -78,11 +78,7 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
     heldBytes -= bytes
     ofNetwork.add(network, -bytes)
     ofUser.add(user, -bytes)
-    for (const waiter of waiting) {
-      if (!fitsShares(waiter.claim)) continue
-      if (!fits(waiter.claim)) return
-      waiter.grant()
-    }
+    for (const waiter of waiting) if (fits(waiter.claim)) waiter.grant()
   }
 
   function take(claim: Claim, response: ServerResponse) {

@@ -30,7 +30,7 @@ describe('requests of one connection', () => {
     const answers = await line.ended
     expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(PIPELINE_DEPTH)
     expect(answers.match(/connection: close/gi)).toHaveLength(1)
-    expect(answers.trim().endsWith('{"status":"ok"}')).toBe(true)
+    expect(answers.trim()).toMatch(/\{"status":"ok"[^{]*\}$/)
   })
 
   it('that come with a transfer coding in HTTP/1.0 are refused, and end it', async () => {

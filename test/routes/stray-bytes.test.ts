@@ -32,6 +32,51 @@ it.each(requests)('after %s: the response comes first, then a 400, then the end'
   expect(answers.match(/HTTP\/1\.1 400/g)).toHaveLength(1)
 })
 
+it('that ask for a tunnel are answered after the request before them, and the connection ends', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const line = wire(app.url)
+  line.socket.write(`${put(ada)}CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\nmore`)
+  const answers = await line.ended
+  expect(answers).toMatch(/^HTTP\/1\.1 201 .*HTTP\/1\.1 400 .*"malformed-http"/s)
+})
+
+it('that ask for a tunnel and then break off end neither the process nor the count of connections', async () => {
+  const app = await testApp({}, undefined, { mostConnections: 32 })
+  for (let n = 0; n < 40; n += 1) {
+    const line = wire(app.url)
+    line.socket.write('CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\nmore', () => {
+      if (n % 2 === 0) line.socket.resetAndDestroy()
+      else line.socket.end('x')
+    })
+    await line.ended
+  }
+  await expect.poll(() => app.connections.filter(({ destroyed }) => !destroyed)).toEqual([])
+  expect((await app.request('/health/live')).status).toBe(200)
+})
+
+it('that go on and on while a response is not read cost nothing, and are not read', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('large', Buffer.alloc(20_000_000))
+  const line = wire(app.url)
+  line.socket.pause()
+  line.socket.write(head('GET /v1/files/large', tokenOf(ada)))
+  await expect.poll(() => app.connections.at(-1)?.bytesWritten).toBeGreaterThan(0)
+  for (let n = 0; n < 20; n += 1) await new Promise<void>((sent) => line.socket.write('\x01', () => sent()))
+  await expect.poll(() => app.connections.at(-1)?.isPaused()).toBe(true)
+  line.socket.resume()
+  expect((await line.ended).split('HTTP/1.1 400')).toHaveLength(2)
+})
+
+it('are none where a client says that it has sent all: the response comes', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const line = wire(app.url)
+  line.socket.end(put(ada))
+  expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
+})
+
 it('in the middle of a body end the request, and nothing is stored', async () => {
   const app = await testApp()
   const ada = await member(app)
