@@ -64,6 +64,8 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
   })
 
   app.server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    // One for each plugin, with those of the framework and of a drained body: Node would warn of more than ten.
+    response.setMaxListeners(20)
     // Node forgets the address of a closed connection that nobody has asked for before.
     void socket.remoteAddress
     const count = (onTheirWay.get(socket) ?? 0) + 1
