@@ -157,12 +157,6 @@ export const problems = {
     new Problem('too-many-requests', `This is more than the limit "${limit}" allows. Wait ${waitSeconds} seconds.`, {
       headers: { 'retry-after': String(waitSeconds) },
     }),
-  tooManyPins: (waitSeconds: number) =>
-    new Problem(
-      'too-many-requests',
-      `Too many users have a PIN for this device that is not used yet. Wait ${waitSeconds} seconds, or take another device id.`,
-      { headers: { 'retry-after': String(waitSeconds) } },
-    ),
   headersTooLarge: () => new Problem('headers-too-large', 'The header fields are larger than this server reads.'),
   internalError: (cause?: unknown) =>
     new Problem('internal-error', 'The operator finds the cause in the log under this requestId.', { cause }),
