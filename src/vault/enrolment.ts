@@ -159,7 +159,8 @@ export function enrolment(
       const digest = pinDigest(key, issued, secret)
       const put = await pendingPins.put({ ...issued, digest }, { compared, mostUsers: MOST_USERS })
       if (put.as === 'kept') return secret
-      if (put.as === 'full') throw problems.tooManyRequests('users with a PIN for one device', Math.ceil((put.until - clock()) / 1000))
+      if (put.as === 'full')
+        throw problems.tooManyRequests('users with a PIN for one device', Math.ceil((put.until - clock()) / 1000))
       while (put.others.some((other) => sameDigest(other.digest, pinDigest(key, other, secret)))) {
         secret = chance[pin.kind]()
       }
