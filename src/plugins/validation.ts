@@ -1,12 +1,17 @@
 /** TypeBox checks requests: a body as it is, whatever came as text with its numbers read. All faults are told. */
-import type { TSchema } from '@sinclair/typebox'
+import { FormatRegistry, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import fastifyPlugin from 'fastify-plugin'
 import { type Fault, problems } from '../problems.ts'
+import { mailAddressFault } from '../vault/mail-address.ts'
+
+/** What is wrong with a string of a format; `null` for nothing. */
+const FORMATS: Record<string, (text: string) => string | null> = { 'idn-email': mailAddressFault }
 
 export const validation = fastifyPlugin(async (app) => {
+  for (const [format, faultIn] of Object.entries(FORMATS)) FormatRegistry.Set(format, (text) => faultIn(text) === null)
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     if (schema['x-streamed']) return (value) => ({ value })
     const check = TypeCompiler.Compile(schema)
@@ -36,8 +41,9 @@ function withNumbers(given: Record<string, unknown>, names: string[]): Record<st
 /** One fault for each place, the first that TypeBox finds there. */
 function faultsOf(errors: Iterable<ValueError>): Fault[] {
   const faults = new Map<string, Fault>()
-  for (const { path, type, message, schema } of errors) {
-    if (!faults.has(path)) faults.set(path, { path, message: messageOf(type, message, schema) })
+  for (const { path, type, message, schema, value } of errors) {
+    const own = type === ValueErrorType.StringFormat ? FORMATS[schema.format]?.(String(value)) : null
+    if (!faults.has(path)) faults.set(path, { path, message: own ?? messageOf(type, message, schema) })
   }
   return [...faults.values()]
 }

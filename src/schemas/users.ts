@@ -1,18 +1,19 @@
 import { Type } from '@sinclair/typebox'
 import { Id, Timestamp } from './common.ts'
 
-/**
- * RFC 5321, section 4.5.3.1: 64 octets before the @, 254 in all; labels as in RFC 1123, the last one not a number. No quoted
- * strings, comments or literals: whatever passes has one reading, so mail to it goes to nobody else.
- */
-const EMAIL =
-  "^(?=.{3,254}$)(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+(?![0-9]+$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
-
+/** An address as it is kept. */
 export const Email = Type.String({
   maxLength: 254,
-  pattern: EMAIL,
-  'x-fault': 'must be an e-mail address of at most 254 characters',
-  description: 'Compared case-insensitively.',
+  description: 'In lower case, with the domain in ASCII: `xn--…` for one of another script.',
+  examples: ['ada@example.org'],
+})
+
+/** An address as a person types it: `plugins/validation.ts` knows the format. */
+const TypedEmail = Type.String({
+  maxLength: 1024,
+  format: 'idn-email',
+  description:
+    'At most 254 characters, compared case-insensitively. Spaces around it are ignored; the domain may be of any script.',
   examples: ['ada@example.org'],
 })
 
@@ -42,13 +43,16 @@ export const Registration = Type.Object(
       description: '1 to 100 characters after trimming, no control characters.',
       examples: ['Ada'],
     }),
-    email: Email,
+    email: TypedEmail,
     deviceId: DeviceId,
   },
   { 'x-name': 'Registration' },
 )
 
-export const PinRequest = Type.Object({ deviceId: DeviceId, email: Type.Optional(Email) }, { 'x-name': 'PinRequest' })
+export const PinRequest = Type.Object(
+  { deviceId: DeviceId, email: Type.Optional(TypedEmail) },
+  { 'x-name': 'PinRequest' },
+)
 
 const Pin = Type.String({ description: 'Four digits, leading zeros included.', examples: ['0427'] })
 

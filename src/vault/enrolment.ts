@@ -16,6 +16,7 @@ import type { Note } from './activity.ts'
 import type { Aside } from './aside.ts'
 import type { Background } from './background.ts'
 import type { Keyring } from './keyring.ts'
+import { mailAddress } from './mail-address.ts'
 import { addressDigest, pinDigest, sameDigest } from './secrets.ts'
 
 /**
@@ -73,7 +74,7 @@ export function enrolment(
      * (`email-taken`); in any other the answer is the same for known and unknown addresses, given before the look-up.
      */
     async register(applicant: Applicant, caller: Caller): Promise<(ShownPin & { userId: string }) | SentPin> {
-      const email = applicant.email.toLowerCase()
+      const email = mailAddress(applicant.email)
       const grant = newcomer({ ...applicant, email })
       if (delivery.mode === 'response') {
         if (await users.findByEmail(email)) throw problems.emailTaken()
@@ -93,7 +94,7 @@ export function enrolment(
     /** A PIN for whoever owns the address. Not in `response` mode: there it is `unauthorized`. */
     async remind(email: string, deviceId: string, caller: Caller): Promise<SentPin> {
       if (delivery.mode === 'response') throw problems.unauthorized()
-      return send(delivery, deviceId, email.toLowerCase(), { kind: 'nothing', userId: null }, caller)
+      return send(delivery, deviceId, mailAddress(email), { kind: 'nothing', userId: null }, caller)
     },
   }
 

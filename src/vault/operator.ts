@@ -7,6 +7,7 @@ import { backgroundWork } from './background.ts'
 import type { ShownPin } from './enrolment.ts'
 import { garbageCollector } from './garbage.ts'
 import { keyring } from './keyring.ts'
+import { mailAddress } from './mail-address.ts'
 import { rotate } from './rotation.ts'
 import { pinDigest } from './secrets.ts'
 import { sessions } from './sessions.ts'
@@ -46,7 +47,7 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
 
     /** The user with this address or this id. */
     async findUser(addressOrId: string): Promise<User | null> {
-      return addressOrId.includes('@') ? users.findByEmail(addressOrId.toLowerCase()) : users.find(addressOrId)
+      return addressOrId.includes('@') ? users.findByEmail(mailAddress(addressOrId)) : users.find(addressOrId)
     },
 
     /**

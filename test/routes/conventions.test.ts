@@ -114,7 +114,7 @@ describe('a refusal', () => {
           path: '/name',
           message: 'must be 1 to 100 characters, not counting space around them, and no control characters',
         },
-        { path: '/email', message: 'must be an e-mail address of at most 254 characters' },
+        { path: '/email', message: 'must be an e-mail address, with a mailbox and a domain around an @' },
       ],
     })
   })

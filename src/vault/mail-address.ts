@@ -1,0 +1,46 @@
+/**
+ * E-mail addresses as people type them, and the one form in which they are kept and compared: in lower case, with the domain in
+ * ASCII (RFC 5890, section 2.3.2.1). No quoted strings, comments or literals: each address has one reading, so mail to it goes to
+ * nobody else.
+ */
+import { domainToASCII } from 'node:url'
+
+/** RFC 5321, section 4.5.3.1. */
+const MOST_CHARACTERS = 254
+const MOST_OF_MAILBOX = 64
+
+/** RFC 5322, section 3.2.3: a dot-atom. */
+const MAILBOX = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
+/** Of any script, with the dots that RFC 3490 (section 3.1) knows. All else means something in a URL, which the conversion reads. */
+const DOMAIN = /^[\p{L}\p{M}\p{N}.\-\u3002\uff0e\uff61]+$/u
+/** Labels as in RFC 1123, the last one not a number. */
+const ASCII_DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?!\d+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+
+/** The address as it is kept. For one in which there is no fault. */
+export function mailAddress(typed: string): string {
+  const { mailbox, domain } = partsOf(typed)
+  return `${mailbox}@${asciiOf(domain)}`.toLowerCase()
+}
+
+/** What is wrong with an address, as the rest of a sentence about it; `null` for nothing. */
+export function mailAddressFault(typed: string): string | null {
+  const { mailbox, domain } = partsOf(typed)
+  if (mailbox === '' || domain === '') return 'must be an e-mail address, with a mailbox and a domain around an @'
+  if (!MAILBOX.test(mailbox)) {
+    return "must have before the @ only letters A-Z, digits and !#$%&'*+/=?^_`{|}~-, with single dots between them"
+  }
+  if (mailbox.length > MOST_OF_MAILBOX) return `must have at most ${MOST_OF_MAILBOX} characters before the @`
+  if (!ASCII_DOMAIN.test(asciiOf(domain))) return 'must have a domain name with a dot after the @, such as example.org'
+  return mailAddress(typed).length > MOST_CHARACTERS ? `must have at most ${MOST_CHARACTERS} characters` : null
+}
+
+function partsOf(typed: string): { mailbox: string; domain: string } {
+  const address = typed.replace(/^[ \t]+|[ \t]+$/g, '')
+  const at = address.lastIndexOf('@')
+  return at === -1 ? { mailbox: '', domain: '' } : { mailbox: address.slice(0, at), domain: address.slice(at + 1) }
+}
+
+/** Empty for what is no domain in any script. */
+function asciiOf(domain: string): string {
+  return DOMAIN.test(domain) ? domainToASCII(domain) : ''
+}
