@@ -40,8 +40,11 @@ function isId(id: unknown): boolean {
   return typeof id === 'string' && /^[\w-]{1,64}$/.test(id)
 }
 
-/** What an entry of a page may hold of the memory, as a record and as JSON: a name and a type of 255 bytes each, and more. */
-const ENTRY_BYTES = 2048
+/**
+ * What an entry of a page may hold of the memory, as a row, as a record and as JSON: a name and a type of 255 bytes each, and
+ * more. So one user has at most 16 pages of 1,000 under way, and their work leaves others their turn.
+ */
+const ENTRY_BYTES = 6 * 1024
 
 /** What a page may hold, by the `limit` in a query that was not checked yet. */
 export function pageBytes({ query }: { query: unknown }): number {
