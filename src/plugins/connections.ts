@@ -43,6 +43,7 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
   const open = new Set<Socket>()
   const openOfNetwork = new Map<string, number>()
   const onTheirWay = new WeakMap<Socket, number>()
+  const latest = new WeakMap<Socket, ServerResponse>()
   let refusing = false
 
   app.server.once('listening', () => {
@@ -50,7 +51,7 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     app.server.on('error', (err) => app.log.error({ err }, 'taking a connection failed'))
   })
 
-  // A client that has sent all it wants may say so, and is answered all the same (RFC 9112, section 9.6).
+  // Node would end a connection on which the client has sent all it wants, and lose the response to what it carried out.
   Object.assign(app.server, { httpAllowHalfOpen: true })
 
   app.server.on('connection', (socket: Socket) => {
@@ -68,6 +69,8 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     response.setMaxListeners(20)
     // Node forgets the address of a closed connection that nobody has asked for before.
     void socket.remoteAddress
+    if (!onTheirWay.has(socket)) socket.on('end', () => !changes(latest.get(socket)) && socket.end())
+    latest.set(socket, response)
     const count = (onTheirWay.get(socket) ?? 0) + 1
     onTheirWay.set(socket, count)
     response.once('close', () => onTheirWay.set(socket, (onTheirWay.get(socket) ?? 1) - 1))
@@ -122,6 +125,11 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     socket.destroy()
   }
 })
+
+/** Whether the response is about a change that may have been made. Whoever leaves while something is read wants it no more. */
+function changes(response: ServerResponse | undefined): boolean {
+  return response !== undefined && !['GET', 'HEAD'].includes(response.req.method ?? '')
+}
 
 /** Half of the files that the process may still open, so that there is one for each connection. Only Linux says how many. */
 export function connectionsAtMost(): number {

@@ -59,7 +59,7 @@ describePostgres('migrate-data', () => {
       expect(await target.ports.pinLedger.isPaused(PAUSED, target.clock() + 1e17)).toBe(true)
       expect((await target.post('/v1/sessions', handedOut)).status).toBe(201)
       await expect.poll(() => target.ports.users.departed(1)).toEqual([])
-      expect((await adaThere?.put('beach.jpg', 'sand anew'))?.status).toBe(200)
+      expect((await adaThere?.replace('beach.jpg', 'sand anew'))?.status).toBe(200)
       expect(await memberWith(target, cleo).get('left.jpg')).toBeProblem(401, 'unauthorized')
       await target.close()
       expect(await command(place.home, ['verify'], place.to)).toMatchObject({ code: 0, report: { files: 6, blobs: 6 } })
@@ -77,7 +77,7 @@ describePostgres('migrate-data', () => {
       })
       expect(ahead.lines.at(-1)).toContain('Restart it with READ_ONLY=on')
       expect(await rowsThere(place)).toEqual(NO_ROWS)
-      await ada.put('beach.jpg', 'sand anew')
+      await ada.replace('beach.jpg', 'sand anew')
       await ada.put('new.jpg', 'a new one')
       await source.close()
 
@@ -238,7 +238,7 @@ describePostgres('migrate-data', () => {
 
   it('does not trust the length of what was never looked at', async () => {
     const { uploads, place, source, ada } = await movingToFolder()
-    await ada.put('beach.jpg', 'sand and sea')
+    await ada.replace('beach.jpg', 'sand and sea')
     const path = (await pathOf(source, ada, 'beach.jpg')).replace(source.config.UPLOADS_DIR, uploads)
     await source.close()
     await spoil(path, () => Buffer.alloc(40 + 12 + 16))
@@ -248,7 +248,7 @@ describePostgres('migrate-data', () => {
 
   it('ends where the place for files cannot be written, and tells which blob it was', async () => {
     const { uploads, place, source, ada } = await movingToFolder()
-    await ada.put('beach.jpg', 'sand and sea')
+    await ada.replace('beach.jpg', 'sand and sea')
     const [run, blob] = (await pathOf(source, ada, 'beach.jpg')).split('/').slice(-2)
     await source.close()
     await writeFile(join(uploads, run as string), 'in the way')

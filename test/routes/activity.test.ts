@@ -481,7 +481,7 @@ describe('one who hangs up before the answer', () => {
     app.ports.sessions.findByTokenHash = async (hash) => {
       app.ports.sessions.findByTokenHash = findByTokenHash
       const closed = new Promise((resolve) => app.connections.at(-1)?.once('close', resolve))
-      line.socket.destroy()
+      line.socket.resetAndDestroy()
       await closed
       return findByTokenHash(hash)
     }

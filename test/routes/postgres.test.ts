@@ -38,7 +38,7 @@ describePostgres('a server on PostgreSQL', () => {
     const ada = await member(app)
     const ben = await member(app)
     expect((await ada.put('beach.jpg', 'sand')).status).toBe(201)
-    expect((await ada.put('beach.jpg', 'sand and sea')).status).toBe(200)
+    expect((await ada.replace('beach.jpg', 'sand and sea')).status).toBe(200)
     expect((await ada.get('beach.jpg')).body).toBe('sand and sea')
     expect(await ben.get('beach.jpg')).toBeProblem(404, 'file-not-found')
 
@@ -208,7 +208,7 @@ describePostgres('a server on PostgreSQL', () => {
     await ada.put('file', 'from one')
     const there = { headers: { authorization: `Bearer ${ada.token}` } }
     expect((await other.request('/v1/files/file', there)).body).toBe('from one')
-    await other.request('/v1/files/file', { ...there, method: 'PUT', body: 'from the other' })
+    await other.request('/v1/files/file?replaced=discard', { ...there, method: 'PUT', body: 'from the other' })
     one.sweep()
     await Promise.all([one.settled(), other.settled()])
     expect((await ada.get('file')).body).toBe('from the other')
@@ -228,7 +228,7 @@ describePostgres('a server on PostgreSQL', () => {
       trash: { count: 0, bytes: 0 },
       runs: { known: 1, open: 1 },
       holds: 0,
-      schema: 4,
+      schema: 7,
     })
     await vault.sweep()
     expect((await ada.get('file')).body).toBe('bytes')

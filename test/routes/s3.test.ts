@@ -44,7 +44,7 @@ describeS3('files in S3', () => {
 
     const range = await ada.get('film', { range: `bytes=${9 * MiB}-${9 * MiB + 99}` })
     expect([range.status, range.bytes.equals(FILM.subarray(9 * MiB, 9 * MiB + 100))]).toEqual([206, true])
-    expect((await ada.put('film', 'shorter')).status).toBe(200)
+    expect((await ada.replace('film', 'shorter')).status).toBe(200)
     expect((await ada.get('film')).body).toBe('shorter')
     await app.settled()
     expect(await blobsIn(app)).toHaveLength(2)

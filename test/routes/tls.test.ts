@@ -154,7 +154,7 @@ describe('the process with a certificate', () => {
     const { cert } = newCertificate(folder)
     const server = serverProcess(folder, { TLS_CERT: cert, TLS_KEY: newCertificate(folder, 'other').key })
     expect(await server.exit).toBe(1)
-    expect(server.output()).toMatch(/^The server cannot start: TLS_KEY is .* is not the key of the certificate .*\n$/)
+    expect(server.output()).toMatch(/^The server cannot start: TLS_KEY is .* is not the key of the certificate .*$/m)
     expect(existsSync(join(folder, 'data'))).toBe(false)
   })
 })

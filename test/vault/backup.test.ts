@@ -345,9 +345,9 @@ describe('versions of a backup', () => {
   it('are kept up to a number, share their blobs, and each can be restored', async () => {
     const { app, ada, folder } = await vaultWith({ always: 'there', diary: 'one' })
     expect(await backedUp(app, folder, 3)).toMatchObject({ versions: [] })
-    await ada.put('diary', 'two', { 'if-match': '*' })
+    await ada.replace('diary', 'two', { 'if-match': '*' })
     const second = await backedUp(app, folder, 3)
-    await ada.put('diary', 'three', { 'if-match': '*' })
+    await ada.replace('diary', 'three', { 'if-match': '*' })
     const third = await backedUp(app, folder, 3)
     expect(third.versions).toHaveLength(2)
     expect(third.versions.slice(1)).toEqual(second.versions)
@@ -365,7 +365,7 @@ describe('versions of a backup', () => {
       `there is no version ../data in ${folder}, but`,
     )
 
-    await ada.put('diary', 'four', { 'if-match': '*' })
+    await ada.replace('diary', 'four', { 'if-match': '*' })
     expect(await backedUp(app, folder)).toMatchObject({ versions: third.versions, blobs: { removed: 1 } })
     expect(await backedUp(app, folder, 2)).toMatchObject({ versions: [expect.any(String)], blobs: { removed: 2 } })
     expect(await backedUp(app, folder, 1)).toMatchObject({ versions: [] })
