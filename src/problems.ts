@@ -103,7 +103,7 @@ export const problems = {
   malformedUrl: () => new Problem('malformed-url', 'The path must be valid percent-encoded UTF-8, without a raw #.'),
   incompleteBody: (cause?: unknown) =>
     new Problem('incomplete-body', 'The connection ended before the body did. Nothing was stored.', { cause }),
-  invalidName: (detail: string) => new Problem('invalid-name', detail),
+  invalidName: (detail: string, cause?: unknown) => new Problem('invalid-name', detail, { cause }),
   invalidCursor: () =>
     new Problem('invalid-cursor', 'Use nextCursor as it was given, with the same prefix, sort and order.'),
   invalidDigest: (field: string) =>

@@ -51,6 +51,7 @@ async function* rewritten(chunks: AsyncIterable<Buffer>, boundary: string, heads
   let within: 'preamble' | 'delimiter' | 'end' | 'head' | 'bytes' | 'epilogue' = 'preamble'
   // The first delimiter has no line before it where the form begins with it.
   let left: Buffer = CRLF
+  let begun = false
   for await (const chunk of chunks) {
     if (within === 'epilogue') continue
     left = left.length > 0 ? Buffer.concat([left, chunk]) : chunk
@@ -59,6 +60,9 @@ async function* rewritten(chunks: AsyncIterable<Buffer>, boundary: string, heads
         const at = left.indexOf(delimiter)
         const end = at >= 0 ? at : left.length - beginningAtEnd(left, delimiter)
         if (within === 'bytes' && end > 0) yield left.subarray(0, end)
+        // A part without bytes needs no line break of its own before the delimiter (RFC 2046, section 5.1.1).
+        if (within === 'bytes' && at === 0 && !begun) yield CRLF
+        begun ||= end > 0
         left = left.subarray(at >= 0 ? at + delimiter.length : end)
         enough = at >= 0
         if (enough) within = 'delimiter'
@@ -86,9 +90,10 @@ async function* rewritten(chunks: AsyncIterable<Buffer>, boundary: string, heads
         if (!enough) continue
         if (heads.length === MAX_PARTS) throw problems.malformedMultipart(`A form has at most ${MAX_PARTS} parts.`)
         const head = partHeadOf(left.toString('latin1', CRLF.length, end))
-        yield Buffer.from(`\r\n${plainHead(head, heads.length)}\r\n\r\n`)
+        yield Buffer.from(`\r\n${plainHead(head, heads.length)}\r\n`)
         heads.push(head)
-        left = left.subarray(end + END_OF_HEAD.length)
+        left = left.subarray(end + CRLF.length)
+        begun = false
         within = 'bytes'
       } else {
         const end = left.indexOf(CRLF)
@@ -117,17 +122,27 @@ function isPadding(bytes: Buffer, end: number): boolean {
   return text.length <= MAX_PADDING_BYTES && /^[ \t]*\r?$/.test(text)
 }
 
-function plainHead({ name, fileName, contentType }: PartHead, number: number): string {
+/** A field's bytes come as latin1, so that none is lost. */
+function plainHead({ name, fileName }: PartHead, number: number): string {
   const disposition = `Content-Disposition: form-data; name="${number}"`
   if (name === 'file' || fileName !== null) return `${disposition}; filename="file"`
-  return `${disposition}\r\nContent-Type: text/plain; charset=${charsetOf(contentType)}`
+  return `${disposition}\r\nContent-Type: text/plain; charset=latin1`
 }
 
-/** Of a field's value. */
-function charsetOf(contentType = ''): string {
+/** The value of a field, out of the latin1 that its head called it. Throws `invalid-name`, as only a name is read. */
+export function fieldText(value: unknown, { contentType = '' }: PartHead): string {
   const [, charset = 'utf-8'] = /;[ \t]*charset[ \t]*=[ \t]*"?([\w-]+)"?[ \t]*(?:;|$)/i.exec(contentType) ?? []
+  const decoder = decoderOf(charset)
   try {
-    return new TextDecoder(charset).encoding === 'utf-8' ? 'utf-8' : charset
+    return decoder.decode(Buffer.from(String(value), 'latin1'))
+  } catch (cause) {
+    throw problems.invalidName(`A file name is well-formed ${decoder.encoding.toUpperCase()}.`, cause)
+  }
+}
+
+function decoderOf(charset: string) {
+  try {
+    return new TextDecoder(charset, { fatal: true, ignoreBOM: true })
   } catch (cause) {
     throw problems.malformedMultipart('A field of the form has a charset that is not known.', cause)
   }

@@ -4,7 +4,7 @@ import { problems } from '../problems.ts'
 export interface PartHead {
   /** Empty where the part has none. */
   name: string
-  /** `null` where the part has none. Bytes that are no UTF-8 are U+FFFD. */
+  /** `null` where the part has none. */
   fileName: string | null
   /** As it was sent. */
   contentType: string | undefined
@@ -20,7 +20,10 @@ const EXTENDED = /^(utf-8|iso-8859-1)'[\w-]*'((?:[\x21-\x24\x26-\x7e]|%[\da-f]{2
 const ENCODED_WORD = /^=\?[^?]+\?[bq]\?[^?]*\?=$/i
 const IDENTITY = /^(?:7bit|8bit|binary)$/i
 
-/** Reads the block of headers, without the empty line behind it, as latin1. Throws `malformed-multipart`. */
+/**
+ * Reads the block of headers, without the empty line behind it, as latin1. Throws `malformed-multipart`, and `invalid-name`
+ * where a file name is no UTF-8.
+ */
 export function partHeadOf(block: string): PartHead {
   const headers = new Map<string, string>()
   // A line that begins with white space continues the one before it (RFC 5322, section 2.2.3).
@@ -38,7 +41,7 @@ export function partHeadOf(block: string): PartHead {
   if (disposition === undefined) throw malformed('has no Content-Disposition')
   const parameters = parametersOf(disposition)
   return {
-    name: utf8(parameters.get('name') ?? ''),
+    name: Buffer.from(parameters.get('name') ?? '', 'latin1').toString(),
     fileName: fileNameOf(parameters),
     contentType: headers.get('content-type'),
   }
@@ -53,7 +56,8 @@ function fileNameOf(parameters: Map<string, string>): string | null {
   if (ENCODED_WORD.test(plain)) {
     throw malformed('has a filename in RFC 2047 encoding. Send it in UTF-8, or in filename* (RFC 8187)')
   }
-  return utf8(plain)
+  // Browsers write a quote so (HTML, section "multipart form data"). Line breaks, too, which no name has.
+  return utf8(plain.replaceAll('%22', '"'))
 }
 
 function parametersOf(disposition: string): Map<string, string> {
@@ -82,6 +86,12 @@ function extendedValue(value: string): string {
   return charset.toLowerCase() === 'utf-8' ? utf8(bytes) : bytes
 }
 
-const utf8 = (latin1: string) => Buffer.from(latin1, 'latin1').toString()
+function utf8(latin1: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(latin1, 'latin1'))
+  } catch (cause) {
+    throw problems.invalidName('A file name is well-formed UTF-8.', cause)
+  }
+}
 
 const malformed = (what: string) => problems.malformedMultipart(`A part of the form ${what}.`)

@@ -10,7 +10,7 @@ import { ANY_BYTES } from '../vault/names.ts'
 import type { Receive } from '../vault/receiving.ts'
 import { entityTag, guardOf } from './conditions.ts'
 import { digestCheckOf } from './digests.ts'
-import { formParts } from './form-parts.ts'
+import { fieldText, formParts } from './form-parts.ts'
 import { presentFile } from './presenting.ts'
 
 /** More than a form has around its file: boundaries, part headers, the name, fields that nobody reads. */
@@ -189,7 +189,7 @@ async function readForm(request: FastifyRequest, receive: Receive): Promise<Read
     } else if (head.name === 'name') {
       if (name !== null) throw problems.malformedMultipart('A form carries one "name".')
       if (part.valueTruncated) throw problems.invalidName('A file name has at most 255 bytes of UTF-8.')
-      name = String(part.value)
+      name = fieldText(part.value, head)
     }
   }
   if (!file) throw problems.malformedMultipart('The form has no file part called "file".')
@@ -199,13 +199,7 @@ async function readForm(request: FastifyRequest, receive: Receive): Promise<Read
       'The file has no name: the part "file" has no filename, and there is no field "name".',
     )
   }
-  return { ...file, name: wellFormed(given) }
-}
-
-/** Bytes that are no UTF-8 have become U+FFFD by now: another name than the one that was sent. */
-function wellFormed(name: string): string {
-  if (name.includes('\ufffd')) throw problems.invalidName('A file name is well-formed UTF-8.')
-  return name
+  return { ...file, name: given }
 }
 
 async function* partsOf(request: FastifyRequest) {

@@ -39,6 +39,10 @@ describe('the name of a file in a form', () => {
     ['another normal form', `name="file"; filename="${NFD}"`, 'Übung.jpg'],
     ['another normal form in filename*', `name="file"; filename*=UTF-8''U%CC%88bung.jpg`, 'Übung.jpg'],
     ['a percent sign', 'name="file"; filename="100%25.jpg"', '100%25.jpg'],
+    ['a quote as browsers send it', 'name="file"; filename="a%22b.jpg"', 'a"b.jpg'],
+    ['filename* with an encoded percent sign', `name="file"; filename*=UTF-8''a%2522b.jpg`, 'a%22b.jpg'],
+    ['a replacement character', 'name="file"; filename="a\ufffdb.jpg"', 'a\ufffdb.jpg'],
+    ['an extended replacement character', `name="file"; filename*=UTF-8''a%EF%BF%BDb.jpg`, 'a\ufffdb.jpg'],
   ])('is read from %s', async (_what, parameters, name) => {
     const app = await testApp()
     const ada = await member(app)
@@ -87,6 +91,14 @@ describe('the name of a file in a form', () => {
     expect(await blobsOnDisk(app)).toEqual([])
   })
 
+  it('of a field may have a replacement character, and no bytes that are none of its charset', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const named = (value: string) => FILE + part('Content-Disposition: form-data; name="name"', value) + END
+    expect((await send(ada, named('a\ufffdb.jpg'))).body).toMatchObject({ name: 'a\ufffdb.jpg' })
+    expect(await send(ada, Buffer.from(named('a\xffb.jpg'), 'latin1'))).toBeProblem(400, 'invalid-name')
+  })
+
   it('of 255 bytes is counted in NFC', async () => {
     const app = await testApp()
     const ada = await member(app)
@@ -129,6 +141,52 @@ describe('the part called file', () => {
     const ada = await member(app)
     const headers = `${bare}; filename="a"\r\nContent-Type: Text/Plain; charset=ISO-8859-1`
     expect((await send(ada, part(headers) + END)).body).toMatchObject({ contentType: 'Text/Plain; charset=ISO-8859-1' })
+  })
+})
+
+describe('a part without bytes, whose headers the delimiter follows at once', () => {
+  const bodiless = (parameters: string) => `--XX\r\nContent-Disposition: form-data; ${parameters}\r\n\r\n`
+
+  it.each([
+    ['a field before the file', bodiless('name="note"') + FILE + END, 'beach.jpg', 'sand'],
+    ['the file alone', bodiless('name="file"; filename="c.txt"') + END, 'c.txt', ''],
+    ['the file before its name', bodiless('name="file"; filename="d.txt"') + NAME + END, 'named.jpg', ''],
+    [
+      'several',
+      bodiless('name="a"') + bodiless('name="file"; filename="e.txt"') + bodiless('name="b"') + END,
+      'e.txt',
+      '',
+    ],
+  ])('may be %s', async (_what, body, name, bytes) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const { status, body: stored } = await send(ada, body)
+    expect([status, (stored as { name: string }).name]).toEqual([201, name])
+    expect((await ada.get(name)).body).toBe(bytes)
+  })
+
+  it('does not take its bytes or its name from another part', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const other = part('Content-Disposition: form-data; name="0"; filename="a"', 'abc')
+    const body = bodiless('name="file"; filename="b.txt"') + other + END
+    expect(await send(ada, body)).toBeProblem(400, 'malformed-multipart')
+    const field = part('Content-Disposition: form-data; name="1"', 'evil.txt')
+    const named = await send(ada, FILE + bodiless('name="name"') + field + END)
+    expect(named).toBeProblem(400, 'invalid-name')
+    expect(await blobsOnDisk(app)).toEqual([])
+  })
+
+  it('may come byte by byte', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const body = bodiless('name="note"') + bodiless('name="file"; filename="c.txt"') + END
+    const sending = wire(app.url)
+    const headers = { authorization: `Bearer ${ada.token}`, 'content-type': 'multipart/form-data; boundary=XX' }
+    sending.socket.write(head('POST /v1/files', { ...headers, 'content-length': body.length }))
+    for (const byte of body) sending.socket.write(byte)
+    await expect.poll(async () => (await ada.get('c.txt')).status).toBe(200)
+    sending.socket.destroy()
   })
 })
 
