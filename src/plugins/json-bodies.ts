@@ -1,4 +1,5 @@
 /** JSON is what a body is, unless its route says otherwise: strictly UTF-8, and of a limited size. */
+import type { FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../problems.ts'
 
@@ -16,6 +17,12 @@ export const jsonBodies = fastifyPlugin(async (app) => {
   })
 
   app.removeAllContentTypeParsers()
+  // Whether chunks bring a body is known with the first of them: proxies send what has none in chunks, too.
+  app.addContentTypeParser('*', async ({ headers, raw, routeOptions }: FastifyRequest) => {
+    if (headers['content-length'] !== undefined || (await hasBytes(raw))) {
+      throw problems.unsupportedMediaType((routeOptions.schema?.consumes ?? ['application/json']).join(', '))
+    }
+  })
   app.addContentTypeParser<Buffer>(
     'application/json',
     { parseAs: 'buffer', bodyLimit: JSON_BODY_BYTES },
@@ -30,3 +37,9 @@ export const jsonBodies = fastifyPlugin(async (app) => {
     },
   )
 })
+
+/** The stream is not destroyed with a refusal: its connection has yet to carry the answer. */
+async function hasBytes(body: FastifyRequest['raw']): Promise<boolean> {
+  for await (const _chunk of body.iterator({ destroyOnReturn: false })) return true
+  return false
+}

@@ -42,6 +42,23 @@ it.each(requests)('an empty body has no media type to refuse: %s', async (_what,
   expect(await ask(ada, headers)).toBe(expected)
 })
 
+it.each([
+  ['no type', {}],
+  ['the type of any bytes', { 'content-type': 'application/octet-stream' }],
+])('an empty body in chunks has no media type to refuse, with %s', async (_what, type) => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('a', 'sand')
+  const fields = { authorization: `Bearer ${ada.token}`, 'transfer-encoding': 'chunked', ...type }
+  const deletion = wire(app.url)
+  deletion.socket.write(`${head('DELETE /v1/files/a', { ...fields, connection: 'close' })}0\r\n\r\n`)
+  expect(await deletion.ended).toMatch(/^HTTP\/1\.1 204 /)
+  const refused = wire(app.url)
+  refused.socket.write(`${head('DELETE /v1/trash', { ...fields, connection: 'close' })}4\r\nsand\r\n0\r\n\r\n`)
+  expect(await refused.ended).toMatch(/^HTTP\/1\.1 415 /)
+  expect((await ada.request('/v1/trash')).body).toMatchObject({ files: [{ name: 'a' }] })
+})
+
 it('an empty upload keeps its type', async () => {
   const app = await testApp()
   const ada = await member(app)
