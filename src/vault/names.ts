@@ -25,7 +25,7 @@ export function fileName(name: string): string {
 
 /** The media type for the extension of a name; that of any bytes where the extension has none. */
 export function typeOfName(name: string): string {
-  return lookup(name) || ANY_BYTES
+  return lookup(extname(name)) || ANY_BYTES
 }
 
 function faultOf(name: string): string | null {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { fileName, numberedName, numberedPrefix, numberIn } from '../../src/vault/names.ts'
+import { fileName, numberedName, numberedPrefix, numberIn, typeOfName } from '../../src/vault/names.ts'
 
 describe('a file name', () => {
   it.each([
@@ -90,5 +90,18 @@ describe('a numbered name', () => {
     'IMG_1 (1) .jpg',
   ])('of IMG_1.jpg is not %j', (candidate) => {
     expect(numberIn('IMG_1.jpg', candidate)).toBeNull()
+  })
+})
+
+describe('the type of a name', () => {
+  it.each([
+    ['beach.jpg', 'image/jpeg'],
+    ['BEACH.HEIC', 'image/heic'],
+    ['a.jpg.unknown', 'application/octet-stream'],
+    ['html', 'application/octet-stream'],
+    ['.jpg', 'application/octet-stream'],
+    ['dot.', 'application/octet-stream'],
+  ])('%s is %s', (name, type) => {
+    expect(typeOfName(name)).toBe(type)
   })
 })
