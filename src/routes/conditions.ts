@@ -79,6 +79,8 @@ function rangesIn(field: string, sizeBytes: number): Range[] | null {
     if (first !== '' && last !== '' && Number(first) > Number(last)) return null
     const start = first === '' ? Math.max(0, sizeBytes - Number(last)) : Number(first)
     const end = first === '' || last === '' ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1)
+    // The last bytes of an empty file are all of it; they have no Content-Range, so that the whole is sent.
+    if (sizeBytes === 0 && first === '' && Number(last) > 0) return null
     if (start <= end) ranges.push({ start, end })
   }
   return ranges

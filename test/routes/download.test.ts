@@ -197,6 +197,17 @@ describe('a range', () => {
     const ada = await member(app)
     await ada.put('empty', '')
     expect((await ada.get('empty', { range: 'bytes=0-' })).headers['content-range']).toBe('bytes */0')
+    expect((await ada.get('empty', { range: 'bytes=-0' })).status).toBe(416)
+  })
+
+  it('that asks for the last bytes of an empty file is the whole', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('empty', '')
+    for (const range of ['bytes=-5', 'bytes=-5,0-']) {
+      const answer = await ada.get('empty', { range })
+      expect([answer.status, answer.body, answer.headers['content-range']]).toEqual([200, '', undefined])
+    }
   })
 
   it.each([
