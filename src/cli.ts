@@ -59,8 +59,15 @@ function commandIn(args: string[]): { name: string; command: Command; rest: stri
 }
 
 function parse(args: string[], command: Command) {
+  // The id of a user or of a device may begin with a hyphen.
+  const isId = (word: string) => /^-[\w][\w-]{19}$/.test(word)
+  const sorted = [...args.filter((word) => !isId(word)), '--', ...args.filter(isId)]
   try {
-    return parseArgs({ args, options: { ...COMMON, ...command.options }, allowPositionals: true })
+    return parseArgs({
+      args: args.some(isId) ? sorted : args,
+      options: { ...COMMON, ...command.options },
+      allowPositionals: true,
+    })
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
