@@ -217,7 +217,9 @@ export function files(
     // Of another length they are other bytes; of the same length they may be those that are there.
     if (keeps && (announcedBytes === null || announcedBytes === current.sizeBytes)) return null
     const freedBytes = keeps ? 0 : (current?.sizeBytes ?? 0)
-    if (announcedBytes !== null && isOverBytes(used, announcedBytes - freedBytes)) return refusals.quota(rules, keeps)
+    if (announcedBytes !== null && isOverBytes(used, announcedBytes - freedBytes)) {
+      return refusals.quota(rules, keeps && !isOverBytes(used, announcedBytes - current.sizeBytes))
+    }
     return (keeps || !current) && isFullOfFiles(used) ? refusals['quota-files'](rules, keeps) : null
   }
 
@@ -331,7 +333,7 @@ interface Spot {
   secrets: Secrets | null
 }
 
-/** `keeps`: the version that was to be replaced would have gone to the trash. */
+/** `keeps`: the version that was to be replaced would have gone to the trash, and there is room without that. */
 const refusals = {
   quota: ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.bytes as number, 'bytes', keeps),
   'quota-files': ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.files, 'files', keeps),
