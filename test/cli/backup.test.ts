@@ -44,7 +44,7 @@ describe('backup and restore', () => {
     const load = Array.from({ length: 4 }, async (_, lane) => {
       for (let n = 0; underWay; n += 1) {
         const [name, body] = [`file-${lane}-${n % 10}`, randomBytes(1 + ((lane * 37_000 + n * 91_000) % 300_000))]
-        const { status } = await server.request(`/v1/files/${name}`, { method: 'PUT', headers, body })
+        const { status } = await server.request(`/v1/files/${name}?replaced=discard`, { method: 'PUT', headers, body })
         if (status > 201) failures.push(status)
         acknowledged.set(name, [...(acknowledged.get(name) ?? []), body])
       }
@@ -76,7 +76,8 @@ describe('backup and restore', () => {
     const backup = join(folder, 'backup')
     const server = serverProcess(folder)
     const headers = await signedIn(server)
-    const put = (name: string, body: string) => server.request(`/v1/files/${name}`, { method: 'PUT', headers, body })
+    const put = (name: string, body: string) =>
+      server.request(`/v1/files/${name}?replaced=discard`, { method: 'PUT', headers, body })
     for (const name of ['a', 'b', 'secret-name']) await put(name, `first ${name}`)
     const first = await commandProcess(folder, ['backup', backup]).ended
     expect(first.code).toBe(0)
@@ -102,7 +103,11 @@ describe('backup and restore', () => {
     const names = Array.from({ length: 60 }, (_, n) => `file-${n}`)
     const putAll = async (version: string) => {
       for (const name of names) {
-        await server.request(`/v1/files/${name}`, { method: 'PUT', headers, body: `${version} ${name} `.repeat(5000) })
+        await server.request(`/v1/files/${name}?replaced=discard`, {
+          method: 'PUT',
+          headers,
+          body: `${version} ${name} `.repeat(5000),
+        })
       }
     }
     const isWhole = (version: string, contents: Map<string, Buffer>) =>

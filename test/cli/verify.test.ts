@@ -14,7 +14,7 @@ describe('verify', () => {
     const load = Array.from({ length: 3 }, async (_, lane) => {
       for (let n = 0; underWay; n += 1) {
         const body = randomBytes(1 + ((lane * 37_000 + n * 91_000) % 200_000))
-        await server.request(`/v1/files/file-${lane}-${n % 5}`, { method: 'PUT', headers, body })
+        await server.request(`/v1/files/file-${lane}-${n % 5}?replaced=discard`, { method: 'PUT', headers, body })
       }
     })
     for (let round = 0; round < 2; round += 1) {

@@ -20,7 +20,7 @@ describe('after kill -9', () => {
         const [name, bytes] = [`file-${lane}-${n % 5}`, randomBytes(1 + ((lane * 37_000 + n * 91_000) % 300_000))]
         sent.set(name, bytes)
         const answer = await first
-          .request(`/v1/files/${name}`, { method: 'PUT', headers, body: bytes })
+          .request(`/v1/files/${name}?replaced=discard`, { method: 'PUT', headers, body: bytes })
           .catch(() => null)
         if (!answer) return
         acknowledged.set(name, bytes)

@@ -39,7 +39,7 @@ describe('uploads on a disk that is read-only', () => {
 
     uploads.writable()
     expect((await app.request('/health/ready')).status).toBe(200)
-    expect((await ada.put('photo', 'more sand')).status).toBe(200)
+    expect((await ada.replace('photo', 'more sand')).status).toBe(200)
     await app.settled()
     expect(await blobsOnDisk(app)).toHaveLength(1)
   })
