@@ -150,7 +150,7 @@ it(`keeps its word through ${ROUNDS} kills`, async () => {
     const all = [...found.live, ...found.trash]
     const { usage } = (await server.request('/v1/me', { headers })).body as { usage: unknown }
     const bytes = all.reduce((sum, { size }) => sum + size, 0)
-    expect(usage).toEqual({ files: found.live.length, bytes })
+    expect(usage).toEqual({ files: found.live.length, trashFiles: found.trash.length, bytes })
     await expect.poll(async () => (await blobsIn(folder)).length, { timeout: 20_000 }).toBe(all.length)
   }
   expect(acts).toBeGreaterThan(ROUNDS)
