@@ -25,7 +25,8 @@ async function auditUser(crew: Crew, { userId, token }: Session, get: Get): Prom
   const model = crew.modelOf(userId)
   if (model) {
     faults.push(...differences('live', live, [...model.live.values()]))
-    faults.push(...differences('trash', trash, [...model.trash.values()]))
+    const known = trash.filter((file) => model.trash.has(file.id) || !model.wasReplaced(file))
+    faults.push(...differences('trash', known, [...model.trash.values()]))
   }
   for (const { name, sha256: wanted } of live) {
     const answer = await get(`/v1/files/${encodeURIComponent(name)}`, token)

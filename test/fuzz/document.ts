@@ -1,6 +1,7 @@
 /** The server's own OpenAPI document, as the fuzzer reads it: what may be asked, and what may be answered. */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
+import { mailAddressFault } from '../../src/vault/mail-address.ts'
 
 export interface Schema {
   $ref?: string
@@ -165,6 +166,7 @@ export function decoded(segment: string): string | null {
 function validators(api: OpenApi) {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
   formats.default(ajv)
+  ajv.addFormat('idn-email', (text) => mailAddressFault(text) === null)
   ajv.addSchema(api, 'api')
   const known = new Map<string, ValidateFunction>()
   return (pointer: string[]): ValidateFunction => {

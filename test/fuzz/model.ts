@@ -14,6 +14,8 @@ export interface Kept {
 export interface Model {
   live: Map<string, Kept>
   trash: Map<string, Kept>
+  /** Whether a file is a version that was replaced. It may be in the trash, under an id that no answer tells. */
+  wasReplaced(file: Kept): boolean
   /** Applies what an answer tells; answers where it cannot be true. */
   apply(route: Route, method: string, answer: Answer): string[]
 }
@@ -21,10 +23,16 @@ export interface Model {
 export function model(): Model {
   const live = new Map<string, Kept>()
   const trash = new Map<string, Kept>()
+  const replaced = new Set<string>()
+  const versionOf = ({ name, sha256 }: Kept) => `${name} ${sha256}`
 
   /** What becomes of the files where an operation went well. */
   const effects: Record<string, (params: Route['params'], file: Kept) => void> = {
-    putFile: (_params, file) => live.set(file.name, file),
+    putFile: (_params, file) => {
+      const former = live.get(file.name)
+      if (former && former.sha256 !== file.sha256) replaced.add(versionOf(former))
+      live.set(file.name, file)
+    },
     uploadForm: (_params, file) => live.set(file.name, file),
     renameFile: ({ name = '' }, file) => {
       live.delete(name)
@@ -46,7 +54,8 @@ export function model(): Model {
   /** Where a file of this name or id must be, for an operation to find it. */
   function isThere({ operation, params }: Route): boolean | null {
     if (params.name !== undefined) return live.has(params.name)
-    return params.id !== undefined && operation.path.startsWith('/v1/trash/') ? trash.has(params.id) : null
+    if (params.id === undefined || !operation.path.startsWith('/v1/trash/')) return null
+    return trash.has(params.id) || (replaced.size > 0 ? null : false)
   }
 
   function faultsOf(route: Route, { status, headers, body }: Answer, method: string): string[] {
@@ -63,6 +72,7 @@ export function model(): Model {
   return {
     live,
     trash,
+    wasReplaced: (file) => replaced.has(versionOf(file)),
     apply(route, method, answer) {
       const faults = faultsOf(route, answer, method)
       const effect = answer.status < 300 ? effects[route.operation.id] : undefined

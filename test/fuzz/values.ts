@@ -1,4 +1,5 @@
 /** Values that fit a schema: remembered ones, so that requests go deep, or new ones. */
+import { mailAddressFault } from '../../src/vault/mail-address.ts'
 import type { Dice } from './chance.ts'
 import type { Document, Schema } from './document.ts'
 import type { Memory } from './memory.ts'
@@ -86,6 +87,7 @@ export function values(document: Document, dice: Dice, memory: Memory) {
   return { valueFor }
 }
 
-function fits({ pattern }: Schema, text: string): boolean {
+function fits({ pattern, format }: Schema, text: string): boolean {
+  if (format === 'idn-email') return mailAddressFault(text) === null
   return pattern === undefined || new RegExp(pattern).test(text)
 }
