@@ -144,7 +144,9 @@ export function lane({ target, document, dice, memory, crew, strangers, witness 
   async function noise(): Promise<void> {
     const how = dice.pick(['pipelined', 'pipelined', ...Object.keys(NOISES)])
     // A refusal of noise has a body, whatever it began as.
-    const usable = document.operations.filter(({ id, method }) => !(id in RARE) && !(NOISES[how] && method === 'HEAD'))
+    const refusable = document.operations.filter(({ method }) => !(NOISES[how] && method === 'HEAD'))
+    // A sign-in with a PIN that the lane knows would take the place of one of its sessions.
+    const usable = refusable.filter(({ id }) => !(id in RARE) && id !== 'signIn')
     const valid = Array.from({ length: 1 + dice.below(4) }, () => {
       const operation = dice.pick(usable)
       const draft = validDraft(author, operation, tokenFor(operation, strangers))
