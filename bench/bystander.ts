@@ -1,4 +1,4 @@
-/** A user with very many files: how long another user waits meanwhile, whatever the first one or the server does. */
+/** Measures the longest wait of one user while another user, who has very many files, sends requests, and during sweeps. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -21,7 +21,7 @@ export interface Block extends Waited {
 
 type Request = (server: Server) => Promise<void>
 
-/** What lists and single acts do, in this order; each is repeated. */
+/** The requests of the user with many files, in this order. Each is repeated. */
 const requests: [doing: string, request: Request][] = [
   ['nothing', () => sleep(REPEATED_MS)],
   ...['name', 'createdAt', 'size'].map((sort): [string, Request] => [
@@ -46,7 +46,7 @@ const lastRequests: [doing: string, request: Request][] = [
   ['DELETE /v1/me', asking('/v1/me', 'DELETE')],
 ]
 
-/** What a sweep finds to do, prepared in the database and on the disk, in its order; and whether it is still at it. */
+/** The jobs of a sweep, in its order: `prepare` makes work for the job, `pending` says whether some is left. */
 const sweeps: [doing: string, prepare: (vault: Vault) => void, pending: (vault: Vault) => boolean][] = [
   [
     'sweep: sessions that are over',

@@ -1,4 +1,4 @@
-/** What an app does with a client: upload as a form and raw, download, and read a refusal. */
+/** One trial for every generated client: a form upload, a raw upload, a download and an error. */
 import { strict as assert } from 'node:assert'
 
 export interface Stored {

@@ -2,7 +2,7 @@
 import { problems } from '../problems.ts'
 import { MOST_OF_A_PAGE } from '../schemas/common.ts'
 
-/** Files of a page that cost about as much as any other request. */
+/** A page of this many files costs about as much CPU time as one other request. */
 const FILES_A_REQUEST = 50
 
 /** What a page counts against the `requests` of its user. What is no limit is refused behind this. */
