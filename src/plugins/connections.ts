@@ -51,7 +51,7 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     app.server.on('error', (err) => app.log.error({ err }, 'taking a connection failed'))
   })
 
-  // Node would end a connection on which the client has sent all it wants, and lose the response to what it carried out.
+  // By default Node closes a connection that the client has half closed, and the response to an executed request is lost.
   Object.assign(app.server, { httpAllowHalfOpen: true })
 
   app.server.on('connection', (socket: Socket) => {
@@ -115,7 +115,7 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     })
   }
 
-  /** Says so and closes; the system would close it without a word. */
+  /** Sends a 503 and closes. The system would close the connection without a response. */
   function refuse(socket: Socket, why: string) {
     // A line for each would fill the disk.
     if (!refusing) app.log.warn(`${why}: new ones are refused`)
@@ -126,7 +126,7 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
   }
 })
 
-/** Whether the response is about a change that may have been made. Whoever leaves while something is read wants it no more. */
+/** Whether the response belongs to a request that can change something. A response to a GET is not sent to a client that left. */
 function changes(response: ServerResponse | undefined): boolean {
   return response !== undefined && !['GET', 'HEAD'].includes(response.req.method ?? '')
 }

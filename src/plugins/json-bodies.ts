@@ -9,7 +9,7 @@ export const jsonBodies = fastifyPlugin(async (app) => {
   const parse = app.getDefaultJsonParser('error', 'error')
   const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-  // An empty body has no media type to refuse. What an upload without bytes is called is for its route.
+  // An empty body has no media type to refuse. Upload routes keep the type of an empty file.
   app.addHook('preParsing', async ({ raw, routeOptions }) => {
     const { 'content-length': length = '0', 'transfer-encoding': coding } = raw.headers
     if (Number(length) === 0 && coding === undefined && !routeOptions.schema?.consumes)
@@ -17,7 +17,7 @@ export const jsonBodies = fastifyPlugin(async (app) => {
   })
 
   app.removeAllContentTypeParsers()
-  // Whether chunks bring a body is known with the first of them: proxies send what has none in chunks, too.
+  // A chunked body is empty if no bytes come before its end. Some proxies send requests without a body in chunks.
   app.addContentTypeParser('*', async ({ headers, raw, routeOptions }: FastifyRequest) => {
     if (headers['content-length'] !== undefined || (await hasBytes(raw))) {
       throw problems.unsupportedMediaType((routeOptions.schema?.consumes ?? ['application/json']).join(', '))
@@ -38,7 +38,7 @@ export const jsonBodies = fastifyPlugin(async (app) => {
   )
 })
 
-/** The stream is not destroyed with a refusal: its connection has yet to carry the answer. */
+/** Does not destroy the stream: the connection still has to carry the refusal. */
 async function hasBytes(body: FastifyRequest['raw']): Promise<boolean> {
   for await (const _chunk of body.iterator({ destroyOnReturn: false })) return true
   return false
