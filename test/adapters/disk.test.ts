@@ -45,6 +45,22 @@ it('goes on reading a blob that is deleted meanwhile', async () => {
   await reader?.close()
 })
 
+it('lists a run of very many blobs in batches of at most 500, each blob once', async () => {
+  const folder = await temporaryFolder()
+  const blobs = await store(folder)
+  await mkdir(join(folder, 'run'))
+  const names = Array.from({ length: 1001 }, (_, n) => `run/blob-${n}`)
+  for (const name of names) await writeFile(join(folder, name), '')
+  const batches: string[][] = []
+  for await (const batch of blobs.list('run')) batches.push(batch)
+  expect(batches.map(({ length }) => length)).toEqual([500, 500, 1])
+  expect(batches.flat().sort()).toEqual(names.sort())
+})
+
+it('fails where its folder cannot be made', async () => {
+  await expect(diskBlobs('/proc/none/uploads')).rejects.toThrow(/ENOENT.*\/proc\/none/)
+})
+
 it('keeps blobs from other users of the machine', async () => {
   const folder = join(await temporaryFolder(), 'uploads')
   const blobs = await store(folder)

@@ -31,6 +31,10 @@ async function database(folder?: string) {
   return db
 }
 
+it('fails where its folder cannot be made', () => {
+  expect(() => openDatabase('/proc/none/data')).toThrow(/ENOENT.*\/proc\/none/)
+})
+
 repositoriesContract('SQLite', repositories)
 accountsContract('SQLite', repositories)
 operatorContract('SQLite', repositories)

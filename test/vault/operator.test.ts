@@ -1,8 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { measureBlobs } from '../../src/vault/operator.ts'
-import { standing } from '../contracts/rows.ts'
+import { allUsers, measureBlobs } from '../../src/vault/operator.ts'
+import { forNewUser, standing } from '../contracts/rows.ts'
 import { blobsOnDisk, DAY, member, newDeviceId, pinFrom, testApp } from '../support/app.ts'
 import { databaseOf, operator } from '../support/operator.ts'
 
@@ -11,6 +11,15 @@ async function* one(text: string) {
 }
 
 describe('the operator', () => {
+  it('goes through more users than one page has, each once', async () => {
+    const { ports } = await testApp()
+    for (let n = 0; n < 101; n += 1) await ports.sessions.redeem(forNewUser())
+    const ids = []
+    for await (const { id } of allUsers(ports.users)) ids.push(id)
+    expect(ids).toHaveLength(101)
+    expect(ids).toEqual([...new Set(ids)].sort())
+  })
+
   it('sweeps beside a server what no run can name any more, and leaves its folder alone', async () => {
     const app = await testApp()
     const ada = await member(app)
