@@ -12,6 +12,8 @@ import { dataFolder, ourServer, type Server, signedIn } from './servers.ts'
 const DAY_MS = 24 * 3600 * 1000
 /** Each kind of request is repeated for so long. */
 const REPEATED_MS = 500
+/** A job of the sweeper that takes longer has failed: its next round is minutes away. */
+const SWEEP_MS = 120_000
 /** Not counted: a compiler that learns. */
 const WARM_UP = 3
 
@@ -74,8 +76,7 @@ const sweeps: [doing: string, prepare: (vault: Vault) => void, pending: (vault: 
   ],
   [
     'sweep: trash that is over',
-    ({ db, some }) =>
-      db.prepare('UPDATE files SET deleted_at = 1 WHERE id IN (SELECT id FROM files LIMIT ?)').run(some),
+    ({ db, owner, some }) => moveToTrash(db, owner, some, 1),
     ({ db }) => db.prepare('SELECT 1 FROM files WHERE deleted_at = 1 LIMIT 1').get() !== undefined,
   ],
   [
@@ -128,15 +129,15 @@ export async function* bystanding(folder: string, rows: number): AsyncGenerator<
     })
     yield* onServer(async function* () {
       for (const [doing, , pending] of sweeps) {
-        while (onDatabase(pending)) await sleep(50)
+        const deadline = performance.now() + SWEEP_MS
+        while (onDatabase(pending)) {
+          if (performance.now() > deadline) throw new Error(`"${doing}" did not end`)
+          await sleep(50)
+        }
         yield { doing, ...(await bystander.waited()) }
       }
     })
-    onDatabase(({ db, some }) =>
-      db
-        .prepare('UPDATE files SET deleted_at = ? WHERE id IN (SELECT id FROM files WHERE deleted_at IS NULL LIMIT ?)')
-        .run(Date.now() - DAY_MS, 2 * some),
-    )
+    onDatabase(({ db, owner, some }) => moveToTrash(db, owner, 2 * some, Date.now() - DAY_MS))
     yield* onServer(async function* (server) {
       for (const [doing, request] of lastRequests) {
         await bystander.waited()
@@ -169,6 +170,18 @@ export async function* bystanding(folder: string, rows: number): AsyncGenerator<
       db.close()
     }
   }
+}
+
+/** As DELETE does it, the user's counts included. */
+function moveToTrash(db: Database.Database, owner: string, files: number, deletedAt: number): void {
+  db.transaction(() => {
+    const moved = db
+      .prepare('UPDATE files SET deleted_at = ? WHERE id IN (SELECT id FROM files WHERE deleted_at IS NULL LIMIT ?)')
+      .run(deletedAt, files).changes
+    db.prepare(
+      'UPDATE users SET file_count = file_count - :moved, trash_count = trash_count + :moved WHERE id = :owner',
+    ).run({ moved, owner })
+  })()
 }
 
 function watching(authorization: string) {

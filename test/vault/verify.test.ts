@@ -173,7 +173,7 @@ describe('verify', () => {
     const { length } = ports.blobs
     ports.blobs.length = async (blob) => {
       ports.blobs.length = length
-      for (const name of ['a', 'b']) await ada.put(name, randomBytes(20))
+      for (const name of ['a', 'b']) await ada.replace(name, randomBytes(20))
       await app.settled()
       return length(blob)
     }
