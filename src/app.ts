@@ -19,6 +19,7 @@ import { readOnly } from './plugins/read-only.ts'
 import { requestId, requestIdOf } from './plugins/request-id.ts'
 import { quietFramework, requestLog } from './plugins/request-log.ts'
 import { safeDefaults } from './plugins/safe-defaults.ts'
+import { lazySerializers } from './plugins/serialization.ts'
 import { type ShareRules, shares } from './plugins/shares.ts'
 import { strictHttp } from './plugins/strict-http.ts'
 import { sweeper } from './plugins/sweeper.ts'
@@ -78,6 +79,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     ...serverOptions(http, certificate),
     trustProxy: http.trustProxy,
     connectionTimeout: http.idleMs,
+    schemaController: { compilersFactory: { buildSerializer: lazySerializers } },
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
       allowOrigin(request, reply)

@@ -1,6 +1,9 @@
-/** TypeBox checks requests: a body as it is, whatever came as text with its numbers read. All faults are told. */
+/**
+ * TypeBox checks requests. Numbers that came as text are converted first; a body is checked as it is. All faults are listed.
+ * A checker is compiled when the first request needs it: the server starts sooner.
+ */
 import { FormatRegistry, type TSchema } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import fastifyPlugin from 'fastify-plugin'
@@ -14,10 +17,11 @@ export const validation = fastifyPlugin(async (app) => {
   for (const [format, faultIn] of Object.entries(FORMATS)) FormatRegistry.Set(format, (text) => faultIn(text) === null)
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     if (schema['x-streamed']) return (value) => ({ value })
-    const check = TypeCompiler.Compile(schema)
+    let check: TypeCheck<TSchema> | undefined
     const numbers = httpPart === 'body' ? [] : numbersOf(schema)
     return (given) => {
       const value = numbers.length === 0 ? given : withNumbers(given, numbers)
+      check ??= TypeCompiler.Compile(schema)
       if (check.Check(value)) return { value }
       return { error: problems.invalidRequest(faultsOf(check.Errors(value))) }
     }

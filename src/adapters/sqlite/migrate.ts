@@ -1,4 +1,4 @@
-/** Numbered migrations: each runs once, in its own transaction, and is never changed after it was released. */
+/** Numbered migrations: each runs once and is never changed after it was released. */
 import type { Database } from 'better-sqlite3'
 import { initial } from './migrations/001-initial.ts'
 import { sealed } from './migrations/002-sealed.ts'
@@ -43,10 +43,9 @@ export function migrate(db: Database): void {
       'The database is of a version that did not seal contents. Use that one to get them out, then begin in an empty folder.',
     )
   }
-  for (let next = version; next < migrations.length; next += 1) {
-    db.transaction(() => {
-      db.exec(migrations[next] as string)
-      db.pragma(`user_version = ${next + 1}`)
-    }).immediate()
-  }
+  if (version === migrations.length) return
+  db.transaction(() => {
+    for (const migration of migrations.slice(version)) db.exec(migration)
+    db.pragma(`user_version = ${migrations.length}`)
+  }).immediate()
 }
