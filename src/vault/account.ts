@@ -5,7 +5,7 @@ import type { Background } from './background.ts'
 import type { Collect } from './garbage.ts'
 
 /** Files that are removed in one act: other requests wait for it. */
-const BATCH = 200
+const BATCH = 100
 
 export interface Account extends User {
   usage: Usage

@@ -8,7 +8,7 @@ import type { Keyring } from './keyring.ts'
 
 const TAG_BYTES = 16
 /** Rows that get their tags in one act: other requests wait for it. */
-const BATCH = 100
+const BATCH = 50
 
 /**
  * The same for the same bytes in the same vault, and nowhere else: whoever has the disk and knows a digest learns nothing

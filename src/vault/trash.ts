@@ -8,7 +8,7 @@ import { freeNumberedName } from './stand-ins.ts'
 import { type StoredFile, type UnsealPage, unseal } from './stored-file.ts'
 
 /** Files that are removed in one act: other requests wait for it. */
-const BATCH = 200
+const BATCH = 100
 
 const IN_TRASH = 'of this id in the trash'
 

@@ -7,7 +7,7 @@ const COLUMNS =
   'id, user_id AS userId, device_id AS deviceId, created_at AS createdAt, last_used_at AS lastUsedAt FROM sessions'
 
 /** Rows that are looked at, and may be deleted, in one act: requests wait for it. */
-const PIECE = 500
+const PIECE = 200
 
 export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const byTokenHash = db.prepare<[Buffer], Session>(`SELECT ${COLUMNS} WHERE token_hash = ? AND ended_at IS NULL`)
