@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/fuzz/**/*.test.ts'],
+    globalSetup: ['test/support/build.ts'],
     setupFiles: ['test/support/matchers.ts'],
     fileParallelism: false,
     testTimeout: 600_000,

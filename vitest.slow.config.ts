@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/slow/**/*.test.ts'],
+    globalSetup: ['test/support/build.ts'],
     setupFiles: ['test/support/matchers.ts'],
     maxWorkers: 2,
   },

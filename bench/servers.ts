@@ -26,6 +26,7 @@ export async function ourServer(folder: string, session?: Server['headers']): Pr
     UPLOADS_DIR: join(folder, 'uploads'),
     LOG_LEVEL: 'warn',
     RATE_LIMIT: 'off',
+    QUOTA_FILES: '10000000',
   }
   const server = await start('ours', process.execPath, ['dist/server.js'], settings)
   return { ...server, headers: session ?? (await signedIn(server.port)) }

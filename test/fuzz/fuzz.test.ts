@@ -44,7 +44,7 @@ describe(`with FUZZ_SEED=${seed} FUZZ_ROUNDS=${rounds}`, () => {
 
   it('the process keeps neither memory nor files', async () => {
     const folder = await temporaryFolder()
-    const server = serverProcess(folder, { LOG_LEVEL: 'info', RATE_LIMIT: 'off' }, { from: 'built' })
+    const server = serverProcess(folder, { LOG_LEVEL: 'info', RATE_LIMIT: 'off' })
     const target = { url: await server.url, mostBytes: 10 * MiB, pinOf: async () => null }
     api = (await server.request('/docs/json')).body as OpenApi
     const warmed = await fuzz(target, api, { seed: seed + rounds, rounds: Math.ceil(rounds / 2) })

@@ -77,11 +77,11 @@ async function serverWithKnownUser(): Promise<ServerProcess> {
   }
   const SMTP_URL = `smtp://vault:secret@0.0.0.0:${await until(/PORT (\d+)/)}`
   const settings = { PIN_DELIVERY: 'email', SMTP_URL, MAIL_FROM: 'vault@example.org', RATE_LIMIT: 'off' }
-  const server = serverProcess(
-    await temporaryFolder(),
-    { ...settings, NODE_EXTRA_CA_CERTS: certFile, LOG_LEVEL: 'info' },
-    { from: 'built' },
-  )
+  const server = serverProcess(await temporaryFolder(), {
+    ...settings,
+    NODE_EXTRA_CA_CERTS: certFile,
+    LOG_LEVEL: 'info',
+  })
   const deviceId = newDeviceId()
   await server.post('/v1/users', { name: 'Ada', email: KNOWN, deviceId })
   const pin = await until(/PIN (\d{4})/)

@@ -93,7 +93,7 @@ it.each(kinds)(
 async function crowdedServer(settings: Record<string, string> = {}): Promise<ServerProcess> {
   const isNew = folder === ''
   if (isNew) folder = await mkdtemp(join(tmpdir(), 'minikeepsafe-'))
-  const server = serverProcess(folder, isNew ? { RATE_LIMIT: 'off' } : settings, { from: 'built' })
+  const server = serverProcess(folder, isNew ? { RATE_LIMIT: 'off' } : settings)
   if (!isNew) return server
   for (let n = 0; n < NETWORKS; n += 1) members.push(await signedIn(server))
   await Promise.all(members.map((headers) => fill(server, headers)))

@@ -120,7 +120,7 @@ const shape = ({ live, trash }: State) => {
 
 it(`keeps its word through ${ROUNDS} kills`, async () => {
   const folder = await temporaryFolder()
-  let server = serverProcess(folder, {}, { from: 'built' })
+  let server = serverProcess(folder, {})
   const headers = await signedIn(server)
   let states = Array.from({ length: LANES }, (): State => ({ live: [], trash: [] }))
   let acts = 0
@@ -134,7 +134,7 @@ it(`keeps its word through ${ROUNDS} kills`, async () => {
     await running.stop('SIGKILL')
     const candidates = await working
 
-    server = serverProcess(folder, {}, { from: 'built' })
+    server = serverProcess(folder, {})
     const found = await everything(server, headers)
     states = candidates.map((possible, lane) => {
       const there = ofLane(lane, found)

@@ -46,7 +46,7 @@ async function overHttp2(nginx: Nginx, fields: Record<string, string>, body?: Re
 
 describeNginx('1 GiB behind nginx', () => {
   it('goes in and comes out over HTTP/1.1 and HTTP/2, in memory that does not grow with it', async () => {
-    const server = serverProcess(await temporaryFolder(), { TRUST_PROXY: '127.0.0.1' }, { from: 'built' })
+    const server = serverProcess(await temporaryFolder(), { TRUST_PROXY: '127.0.0.1' })
     const nginx = await nginxBefore(await server.url)
     const headers = await signedIn(nginx)
     await nginx.request('/v1/files/warm-up', { method: 'PUT', headers, body: block })
@@ -71,7 +71,7 @@ describeNginx('1 GiB behind nginx', () => {
 
 describeNginx('clients that read nothing', () => {
   it('of many addresses take a bounded part of the memory, and leave a way in for others', async () => {
-    const server = serverProcess(await temporaryFolder(), { TRUST_PROXY: '127.0.0.1' }, { from: 'built' })
+    const server = serverProcess(await temporaryFolder(), { TRUST_PROXY: '127.0.0.1' })
     const nginx = await nginxBefore(await server.url)
     const before = nginx.peakMemory()
     // Of each address more than its share.

@@ -1,16 +1,13 @@
-/** The server as a process of its own, as its operator runs it. */
+/** The server as a process of its own, as its operator runs it: what `build.js` made of `src/`. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { type Answer, type Call, call } from './http.ts'
 
 const root = join(import.meta.dirname, '..', '..')
-const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 
 export interface ServerProcess {
   pid: number
@@ -27,9 +24,13 @@ export interface ServerProcess {
   memory(): { now: number; peak: number }
 }
 
-/** `from` the source, or as it was built, which starts faster. `under` is a command that runs another, as `prlimit` does. */
-export function serverProcess(folder: string, settings: Record<string, string> = {}, how: Launch = {}): ServerProcess {
-  const { child, exit, stop } = launch(folder, 'server', [], { PORT: '0', ...settings }, how)
+/** `under` is a command that runs another, as `prlimit` does. */
+export function serverProcess(
+  folder: string,
+  settings: Record<string, string> = {},
+  { under = [] }: { under?: string[] } = {},
+): ServerProcess {
+  const { child, exit, stop } = launch(folder, 'server', [], { PORT: '0', ...settings }, under)
   let output = ''
   const url = new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
@@ -87,24 +88,17 @@ export async function command(folder: string, args: string[], settings: Record<s
   return { code, stderr, report: JSON.parse(stdout) as Record<string, unknown> }
 }
 
-interface Launch {
-  from?: 'source' | 'built'
-  under?: string[]
-}
-
 function launch(
   folder: string,
   file: 'server' | 'cli',
   args: string[],
   settings: Record<string, string>,
-  { from = 'source', under = [] }: Launch = {},
+  under: string[] = [],
 ) {
-  const source = ['--import', typescript, join(root, 'src', `${file}.ts`)]
-  const program = from === 'built' ? [join(root, 'dist', `${file}.js`)] : source
-  const command = [...under, process.execPath, ...program, ...args]
+  const command = [...under, process.execPath, '--enable-source-maps', join(root, 'dist', `${file}.js`), ...args]
   const child: ChildProcess = spawn(command[0] as string, command.slice(1), {
     cwd: folder,
-    env: { PATH: process.env.PATH, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'), ...settings },
+    env: { PATH: process.env.PATH, ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exit = once(child, 'close').then(([code]) => code as number | null)
