@@ -7,5 +7,6 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     setupFiles: ['test/support/matchers.ts'],
     maxWorkers: 2,
+    testTimeout: 60_000,
   },
 })
