@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ConfigSchema } from '../src/config/schema.ts'
@@ -37,10 +37,37 @@ describe('docs/security.md', () => {
     expect(named).toContain('PIN_DELIVERY')
     expect(named.filter((name) => !(name in ConfigSchema.properties))).toEqual([])
   })
+
+  it('names source files, folders and commands that exist', () => {
+    const paths = [...page.matchAll(/`((?:[\w-]+\/)*[\w-]+\.(?:ts|json)|(?:[\w-]+\/)+)`/g)].map(([, path = '']) => path)
+    expect(paths).toEqual(expect.arrayContaining(['vault/sessions.ts', 'deploy/']))
+    const places = [root, join(root, 'src'), join(root, 'src', 'adapters')]
+    expect(paths.filter((path) => !places.some((place) => existsSync(join(place, path))))).toEqual([])
+
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object }
+    const scriptNames = [...page.matchAll(/`npm run ([\w:]+)`/g)].map(([, name = '']) => name)
+    expect(scriptNames).toContain('test:slow')
+    expect(scriptNames.filter((name) => !(name in scripts))).toEqual([])
+  })
+
+  it('has the headings that links go to, its own and those of other pages', () => {
+    const pages = ['README.md', 'SECURITY.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+    const others = pages.map((name) => readFileSync(join(root, name), 'utf8')).join('\n')
+    const targets = [...page.matchAll(/\]\(#([\w-]+)\)/g), ...others.matchAll(/security\.md#([\w-]+)/g)]
+    const headings = [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => {
+      return heading
+        .toLowerCase()
+        .replace(/[^\w -]/g, '')
+        .replaceAll(' ', '-')
+    })
+    const wanted = targets.map(([, target = '']) => target)
+    expect(wanted).toContain('bounds')
+    expect(wanted.filter((target) => !headings.includes(target))).toEqual([])
+  })
 })
 
-/** What stands where the name of a test or of a group does: `it('…'`, `describe('…'`, or after the table of either. */
+/** Names of tests and groups: `it('…'`, `describe('…'`, or after the table of either. Comments do not count. */
 function titlesIn(source: string): Set<string> {
-  const titles = source.matchAll(/(?:^|[^\w.])(?:it|describe)\(\s*'([^'\n]+)'|\)\(\s*'([^'\n]+)',/g)
+  const titles = source.matchAll(/^\s*(?:it|describe)\(\s*'([^'\n]+)'|^(?!\s*\/\/).*\)\(\s*'([^'\n]+)',/gm)
   return new Set([...titles].map(([, plain, each]) => plain ?? each ?? ''))
 }

@@ -125,16 +125,17 @@ describe('a refusal', () => {
     expect(answer).toBeProblem(400, 'invalid-request')
   })
 
-  it.each(['text/plain', 'application/x-www-form-urlencoded', 'nonsense', undefined])(
-    'of the media type %s is 415',
-    async (type) => {
-      const app = await testApp()
-      const headers = type === undefined ? {} : { 'content-type': type }
-      const answer = await app.request('/v1/users', { method: 'POST', headers, body: JSON.stringify(ada) })
+  it.each([
+    ...['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=b', 'nonsense', undefined],
+  ])('of the media type %s is 415', async (type) => {
+    const app = await testApp({ PIN_DELIVERY: 'console' })
+    const headers = type === undefined ? {} : { 'content-type': type }
+    for (const path of ['/v1/users', '/v1/pins', '/v1/sessions']) {
+      const answer = await app.request(path, { method: 'POST', headers, body: JSON.stringify(ada) })
       expect(answer).toBeProblem(415, 'unsupported-media-type')
       expect(answer.headers.accept).toBe('application/json')
-    },
-  )
+    }
+  })
 
   it.each(['gzip', 'br', 'identity, gzip'])('of the content coding %s is 415', async (coding) => {
     const app = await testApp()

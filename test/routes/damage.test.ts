@@ -173,5 +173,7 @@ describe('a row that was tampered with', () => {
     db.prepare('UPDATE key_slots SET sealed = ?').run(sealed)
     db.close()
     expect(await ada.get('file')).toBeProblem(500, 'internal-error')
+    // A slot that opened for another user would take new files.
+    expect(await ada.put('new', 'hers')).toBeProblem(500, 'internal-error')
   })
 })

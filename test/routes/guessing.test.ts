@@ -138,22 +138,26 @@ describe('guessing at delivered PINs', () => {
 
   it('compares five of many that race, and no more', async () => {
     const app = await consoleApp(undefined, { PIN_MAX_ATTEMPTS: '10' })
-    const devices = await Promise.all(
-      Array.from({ length: 8 }, async () => {
-        const deviceId = newDeviceId()
-        await app.post('/v1/users', { name: 'Ada', email: EMAIL, deviceId })
-        return deviceId
-      }),
-    )
-    await app.settled()
+    const pins: { deviceId: string; pin: string }[] = []
+    for (let n = 0; n < 8; n += 1) {
+      const deviceId = newDeviceId()
+      pins.push({ deviceId, pin: (await delivered(app, deviceId)).secret })
+    }
+    const right = pins.pop() as (typeof pins)[number]
+    const wrong = pins.flatMap(({ deviceId, pin }) => [1, 2, 3].map((n) => ({ deviceId, pin: wrongFor(pin, n) })))
     const { count } = app.ports.pinLedger
+    let asked = 0
     let compared = 0
     app.ports.pinLedger.count = async (guess) => {
+      // The right PIN is on its way before any is counted, and is counted last.
+      if (guess.deviceId === right.deviceId) await expect.poll(() => asked).toBe(wrong.length)
       const answer = await count(guess)
       if (answer.counted.as === 'counted') compared += 1
+      asked += 1
       return answer
     }
-    await Promise.all(devices.flatMap((deviceId) => ['0000', '1111', '2222'].map((pin) => signIn(app, deviceId, pin))))
+    const answers = await Promise.all([right, ...wrong].map(({ deviceId, pin }) => signIn(app, deviceId, pin)))
+    expect(answers.map(({ status }) => status)).toEqual(new Array(22).fill(401))
     expect(compared).toBe(5)
   })
 

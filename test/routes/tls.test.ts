@@ -22,6 +22,20 @@ describe('a server with a certificate', () => {
     expect(answer.headers['strict-transport-security']).toBe('max-age=31536000')
   })
 
+  it.each([
+    ['a refusal', 'GET /v1/files', 401],
+    ['an unknown path', 'GET /nothing', 404],
+    ['a path that cannot be decoded', 'GET /v1/files/%ff', 400],
+    ['an unknown method', 'TRACE /v1/files', 405],
+    ['a page of the documentation', 'GET /docs', 200],
+  ])('says so on %s', async (_what, line, status) => {
+    const { app, files } = await tlsApp()
+    const socket = await handshake(app.url, files.cert)
+    socket.write(head(line, { connection: 'close' }))
+    const [start] = (await text(socket)).split('\r\n\r\n')
+    expect(start).toMatch(new RegExp(`^HTTP/1.1 ${status} .*\r\nstrict-transport-security: max-age=31536000`, 's'))
+  })
+
   it('says so on the answer to what is no request as well', async () => {
     const { app, files } = await tlsApp()
     const socket = await handshake(app.url, files.cert)

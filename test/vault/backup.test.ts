@@ -96,6 +96,23 @@ describe('a backup', () => {
     expect(databaseOf(app2).prepare('SELECT * FROM holds').all()).toEqual([])
   })
 
+  it('has no master key in it, and its owner alone can read it', async () => {
+    const app = await testApp()
+    await (await member(app)).put('a', 'first')
+    const folder = join(await temporaryFolder(), 'backup')
+    await backedUp(app, folder)
+    const key = Buffer.from(await readFile(join(app.config.DATA_DIR, 'master.key'), 'utf8'), 'base64')
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+    for (const path of [folder, ...entries.map(({ parentPath, name }) => join(parentPath, name))]) {
+      const found = await stat(path)
+      expect([path, found.mode & 0o077]).toEqual([path, 0])
+      if (found.isDirectory()) continue
+      const bytes = await readFile(path)
+      for (const form of [key, key.toString('base64'), key.toString('hex')]) expect(bytes.includes(form)).toBe(false)
+    }
+    expect(entries.filter((entry) => entry.isFile()).length).toBeGreaterThan(1)
+  })
+
   it('copies what is new, and removes what is gone once the new one is in place', async () => {
     const { app, ada, folder } = await vaultWith({ a: 'first', b: 'second' })
     await backedUp(app, folder)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { PendingPin } from '../../src/ports.ts'
 import { cryptographicChance, deviceNames, pinDigest, tokenHash } from '../../src/vault/secrets.ts'
 
@@ -9,15 +9,32 @@ it('makes PINs of four digits, leading zeros included', () => {
 })
 
 it('draws PINs uniformly', () => {
-  const counts = new Array<number>(10).fill(0)
-  const draws = 50_000
-  for (let n = 0; n < draws; n += 1) {
-    const first = Number(cryptographicChance.pin()[0])
-    counts[first] = (counts[first] ?? 0) + 1
+  const counts = new Array<number>(10_000).fill(0)
+  const each = 30
+  for (let n = 0; n < each * counts.length; n += 1) {
+    const pin = Number(cryptographicChance.pin())
+    counts[pin] = (counts[pin] ?? 0) + 1
   }
-  const chiSquared = counts.reduce((sum, count) => sum + (count - draws / 10) ** 2 / (draws / 10), 0)
-  // 9 degrees of freedom: a fair source passes 60 about once in a hundred million runs.
-  expect(chiSquared).toBeLessThan(60)
+  const chiSquared = counts.reduce((sum, count) => sum + (count - each) ** 2 / each, 0)
+  // 9999 degrees of freedom, a standard deviation of 141: a fair source is beyond six of them once in a hundred million runs.
+  expect(chiSquared).toBeLessThan(9999 + 6 * 141.4)
+})
+
+it('makes codes of 80 bits that never come twice', () => {
+  const codes = Array.from({ length: 2000 }, cryptographicChance.code)
+  expect(codes.every((code) => /^[A-Z2-7]{16}$/.test(code))).toBe(true)
+  expect(new Set(codes).size).toBe(codes.length)
+  // At each place all 32 characters come up.
+  const places = Array.from({ length: 16 }, (_, at) => new Set(codes.map((code) => code[at])).size)
+  expect(places).toEqual(new Array(16).fill(32))
+})
+
+it('draws no secret from Math.random', () => {
+  const random = vi.spyOn(Math, 'random')
+  onTestFinished(() => random.mockRestore())
+  const { id, pin, code, token, bytes } = cryptographicChance
+  for (const draw of [id, pin, code, token, () => bytes(32)]) draw()
+  expect(random).not.toHaveBeenCalled()
 })
 
 it('makes tokens of 256 bits that never come twice', () => {
