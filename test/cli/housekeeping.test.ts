@@ -1,5 +1,7 @@
-import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { commands } from '../../src/commands/commands.ts'
 import { VERSION } from '../../src/version.ts'
@@ -51,7 +53,14 @@ describe('stats', () => {
 describe('sweep', () => {
   it('does one round beside a server', async () => {
     const { folder, server, headers } = await withAda()
+    const leftBehind = join(folder, 'uploads', 'crashed')
+    await mkdir(leftBehind)
+    await writeFile(join(leftBehind, 'blob'), 'of an upload that was never finished')
+    const db = new Database(join(folder, 'data', 'minikeepsafe.db'))
+    db.exec("INSERT INTO runs (id, started_at, ended) VALUES ('crashed', 0, 1)")
+    db.close()
     expect(await command(folder, ['sweep'])).toMatchObject({ code: 0, report: { ok: true, garbage: 0, holds: 0 } })
+    expect(existsSync(leftBehind)).toBe(false)
     expect((await server.request('/v1/files/a-secret-name', { headers })).body).toBe('bytes')
     expect((await server.request('/v1/files/b', { method: 'PUT', headers, body: 'more' })).status).toBe(201)
   })
