@@ -23,6 +23,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { BOUNDS, newEvent, opened } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { temporaryFolder } from '../support/app.ts'
 
 async function database(folder?: string) {
@@ -37,6 +38,7 @@ it('fails where its folder cannot be made', () => {
 
 repositoriesContract('SQLite', repositories)
 accountsContract('SQLite', repositories)
+vacatedNamesContract('SQLite', repositories)
 operatorContract('SQLite', repositories)
 signInContract('SQLite', repositories)
 extremesContract('SQLite', repositories)
@@ -79,7 +81,7 @@ it('runs each migration once', async () => {
   const folder = await temporaryFolder()
   openDatabase(folder).close()
   const db = await database(folder)
-  expect(db.pragma('user_version', { simple: true })).toBe(8)
+  expect(db.pragma('user_version', { simple: true })).toBe(9)
 })
 
 it('takes over what an older version left: the trash is counted, events and devices have their order', async () => {
