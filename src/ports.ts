@@ -148,7 +148,8 @@ export interface SealedFile {
   updatedAt: number
   /**
    * When this content and type came to stand under this name: by upload, replacement, renaming or restoring. In a later second
-   * than any content of this owner that left a name came to it, so that no date in whole seconds was another content's.
+   * than any content that came to this name of this owner before, also after the clock was set back, so that no date in whole
+   * seconds was another content's.
    */
   namedAt: number
   /** The blob that holds this version; a new version has a new one, so it also tells versions apart. */
@@ -346,6 +347,11 @@ export interface FileRepository {
   rename(owner: string, seen: Seen, name: string, at: number): Promise<'done' | 'stale' | 'taken'>
   /** Moves the file that the caller saw to the trash; its name is free. */
   discard(owner: string, seen: Seen, at: number): Promise<'done' | 'stale'>
+  /**
+   * Forgets, for all users, at most `limit` dates of names that hold no file, where the second of the date has passed at this
+   * time; answers how many. What `namedAt` promises holds for these names, too. A user has a bounded number of such dates.
+   */
+  forgetVacated(at: number, limit: number): Promise<number>
   /**
    * At most `limit` files in the order asked for, ties broken by id; stable while others write. Where few names begin so,
    * and they are not sorted by name, it may look at all of the owner's files: then `scan` is for it.
@@ -748,6 +754,7 @@ export type MovedTable =
   | 'handed_out_pins'
   | 'activity'
   | 'files'
+  | 'vacated_names'
 
 /** Rows as they are kept, by the names of their columns. */
 export interface MovedRows {

@@ -9,6 +9,9 @@ import type { trash } from './trash.ts'
 
 const BATCH = 500
 
+/** Dates that are forgotten in one transaction: other requests wait for it. */
+const DATES_BATCH = 100
+
 export interface Sources {
   sessions: Pick<ReturnType<typeof sessions>, 'forgetEnded'>
   trash: Pick<ReturnType<typeof trash>, 'expire'>
@@ -32,6 +35,7 @@ export async function sweepRound(
     'forgetting what happened long ago': activity.expire,
     'emptying the trash': trash.expire,
     'finishing removals of users': account.finishRemovals,
+    'forgetting dates of vacated names': () => forgetVacated(ports),
     'sweeping blobs': () => sweep(ports, run),
     'giving files their tags': () => fillInTags(ports, keys),
   }
@@ -84,6 +88,11 @@ async function sweep(ports: Ports, run: string | null): Promise<void> {
     }
     return true
   }
+}
+
+async function forgetVacated({ files, clock }: Ports): Promise<void> {
+  const now = clock()
+  while ((await files.forgetVacated(now, DATES_BATCH)) === DATES_BATCH);
 }
 
 /** Looks for a hold after the choice was made: whoever takes one later sees rows that do not name these blobs. */

@@ -101,6 +101,7 @@ const NOBODY: Record<MovedTable, number> = {
   handed_out_pins: 0,
   activity: 0,
   files: 0,
+  vacated_names: 0,
 }
 
 async function* oneGuess(): AsyncGenerator<MovedRows> {

@@ -13,6 +13,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { names, newFile, opened, standing, T, withOwners } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { connection, describePostgres, emptySchema, openedDatabase, run } from '../support/postgres.ts'
 
 /** Every other run is over at once, as it is for whoever is alone. */
@@ -26,6 +27,7 @@ async function repositories() {
 describePostgres('the contracts', () => {
   repositoriesContract('PostgreSQL', repositories)
   accountsContract('PostgreSQL', repositories)
+  vacatedNamesContract('PostgreSQL', repositories)
   operatorContract('PostgreSQL', repositories)
   signInContract('PostgreSQL', repositories)
   extremesContract('PostgreSQL', repositories)
@@ -49,7 +51,7 @@ describePostgres('PostgreSQL', () => {
   it('runs each migration once, also where many processes start together', async () => {
     const url = await emptySchema()
     const engines = await Promise.all(Array.from({ length: 5 }, () => openPostgres(url)))
-    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 7 }])
+    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 8 }])
     await Promise.all(engines.map((engine) => engine.close()))
   })
 

@@ -23,6 +23,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { BOUNDS, newEvent, opened } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { temporaryFolder } from '../support/app.ts'
 
 async function database(folder?: string) {
@@ -37,6 +38,7 @@ it('fails where its folder cannot be made', () => {
 
 repositoriesContract('SQLite', repositories)
 accountsContract('SQLite', repositories)
+vacatedNamesContract('SQLite', repositories)
 operatorContract('SQLite', repositories)
 signInContract('SQLite', repositories)
 extremesContract('SQLite', repositories)

@@ -12,6 +12,7 @@ import { describeS3, newBucket, objectsIn, s3Environment } from '../support/s3.t
 /** What a vault takes with it: all tables but the books on blobs. */
 const MOVED = [
   ...['users', 'departed', 'key_slots', 'sessions', 'devices', 'guesses', 'handed_out_pins', 'activity', 'files'],
+  'vacated_names',
 ]
 const movedOf = (tables: Tables) => Object.fromEntries(MOVED.map((table) => [table, tables[table] ?? []]))
 const NO_ROWS = movedOf({})

@@ -113,6 +113,7 @@ describe('deleting an account', () => {
       key_slots: 41,
       sessions: 40,
       users: 40,
+      vacated_names: 0,
     })
     expect(await blobsOnDisk(app)).toHaveLength(20)
     expect((await others[0]?.get('kept'))?.body).toBe('kept')

@@ -139,6 +139,23 @@ describe('a date that was fetched for a name', () => {
     expect(await ada.request('/v1/files/file', discard)).toBeProblem(412, 'precondition-failed')
   })
 
+  it('is the present second for a name that was never used, however many files were renamed in it', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    app.clock.turn(SECOND)
+    for (let n = 0; n < 40; n += 1) {
+      await ada.put(`before-${n}`, 'sand')
+      expect((await rename(ada, `before-${n}`, `after-${n}`)).status).toBe(200)
+    }
+    await ada.put('new', 'sand')
+    const now = new Date(app.clock()).toUTCString()
+    expect((await ada.get('new')).headers['last-modified']).toBe(now)
+    expect((await ada.get('after-39')).headers['last-modified']).toBe(now)
+    await ada.put('before-39', 'other')
+    const later = new Date(app.clock() + SECOND).toUTCString()
+    expect((await ada.get('before-39')).headers['last-modified']).toBe(later)
+  })
+
   it('is never later than Date, also where the clock was set back', async () => {
     const app = await testApp()
     app.clock.turn(3650 * DAY)
@@ -152,6 +169,11 @@ describe('a date that was fetched for a name', () => {
 
 async function trashOf(ada: Member) {
   return ((await ada.request('/v1/trash')).body as { files: { id: string; name: string }[] }).files
+}
+
+function rename(ada: Member, name: string, newName: string) {
+  const headers = { 'content-type': 'application/json' }
+  return ada.request(`/v1/files/${name}`, { method: 'PATCH', headers, body: JSON.stringify({ name: newName }) })
 }
 
 function restore(ada: Member, id: string | undefined, query = '') {

@@ -7,7 +7,7 @@ import { openSecrets, sealSecrets } from '../../src/vault/envelope.ts'
 import { keyring } from '../../src/vault/keyring.ts'
 import { cryptographicChance } from '../../src/vault/secrets.ts'
 import { standing } from '../contracts/rows.ts'
-import { blobsOnDisk, DAY, form, MINUTE, member, type TestApp, testApp } from '../support/app.ts'
+import { blobsOnDisk, DAY, form, MINUTE, member, SECOND, type TestApp, testApp } from '../support/app.ts'
 import { databaseOf } from '../support/operator.ts'
 
 const homeOf = (app: TestApp) => join(app.config.DATA_DIR, '..')
@@ -43,6 +43,27 @@ it('keeps what a row names, whatever run wrote it', async () => {
     expect(answer.body).toBe('bytes')
     await next.close()
   }
+})
+
+it('forgets the dates of vacated names, many of many users, once their second has passed', async () => {
+  const app = await testApp()
+  const members = [await member(app), await member(app)]
+  const db = databaseOf(app)
+  const add = db.prepare('INSERT INTO vacated_names (user_id, name, named_at) VALUES (?, ?, ?)')
+  for (const { userId } of members) for (let n = 0; n < 150; n += 1) add.run(userId, `${n}`, app.clock() + n * 10)
+  const left = () => db.prepare('SELECT count(*) FROM vacated_names').pluck().get()
+  const sweep = async () => {
+    app.sweep()
+    await app.settled()
+  }
+  await sweep()
+  expect(left()).toBe(300)
+  app.clock.turn(SECOND)
+  await sweep()
+  expect(left()).toBe(100)
+  app.clock.turn(SECOND)
+  await sweep()
+  expect(left()).toBe(0)
 })
 
 it('gives files of before their tags, so that equal bytes are found', async () => {

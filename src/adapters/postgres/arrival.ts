@@ -18,6 +18,7 @@ const TABLES: Record<MovedTable, true> = {
   handed_out_pins: true,
   activity: true,
   files: true,
+  vacated_names: true,
 }
 const NAMES = Object.keys(TABLES) as MovedTable[]
 

@@ -58,6 +58,11 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
     discard: (owner, { id, name, blob }, at) =>
       act('discard_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, at }),
 
+    async forgetVacated(at, limit) {
+      const [row] = await call<{ forgotten: number }>('forget_vacated_names', { at, most: limit })
+      return row?.forgotten ?? 0
+    },
+
     list(owner, query) {
       const { text, values } = pageOf(owner, query)
       return ask<SealedFile>(text, values)

@@ -7,9 +7,10 @@ import { bounds } from './migrations/004-bounds.ts'
 import { pinsByUser } from './migrations/005-pins-by-user.ts'
 import { tags } from './migrations/006-tags.ts'
 import { names } from './migrations/007-names.ts'
+import { vacatedNames } from './migrations/008-vacated-names.ts'
 
 /** The schema's version, in `schema_version`, is the number of migrations that have run. */
-const migrations = [tables, acts, fileQuota, bounds, pinsByUser, tags, names]
+const migrations = [tables, acts, fileQuota, bounds, pinsByUser, tags, names, vacatedNames]
 
 /** Brings the schema up to date. Of processes that start together one does it, and the others wait. */
 export async function migrate({ alone }: Database): Promise<void> {

@@ -13,6 +13,7 @@ const TABLES: MovedTable[] = [
   'handed_out_pins',
   'activity',
   'files',
+  'vacated_names',
 ]
 const ROWS = 1000
 

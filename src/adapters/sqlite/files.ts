@@ -1,6 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFile, Seen, Used } from '../../ports.ts'
 import type { Act } from './group-commit.ts'
+import { sqliteVacatedNames } from './vacated-names.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
   created_at AS createdAt, updated_at AS updatedAt, named_at AS namedAt, blob, seal, tag`
@@ -20,11 +21,11 @@ const SORT_FIELD: Record<FileSort, keyof SealedFile> = {
 }
 
 export function sqliteFiles(db: Database, act: Act): FileRepository {
+  const vacatedNames = sqliteVacatedNames(db)
   const byName = db.prepare<[string, string], SealedFile>(
     `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL`,
   )
   const USED = 'byte_count AS bytes, file_count + trash_count AS files'
-  const vacatedAt = db.prepare<[string], number>('SELECT vacated_at FROM users WHERE id = ?').pluck()
   const slotAndUse = db.prepare<[string], KeySlot & Used>(
     `SELECT kind, key_id AS keyId, sealed, ${USED}
      FROM users JOIN key_slots ON user_id = id WHERE id = ?`,
@@ -40,7 +41,6 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
   const countDiscarded = db.prepare<[string]>(
     'UPDATE users SET file_count = file_count - 1, trash_count = trash_count + 1 WHERE id = ?',
   )
-  const vacate = db.prepare<[number, string]>('UPDATE users SET vacated_at = max(vacated_at, ?) WHERE id = ?')
   const insert = db.prepare<[SealedFile & { owner: string }]>(
     `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, blob, seal, tag)
      VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :blob, :seal, :tag)`,
@@ -101,7 +101,8 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
         if (added > 0 && used.files + added > mostFiles) return 'quota-files'
         count.run({ owner, files: current === null ? 1 : 0, bytes })
         const isNamed = file.updatedAt !== current?.updatedAt
-        const row = { ...file, owner, namedAt: isNamed ? namedAt(owner, file.namedAt, current) : file.namedAt }
+        const namedAt = isNamed ? vacatedNames.take(owner, file.name, file.namedAt, current?.namedAt) : file.namedAt
+        const row = { ...file, owner, namedAt }
         if (current === null) {
           insert.run(row)
           return 'done'
@@ -124,8 +125,8 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
         if (formerly === undefined) return 'stale'
         if (newName === name) return 'done'
         if (standing.get(owner, newName)) return 'taken'
-        rename.run({ ...seen, newName, at: namedAt(owner, at) })
-        vacate.run(formerly, owner)
+        rename.run({ ...seen, newName, at: vacatedNames.take(owner, newName, at) })
+        vacatedNames.vacate(owner, name, formerly, at)
         return 'done'
       })
     },
@@ -135,9 +136,13 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
         const formerly = discard.get({ owner, id, name, blob, at })
         if (formerly === undefined) return 'stale'
         countDiscarded.run(owner)
-        vacate.run(formerly, owner)
+        vacatedNames.vacate(owner, name, formerly, at)
         return 'done'
       })
+    },
+
+    forgetVacated(at, limit) {
+      return act(() => vacatedNames.forgetPassed(at, limit))
     },
 
     async list(owner, { prefix, sort, order, after, limit }) {
@@ -185,10 +190,6 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
       const row = byId.get(id)
       return row ? ownedFile(row) : null
     },
-  }
-
-  function namedAt(owner: string, at: number, replaced: SealedFile | null = null): number {
-    return laterSecond(at, Math.max(vacatedAt.get(owner) ?? 0, replaced?.namedAt ?? 0))
   }
 
   /** One statement for each kind of page, prepared when it is first asked for. */
@@ -253,9 +254,4 @@ function successor(prefix: string): string | null {
   const last = points.pop()
   if (last === undefined) return null
   return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
-}
-
-/** This time, or the first moment of the second after `other` where that is later. */
-export function laterSecond(at: number, other: number): number {
-  return other === 0 ? at : Math.max(at, (Math.floor(other / 1000) + 1) * 1000)
 }

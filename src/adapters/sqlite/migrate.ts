@@ -8,9 +8,10 @@ import { bounds } from './migrations/005-bounds.ts'
 import { pinsByUser } from './migrations/006-pins-by-user.ts'
 import { tags } from './migrations/007-tags.ts'
 import { names } from './migrations/008-names.ts'
+import { vacatedNames } from './migrations/009-vacated-names.ts'
 
 /** The schema's version, in `PRAGMA user_version`, is the number of migrations that have run. */
-const migrations = [initial, sealed, signIn, fileQuota, bounds, pinsByUser, tags, names]
+const migrations = [initial, sealed, signIn, fileQuota, bounds, pinsByUser, tags, names, vacatedNames]
 /** The first schema of which nothing is lost. */
 const FIRST_KEPT = 2
 

@@ -1,7 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import type { SealedTrash, TrashRepository } from '../../ports.ts'
-import { FILE_COLUMNS, laterSecond } from './files.ts'
+import { FILE_COLUMNS } from './files.ts'
 import type { Act } from './group-commit.ts'
+import { sqliteVacatedNames } from './vacated-names.ts'
 
 const COLUMNS = `${FILE_COLUMNS}, deleted_at AS deletedAt`
 
@@ -15,6 +16,7 @@ interface Dropped {
 const DROPPED = 'SELECT id, user_id AS owner, size AS sizeBytes, blob FROM files'
 
 export function sqliteTrash(db: Database, act: Act): TrashRepository {
+  const vacatedNames = sqliteVacatedNames(db)
   const byId = db.prepare<[string, string], SealedTrash>(
     `SELECT ${COLUMNS} FROM files WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL`,
   )
@@ -29,7 +31,6 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
   const restore = db.prepare<[string, number, string, string]>(
     'UPDATE files SET deleted_at = NULL, name = ?, named_at = ? WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL',
   )
-  const vacatedAt = db.prepare<[string], number>('SELECT vacated_at FROM users WHERE id = ?').pluck()
   const countRestored = db.prepare<[string]>(
     'UPDATE users SET file_count = file_count + 1, trash_count = trash_count - 1 WHERE id = ?',
   )
@@ -59,7 +60,7 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
       return act(() => {
         if (byId.get(id, owner)?.blob !== blob) return 'stale'
         if (holder.get(owner, name)) return 'taken'
-        restore.run(name, laterSecond(at, vacatedAt.get(owner) ?? 0), id, owner)
+        restore.run(name, vacatedNames.take(owner, name, at), id, owner)
         countRestored.run(owner)
         return 'done'
       })
