@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 
 process.chdir(import.meta.dirname)
-const PROGRAMS = ['server', 'cli', 'config']
+const PROGRAMS = { server: 'src/server.ts', cli: 'src/cli.ts', config: 'src/config/config.ts' }
 /** Has the hash of the sources that dist/ was built from. It is written last, so a build that broke off does not count. */
 const STAMP = join('dist', '.built-from')
 /** Packages that stay in node_modules: they have binaries, files or threads of their own, or are loaded only where they are set. */
@@ -20,7 +20,7 @@ if (!isBuilt()) process.exitCode = await build()
 
 function isBuilt() {
   if (!existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== hash) return false
-  return PROGRAMS.every((name) => existsSync(join('dist', `${name}.js`)))
+  return Object.keys(PROGRAMS).every((name) => existsSync(join('dist', `${name}.js`)))
 }
 
 async function build() {
@@ -34,7 +34,7 @@ async function build() {
   rmSync('dist', { recursive: true, force: true })
   try {
     await esbuild.build({
-      entryPoints: PROGRAMS.map((name) => join('src', `${name}.ts`)),
+      entryPoints: PROGRAMS,
       outdir: 'dist',
       bundle: true,
       splitting: true,

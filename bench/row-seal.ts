@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { readKeyFile } from '../src/adapters/disk/key-file.ts'
 import { sqliteKeySlots } from '../src/adapters/sqlite/key-slots.ts'
-import { sealSecrets } from '../src/vault/envelope.ts'
-import { keyring } from '../src/vault/keyring.ts'
+import { sealSecrets } from '../src/vault/crypto/envelope.ts'
+import { keyring } from '../src/vault/crypto/keyring.ts'
 
 /**
  * The column of `files` that vouches for a row's content, and what it holds for the files of this owner, whose database

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { type Call, type Command, type Outcome, UsageError } from './commands/command.ts'
 import { commands } from './commands/commands.ts'
 import { progressBar } from './commands/progress.ts'
-import { readConfig, readEnvFile } from './config.ts'
+import { readConfig, readEnvFile } from './config/config.ts'
 import { VERSION } from './version.ts'
 
 const FINE = 0

@@ -7,17 +7,16 @@ const MAY_IMPORT: Record<string, string[]> = {
   server: ['compose', 'app', 'config', 'vault', 'version'],
   cli: ['commands', 'config', 'version'],
   commands: ['compose', 'config', 'vault', 'ports', 'version'],
-  compose: ['adapters', 'ports', 'config', 'limits'],
+  compose: ['adapters', 'ports', 'config'],
   app: ['plugins', 'routes', 'http', 'vault'],
   routes: ['http', 'schemas', 'problems', 'vault', 'ports', 'version'],
-  plugins: ['http', 'schemas', 'problems', 'vault', 'ports', 'limits', 'version'],
-  http: [],
+  plugins: ['http', 'schemas', 'problems', 'vault', 'ports', 'config', 'version'],
+  http: ['schemas', 'problems', 'vault', 'ports'],
   vault: ['ports', 'problems'],
   adapters: ['ports'],
   ports: [],
   problems: [],
-  config: ['limits'],
-  limits: [],
+  config: [],
   schemas: ['problems'],
   version: [],
 }
@@ -48,6 +47,11 @@ const ours = imports
 const layerOf = (path: string) => (path.split('/')[0] as string).replace(/\.ts$/, '')
 
 describe('the layers', () => {
+  it('have no file beside a folder of the same name', () => {
+    const folders = new Set(files.map((path) => dirname(path)))
+    expect(files.filter((path) => folders.has(path.replace(/\.ts$/, '')))).toEqual([])
+  })
+
   it('are all in the table', () => {
     expect([...new Set(files.map(layerOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort())
   })

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { ConfigError, checkDelivery, readConfig, readEnvFile, unknownSettings } from '../src/config/config.ts'
 import { ConfigSchema } from '../src/config/schema.ts'
-import { ConfigError, checkDelivery, readConfig, readEnvFile, unknownSettings } from '../src/config.ts'
 import { temporaryFolder } from './support/app.ts'
 
 describe('the settings', () => {

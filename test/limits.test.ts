@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { rulesOf } from '../src/compose/rules.ts'
-import { ConfigError, readConfig } from '../src/config.ts'
-import { amountOf, readLimits } from '../src/limits.ts'
+import { ConfigError, readConfig } from '../src/config/config.ts'
+import { amountOf, readLimits } from '../src/config/limits.ts'
 
 const HOUR = 60 * 60_000
 

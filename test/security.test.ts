@@ -40,7 +40,7 @@ describe('docs/security.md', () => {
 
   it('names source files, folders and commands that exist', () => {
     const paths = [...page.matchAll(/`((?:[\w-]+\/)*[\w-]+\.(?:ts|json)|(?:[\w-]+\/)+)`/g)].map(([, path = '']) => path)
-    expect(paths).toEqual(expect.arrayContaining(['vault/sessions.ts', 'deploy/']))
+    expect(paths).toEqual(expect.arrayContaining(['vault/sign-in/sessions.ts', 'deploy/']))
     const places = [root, join(root, 'src'), join(root, 'src', 'adapters')]
     expect(paths.filter((path) => !places.some((place) => existsSync(join(place, path))))).toEqual([])
 

@@ -1,5 +1,5 @@
 import { backupTarget } from '../compose/backups.ts'
-import { backUp } from '../vault/backup.ts'
+import { backUp } from '../vault/operator/backup.ts'
 import { bytesText, type Command, counted, lackingLines, UsageError, withPorts } from './command.ts'
 
 export const backup: Command = {

@@ -1,12 +1,12 @@
 /** What a command of the operator's is. It neither prints nor ends the process: `cli.ts` does. */
 import type { ParseArgsConfig } from 'node:util'
+import { composeBeside } from '../compose/compose.ts'
 import { rulesOf } from '../compose/rules.ts'
-import { composeBeside } from '../compose.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { OperatorPorts } from '../ports.ts'
-import type { Lacking } from '../vault/backup.ts'
-import { operatorsVault } from '../vault/operator.ts'
-import { cryptographicChance } from '../vault/secrets.ts'
+import { cryptographicChance } from '../vault/crypto/secrets.ts'
+import type { Lacking } from '../vault/operator/backup.ts'
+import { operatorsVault } from '../vault/operator/operator.ts'
 
 export interface Command {
   /** One line for the list of all commands. */

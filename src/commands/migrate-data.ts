@@ -1,7 +1,7 @@
 import { moveSource, moveTarget } from '../compose/moves.ts'
-import { type Config, ConfigError, readSettings } from '../config.ts'
-import { type MoveReport, move } from '../vault/moving.ts'
-import { cryptographicChance } from '../vault/secrets.ts'
+import { type Config, ConfigError, readSettings } from '../config/config.ts'
+import { cryptographicChance } from '../vault/crypto/secrets.ts'
+import { type MoveReport, move } from '../vault/operator/moving.ts'
 import { bytesText, type Command, counted, UsageError } from './command.ts'
 
 export const migrateData: Command = {

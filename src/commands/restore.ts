@@ -1,5 +1,5 @@
 import { backupSource } from '../compose/backups.ts'
-import { restore as restoreVault } from '../vault/backup.ts'
+import { restore as restoreVault } from '../vault/operator/backup.ts'
 import { bytesText, type Command, counted, lackingLines } from './command.ts'
 
 export const restore: Command = {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isDone, type Rotation } from '../vault/rotation.ts'
+import { isDone, type Rotation } from '../vault/operator/rotation.ts'
 import { type Command, counted, withVault } from './command.ts'
 
 /** Between two batches, so that servers find room for their own writes. */

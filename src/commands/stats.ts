@@ -1,4 +1,4 @@
-import { measureBlobs } from '../vault/operator.ts'
+import { measureBlobs } from '../vault/operator/operator.ts'
 import { VERSION } from '../version.ts'
 import { bytesText, type Command, counted, withPorts } from './command.ts'
 

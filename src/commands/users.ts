@@ -1,4 +1,4 @@
-import { allUsers } from '../vault/operator.ts'
+import { allUsers } from '../vault/operator/operator.ts'
 import { bytesText, type Command, counted, withPorts } from './command.ts'
 
 export const users: Command = {

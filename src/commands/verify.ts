@@ -1,5 +1,5 @@
 import type { Usage } from '../ports.ts'
-import { isSound, type Verification } from '../vault/verify.ts'
+import { isSound, type Verification } from '../vault/operator/verify.ts'
 import { bytesText, type Command, counted, withVault } from './command.ts'
 
 export const verify: Command = {

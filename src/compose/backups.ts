@@ -10,7 +10,7 @@ import {
   openBackup,
 } from '../adapters/sqlite/backup.ts'
 import { holdFolder, makeFolder } from '../adapters/sqlite/database.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { BackupSource, BackupTarget } from '../ports.ts'
 
 import { masterKeysOf } from './master-keys.ts'

@@ -1,6 +1,6 @@
 /** Whether the folders of the settings answer at all. */
 import { stat } from 'node:fs/promises'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 
 /**
  * Waits until the file systems of the folders have answered; what they answer does not matter here. What comes after this

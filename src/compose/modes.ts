@@ -1,7 +1,7 @@
 /** What other users of the machine may read: the master key, and the folders of data. */
 import { chmodSync, existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 
 const OTHERS = 0o077
 

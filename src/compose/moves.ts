@@ -1,8 +1,8 @@
 /** Two sets of settings: where a vault is, and where it moves to. */
 import { sqliteDeparture } from '../adapters/sqlite/departure.ts'
-import { blobsOf, composeBeside } from '../compose.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Chance, Clock, MoveSource, MoveTarget } from '../ports.ts'
+import { blobsOf, composeBeside } from './compose.ts'
 import { masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 import { databasePlace } from './telling.ts'

@@ -1,9 +1,9 @@
 /** Settings to rules: those of the vault, and those of HTTP. */
 import { certificateIn } from '../adapters/disk/certificate.ts'
 import { PART_BYTES } from '../adapters/s3/parts.ts'
+import type { Config } from '../config/config.ts'
+import { type Limit, readLimits } from '../config/limits.ts'
 import { listOf } from '../config/values.ts'
-import type { Config } from '../config.ts'
-import { type Limit, readLimits } from '../limits.ts'
 import type { Ports, Quota, VaultRules } from '../ports.ts'
 import { LOOPBACK } from './telling.ts'
 

@@ -1,6 +1,6 @@
 /** What the first lines of the log tell the operator of the settings. */
 import { resolve } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 
 export const LOOPBACK = ['127.0.0.1', '::1', '[::1]', 'localhost']
 

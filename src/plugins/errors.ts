@@ -6,10 +6,10 @@ import fastifyPlugin from 'fastify-plugin'
 import { logOf } from '../http/request-logs.ts'
 import { Problem, type ProblemCode, problems } from '../problems.ts'
 import { PROBLEM_JSON } from '../schemas/common.ts'
-import { JSON_BODY_BYTES } from './json-bodies.ts'
-import { requestIdOf } from './request-id.ts'
-import { safeDefaultsOn, setSafeDefaults } from './safe-defaults.ts'
-import { sendRefusal } from './unread-body.ts'
+import { safeDefaultsOn, setSafeDefaults } from './headers/safe-defaults.ts'
+import { JSON_BODY_BYTES } from './intake/json-bodies.ts'
+import { sendRefusal } from './intake/unread-body.ts'
+import { requestIdOf } from './trace/request-id.ts'
 
 /** How long a client may go on sending after the last answer of its connection. */
 const UNHEARD_MS = 1000

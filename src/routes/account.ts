@@ -1,8 +1,8 @@
 /** Whoever is signed in: what there is of it, and its end. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { presentAccount } from '../http/presenting.ts'
 import { Me } from '../schemas/account.ts'
 import { failures, nothing } from '../schemas/common.ts'
-import { presentAccount } from './presenting.ts'
 
 export const account: FastifyPluginAsyncTypebox = async (app) => {
   app.get(

@@ -1,9 +1,9 @@
 /** What happened to an account, for its owner to read. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
+import { presentEvent } from '../http/presenting.ts'
 import { ActivityList, ActivityQuery } from '../schemas/activity.ts'
 import { failures } from '../schemas/common.ts'
-import { pageBytes, pageCost, pageOf, readCursor } from './cursors.ts'
-import { presentEvent } from './presenting.ts'
 
 const LIST = 'activity'
 

@@ -2,14 +2,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import contentDisposition from 'content-disposition'
 import type { FastifyRequest } from 'fastify'
+import { entityTag, evaluate, lastModified, rangeOf } from '../http/conditions.ts'
+import { reprDigest } from '../http/digests.ts'
+import { DOWNLOAD_BYTES, sendBytes } from '../http/sending.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { ByName, Disposition, Downloads, GetHeaders, HeadHeaders, Heads } from '../schemas/files.ts'
-import type { Range } from '../vault/content.ts'
-import type { StoredFile } from '../vault/stored-file.ts'
-import { entityTag, evaluate, lastModified, rangeOf } from './conditions.ts'
-import { reprDigest } from './digests.ts'
-import { DOWNLOAD_BYTES, sendBytes } from './sending.ts'
+import type { Range } from '../vault/crypto/content.ts'
+import type { StoredFile } from '../vault/files/stored-file.ts'
 
 /** What a browser may show in place: pictures without scripts, sound, film. */
 const INLINE =

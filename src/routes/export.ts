@@ -1,17 +1,17 @@
 /** Everything of a user in one zip file. */
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { callerOf } from '../http/caller.ts'
+import { presentAccount, presentExported } from '../http/presenting.ts'
+import { sendBytes } from '../http/sending.ts'
+import { entryNames, portableName } from '../http/zip/entry-names.ts'
+import { keptBytes } from '../http/zip/kept-bytes.ts'
+import { type ZipEntry, zipOf } from '../http/zip/zip.ts'
 import { Export } from '../schemas/account.ts'
 import { timestamp } from '../schemas/common.ts'
-import type { Account } from '../vault/account.ts'
-import type { ContentReader } from '../vault/content.ts'
-import type { ExportedFile } from '../vault/export.ts'
-import { callerOf } from './caller.ts'
-import { entryNames, portableName } from './entry-names.ts'
-import { keptBytes } from './kept-bytes.ts'
-import { presentAccount, presentExported } from './presenting.ts'
-import { sendBytes } from './sending.ts'
-import { type ZipEntry, zipOf } from './zip.ts'
+import type { Account } from '../vault/accounts/account.ts'
+import type { ContentReader } from '../vault/crypto/content.ts'
+import type { ExportedFile } from '../vault/files/export.ts'
 
 /** What an export may hold of the memory: the bytes under way, and for each file what is said of it at the end. */
 const EXPORT_BYTES = 4 * 1024 * 1024

@@ -1,13 +1,13 @@
 /** What files there are, and what becomes of them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { callerOf } from '../http/caller.ts'
+import { entityTag, guardOf } from '../http/conditions.ts'
+import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
+import { presentFile } from '../http/presenting.ts'
 import type { FileSort } from '../ports.ts'
 import { failures, MOST_OF_A_PAGE, nothing } from '../schemas/common.ts'
 import { ByName, ChangeHeaders, FileList, FileListQuery, NewName, withFile } from '../schemas/files.ts'
-import type { StoredFile } from '../vault/stored-file.ts'
-import { callerOf } from './caller.ts'
-import { entityTag, guardOf } from './conditions.ts'
-import { pageBytes, pageCost, pageOf, readCursor } from './cursors.ts'
-import { presentFile } from './presenting.ts'
+import type { StoredFile } from '../vault/files/stored-file.ts'
 
 const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {
   name: ({ name }) => name,

@@ -1,9 +1,9 @@
 /** A user, and a PIN on its way. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { callerOf } from '../http/caller.ts'
 import { problems } from '../problems.ts'
 import { failures, timestamp } from '../schemas/common.ts'
 import { PinRequest, RegisteredWithPin, Registration, SentPin, ShownPin } from '../schemas/users.ts'
-import { callerOf } from './caller.ts'
 
 export const register: FastifyPluginAsyncTypebox = async (app) => {
   app.post(

@@ -1,8 +1,8 @@
 /** The sessions of whoever is signed in: which devices there are, and how each is shut out. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { callerOf } from '../http/caller.ts'
 import { failures, nothing, timestamp } from '../schemas/common.ts'
 import { BySession, SessionList } from '../schemas/sessions.ts'
-import { callerOf } from './caller.ts'
 
 /** What the list of all sessions of a user may hold of the memory. */
 const LIST_BYTES = 512 * 1024

@@ -1,8 +1,8 @@
 /** PIN to session token. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { callerOf } from '../http/caller.ts'
 import { failures, timestamp } from '../schemas/common.ts'
 import { OpenedSession, SignIn } from '../schemas/sessions.ts'
-import { callerOf } from './caller.ts'
 
 export const signIn: FastifyPluginAsyncTypebox = async (app) => {
   app.post(

@@ -1,12 +1,12 @@
 /** Deleted files: what there is, back from there, gone for good. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { callerOf } from '../http/caller.ts'
+import { entityTag } from '../http/conditions.ts'
+import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
+import { presentFile, presentTrashed } from '../http/presenting.ts'
 import { failures, nothing } from '../schemas/common.ts'
 import { OnRestoreConflict, withFile } from '../schemas/files.ts'
 import { ById, TrashList, TrashQuery } from '../schemas/trash.ts'
-import { callerOf } from './caller.ts'
-import { entityTag } from './conditions.ts'
-import { pageBytes, pageCost, pageOf, readCursor } from './cursors.ts'
-import { presentFile, presentTrashed } from './presenting.ts'
 
 const LIST = 'trash'
 

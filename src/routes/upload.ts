@@ -2,16 +2,16 @@
 import multipart, { type MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
+import { entityTag, guardOf } from '../http/conditions.ts'
+import { digestCheckOf } from '../http/digests.ts'
+import { fieldText, formParts } from '../http/forms/form-parts.ts'
+import { presentFile } from '../http/presenting.ts'
 import { Problem, problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { ByName, Form, location, OnConflict, PutHeaders, RawBytes, Replaced, withFile } from '../schemas/files.ts'
-import type { Placement, ReadForm } from '../vault/files.ts'
-import { ANY_BYTES } from '../vault/names.ts'
-import type { Receive } from '../vault/receiving.ts'
-import { entityTag, guardOf } from './conditions.ts'
-import { digestCheckOf } from './digests.ts'
-import { fieldText, formParts } from './form-parts.ts'
-import { presentFile } from './presenting.ts'
+import type { Placement, ReadForm } from '../vault/files/files.ts'
+import { ANY_BYTES } from '../vault/files/names.ts'
+import type { Receive } from '../vault/files/receiving.ts'
 
 /** More than a form has around its file: boundaries, part headers, the name, fields that nobody reads. */
 const FORM_OVERHEAD_BYTES = 1024 * 1024

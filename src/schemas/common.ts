@@ -52,7 +52,7 @@ export const ProblemSchema = Type.Object(
   { $id: 'Problem', description: 'A refusal (RFC 9457).' },
 )
 
-/** The refusals of a route by their status. `plugins/docs.ts` adds those that do not depend on what the route does. */
+/** The refusals of a route by their status. `plugins/docs/docs.ts` adds those that do not depend on what the route does. */
 export function failures<Code extends ProblemCode>(...codes: Code[]) {
   const byStatus: Record<number, ProblemCode[]> = {}
   for (const code of codes) {
@@ -102,7 +102,7 @@ export function codesIn(responses: object): ProblemCode[] {
 }
 
 /**
- * A body that the route reads as a stream. It is documented by `schema`, and not validated: `plugins/validation.ts`
+ * A body that the route reads as a stream. It is documented by `schema`, and not validated: `plugins/intake/validation.ts`
  * lets it pass.
  */
 export const streamed = (schema: TSchema) => Type.Unsafe<unknown>({ ...schema, 'x-streamed': true })

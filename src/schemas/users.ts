@@ -8,7 +8,7 @@ export const Email = Type.String({
   examples: ['ada@example.org'],
 })
 
-/** An address as a person types it: `plugins/validation.ts` knows the format. */
+/** An address as a person types it: `plugins/intake/validation.ts` knows the format. */
 const TypedEmail = Type.String({
   maxLength: 1024,
   format: 'idn-email',

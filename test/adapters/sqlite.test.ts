@@ -63,9 +63,7 @@ function repositoriesOn(db: Database.Database) {
 
 it('checks foreign keys', async () => {
   const db = await database()
-  expect(() => db.exec("INSERT INTO devices VALUES ('nobody', 'phone', 1, 1)")).toThrow(
-    /FOREIGN KEY/,
-  )
+  expect(() => db.exec("INSERT INTO devices VALUES ('nobody', 'phone', 1, 1)")).toThrow(/FOREIGN KEY/)
 })
 
 it('keeps the database from other users of the machine', async () => {

@@ -1,7 +1,7 @@
 /** The server's own OpenAPI document, as the fuzzer reads it: what may be asked, and what may be answered. */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
-import { mailAddressFault } from '../../src/vault/mail-address.ts'
+import { mailAddressFault } from '../../src/vault/sign-in/mail-address.ts'
 
 export interface Schema {
   $ref?: string

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
-import { isSound } from '../../src/vault/verify.ts'
+import { isSound } from '../../src/vault/operator/verify.ts'
 import { DAY, MINUTE, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
 import { operator } from '../support/operator.ts'
 import { command, type ServerProcess, serverProcess } from '../support/process.ts'

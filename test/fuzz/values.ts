@@ -1,5 +1,5 @@
 /** Values that fit a schema: remembered ones, so that requests go deep, or new ones. */
-import { mailAddressFault } from '../../src/vault/mail-address.ts'
+import { mailAddressFault } from '../../src/vault/sign-in/mail-address.ts'
 import type { Dice } from './chance.ts'
 import type { Document, Schema } from './document.ts'
 import type { Memory } from './memory.ts'

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { type Claim, type MemoryPool, memoryPool } from '../../src/plugins/memory-pool.ts'
+import { type Claim, type MemoryPool, memoryPool } from '../../src/plugins/connections/memory-pool.ts'
 
 const PATIENT = { totalBytes: 100, networkBytes: 60, userBytes: 40, waitMs: 10_000 }
 const HASTY = { ...PATIENT, waitMs: 10 }

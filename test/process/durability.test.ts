@@ -5,7 +5,16 @@ import { temporaryFolder } from '../support/app.ts'
 import { serverProcess, signedIn } from '../support/process.ts'
 import { describeWithProgram } from '../support/programs.ts'
 
-const TRACED = ['strace', '-D', '-f', '-y', '-e', 'trace=fsync,fdatasync,write,writev,pwrite64,pwritev,sendto', '-s', '12']
+const TRACED = [
+  'strace',
+  '-D',
+  '-f',
+  '-y',
+  '-e',
+  'trace=fsync,fdatasync,write,writev,pwrite64,pwritev,sendto',
+  '-s',
+  '12',
+]
 
 describeWithProgram('strace', 'strace')('an upload', () => {
   it('is on the disk before it is acknowledged: its bytes, the entry of its folder, and its row', async () => {

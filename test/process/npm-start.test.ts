@@ -71,14 +71,10 @@ describe('the build', () => {
       await cp(join(root, name), join(folder, name))
     }
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
-    await mkdir(join(folder, 'src'))
+    await mkdir(join(folder, 'src', 'config'), { recursive: true })
     await writeFile(join(folder, 'src', 'one.ts'), 'export const one: number = 1\n')
-    for (const name of ['server', 'cli', 'config']) {
-      await writeFile(
-        join(folder, 'src', `${name}.ts`),
-        `import { one } from './one.ts'\nconsole.log('${name}', one)\n`,
-      )
-    }
+    await writeFile(join(folder, 'src', 'server.ts'), `import { one } from './one.ts'\nconsole.log('server', one)\n`)
+    for (const name of ['cli.ts', 'config/config.ts']) await writeFile(join(folder, 'src', name), 'export {}\n')
     const program = join(folder, 'dist', 'server.js')
     return {
       folder,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { entryNames } from '../../src/routes/entry-names.ts'
+import { entryNames } from '../../src/http/zip/entry-names.ts'
 
 /** What the reference of Python's `os.path.isreserved` says, and what Windows has no characters for. */
 const RESERVED = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?$/i

@@ -3,8 +3,8 @@ import Fastify from 'fastify'
 import { parseList } from 'structured-headers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { memoryCounter } from '../../src/adapters/memory/counter.ts'
-import { readLimits } from '../../src/limits.ts'
-import { limits } from '../../src/plugins/limits.ts'
+import { readLimits } from '../../src/config/limits.ts'
+import { limits } from '../../src/plugins/limits/limits.ts'
 import {
   blobsOnDisk,
   type Member,

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { entryNames } from '../../src/routes/entry-names.ts'
+import { entryNames } from '../../src/http/zip/entry-names.ts'
 import { describeWithProgram, outputOf } from '../support/programs.ts'
 import { unzipForward } from '../support/unzip.ts'
 import { zipped } from '../support/zipped.ts'

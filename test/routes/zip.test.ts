@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { fromBufferPromise } from 'yauzl'
-import { zipOf } from '../../src/routes/zip.ts'
+import { zipOf } from '../../src/http/zip/zip.ts'
 import { unzip } from '../support/unzip.ts'
 import { entry, inOrder, ZIPPED_AT as T, zipOfEntries as zipped } from '../support/zipped.ts'
 

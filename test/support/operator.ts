@@ -2,12 +2,12 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { onTestFinished } from 'vitest'
+import { composeBeside } from '../../src/compose/compose.ts'
 import { rulesOf } from '../../src/compose/rules.ts'
-import { composeBeside } from '../../src/compose.ts'
-import type { Config } from '../../src/config.ts'
+import type { Config } from '../../src/config/config.ts'
 import type { OperatorPorts } from '../../src/ports.ts'
-import { operatorsVault } from '../../src/vault/operator.ts'
-import { cryptographicChance } from '../../src/vault/secrets.ts'
+import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
+import { operatorsVault } from '../../src/vault/operator/operator.ts'
 import type { TestApp } from './app.ts'
 
 export async function operator({ config, clock }: Pick<TestApp, 'config' | 'clock'>, settings: Partial<Config> = {}) {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
+import { compose } from '../../src/compose/compose.ts'
 import { httpRulesOf, rulesOf } from '../../src/compose/rules.ts'
-import { compose } from '../../src/compose.ts'
-import { readConfig } from '../../src/config.ts'
-import { cryptographicChance } from '../../src/vault/secrets.ts'
+import { readConfig } from '../../src/config/config.ts'
+import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { openVault } from '../../src/vault/vault.ts'
 
 const [path] = process.argv.slice(2)

@@ -1,5 +1,5 @@
 /** Zip files of what is in memory. */
-import { type ZipEntry, zipOf } from '../../src/routes/zip.ts'
+import { type ZipEntry, zipOf } from '../../src/http/zip/zip.ts'
 
 export const ZIPPED_AT = Date.UTC(2026, 10, 22, 8, 30, 7)
 

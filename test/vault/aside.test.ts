@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { Ports, VaultRules } from '../../src/ports.ts'
 import { workAside } from '../../src/vault/aside.ts'
 import { backgroundWork } from '../../src/vault/background.ts'
-import { cryptographicChance } from '../../src/vault/secrets.ts'
+import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { AT_ONCE } from '../support/app.ts'
 
 const LONG = { least: 1_000_000, most: 1_000_000 }

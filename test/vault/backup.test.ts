@@ -3,11 +3,11 @@ import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { backupSource, backupTarget } from '../../src/compose/backups.ts'
-import type { Config } from '../../src/config.ts'
-import { backUp, restore } from '../../src/vault/backup.ts'
-import { takeHold } from '../../src/vault/hold.ts'
-import { keyIdOf } from '../../src/vault/keyring.ts'
-import { isSound } from '../../src/vault/verify.ts'
+import type { Config } from '../../src/config/config.ts'
+import { keyIdOf } from '../../src/vault/crypto/keyring.ts'
+import { backUp, restore } from '../../src/vault/operator/backup.ts'
+import { takeHold } from '../../src/vault/operator/hold.ts'
+import { isSound } from '../../src/vault/operator/verify.ts'
 import { standing } from '../contracts/rows.ts'
 import {
   blobsOnDisk,
@@ -56,7 +56,7 @@ async function restored(folder: string, fields: Partial<Config> = {}, incomplete
 }
 
 async function testConfig(): Promise<Config> {
-  const { readConfig } = await import('../../src/config.ts')
+  const { readConfig } = await import('../../src/config/config.ts')
   return readConfig(settings)
 }
 

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, it, onTestFinished } from 'vitest'
 import { diskBlobs } from '../../src/adapters/disk/blobs.ts'
-import { openContent, type Range } from '../../src/vault/content.ts'
-import { FRAME_BYTES, frameSealer } from '../../src/vault/envelope.ts'
+import { openContent, type Range } from '../../src/vault/crypto/content.ts'
+import { FRAME_BYTES, frameSealer } from '../../src/vault/crypto/envelope.ts'
 import { temporaryFolder } from '../support/app.ts'
 
 const BATCH = 16 * FRAME_BYTES

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { digestSet } from '../../src/vault/digest-set.ts'
+import { digestSet } from '../../src/vault/files/digest-set.ts'
 
 it('has each text that was added, and no other', () => {
   const set = digestSet()

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { keyIdOf, keyring } from '../../src/vault/keyring.ts'
-import { cryptographicChance } from '../../src/vault/secrets.ts'
+import { keyIdOf, keyring } from '../../src/vault/crypto/keyring.ts'
+import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { member, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
 
 const homeOf = (app: TestApp) => join(app.config.DATA_DIR, '..')

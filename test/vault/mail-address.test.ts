@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { mailAddress, mailAddressFault } from '../../src/vault/mail-address.ts'
+import { mailAddress, mailAddressFault } from '../../src/vault/sign-in/mail-address.ts'
 
 it.each([
   ['Ada@Example.ORG', 'ada@example.org'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { fileName, numberedName, numberedPrefix, numberIn, typeOfName } from '../../src/vault/names.ts'
+import { fileName, numberedName, numberedPrefix, numberIn, typeOfName } from '../../src/vault/files/names.ts'
 
 describe('a file name', () => {
   it.each([

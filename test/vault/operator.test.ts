@@ -1,7 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { allUsers, measureBlobs } from '../../src/vault/operator.ts'
+import { allUsers, measureBlobs } from '../../src/vault/operator/operator.ts'
 import { forNewUser, standing } from '../contracts/rows.ts'
 import { blobsOnDisk, DAY, member, newDeviceId, pinFrom, testApp } from '../support/app.ts'
 import { databaseOf, operator } from '../support/operator.ts'

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { rulesOf } from '../../src/compose/rules.ts'
-import { openContent, wholeOf } from '../../src/vault/content.ts'
-import { type Received, receiving } from '../../src/vault/receiving.ts'
+import { openContent, wholeOf } from '../../src/vault/crypto/content.ts'
+import { type Received, receiving } from '../../src/vault/files/receiving.ts'
 import { testApp } from '../support/app.ts'
 
 it.each([

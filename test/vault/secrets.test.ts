@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { PendingPin } from '../../src/ports.ts'
-import { cryptographicChance, deviceNames, pinDigest, tokenHash } from '../../src/vault/secrets.ts'
+import { cryptographicChance, deviceNames, pinDigest, tokenHash } from '../../src/vault/crypto/secrets.ts'
 
 it('makes PINs of four digits, leading zeros included', () => {
   const pins = Array.from({ length: 20_000 }, cryptographicChance.pin)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { sealSecrets } from '../../src/vault/envelope.ts'
-import { unsealing } from '../../src/vault/stored-file.ts'
+import { sealSecrets } from '../../src/vault/crypto/envelope.ts'
+import { unsealing } from '../../src/vault/files/stored-file.ts'
 
 const T = Date.UTC(2026, 10, 22)
 const vaultKey = randomBytes(32)

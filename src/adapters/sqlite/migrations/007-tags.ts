@@ -1,6 +1,6 @@
 /**
  * Files of one content are found by a keyed tag of it, also in the trash. Rows from before have none: the sweeper fills
- * them in (`src/vault/tags.ts`).
+ * them in (`src/vault/files/tags.ts`).
  */
 export const tags = `
 ALTER TABLE files ADD COLUMN tag BLOB;

@@ -1,0 +1,82 @@
+/** How much may be asked for: every limit, once. The operator changes them with RATE_LIMITS. */
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+
+/**
+ * Who is counted: the network that a request comes from; the same, for a request without a token; a session; a user;
+ * the owner of an address that mail goes to; all together.
+ */
+export type Counted = 'network' | 'stranger' | 'session' | 'user' | 'recipient' | 'all'
+
+export interface Limit {
+  max: number
+  /** How long an act counts; `null` where it counts while it is under way. */
+  windowMs: number | null
+  per: Counted
+  /** The window is not the operator's to choose. */
+  fixed?: true
+  /** Where it cannot be counted for a while, nobody passes: PINs must not be guessed at, nor mails asked for, without end. */
+  strict?: true
+}
+
+/** Generous for a household behind one address, and for a phone that brings 20,000 photos. */
+const defaults = {
+  register: { max: 10, windowMs: HOUR, per: 'network', strict: true },
+  pins: { max: 10, windowMs: HOUR, per: 'stranger', strict: true },
+  'sign-in': { max: 10, windowMs: MINUTE, per: 'network', strict: true },
+  'sign-in-hourly': { max: 60, windowMs: HOUR, per: 'network', strict: true },
+  'bad-tokens': { max: 60, windowMs: MINUTE, per: 'network' },
+  docs: { max: 600, windowMs: MINUTE, per: 'network' },
+  // A list counts by the length of its pages (`pageCost` in http/cursors.ts).
+  requests: { max: 6000, windowMs: MINUTE, per: 'user' },
+  pairing: { max: 10, windowMs: HOUR, per: 'session' },
+  exports: { max: 20, windowMs: HOUR, per: 'user' },
+  'exports-at-once': { max: 2, windowMs: null, per: 'user' },
+  // More than one network can ask for by 'register' and 'pins' together: else it could keep a user's from coming.
+  'mails-per-account': { max: 30, windowMs: HOUR, per: 'recipient', fixed: true },
+  'mails-overall': { max: 1000, windowMs: HOUR, per: 'all', fixed: true },
+} as const satisfies Record<string, Limit>
+
+export type LimitName = keyof typeof defaults
+
+export type Limits = Record<LimitName, Limit>
+
+const UNIT_MS = { s: SECOND, m: MINUTE, h: HOUR, d: 24 * HOUR }
+
+const AMOUNT = /^([1-9]\d{0,8})(?:\/([1-9]\d{0,3})([smhd]))?$/
+
+/** How often one may register where the server is tried on its own machine: nothing is guarded by it there. */
+const TRIAL_REGISTRATIONS = { ...defaults.register, max: 100 }
+
+/** The limits with what `text` changes, such as `sign-in=20/1m, exports-at-once=3`, and what is wrong with it. */
+export function readLimits(text = '', isTrial = false): { limits: Limits; faults: string[] } {
+  const limits: Limits = { ...defaults, ...(isTrial ? { register: TRIAL_REGISTRATIONS } : {}) }
+  const faults: string[] = []
+  for (const entry of text.split(',').map((part) => part.trim())) {
+    if (entry === '') continue
+    const [, name = entry, amount = ''] = /^([^=]*?)\s*=\s*(.*)$/.exec(entry) ?? []
+    const limit = Object.hasOwn(limits, name) ? limits[name as LimitName] : undefined
+    const changed = limit && withAmount(limit, amount)
+    if (changed) limits[name as LimitName] = changed
+    else if (limit) faults.push(`${JSON.stringify(entry)} must be like ${name}=${amountOf(limit)}`)
+    else faults.push(`there is no limit ${JSON.stringify(name)} among ${Object.keys(defaults).join(', ')}`)
+  }
+  return { limits, faults }
+}
+
+/** A limit as it is written in RATE_LIMITS. */
+export function amountOf({ max, windowMs }: Limit): string {
+  if (windowMs === null) return String(max)
+  const [unit, ms] = Object.entries(UNIT_MS).findLast(([, ms]) => windowMs % ms === 0) as [string, number]
+  return `${max}/${windowMs / ms}${unit}`
+}
+
+function withAmount(limit: Limit, text: string): Limit | null {
+  const [found, max, count, unit] = AMOUNT.exec(text) ?? []
+  if (!found) return null
+  const windowMs = unit ? Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS] : null
+  if ((windowMs === null) !== (limit.windowMs === null)) return null
+  if (limit.fixed && windowMs !== limit.windowMs) return null
+  return { ...limit, max: Number(max), windowMs }
+}

@@ -1,0 +1,149 @@
+/**
+ * The parts of a form as @fastify/multipart hands them out, with headers that we read ourselves. Its parser takes the first
+ * of `filename` and `filename*`, drops spaces from unquoted names, passes over parts whose headers it cannot read, and knows
+ * no padding behind a boundary (RFC 2046, section 5.1.1). So each part goes to it under a head that it cannot misread: the
+ * part's number.
+ */
+import { Readable } from 'node:stream'
+import type { Multipart } from '@fastify/multipart'
+import type { FastifyRequest } from 'fastify'
+import { problems } from '../../problems.ts'
+import { type PartHead, partHeadOf } from './part-heads.ts'
+
+/** Of one form. */
+const MAX_PARTS = 16
+const MAX_HEAD_BYTES = 16 * 1024
+/** White space that may stand behind a boundary. */
+const MAX_PADDING_BYTES = 1024
+
+const BOUNDARY =
+  /;[ \t]*boundary[ \t]*=[ \t]*(?:"([\x20\x21\x23-\x5b\x5d-\x7e]{1,200})"|([\x21\x23-\x3a\x3c-\x5b\x5d-\x7e]{1,200}))[ \t]*(?:;|$)/i
+const CRLF = Buffer.from('\r\n')
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
+
+export interface FormPart {
+  head: PartHead
+  part: Multipart
+}
+
+/** Each part in its order. The part called `file` is a file, and so is each with a file name; the others are fields. */
+export async function* formParts(request: FastifyRequest): AsyncGenerator<FormPart> {
+  const [, quoted, plain] = BOUNDARY.exec(request.headers['content-type'] ?? '') ?? []
+  const boundary = quoted ?? plain
+  if (boundary === undefined) throw problems.malformedMultipart('The Content-Type has no boundary that can be read.')
+  const heads: PartHead[] = []
+  const body = rewritten(request.raw.iterator({ destroyOnReturn: false }), boundary, heads)
+  const raw = Object.assign(Readable.from(body), {
+    headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` },
+  })
+  try {
+    const rewrittenRequest = Object.create(request, { raw: { value: raw } }) as FastifyRequest
+    for await (const part of rewrittenRequest.parts()) yield { head: heads[Number(part.fieldname)] as PartHead, part }
+  } finally {
+    // Lets go of the connection, which may have to carry a refusal.
+    raw.destroy()
+  }
+}
+
+/** The same form with other heads. Throws `malformed-multipart` where it cannot be read without a guess. */
+async function* rewritten(chunks: AsyncIterable<Buffer>, boundary: string, heads: PartHead[]): AsyncGenerator<Buffer> {
+  const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1')
+  let within: 'preamble' | 'delimiter' | 'end' | 'head' | 'bytes' | 'epilogue' = 'preamble'
+  // The first delimiter has no line before it where the form begins with it.
+  let left: Buffer = CRLF
+  let begun = false
+  for await (const chunk of chunks) {
+    if (within === 'epilogue') continue
+    left = left.length > 0 ? Buffer.concat([left, chunk]) : chunk
+    for (let enough = true; enough; ) {
+      if (within === 'preamble' || within === 'bytes') {
+        const at = left.indexOf(delimiter)
+        const end = at >= 0 ? at : left.length - beginningAtEnd(left, delimiter)
+        if (within === 'bytes' && end > 0) yield left.subarray(0, end)
+        // A part without bytes needs no line break of its own before the delimiter (RFC 2046, section 5.1.1).
+        if (within === 'bytes' && at === 0 && !begun) yield CRLF
+        begun ||= end > 0
+        left = left.subarray(at >= 0 ? at + delimiter.length : end)
+        enough = at >= 0
+        if (enough) within = 'delimiter'
+      } else if (within === 'delimiter') {
+        enough = left.length >= 2
+        if (!enough) continue
+        if (left[0] === 0x2d && left[1] === 0x2d) {
+          left = left.subarray(2)
+          within = 'end'
+          continue
+        }
+        const end = left.indexOf(CRLF)
+        if (!isPadding(left, end)) throw problems.malformedMultipart('A boundary of the form has something behind it.')
+        enough = end >= 0
+        if (!enough) continue
+        yield delimiter
+        left = left.subarray(end)
+        within = 'head'
+      } else if (within === 'head') {
+        const end = left.indexOf(END_OF_HEAD)
+        if (end > MAX_HEAD_BYTES || (end < 0 && left.length > MAX_HEAD_BYTES)) {
+          throw problems.malformedMultipart(`The headers of a part have at most ${MAX_HEAD_BYTES} bytes.`)
+        }
+        enough = end >= 0
+        if (!enough) continue
+        if (heads.length === MAX_PARTS) throw problems.malformedMultipart(`A form has at most ${MAX_PARTS} parts.`)
+        const head = partHeadOf(left.toString('latin1', CRLF.length, end))
+        yield Buffer.from(`\r\n${plainHead(head, heads.length)}\r\n`)
+        heads.push(head)
+        left = left.subarray(end + CRLF.length)
+        begun = false
+        within = 'bytes'
+      } else {
+        const end = left.indexOf(CRLF)
+        if (!isPadding(left, end)) throw problems.malformedMultipart('The last boundary has something behind it.')
+        enough = false
+        if (end >= 0) within = 'epilogue'
+      }
+    }
+  }
+  if (within !== 'end' && within !== 'epilogue') {
+    throw problems.malformedMultipart('The form ends before its last boundary.')
+  }
+  yield Buffer.concat([delimiter, Buffer.from('--\r\n')])
+}
+
+/** How many bytes at the end may be the beginning of the delimiter, which has its one CR in front. */
+function beginningAtEnd(bytes: Buffer, delimiter: Buffer): number {
+  const tail = bytes.subarray(Math.max(0, bytes.length - delimiter.length + 1))
+  const at = tail.lastIndexOf(0x0d)
+  return at >= 0 && delimiter.indexOf(tail.subarray(at)) === 0 ? tail.length - at : 0
+}
+
+/** All before `end`, or what there is so far, which may end with a CR. */
+function isPadding(bytes: Buffer, end: number): boolean {
+  const text = bytes.toString('latin1', 0, end >= 0 ? end : Math.min(bytes.length, MAX_PADDING_BYTES + 1))
+  return text.length <= MAX_PADDING_BYTES && /^[ \t]*\r?$/.test(text)
+}
+
+/** A field's bytes come as latin1, so that none is lost. */
+function plainHead({ name, fileName }: PartHead, number: number): string {
+  const disposition = `Content-Disposition: form-data; name="${number}"`
+  if (name === 'file' || fileName !== null) return `${disposition}; filename="file"`
+  return `${disposition}\r\nContent-Type: text/plain; charset=latin1`
+}
+
+/** The value of a field, out of the latin1 that its head called it. Throws `invalid-name`, as only a name is read. */
+export function fieldText(value: unknown, { contentType = '' }: PartHead): string {
+  const [, charset = 'utf-8'] = /;[ \t]*charset[ \t]*=[ \t]*"?([\w-]+)"?[ \t]*(?:;|$)/i.exec(contentType) ?? []
+  const decoder = decoderOf(charset)
+  try {
+    return decoder.decode(Buffer.from(String(value), 'latin1'))
+  } catch (cause) {
+    throw problems.invalidName(`A file name is well-formed ${decoder.encoding.toUpperCase()}.`, cause)
+  }
+}
+
+function decoderOf(charset: string) {
+  try {
+    return new TextDecoder(charset, { fatal: true, ignoreBOM: true })
+  } catch (cause) {
+    throw problems.malformedMultipart('A field of the form has a charset that is not known.', cause)
+  }
+}

@@ -1,0 +1,45 @@
+/** JSON is what a body is, unless its route says otherwise: strictly UTF-8, and of a limited size. */
+import type { FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { problems } from '../../problems.ts'
+
+export const JSON_BODY_BYTES = 16 * 1024
+
+export const jsonBodies = fastifyPlugin(async (app) => {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+  // An empty body has no media type to refuse. Upload routes keep the type of an empty file.
+  app.addHook('preParsing', async ({ raw, routeOptions }) => {
+    const { 'content-length': length = '0', 'transfer-encoding': coding } = raw.headers
+    if (Number(length) === 0 && coding === undefined && !routeOptions.schema?.consumes)
+      delete raw.headers['content-type']
+  })
+
+  app.removeAllContentTypeParsers()
+  // A chunked body is empty if no bytes come before its end. Some proxies send requests without a body in chunks.
+  app.addContentTypeParser('*', async ({ headers, raw, routeOptions }: FastifyRequest) => {
+    if (headers['content-length'] !== undefined || (await hasBytes(raw))) {
+      throw problems.unsupportedMediaType((routeOptions.schema?.consumes ?? ['application/json']).join(', '))
+    }
+  })
+  app.addContentTypeParser<Buffer>(
+    'application/json',
+    { parseAs: 'buffer', bodyLimit: JSON_BODY_BYTES },
+    (request, body, done) => {
+      // Many clients announce JSON with every request, also with a DELETE that has no body.
+      if (body.length === 0) return done(null, undefined)
+      try {
+        return parse(request, utf8.decode(body), done)
+      } catch (cause) {
+        return done(problems.malformedJson(cause))
+      }
+    },
+  )
+})
+
+/** Does not destroy the stream: the connection still has to carry the refusal. */
+async function hasBytes(body: FastifyRequest['raw']): Promise<boolean> {
+  for await (const _chunk of body.iterator({ destroyOnReturn: false })) return true
+  return false
+}

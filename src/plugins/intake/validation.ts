@@ -1,0 +1,62 @@
+/**
+ * TypeBox checks requests. Numbers that came as text are converted first; a body is checked as it is. All faults are listed.
+ * A checker is compiled when the first request needs it: the server starts sooner.
+ */
+import { FormatRegistry, type TSchema } from '@sinclair/typebox'
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import type { ValueError } from '@sinclair/typebox/errors'
+import { ValueErrorType } from '@sinclair/typebox/errors'
+import fastifyPlugin from 'fastify-plugin'
+import { type Fault, problems } from '../../problems.ts'
+import { mailAddressFault } from '../../vault/sign-in/mail-address.ts'
+
+/** What is wrong with a string of a format; `null` for nothing. */
+const FORMATS: Record<string, (text: string) => string | null> = { 'idn-email': mailAddressFault }
+
+export const validation = fastifyPlugin(async (app) => {
+  for (const [format, faultIn] of Object.entries(FORMATS)) FormatRegistry.Set(format, (text) => faultIn(text) === null)
+  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
+    if (schema['x-streamed']) return (value) => ({ value })
+    let check: TypeCheck<TSchema> | undefined
+    const numbers = httpPart === 'body' ? [] : numbersOf(schema)
+    return (given) => {
+      const value = numbers.length === 0 ? given : withNumbers(given, numbers)
+      check ??= TypeCompiler.Compile(schema)
+      if (check.Check(value)) return { value }
+      return { error: problems.invalidRequest(faultsOf(check.Errors(value))) }
+    }
+  })
+})
+
+function numbersOf(schema: TSchema): string[] {
+  const properties = Object.entries<TSchema>(schema.properties)
+  return properties.filter(([, { type }]) => type === 'integer' || type === 'number').map(([name]) => name)
+}
+
+function withNumbers(given: Record<string, unknown>, names: string[]): Record<string, unknown> {
+  const value = { ...given }
+  for (const name of names) {
+    const text = value[name]
+    if (typeof text === 'string' && /^-?\d+(\.\d+)?$/.test(text)) value[name] = Number(text)
+  }
+  return value
+}
+
+/** One fault for each place, the first that TypeBox finds there. */
+function faultsOf(errors: Iterable<ValueError>): Fault[] {
+  const faults = new Map<string, Fault>()
+  for (const { path, type, message, schema, value } of errors) {
+    const own = type === ValueErrorType.StringFormat ? FORMATS[schema.format]?.(String(value)) : null
+    if (!faults.has(path)) faults.set(path, { path, message: own ?? messageOf(type, message, schema) })
+  }
+  return [...faults.values()]
+}
+
+function messageOf(type: ValueErrorType, message: string, schema: TSchema): string {
+  if (type === ValueErrorType.ObjectRequiredProperty) return 'is required'
+  if (type === ValueErrorType.StringPattern && schema['x-fault']) return schema['x-fault']
+  if (type === ValueErrorType.Union) {
+    return `must be one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}`
+  }
+  return message.replace(/^Expected/, 'must be')
+}

@@ -1,0 +1,88 @@
+/** How a caller stands with one limit: counted in a window of time, or while it is under way. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Counted, Limit } from '../../config/limits.ts'
+import type { RequestCounter } from '../../ports.ts'
+import { networkOf } from '../connections/network.ts'
+
+export interface Standing {
+  name: string
+  /** An item of RateLimit-Policy. */
+  policy: string
+  /** An item of RateLimit. */
+  left: string
+  isExceeded: boolean
+  waitSeconds: number
+}
+
+/** Counts the request. `null` where it is not one of those that the limit is about. */
+export type Check = (request: FastifyRequest, reply: FastifyReply) => Promise<Standing | null>
+
+/** Nobody knows when an answer that is under way will be over. */
+const WAIT_SECONDS = 60
+
+const NOBODY = ''
+
+/** What stands for who is counted. */
+const callerOf: Record<Counted, (request: FastifyRequest) => string> = {
+  network: ({ ip }) => networkOf(ip),
+  stranger: ({ headers, ip }) => (headers.authorization === undefined ? networkOf(ip) : NOBODY),
+  session: ({ session }) => session?.id ?? NOBODY,
+  user: ({ session }) => session?.userId ?? NOBODY,
+  recipient: () => NOBODY,
+  all: () => NOBODY,
+}
+
+/** A request that costs more than the whole limit passes where nothing else was counted: it would never pass otherwise. */
+export function inWindow(
+  counter: RequestCounter,
+  name: string,
+  { max, per }: Limit,
+  windowMs: number,
+  costOf: (request: FastifyRequest) => number = () => 1,
+): Check {
+  const policy = `"${name}";q=${max};w=${windowMs / 1000}`
+  return async (request) => {
+    const caller = callerOf[per](request)
+    if (caller === NOBODY) return null
+    const { count, leftMs } = await counter.count(name, caller, windowMs, Math.min(max, costOf(request)))
+    const waitSeconds = Math.ceil(leftMs / 1000)
+    const left = `"${name}";r=${Math.max(0, max - count)};t=${waitSeconds}`
+    return { name, policy, left, isExceeded: count > max, waitSeconds }
+  }
+}
+
+/** Where nothing can be counted for a while, whoever has a session goes on without this limit. */
+export function lenient(check: Check): Check {
+  return async (request, reply) => {
+    try {
+      return await check(request, reply)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EUNREACHABLE') return null
+      throw error
+    }
+  }
+}
+
+/** In this process alone: what such answers need is its memory. */
+export function underWay(name: string, { max, per }: Limit): Check {
+  const policy = `"${name}";q=${max};qu="concurrent-requests"`
+  const running = new Map<string, number>()
+  return async (request, reply) => {
+    const caller = callerOf[per](request)
+    if (caller === NOBODY) return null
+    const before = running.get(caller) ?? 0
+    const isExceeded = before >= max
+    if (!isExceeded && !request.raw.socket.destroyed) {
+      running.set(caller, before + 1)
+      reply.raw.once('close', () => letGo(caller))
+    }
+    const left = `"${name}";r=${Math.max(0, max - before - 1)}`
+    return { name, policy, left, isExceeded, waitSeconds: WAIT_SECONDS }
+  }
+
+  function letGo(caller: string) {
+    const others = (running.get(caller) ?? 0) - 1
+    if (others > 0) running.set(caller, others)
+    else running.delete(caller)
+  }
+}

@@ -1,0 +1,17 @@
+/** One line for each request, with the route's pattern and never the URL: file names stand in URLs. */
+import { LogController } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { logOf } from '../../http/request-logs.ts'
+
+/** Silences the framework's own lines about requests. */
+export const quietFramework = new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' })
+
+export const requestLog = fastifyPlugin<{ clients: boolean }>(async (app, { clients }) => {
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'none'
+    const ms = Math.round(reply.elapsedTime * 10) / 10
+    const client = clients ? { client: request.ip } : {}
+    logOf(request).info({ method: request.method, route, status: reply.statusCode, ms, ...client }, 'answered')
+    done()
+  })
+})

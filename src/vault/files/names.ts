@@ -1,0 +1,82 @@
+/** What a file may be called, and the numbered names that stand in for a taken one. */
+import { extname } from 'node:path/posix'
+import { lookup } from 'mime-types'
+import { problems } from '../../problems.ts'
+
+/** What a client says, too, that does not know what it sends. */
+export const ANY_BYTES = 'application/octet-stream'
+
+const MAX_NAME_BYTES = 255
+
+/** The greatest number that a name may have. */
+export const MOST_NUMBER = 999_999_999
+
+/**
+ * Answers the name in Unicode normalization form C (phones and Macs send NFD), as it is stored. Throws `invalid-name` if a
+ * file cannot have it: it is one path segment, 1–255 bytes of UTF-8 in NFC, without `/`, `\` and control characters, and
+ * neither `.` nor `..`.
+ */
+export function fileName(name: string): string {
+  const normal = name.normalize('NFC')
+  const fault = faultOf(normal)
+  if (fault) throw problems.invalidName(`A file name ${fault}.`)
+  return normal
+}
+
+/** The media type for the extension of a name; that of any bytes where the extension has none. */
+export function typeOfName(name: string): string {
+  return lookup(extname(name)) || ANY_BYTES
+}
+
+function faultOf(name: string): string | null {
+  if (name === '') return 'has at least one character'
+  if (name === '.' || name === '..') return 'is neither . nor ..'
+  if (/[/\\]/.test(name)) return 'is one path segment, without / and \\'
+  if (/\p{Cc}/u.test(name)) return 'has no control characters'
+  if (/\p{Cs}/u.test(name)) return 'is well-formed Unicode'
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} bytes of UTF-8`
+  return null
+}
+
+/** The n-th stand-in, `IMG_1 (2).jpg` for `IMG_1.jpg`; the stem is cut where the name would grow too long. */
+export function numberedName(name: string, n: number): string {
+  const [stem, extension] = split(name)
+  const tail = ` (${n})${extension}`
+  return cut(stem, MAX_NAME_BYTES - Buffer.byteLength(tail)) + tail
+}
+
+/** Which stand-in of `name` the candidate is, from 1; `null` where it is none. */
+export function numberIn(name: string, candidate: string): number | null {
+  const [, extension] = split(name)
+  if (!candidate.endsWith(extension)) return null
+  const stem = candidate.slice(0, candidate.length - extension.length)
+  const n = Number(/ \(([1-9]\d{0,8})\)$/.exec(stem)?.[1] ?? Number.NaN)
+  return n && numberedName(name, n) === candidate ? n : null
+}
+
+/** What all stand-ins of `name` begin with. */
+export function numberedPrefix(name: string): string {
+  const [stem, extension] = split(name)
+  const tail = ` (${MOST_NUMBER})${extension}`
+  const kept = numberedName(name, MOST_NUMBER).slice(0, -tail.length)
+  return kept === stem ? `${stem} (` : kept
+}
+
+function split(name: string): [stem: string, extension: string] {
+  const extension = extname(name)
+  // A name that is nearly all extension is numbered at its end.
+  if (Buffer.byteLength(extension) > 64) return [name, '']
+  return [name.slice(0, name.length - extension.length), extension]
+}
+
+/** The longest beginning within so many bytes that ends between two code points and stays in NFC. */
+function cut(text: string, maxBytes: number): string {
+  let kept = ''
+  let bytes = 0
+  for (const character of text) {
+    bytes += Buffer.byteLength(character)
+    if (bytes > maxBytes) break
+    kept += character
+  }
+  return kept
+}

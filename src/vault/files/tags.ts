@@ -1,0 +1,59 @@
+/** Tags find the files of one content in an index that cannot read contents (`docs/blob-format.md`). */
+import { createHmac } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Ports } from '../../ports.ts'
+import { openSecrets } from '../crypto/envelope.ts'
+import { hkdf } from '../crypto/hkdf.ts'
+import type { Keyring } from '../crypto/keyring.ts'
+
+const TAG_BYTES = 16
+/** Rows that get their tags in one act: other requests wait for it. */
+const BATCH = 50
+
+/**
+ * The same for the same bytes in the same vault, and nowhere else: whoever has the disk and knows a digest learns nothing
+ * from it. `sha256` is in hex.
+ */
+export function tagOf(vaultKey: Buffer, sha256: string): Buffer {
+  const key = hkdf(vaultKey, '', 'minikeepsafe tag 1', 32)
+  return createHmac('sha256', key).update(sha256, 'hex').digest().subarray(0, TAG_BYTES)
+}
+
+/** Gives tags to the rows that were stored before there were any. Rows that do not open stay without. */
+export async function fillInTags({ files, keySlots }: Pick<Ports, 'files' | 'keySlots'>, keys: Keyring): Promise<void> {
+  for (let after = ''; ; ) {
+    const page = await files.untagged(after, BATCH)
+    const vaultKeys = new Map<string, Buffer | null>()
+    const tags = []
+    for (const { owner, file } of page) {
+      const vaultKey = vaultKeys.get(owner) ?? (await vaultKeyOf(owner))
+      vaultKeys.set(owner, vaultKey)
+      const tag = vaultKey && openedTag(vaultKey, owner, file)
+      if (tag) tags.push({ id: file.id, blob: file.blob, tag })
+    }
+    if (tags.length > 0) await files.fillInTags(tags)
+    else await nextTurn()
+    const last = page.at(-1)
+    if (!last || page.length < BATCH) return
+    after = last.file.id
+  }
+
+  /** `null` for a user who was removed, or whose key is not here. */
+  async function vaultKeyOf(owner: string): Promise<Buffer | null> {
+    const [slot] = await keySlots.find(owner)
+    try {
+      return slot ? keys.open(owner, slot) : null
+    } catch {
+      return null
+    }
+  }
+}
+
+function openedTag(vaultKey: Buffer, owner: string, file: Parameters<typeof openSecrets>[2]): Buffer | null {
+  try {
+    return tagOf(vaultKey, openSecrets(vaultKey, owner, file).sha256)
+  } catch {
+    // `verify` and whoever reads the file report the damage.
+    return null
+  }
+}

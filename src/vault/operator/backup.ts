@@ -1,0 +1,168 @@
+/** A second copy of the vault, and the way back. What is sealed stays sealed: neither needs a vault key. */
+import type { BackupSource, BackupTarget, BackupVersions, BlobCopies, DatabaseCopy, Ports, Taken } from '../../ports.ts'
+import { blobBytes } from '../crypto/envelope.ts'
+import { keyIdOf, refuseMissingKeys } from '../crypto/keyring.ts'
+import { takeHold } from './hold.ts'
+
+const PAGE = 100
+
+/** Tells whoever watches how much there is to do, and answers whom to tell what was done. */
+export type Watch = (totalBytes: number) => (doneBytes: number) => void
+
+/** A file whose blob is not there, or not of its length. */
+export interface Lacking {
+  file: string
+  blob: string
+  why: 'missing' | 'damaged'
+}
+
+export interface BackupReport {
+  files: number
+  blobs: { copied: number; kept: number; removed: number }
+  copiedBytes: number
+  /** What the vault itself does not have any more; everything else is in the backup. */
+  lacking: Lacking[]
+  /** The ids of the master keys that open the backup. */
+  masterKeys: string[]
+  /** Former versions that can be restored, the newest first. */
+  versions: string[]
+}
+
+/**
+ * Brings the backup up to what the vault is now, while servers write. The new database takes the place of the former one
+ * once all its blobs are there, and only then blobs that it does not name go; so whenever this breaks off, there is a
+ * backup as it was before, or as it is now. With `keep` the former one becomes a version, and of all versions, this backup
+ * among them, the oldest go until there are so many. What any version names stays.
+ */
+export async function backUp(
+  ports: Pick<Ports, 'ledger' | 'chance' | 'clock'>,
+  { copyDatabase, versions, blobs }: BackupTarget,
+  watch: Watch,
+  keep: number | null = null,
+): Promise<BackupReport> {
+  // A blob that was named after this is not deleted before it is copied.
+  const hold = await takeHold(ports)
+  try {
+    const copy = await copyDatabase()
+    try {
+      const { lacking, taken, copiedBytes } = await takeAll(copy, blobs, watch, hold.check)
+      await hold.confirm()
+      if (keep !== null && keep > 1) await versions.keep()
+      await copy.place()
+      if (keep !== null) await versions.thin(keep - 1)
+      const names = await versions.names()
+      const removed = await removeUnnamed(copy, versions, blobs)
+      const { files } = await copy.totals()
+      const masterKeys = [...(await copy.countByKey()).keys()]
+      return {
+        files,
+        blobs: { copied: taken.copied, kept: taken.kept, removed },
+        copiedBytes,
+        lacking,
+        masterKeys,
+        versions: names,
+      }
+    } finally {
+      await copy.close()
+    }
+  } finally {
+    await hold.release()
+  }
+}
+
+export interface RestoreReport {
+  /** Whether there is a vault now. */
+  restored: boolean
+  files: number
+  bytes: number
+  /** Files that the backup does not have whole. */
+  lacking: Lacking[]
+  masterKeys: string[]
+}
+
+/**
+ * Makes a vault of a backup. Throws before anything is copied where the master key at hand is not the one. Where files
+ * are lacking, nothing is copied either, unless `incomplete` asks for what there is. The database comes last: before, there
+ * is no vault.
+ */
+export async function restore(source: BackupSource, incomplete: boolean, watch: Watch): Promise<RestoreReport> {
+  const { database, blobs } = source
+  const masterKeys = [...(await database.countByKey()).keys()]
+  if (masterKeys.length > 0) {
+    const { current, previous } = source.masterKeys
+    refuseMissingKeys([current, ...previous].map(keyIdOf), masterKeys)
+  }
+  const { files, bytes } = await database.totals()
+  const lacking: Lacking[] = []
+  for await (const page of pagesOf(database)) {
+    const faults = await blobs.lacking(page)
+    for (const [at, { file, blob }] of page.entries()) {
+      const why = faults[at]
+      if (why) lacking.push({ file, blob, why })
+    }
+  }
+  if (lacking.length > 0 && !incomplete) return { restored: false, files, bytes, lacking, masterKeys }
+  const taken = await takeAll(database, blobs, watch, () => {})
+  await database.place()
+  return { restored: true, files, bytes, lacking: taken.lacking, masterKeys }
+}
+
+async function takeAll(copy: DatabaseCopy, blobs: BlobCopies, watch: Watch, check: () => void) {
+  const done = watch((await copy.totals()).bytes)
+  const taken: Record<Taken, number> = { copied: 0, kept: 0, missing: 0, damaged: 0 }
+  const lacking: Lacking[] = []
+  let copiedBytes = 0
+  for await (const page of pagesOf(copy)) {
+    const answers = await blobs.take(page)
+    for (const [at, answer] of answers.entries()) {
+      const { file, blob, bytes, sizeBytes } = page[at] as Wanted
+      taken[answer] += 1
+      if (answer === 'copied') copiedBytes += bytes
+      if (answer === 'missing' || answer === 'damaged') lacking.push({ file, blob, why: answer })
+      done(sizeBytes)
+    }
+    check()
+  }
+  return { taken, lacking, copiedBytes }
+}
+
+interface Wanted {
+  file: string
+  blob: string
+  /** Of the blob. */
+  bytes: number
+  /** Of the content. */
+  sizeBytes: number
+}
+
+async function* pagesOf(copy: DatabaseCopy): AsyncGenerator<Wanted[]> {
+  for (let after = ''; ; ) {
+    const page = await copy.files(after, PAGE)
+    const last = page.at(-1)
+    if (!last) return
+    after = last.blob
+    yield page.map(({ id, blob, sizeBytes }) => ({ file: id, blob, bytes: blobBytes(sizeBytes), sizeBytes }))
+  }
+}
+
+async function removeUnnamed(last: DatabaseCopy, versions: BackupVersions, blobs: BlobCopies): Promise<number> {
+  const former: DatabaseCopy[] = []
+  try {
+    for (const name of await versions.names()) former.push(await versions.open(name))
+    let removed = 0
+    for await (const found of blobs.all()) {
+      for (let at = 0; at < found.length; at += PAGE) {
+        let unnamed = found.slice(at, at + PAGE)
+        for (const copy of [last, ...former]) {
+          const named = new Set(await copy.named(unnamed))
+          unnamed = unnamed.filter((blob) => !named.has(blob))
+        }
+        await blobs.remove(unnamed)
+        removed += unnamed.length
+      }
+    }
+    return removed
+  } finally {
+    for (const copy of former) await copy.close()
+  }
+}

@@ -1,0 +1,198 @@
+/** A vault on its way to other engines: blobs as they are, sealed, then all rows at once. The source stays as it is. */
+import type { BlobReader, BlobStore, MovedTable, MoveSource, MoveTarget, OwnedFile, RowArrival } from '../../ports.ts'
+import { blobBytes } from '../crypto/envelope.ts'
+import { type Keyring, keyring } from '../crypto/keyring.ts'
+import type { Watch } from './backup.ts'
+import { takeHold } from './hold.ts'
+import { type Finding, inspection, lengthFault } from './inspection.ts'
+
+const PAGE = 100
+/** One is written while others are read, opened, and waited for. */
+const LANES = 4
+const BATCH_BYTES = 1024 * 1024
+
+/** A file that is not to be had whole, and so cannot come along whole. */
+export interface Lost {
+  file: string
+  blob: string
+  why: string
+}
+
+export interface MoveReport {
+  /** Whether the vault is in its new place now. */
+  moved: boolean
+  /** `there`: it was before, and nothing was done. `written`: a server takes writes, so its rows do not stand still yet. */
+  state: 'there' | 'written' | 'still'
+  /** Files and trash that were looked at, and what they hold. */
+  files: number
+  bytes: number
+  blobs: { copied: number; kept: number }
+  copiedBytes: number
+  lost: Lost[]
+  /** How many rows came, by table. */
+  rows: Partial<Record<MovedTable, number>>
+}
+
+const NOTHING = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [], rows: {} }
+
+/**
+ * Brings every blob to the target and opens it there, then all rows, so a move that breaks off is no vault in the target and
+ * goes on where it was. While a server takes writes only blobs are brought, since they never change. Where files are lost no
+ * rows come either, unless `incomplete` asks for what there is. Throws before anything is copied where the target's master
+ * keys do not open the vault.
+ */
+export async function move(
+  source: MoveSource,
+  target: MoveTarget,
+  incomplete: boolean,
+  watch: Watch,
+): Promise<MoveReport> {
+  const keys = keyring(target.masterKeys, source.keySlots, source.chance)
+  await keys.check()
+  const arrival = await target.open()
+  // No master key has an empty id: of all slots these are some.
+  const standing = await arrival.rows.begin(await source.keySlots.notUnder('', PAGE))
+  if (standing === 'other') throw new Error('there is another vault in the target already')
+  if (standing === 'same') return { moved: true, state: 'there', ...NOTHING }
+  const state = (await source.rows.freeze()) ? 'still' : 'written'
+  // Where nobody writes, nobody deletes.
+  const hold = state === 'still' ? null : await takeHold(source)
+  try {
+    const brought = await bringAll(source, arrival, keys, watch, () => hold?.check())
+    if (state === 'written' || (brought.lost.length > 0 && !incomplete)) {
+      return { moved: false, state, ...brought, rows: {} }
+    }
+    const rows = await source.rows.counts()
+    await arrival.rows.settle(source.rows.rows(), rows)
+    return { moved: true, state, ...brought, rows }
+  } finally {
+    await hold?.release()
+  }
+}
+
+async function bringAll(
+  { files, users, keySlots, blobs: from, census }: MoveSource,
+  { rows: arrival, blobs: to }: { rows: RowArrival; blobs: BlobStore },
+  keys: Keyring,
+  watch: Watch,
+  check: () => void,
+) {
+  const report = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [] as Lost[] }
+  const all = await census()
+  const done = watch(all.files.bytes + all.trash.bytes)
+  const { look } = inspection(keySlots, keys, done)
+  let proven = new Set<string>()
+  let sound: string[] = []
+  for (let after = ''; ; ) {
+    const page = await files.page(after, PAGE)
+    const last = page.at(-1)
+    if (!last) return report
+    after = last.file.id
+    // What is left of a user who was removed opens no more, and is removed in the target.
+    const leaving = await leavers()
+    const wanted = page.filter(({ owner }) => !leaving.has(owner))
+    proven = new Set(await arrival.expect(wanted.map(({ file }) => file.blob)))
+    sound = []
+    await inLanes(wanted, bringFile)
+    await arrival.prove(sound)
+    check()
+  }
+
+  async function leavers(): Promise<Set<string>> {
+    return new Set(await users.departed(Number.MAX_SAFE_INTEGER))
+  }
+
+  async function bringFile(seen: OwnedFile): Promise<void> {
+    report.files += 1
+    for (let looked = seen; ; ) {
+      const { id, blob, sizeBytes } = looked.file
+      const finding = await bring(looked).catch((cause) => {
+        throw new Error(`blob ${blob} could not be brought: ${(cause as Error).message}`, { cause })
+      })
+      if (finding.kind === 'sound') {
+        report.bytes += sizeBytes
+        sound.push(blob)
+        return
+      }
+      const now = await files.byId(id)
+      if (!now || (await leavers()).has(now.owner)) {
+        report.files -= 1
+        return
+      }
+      if (now.file.blob === blob) {
+        report.lost.push({ file: id, blob, why: finding.kind === 'missing' ? 'its blob is not there' : finding.why })
+        return
+      }
+      await arrival.expect([now.file.blob])
+      looked = now
+    }
+  }
+
+  async function bring(owned: OwnedFile): Promise<Finding> {
+    const { blob, sizeBytes } = owned.file
+    const bytes = blobBytes(sizeBytes)
+    const there = await to.length(blob)
+    if (there === bytes) {
+      if (proven.has(blob)) {
+        report.blobs.kept += 1
+        done(sizeBytes)
+        return { kind: 'sound' }
+      }
+      const first = await lookThere(owned)
+      // The copy of a machine that lost its power may be spoilt, and so may what it is a copy of.
+      const isSpoilt = first.kind !== 'sound' && (await look(from, owned)).kind === 'sound'
+      // Before it is replaced once more: where both are one place, it is the source's own blob, and was spoilt on the way.
+      const finding = isSpoilt ? await lookThere(owned) : first
+      if (!isSpoilt || finding.kind === 'sound') {
+        report.blobs.kept += 1
+        return finding
+      }
+    }
+    return (await copy(blob, bytes, there !== null)) ?? lookThere(owned)
+  }
+
+  async function lookThere(owned: OwnedFile): Promise<Finding> {
+    const finding = await look(to, owned)
+    if (finding.kind === 'unreadable') throw finding.cause
+    return finding
+  }
+
+  /** What is wrong with the blob where it comes from; `null` where it came. */
+  async function copy(blob: string, bytes: number, replaces: boolean): Promise<Finding | null> {
+    const length = await from.length(blob)
+    if (length !== null && length !== bytes) return { kind: 'damaged', why: lengthFault(length, bytes) }
+    const reader = length === null ? null : await from.open(blob, 0, bytes)
+    if (!reader) return { kind: 'missing' }
+    try {
+      if (replaces) await to.delete([blob])
+      await to.put(blob, batchesOf(reader, bytes))
+    } finally {
+      await reader.close()
+    }
+    report.blobs.copied += 1
+    report.copiedBytes += bytes
+    return null
+  }
+}
+
+async function* batchesOf(reader: BlobReader, bytes: number): AsyncGenerator<Uint8Array[]> {
+  for (let left = bytes; left > 0; ) {
+    const read = await reader.read(Math.min(left, BATCH_BYTES))
+    left -= read.length
+    // One batch may be on its way while the next is read, into the same memory.
+    yield [Buffer.from(read)]
+  }
+}
+
+/** Throws once all have stopped. */
+async function inLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items]
+  const faults: unknown[] = []
+  const lanes = Array.from({ length: LANES }, async () => {
+    for (let next = queue.shift(); next !== undefined && faults.length === 0; next = queue.shift()) {
+      await work(next).catch((error) => faults.push(error))
+    }
+  })
+  await Promise.all(lanes)
+  if (faults.length > 0) throw faults[0]
+}

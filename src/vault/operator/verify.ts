@@ -1,0 +1,139 @@
+/** Whether all that the vault holds can be had: every file is opened, and the books are compared with what is there. */
+import type { OwnedFile, Ports, Usage } from '../../ports.ts'
+import type { Keyring } from '../crypto/keyring.ts'
+import { inspection } from './inspection.ts'
+
+const PAGE = 200
+/** One is read while another is opened. */
+const AT_A_TIME = 2
+const BATCH = 500
+
+export interface Verification {
+  users: number
+  /** Live files and trash that were opened, and what they hold. */
+  files: number
+  bytes: number
+  /** Blobs on the disk. */
+  blobs: number
+  damaged: { file: string; blob: string; why: string }[]
+  missing: { file: string; blob: string }[]
+  /** Blobs that no row names and that nobody is going to delete or to name. */
+  orphans: string[]
+  /** Users whose vault key does not open. */
+  slots: { user: string; why: string }[]
+  /** Users whose files come to something else than what is counted. */
+  usage: { user: string; counted: Usage; actual: Usage }[]
+}
+
+export function isSound({ damaged, missing, orphans, slots, usage }: Verification): boolean {
+  return [damaged, missing, orphans, slots, usage].every((found) => found.length === 0)
+}
+
+/** Reads everything. Changes nothing; what others change meanwhile is looked at again. `onBytes` hears of what was read. */
+export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: number) => void): Promise<Verification> {
+  const { users, keySlots, files, ledger, blobs } = ports
+  const { vaultKeyOf, look } = inspection(keySlots, keys, onBytes)
+  const report: Verification = {
+    users: 0,
+    files: 0,
+    bytes: 0,
+    blobs: 0,
+    damaged: [],
+    missing: [],
+    orphans: [],
+    slots: [],
+    usage: [],
+  }
+  await refuseWrongKeys()
+  await checkUsers()
+  await checkFiles()
+  await checkBlobs()
+  return report
+
+  /** With not one right key, a report would be a list of everything. */
+  async function refuseWrongKeys() {
+    const ids = [...(await keySlots.countByKey()).keys()]
+    if (ids.every((id) => !keys.keyIds.includes(id))) await keys.check()
+  }
+
+  async function checkUsers() {
+    for (let after = ''; ; ) {
+      const page = await users.audit(after, PAGE)
+      for (const { id: user, counted, actual } of page) {
+        report.users += 1
+        const isCounted = (['files', 'trashFiles', 'bytes'] as const).every((what) => counted[what] === actual[what])
+        if (!isCounted) report.usage.push({ user, counted, actual })
+        const key = await vaultKeyOf(user)
+        if (typeof key === 'string' && (await users.find(user))) report.slots.push({ user, why: key })
+      }
+      const last = page.at(-1)
+      if (!last) return
+      after = last.id
+    }
+  }
+
+  async function checkFiles() {
+    for (let after = ''; ; ) {
+      const page = await files.page(after, PAGE)
+      const last = page.at(-1)
+      if (!last) return
+      after = last.file.id
+      const lanes = Array.from({ length: AT_A_TIME }, async () => {
+        for (let file = page.shift(); file; file = page.shift()) await checkFile(file)
+      })
+      await Promise.all(lanes)
+    }
+  }
+
+  async function checkFile(seen: OwnedFile) {
+    report.files += 1
+    let looked = seen
+    for (;;) {
+      const finding = await look(blobs, looked)
+      const { id, blob, sizeBytes } = looked.file
+      if (finding.kind === 'sound') {
+        report.bytes += sizeBytes
+        break
+      }
+      const now = await files.byId(id)
+      if (!now || (await isLeaving(now.owner))) {
+        report.files -= 1
+        break
+      }
+      if (now.file.blob === blob) {
+        if (finding.kind === 'missing') report.missing.push({ file: id, blob })
+        else report.damaged.push({ file: id, blob, why: finding.why })
+        break
+      }
+      looked = now
+    }
+  }
+
+  /** What is left of a user who was removed opens no more, and is removed too. */
+  async function isLeaving(owner: string): Promise<boolean> {
+    return (await users.departed(Number.MAX_SAFE_INTEGER)).includes(owner)
+  }
+
+  /**
+   * A blob comes before its row, and its run before the blob: what was on the disk is looked for in the books after, and
+   * the runs that live after that.
+   */
+  async function checkBlobs() {
+    const living = await livingRuns()
+    for (const run of await blobs.runs()) {
+      const stray: string[] = []
+      for await (const found of blobs.list(run)) {
+        report.blobs += found.length
+        for (let at = 0; at < found.length; at += BATCH) {
+          stray.push(...(await ledger.unaccounted(found.slice(at, at + BATCH))))
+        }
+      }
+      if (stray.length === 0 || living.has(run) || (await livingRuns()).has(run)) continue
+      for (const blob of stray) if ((await blobs.length(blob)) !== null) report.orphans.push(blob)
+    }
+  }
+
+  async function livingRuns(): Promise<Set<string>> {
+    return new Set((await ledger.livingRuns()).map(({ run }) => run))
+  }
+}
