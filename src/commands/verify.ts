@@ -1,4 +1,4 @@
-import type { Usage } from '../ports.ts'
+import type { Usage } from '../ports/accounts.ts'
 import { isSound, type Verification } from '../vault/operator/verify.ts'
 import { bytesText, type Command, counted, withVault } from './command.ts'
 

@@ -11,7 +11,7 @@ import {
 } from '../adapters/sqlite/backup.ts'
 import { holdFolder, makeFolder } from '../adapters/sqlite/database.ts'
 import type { Config } from '../config/config.ts'
-import type { BackupSource, BackupTarget } from '../ports.ts'
+import type { BackupSource, BackupTarget } from '../ports/operator.ts'
 
 import { masterKeysOf } from './master-keys.ts'
 import { engines, naming } from './opening.ts'

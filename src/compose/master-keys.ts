@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import { makeKeyFile, masterKeyIn, readKeyFile } from '../adapters/disk/key-file.ts'
 import type { Config } from '../config/config.ts'
-import type { MasterKeys } from '../ports.ts'
+import type { MasterKeys } from '../ports/ports.ts'
 
 /** Where the settings name no key, it is the one beside the database; `missing` says what to do where that is not there. */
 export function masterKeysOf(config: Config, missing: (path: string) => string): MasterKeys {

@@ -1,7 +1,8 @@
 /** Two sets of settings: where a vault is, and where it moves to. */
 import { sqliteDeparture } from '../adapters/sqlite/departure.ts'
 import type { Config } from '../config/config.ts'
-import type { Chance, Clock, MoveSource, MoveTarget } from '../ports.ts'
+import type { MoveSource, MoveTarget } from '../ports/operator.ts'
+import type { Chance, Clock } from '../ports/ports.ts'
 import { blobsOf, composeBeside } from './compose.ts'
 import { masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'

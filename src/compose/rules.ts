@@ -4,7 +4,8 @@ import { PART_BYTES } from '../adapters/s3/parts.ts'
 import type { Config } from '../config/config.ts'
 import { type Limit, readLimits } from '../config/limits.ts'
 import { listOf } from '../config/values.ts'
-import type { Ports, Quota, VaultRules } from '../ports.ts'
+import type { Quota } from '../ports/accounts.ts'
+import type { Ports, VaultRules } from '../ports/ports.ts'
 import { LOOPBACK } from './telling.ts'
 
 const SECOND_MS = 1000

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Caller } from '../ports.ts'
+import type { Caller } from '../ports/accounts.ts'
 
 const USER_AGENT_CHARACTERS = 256
 

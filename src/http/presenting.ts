@@ -1,6 +1,6 @@
 /** Records of the vault as they cross the wire. */
 import type { Static } from '@sinclair/typebox'
-import type { ActivityEvent } from '../ports.ts'
+import type { ActivityEvent } from '../ports/accounts.ts'
 import type { Me } from '../schemas/account.ts'
 import type { ActivityList } from '../schemas/activity.ts'
 import { timestamp } from '../schemas/common.ts'

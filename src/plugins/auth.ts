@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { logOf } from '../http/request-logs.ts'
-import type { Session } from '../ports.ts'
+import type { Session } from '../ports/sign-in.ts'
 import { problems } from '../problems.ts'
 import type { Vault } from '../vault/vault.ts'
 import { respondLast } from './errors.ts'

@@ -5,7 +5,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import type { Ports, VaultRules } from '../ports.ts'
+import type { Ports, VaultRules } from '../ports/ports.ts'
 import type { Background } from './background.ts'
 
 /** Jobs that wait, about 1 KiB each. */

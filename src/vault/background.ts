@@ -1,5 +1,5 @@
 /** Work that no request waits for, and that the process does not leave behind when it closes. */
-import type { Alarm } from '../ports.ts'
+import type { Alarm } from '../ports/ports.ts'
 
 /** Follows the work to its end; `doing` says to the operator what failed. */
 export type Background = (doing: string, work: Promise<void>) => void

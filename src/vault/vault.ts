@@ -1,5 +1,5 @@
 /** The vault: all its rules over one set of ports. */
-import type { Ports, VaultRules } from '../ports.ts'
+import type { Ports, VaultRules } from '../ports/ports.ts'
 import { problems } from '../problems.ts'
 import { account } from './accounts/account.ts'
 import { activity } from './accounts/activity.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { emailDelivery } from '../../src/adapters/delivery/email.ts'
-import type { Notice, PinLetter } from '../../src/ports.ts'
+import type { Notice, PinLetter } from '../../src/ports/sign-in.ts'
 import { MINUTE, SECOND, testClock } from '../support/app.ts'
 import { mailSink, PATIENCE, pinIn, silentServer, smtpError } from '../support/mail.ts'
 

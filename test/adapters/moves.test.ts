@@ -6,7 +6,7 @@ import { openDatabase as openPostgresDatabase } from '../../src/adapters/postgre
 import { migrate } from '../../src/adapters/postgres/migrate.ts'
 import { openBeside, openDatabase } from '../../src/adapters/sqlite/database.ts'
 import { sqliteDeparture } from '../../src/adapters/sqlite/departure.ts'
-import type { MovedRows, MovedTable } from '../../src/ports.ts'
+import type { MovedRows, MovedTable } from '../../src/ports/operator.ts'
 import { EACH } from '../contracts/rows.ts'
 import { member, temporaryFolder, testApp } from '../support/app.ts'
 import { operator } from '../support/operator.ts'

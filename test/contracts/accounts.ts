@@ -1,7 +1,7 @@
 /** What every database promises besides: what a user keeps, renames, deletes and leaves, key slots and holds. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { SealedFile, TrashQuery } from '../../src/ports.ts'
+import type { SealedFile, TrashQuery } from '../../src/ports/files.ts'
 import {
   discarded,
   forNewUser,

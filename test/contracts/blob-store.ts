@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { BlobReader, BlobStore } from '../../src/ports.ts'
+import type { BlobReader, BlobStore } from '../../src/ports/blobs.ts'
 import { listed } from '../support/blobs.ts'
 
 const MiB = 1024 * 1024

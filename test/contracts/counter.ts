@@ -1,6 +1,7 @@
 /** What everything that counts acts and requests promises. */
 import { describe, expect, it } from 'vitest'
-import type { ActCounter, Clock, RequestCounter } from '../../src/ports.ts'
+import type { ActCounter, RequestCounter } from '../../src/ports/counters.ts'
+import type { Clock } from '../../src/ports/ports.ts'
 import { DAY, MINUTE, SECOND, testClock } from '../support/app.ts'
 
 const many = Array.from({ length: 50 })

@@ -1,6 +1,6 @@
 /** What every database answers to the extreme values that the types of its ports allow: the same as any other, and no fault. */
 import { describe, expect, it } from 'vitest'
-import type { FileSort, SealedFile } from '../../src/ports.ts'
+import type { FileSort, SealedFile } from '../../src/ports/files.ts'
 import { EACH, newEvent, newFile, newSlot, type Repositories, random, standing, T, withOwners } from './rows.ts'
 
 const MOST = Number.MAX_SAFE_INTEGER

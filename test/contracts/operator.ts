@@ -1,7 +1,7 @@
 /** What every database promises beyond what requests need: the operator's view of all users at once. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { SealedFile } from '../../src/ports.ts'
+import type { SealedFile } from '../../src/ports/files.ts'
 import { BOUNDS, newEvent, type Repositories } from './rows.ts'
 
 const random = () => randomBytes(8).toString('hex')

@@ -1,7 +1,8 @@
 /** What every store of pending PINs promises. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Clock, PendingPin, PendingPinStore, Put } from '../../src/ports.ts'
+import type { Clock } from '../../src/ports/ports.ts'
+import type { PendingPin, PendingPinStore, Put } from '../../src/ports/sign-in.ts'
 import { MINUTE, testClock } from '../support/app.ts'
 
 export function pendingPin(clock: Clock, fields: Partial<PendingPin> = {}): PendingPin {

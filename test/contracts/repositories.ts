@@ -1,7 +1,7 @@
 /** What every database promises: users, their sessions and files, and the books on blobs. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { FileQuery, SealedFile } from '../../src/ports.ts'
+import type { FileQuery, SealedFile } from '../../src/ports/files.ts'
 import {
   forNewUser,
   forUser,

@@ -1,16 +1,9 @@
 /** Rows for the contracts of databases. */
 import { randomBytes } from 'node:crypto'
-import type {
-  ActivityEvent,
-  FileQuery,
-  FileRepository,
-  Keep,
-  KeySlot,
-  Ports,
-  Redemption,
-  SealedFile,
-  SessionRepository,
-} from '../../src/ports.ts'
+import type { ActivityEvent, Keep, KeySlot } from '../../src/ports/accounts.ts'
+import type { FileQuery, FileRepository, SealedFile } from '../../src/ports/files.ts'
+import type { Ports } from '../../src/ports/ports.ts'
+import type { Redemption, SessionRepository } from '../../src/ports/sign-in.ts'
 
 export type Repositories = Pick<
   Ports,

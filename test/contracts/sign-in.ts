@@ -1,7 +1,8 @@
 /** What every database promises about guesses, PINs that were handed out, devices, and what happened to an account. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Fold, Keep, PendingPin } from '../../src/ports.ts'
+import type { Fold, Keep } from '../../src/ports/accounts.ts'
+import type { PendingPin } from '../../src/ports/sign-in.ts'
 import {
   BOUNDS,
   EACH,

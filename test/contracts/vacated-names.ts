@@ -1,6 +1,6 @@
 /** What every database promises of the dates of names: which come when a name is taken again, and when they are forgotten. */
 import { describe, expect, it } from 'vitest'
-import type { FileRepository, SealedFile } from '../../src/ports.ts'
+import type { FileRepository, SealedFile } from '../../src/ports/files.ts'
 import { newFile, type Repositories, random, standing, T, withOwners } from './rows.ts'
 
 /** `T` is the first moment of a second. */

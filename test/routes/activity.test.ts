@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { ActivityKind } from '../../src/ports.ts'
+import type { ActivityKind } from '../../src/ports/accounts.ts'
 import { KINDS } from '../../src/schemas/activity.ts'
 import { standing } from '../contracts/rows.ts'
 import {

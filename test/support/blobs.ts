@@ -1,7 +1,7 @@
 /** The blobs of a test's server in its folder, to be looked at and spoilt. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { BlobStore } from '../../src/ports.ts'
+import type { BlobStore } from '../../src/ports/blobs.ts'
 import type { Member, TestApp } from './app.ts'
 
 /** Where the blob of a file lies. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Ports, VaultRules } from '../../src/ports.ts'
+import type { Ports, VaultRules } from '../../src/ports/ports.ts'
 import { workAside } from '../../src/vault/aside.ts'
 import { backgroundWork } from '../../src/vault/background.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'

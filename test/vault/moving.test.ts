@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { moveSource, moveTarget } from '../../src/compose/moves.ts'
 import { readConfig } from '../../src/config/config.ts'
-import type { MoveSource } from '../../src/ports.ts'
+import type { MoveSource } from '../../src/ports/operator.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { move } from '../../src/vault/operator/moving.ts'
 import { type Member, member, memberWith, type TestApp, temporaryFolder } from '../support/app.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { PendingPin } from '../../src/ports.ts'
+import type { PendingPin } from '../../src/ports/sign-in.ts'
 import { cryptographicChance, deviceNames, pinDigest, tokenHash } from '../../src/vault/crypto/secrets.ts'
 
 it('makes PINs of four digits, leading zeros included', () => {

@@ -1,4 +1,4 @@
-import type { PinMessenger } from '../../ports.ts'
+import type { PinMessenger } from '../../ports/sign-in.ts'
 
 /** PINs stand in the server's log, beside the id of the request that asked for them: for development. */
 export function consoleDelivery(print: (fields: object, message: string) => void): PinMessenger {

@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Clock, PinMessenger } from '../../ports.ts'
+import type { Clock } from '../../ports/ports.ts'
+import type { PinMessenger } from '../../ports/sign-in.ts'
 import { type Letter, noticeLetter, pinLetter } from './letters.ts'
 import { type Mail, smtpServer, type Trouble } from './smtp.ts'
 

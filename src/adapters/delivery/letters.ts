@@ -3,7 +3,7 @@
  * server. An IP address is printed only where it is one.
  */
 import { isIP } from 'node:net'
-import type { Notice, PinLetter } from '../../ports.ts'
+import type { Notice, PinLetter } from '../../ports/sign-in.ts'
 
 export interface Letter {
   subject: string

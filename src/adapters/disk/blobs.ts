@@ -16,7 +16,7 @@ import {
   unlink,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { BlobStore } from '../../ports.ts'
+import type { BlobStore } from '../../ports/blobs.ts'
 import { makeFolder, syncFolder } from './folders.ts'
 import { blobReader, openForReading } from './reader.ts'
 import { sharedSync } from './shared-sync.ts'

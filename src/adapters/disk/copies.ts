@@ -1,7 +1,7 @@
 /** Blobs from one folder in another: to a name of its own first, synced, and renamed, so what is there is whole. */
 import { constants, copyFile, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BlobCopies, Taken } from '../../ports.ts'
+import type { BlobCopies, Taken } from '../../ports/operator.ts'
 import { diskBlobs } from './blobs.ts'
 import { syncFolder } from './folders.ts'
 

@@ -1,5 +1,5 @@
 import { close, closeSync, open, read } from 'node:fs'
-import type { BlobReader } from '../../ports.ts'
+import type { BlobReader } from '../../ports/blobs.ts'
 
 /** A blob that ends here is closed at once: handing that to another thread is a tenth of what reading it costs. */
 const SMALL_BYTES = 64 * 1024

@@ -1,4 +1,5 @@
-import type { ActCounter, Clock, RequestCounter } from '../../ports.ts'
+import type { ActCounter, RequestCounter } from '../../ports/counters.ts'
+import type { Clock } from '../../ports/ports.ts'
 
 /** Callers that have a place of their own, for each limit. */
 const PLACES = 10_000

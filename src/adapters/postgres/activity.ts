@@ -1,4 +1,4 @@
-import type { ActivityEvent, ActivityRepository } from '../../ports.ts'
+import type { ActivityEvent, ActivityRepository } from '../../ports/accounts.ts'
 import { type Database, jsonOf } from './database.ts'
 
 export function postgresActivity({ ask, call }: Database): ActivityRepository {

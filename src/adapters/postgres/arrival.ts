@@ -1,5 +1,6 @@
 /** A vault that moves in: its blobs are booked while they come, and its rows come in one transaction. */
-import type { KeySlot, MovedRows, MovedTable, RowArrival } from '../../ports.ts'
+import type { KeySlot } from '../../ports/accounts.ts'
+import type { MovedRows, MovedTable, RowArrival } from '../../ports/operator.ts'
 import { type Ask, type Database, openDatabase } from './database.ts'
 import type { DatabaseFault } from './faults.ts'
 import { postgresLedgerBeside } from './ledger.ts'

@@ -1,5 +1,6 @@
 /** All that a vault keeps in PostgreSQL, opened as a server or beside one. Loading this loads the driver. */
-import type { BlobLedger, Census } from '../../ports.ts'
+import type { BlobLedger } from '../../ports/blobs.ts'
+import type { Census } from '../../ports/operator.ts'
 import { postgresActivity } from './activity.ts'
 import { postgresCensus } from './census.ts'
 import { type Database, databaseCheck, openDatabase } from './database.ts'

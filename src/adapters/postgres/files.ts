@@ -1,4 +1,5 @@
-import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFile } from '../../ports.ts'
+import type { KeySlot } from '../../ports/accounts.ts'
+import type { FileQuery, FileRepository, FileSort, OwnedFile, SealedFile } from '../../ports/files.ts'
 import type { Database } from './database.ts'
 
 export const FILE = `id, name, size AS "sizeBytes", content_type AS "contentType", created_at AS "createdAt",

@@ -1,4 +1,4 @@
-import type { KeySlot, KeySlotRepository } from '../../ports.ts'
+import type { KeySlot, KeySlotRepository } from '../../ports/accounts.ts'
 import type { Database } from './database.ts'
 import type { DatabaseFault } from './faults.ts'
 

@@ -1,4 +1,4 @@
-import type { BlobLedger } from '../../ports.ts'
+import type { BlobLedger } from '../../ports/blobs.ts'
 import type { Database } from './database.ts'
 
 /** A run beats this often, by the database's clock; one that was silent for as long as several beats is over. */

@@ -1,4 +1,4 @@
-import type { PendingPin, PinLedger } from '../../ports.ts'
+import type { PendingPin, PinLedger } from '../../ports/sign-in.ts'
 import type { Database } from './database.ts'
 
 interface Guess {

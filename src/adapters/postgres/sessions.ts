@@ -1,4 +1,4 @@
-import type { Redemption, Session, SessionRepository } from '../../ports.ts'
+import type { Redemption, Session, SessionRepository } from '../../ports/sign-in.ts'
 import { type Ask, type Database, jsonOf } from './database.ts'
 
 const SESSION = `id, user_id AS "userId", device_id AS "deviceId", created_at AS "createdAt",

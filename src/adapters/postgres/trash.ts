@@ -1,4 +1,4 @@
-import type { SealedTrash, TrashQuery, TrashRepository } from '../../ports.ts'
+import type { SealedTrash, TrashQuery, TrashRepository } from '../../ports/files.ts'
 import type { Database } from './database.ts'
 import { FILE } from './files.ts'
 

@@ -1,4 +1,4 @@
-import type { ListedUser, Usage, User, UserRepository } from '../../ports.ts'
+import type { ListedUser, Usage, User, UserRepository } from '../../ports/accounts.ts'
 import type { Database } from './database.ts'
 
 const USER = 'SELECT id, name, email, confirmed_by AS "confirmedBy", created_at AS "createdAt" FROM users'

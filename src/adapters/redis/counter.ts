@@ -1,4 +1,5 @@
-import type { ActCounter, Clock, RequestCounter } from '../../ports.ts'
+import type { ActCounter, RequestCounter } from '../../ports/counters.ts'
+import type { Clock } from '../../ports/ports.ts'
 import type { RedisConnection } from './connection.ts'
 import { GRACE_MS, keyOf } from './keys.ts'
 

@@ -1,4 +1,5 @@
-import type { Clock, PendingPin, PendingPinStore } from '../../ports.ts'
+import type { Clock } from '../../ports/ports.ts'
+import type { PendingPin, PendingPinStore } from '../../ports/sign-in.ts'
 import type { RedisConnection } from './connection.ts'
 import { GRACE_MS, keyOf } from './keys.ts'
 

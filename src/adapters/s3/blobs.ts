@@ -12,7 +12,8 @@ import {
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
 } from '@aws-sdk/client-s3'
-import type { BlobStore, Clock } from '../../ports.ts'
+import type { BlobStore } from '../../ports/blobs.ts'
+import type { Clock } from '../../ports/ports.ts'
 import { connection, type S3Settings, tryOut } from './connection.ts'
 import { StoreFault } from './faults.ts'
 import { objectReader } from './reader.ts'

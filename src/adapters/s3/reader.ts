@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { BlobReader } from '../../ports.ts'
+import type { BlobReader } from '../../ports/blobs.ts'
 import { StoreFault } from './faults.ts'
 
 /** How long bytes may fail to come. Only who waits for them counts: a slow client may pause for as long as it likes. */

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { ActivityEvent, ActivityRepository, Keep } from '../../ports.ts'
+import type { ActivityEvent, ActivityRepository, Keep } from '../../ports/accounts.ts'
 import type { Act } from './group-commit.ts'
 
 type Row = ActivityEvent & { owner: string }

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
-import type { BackupVersions, DatabaseCopy } from '../../ports.ts'
+import type { BackupVersions, DatabaseCopy } from '../../ports/operator.ts'
 import { DATABASE, lockFile, makeFolder, openBeside, syncPath } from './database.ts'
 import { checkMigratable } from './migrate.ts'
 

@@ -1,5 +1,5 @@
 /** A vault that moves away: every row as it stands, while nobody writes. */
-import type { MovedRows, MovedTable, RowDeparture } from '../../ports.ts'
+import type { MovedRows, MovedTable, RowDeparture } from '../../ports/operator.ts'
 import { checkIntegrity, type Database, openBeside, shareFolder } from './database.ts'
 
 /** In an order in which no row comes before one that it refers to. */

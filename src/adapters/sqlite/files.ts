@@ -1,5 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3'
-import type { FileQuery, FileRepository, FileSort, KeySlot, OwnedFile, SealedFile, Seen, Used } from '../../ports.ts'
+import type { KeySlot } from '../../ports/accounts.ts'
+import type { FileQuery, FileRepository, FileSort, OwnedFile, SealedFile, Seen, Used } from '../../ports/files.ts'
 import type { Act } from './group-commit.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
 

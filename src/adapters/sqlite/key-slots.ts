@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { KeySlot, KeySlotRepository } from '../../ports.ts'
+import type { KeySlot, KeySlotRepository } from '../../ports/accounts.ts'
 import { erase } from './erasure.ts'
 import type { Act } from './group-commit.ts'
 

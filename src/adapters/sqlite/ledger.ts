@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { BlobLedger } from '../../ports.ts'
+import type { BlobLedger } from '../../ports/blobs.ts'
 import { tryHoldFolder } from './database.ts'
 import type { Act } from './group-commit.ts'
 

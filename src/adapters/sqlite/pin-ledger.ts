@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { Counted, PauseRule, PendingPin, PinLedger } from '../../ports.ts'
+import type { Counted, PauseRule, PendingPin, PinLedger } from '../../ports/sign-in.ts'
 import type { Act } from './group-commit.ts'
 
 /** Where a guess is counted that has no address, so that it costs the same. No keyed hash is empty. */

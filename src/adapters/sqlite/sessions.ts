@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
-import type { KeySlot, Redemption, Session, SessionRepository, User } from '../../ports.ts'
+import type { KeySlot, User } from '../../ports/accounts.ts'
+import type { Redemption, Session, SessionRepository } from '../../ports/sign-in.ts'
 import { eventKeeper } from './activity.ts'
 import type { Act } from './group-commit.ts'
 

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { SealedTrash, TrashRepository } from '../../ports.ts'
+import type { SealedTrash, TrashRepository } from '../../ports/files.ts'
 import { FILE_COLUMNS } from './files.ts'
 import type { Act } from './group-commit.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'

@@ -1,7 +1,7 @@
 /** How a caller stands with one limit: counted in a window of time, or while it is under way. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Counted, Limit } from '../../config/limits.ts'
-import type { RequestCounter } from '../../ports.ts'
+import type { RequestCounter } from '../../ports/counters.ts'
 import { networkOf } from '../connections/network.ts'
 
 export interface Standing {

@@ -9,7 +9,7 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { LimitName, Limits } from '../../config/limits.ts'
-import type { RequestCounter } from '../../ports.ts'
+import type { RequestCounter } from '../../ports/counters.ts'
 import { Problem, problems } from '../../problems.ts'
 import { failures } from '../../schemas/common.ts'
 import { type Check, inWindow, lenient, underWay } from './limit-checks.ts'

@@ -1,5 +1,6 @@
 /** A user's own account: who it is, what it uses, and its end. */
-import type { Ports, Quota, Usage, User, VaultRules } from '../../ports.ts'
+import type { Quota, Usage, User } from '../../ports/accounts.ts'
+import type { Ports, VaultRules } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
 import type { Background } from '../background.ts'
 import type { Collect } from '../files/garbage.ts'

@@ -1,17 +1,7 @@
 /** What happened to an account, for its owner to read. */
-import type {
-  ActivityEvent,
-  ActivityKind,
-  ActivityQuery,
-  Caller,
-  Fold,
-  Keep,
-  Notice,
-  Ports,
-  Session,
-  User,
-  VaultRules,
-} from '../../ports.ts'
+import type { ActivityEvent, ActivityKind, ActivityQuery, Caller, Fold, Keep, User } from '../../ports/accounts.ts'
+import type { Ports, VaultRules } from '../../ports/ports.ts'
+import type { Notice, Session } from '../../ports/sign-in.ts'
 import type { Background } from '../background.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { deviceNames } from '../crypto/secrets.ts'

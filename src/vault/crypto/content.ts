@@ -1,5 +1,6 @@
 /** Reading a content out of its sealed blob. Only frames that opened come out, and only what was asked for of them. */
-import type { BlobStore, SealedFile } from '../../ports.ts'
+import type { BlobStore } from '../../ports/blobs.ts'
+import type { SealedFile } from '../../ports/files.ts'
 import { Damage } from '../files/damage.ts'
 import {
   blobBytes,

@@ -1,6 +1,6 @@
 /** Contents under file keys: the seal of a file, and the frames of its blob (`docs/blob-format.md`). */
 import { type CipherGCM, createCipheriv, createDecipheriv } from 'node:crypto'
-import type { SealedFile } from '../../ports.ts'
+import type { SealedFile } from '../../ports/files.ts'
 import { open, seal } from './gcm.ts'
 import { hkdf } from './hkdf.ts'
 

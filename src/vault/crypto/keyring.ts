@@ -1,5 +1,6 @@
 /** Master keys and what they lock: every user's vault key, in slots (`docs/blob-format.md`). */
-import type { Chance, KeySlot, KeySlotRepository, MasterKeys } from '../../ports.ts'
+import type { KeySlot, KeySlotRepository } from '../../ports/accounts.ts'
+import type { Chance, MasterKeys } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
 import { open, seal } from './gcm.ts'
 import { hkdf } from './hkdf.ts'

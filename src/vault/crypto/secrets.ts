@@ -1,7 +1,8 @@
 /** Making, hashing and comparing secrets. A PIN or a 256-bit token needs no slow hash: a keyed or a fast one does. */
 import { createHash, createHmac, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 import { nanoid } from 'nanoid'
-import type { Chance, PendingPin, PinGrant } from '../../ports.ts'
+import type { Chance } from '../../ports/ports.ts'
+import type { PendingPin, PinGrant } from '../../ports/sign-in.ts'
 import { hkdf } from './hkdf.ts'
 
 /** RFC 4648, section 6. */

@@ -1,5 +1,5 @@
 /** Whether there is room for uploads: what is left on a full disk is for deletes, which bring room back. */
-import type { Ports } from '../../ports.ts'
+import type { Ports } from '../../ports/ports.ts'
 import { type Problem, problems } from '../../problems.ts'
 
 /** Resolves while bytes may be taken in. */

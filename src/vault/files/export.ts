@@ -1,6 +1,8 @@
 /** All files of a user, one after the other, while others go on changing them. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Caller, FileQuery, Ports, SealedFile, SealedTrash, TrashQuery, VaultRules } from '../../ports.ts'
+import type { Caller } from '../../ports/accounts.ts'
+import type { FileQuery, SealedFile, SealedTrash, TrashQuery } from '../../ports/files.ts'
+import type { Ports, VaultRules } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
 import type { Note } from '../accounts/activity.ts'
 import { type ContentReader, openContent, wholeOf } from '../crypto/content.ts'

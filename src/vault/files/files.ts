@@ -1,6 +1,8 @@
 /** Files: taken in whole or not at all, each under one name of its owner, and handed out again. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Caller, Displaced, FileQuery, Ports, SealedFile, Used, VaultRules } from '../../ports.ts'
+import type { Caller } from '../../ports/accounts.ts'
+import type { Displaced, FileQuery, SealedFile, Used } from '../../ports/files.ts'
+import type { Ports, VaultRules } from '../../ports/ports.ts'
 import { type Problem, problems } from '../../problems.ts'
 import type { Note } from '../accounts/activity.ts'
 import type { Background } from '../background.ts'

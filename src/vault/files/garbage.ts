@@ -1,5 +1,5 @@
 /** Deleting blobs that no row names any more. */
-import type { Ports } from '../../ports.ts'
+import type { Ports } from '../../ports/ports.ts'
 
 export type Collect = (garbage: string[]) => Promise<void>
 

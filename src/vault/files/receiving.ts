@@ -1,6 +1,6 @@
 /** Bytes on their way in: hashed, sealed and stored under an id that nobody knows yet; placed, or gone again. */
 import { createHash } from 'node:crypto'
-import type { Ports, VaultRules } from '../../ports.ts'
+import type { Ports, VaultRules } from '../../ports/ports.ts'
 import { Problem, problems } from '../../problems.ts'
 import type { Background } from '../background.ts'
 import { FRAME_BYTES, frameSealer, type Secrets } from '../crypto/envelope.ts'

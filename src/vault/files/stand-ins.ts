@@ -1,5 +1,6 @@
 /** The files that stand in for a taken name: `IMG_1 (1).jpg` and so on. However many there are, both take few steps. */
-import type { Chance, FileRepository, SealedFile } from '../../ports.ts'
+import type { FileRepository, SealedFile } from '../../ports/files.ts'
+import type { Chance } from '../../ports/ports.ts'
 import { MOST_NUMBER, numberedName, numberedPrefix, numberIn } from './names.ts'
 
 /** Numbers that are looked up in one step. */

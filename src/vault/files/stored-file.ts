@@ -1,6 +1,6 @@
 /** A file as its owner may see it: its row, and what its seal vouches for. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { SealedFile } from '../../ports.ts'
+import type { SealedFile } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
 import { openSecrets, type Secrets } from '../crypto/envelope.ts'
 import { Damage } from './damage.ts'

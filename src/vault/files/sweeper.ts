@@ -1,5 +1,5 @@
 /** Deletes what no row names: the blobs of replaced and removed files, and whatever a crash left of unfinished uploads. */
-import type { Ports } from '../../ports.ts'
+import type { Ports } from '../../ports/ports.ts'
 import type { account } from '../accounts/account.ts'
 import type { activity } from '../accounts/activity.ts'
 import type { Keyring } from '../crypto/keyring.ts'

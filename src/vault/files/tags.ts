@@ -1,7 +1,7 @@
 /** Tags find the files of one content in an index that cannot read contents (`docs/blob-format.md`). */
 import { createHmac } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Ports } from '../../ports.ts'
+import type { Ports } from '../../ports/ports.ts'
 import { openSecrets } from '../crypto/envelope.ts'
 import { hkdf } from '../crypto/hkdf.ts'
 import type { Keyring } from '../crypto/keyring.ts'

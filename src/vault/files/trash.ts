@@ -1,5 +1,7 @@
 /** Deleted files: to be restored for a while, then gone for good. */
-import type { Caller, Ports, SealedTrash, TrashQuery, VaultRules } from '../../ports.ts'
+import type { Caller } from '../../ports/accounts.ts'
+import type { SealedTrash, TrashQuery } from '../../ports/files.ts'
+import type { Ports, VaultRules } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
 import type { Note } from '../accounts/activity.ts'
 import type { Keyring } from '../crypto/keyring.ts'

@@ -1,5 +1,13 @@
 /** A second copy of the vault, and the way back. What is sealed stays sealed: neither needs a vault key. */
-import type { BackupSource, BackupTarget, BackupVersions, BlobCopies, DatabaseCopy, Ports, Taken } from '../../ports.ts'
+import type {
+  BackupSource,
+  BackupTarget,
+  BackupVersions,
+  BlobCopies,
+  DatabaseCopy,
+  Taken,
+} from '../../ports/operator.ts'
+import type { Ports } from '../../ports/ports.ts'
 import { blobBytes } from '../crypto/envelope.ts'
 import { keyIdOf, refuseMissingKeys } from '../crypto/keyring.ts'
 import { takeHold } from './hold.ts'

@@ -1,5 +1,5 @@
 /** Keeping every blob where it is, for as long as somebody copies them. */
-import type { Clock, Ports } from '../../ports.ts'
+import type { Clock, Ports } from '../../ports/ports.ts'
 
 /** How long blobs are kept after their holder was killed. */
 const LEASE_MS = 60_000

@@ -1,6 +1,8 @@
 /** Whether a file can be had as it was uploaded: its seal, every frame of its blob, its length and its SHA-256. */
 import { createHash } from 'node:crypto'
-import type { BlobStore, KeySlotRepository, OwnedFile, SealedFile } from '../../ports.ts'
+import type { KeySlotRepository } from '../../ports/accounts.ts'
+import type { BlobStore } from '../../ports/blobs.ts'
+import type { OwnedFile, SealedFile } from '../../ports/files.ts'
 import { openContent, wholeOf } from '../crypto/content.ts'
 import { blobBytes, frameOpener, HEADER_BYTES, openSecrets, type Secrets } from '../crypto/envelope.ts'
 import type { Keyring } from '../crypto/keyring.ts'

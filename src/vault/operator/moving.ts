@@ -1,5 +1,7 @@
 /** A vault on its way to other engines: blobs as they are, sealed, then all rows at once. The source stays as it is. */
-import type { BlobReader, BlobStore, MovedTable, MoveSource, MoveTarget, OwnedFile, RowArrival } from '../../ports.ts'
+import type { BlobReader, BlobStore } from '../../ports/blobs.ts'
+import type { OwnedFile } from '../../ports/files.ts'
+import type { MovedTable, MoveSource, MoveTarget, RowArrival } from '../../ports/operator.ts'
 import { blobBytes } from '../crypto/envelope.ts'
 import { type Keyring, keyring } from '../crypto/keyring.ts'
 import type { Watch } from './backup.ts'

@@ -1,5 +1,8 @@
 /** The vault for its operator's commands: beside a server or without one. No run is opened, so nothing is uploaded. */
-import type { BlobStore, Caller, ListedUser, OperatorPorts, User, UserRepository, VaultRules } from '../../ports.ts'
+import type { Caller, ListedUser, User, UserRepository } from '../../ports/accounts.ts'
+import type { BlobStore } from '../../ports/blobs.ts'
+import type { OperatorPorts } from '../../ports/operator.ts'
+import type { VaultRules } from '../../ports/ports.ts'
 import { account } from '../accounts/account.ts'
 import { activity } from '../accounts/activity.ts'
 import { workAside } from '../aside.ts'

@@ -1,5 +1,6 @@
 /** A new master key: every vault key is put under it. Contents are not touched. */
-import type { KeySlot, Ports } from '../../ports.ts'
+import type { KeySlot } from '../../ports/accounts.ts'
+import type { Ports } from '../../ports/ports.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 
 /** Slots that are replaced in one act: other processes wait for it. */

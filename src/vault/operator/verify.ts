@@ -1,5 +1,7 @@
 /** Whether all that the vault holds can be had: every file is opened, and the books are compared with what is there. */
-import type { OwnedFile, Ports, Usage } from '../../ports.ts'
+import type { Usage } from '../../ports/accounts.ts'
+import type { OwnedFile } from '../../ports/files.ts'
+import type { Ports } from '../../ports/ports.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { inspection } from './inspection.ts'
 

@@ -1,16 +1,7 @@
 /** Who may have a PIN, and what it opens. A registration lives only in its pending PIN until that PIN is redeemed. */
-import type {
-  Caller,
-  PauseRule,
-  PendingPin,
-  PinGrant,
-  PinLetter,
-  PinMessenger,
-  Ports,
-  Session,
-  User,
-  VaultRules,
-} from '../../ports.ts'
+import type { Caller, User } from '../../ports/accounts.ts'
+import type { Ports, VaultRules } from '../../ports/ports.ts'
+import type { PauseRule, PendingPin, PinGrant, PinLetter, PinMessenger, Session } from '../../ports/sign-in.ts'
 import { problems } from '../../problems.ts'
 import type { Note } from '../accounts/activity.ts'
 import type { Aside } from '../aside.ts'

@@ -1,5 +1,7 @@
 /** PIN to session, and a session's life: it slides with use up to a fixed end, and is over the moment it is ended. */
-import type { Caller, PendingPin, PinGrant, Ports, Redemption, Session, VaultRules } from '../../ports.ts'
+import type { Caller } from '../../ports/accounts.ts'
+import type { Ports, VaultRules } from '../../ports/ports.ts'
+import type { PendingPin, PinGrant, Redemption, Session } from '../../ports/sign-in.ts'
 import { problems } from '../../problems.ts'
 import type { activity } from '../accounts/activity.ts'
 import type { Aside } from '../aside.ts'
