@@ -21,7 +21,7 @@ import { quietFramework, requestLog } from './plugins/request-log.ts'
 import { safeDefaults } from './plugins/safe-defaults.ts'
 import { lazySerializers } from './plugins/serialization.ts'
 import { type ShareRules, shares } from './plugins/shares.ts'
-import { strictHttp } from './plugins/strict-http.ts'
+import { isReadableTarget, strictHttp } from './plugins/strict-http.ts'
 import { sweeper } from './plugins/sweeper.ts'
 import { lateContinue } from './plugins/unread-body.ts'
 import { validation } from './plugins/validation.ts'
@@ -86,9 +86,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
       respondEarly(error, request, reply)
     },
     clientErrorHandler: respondToNoise,
-    // A target has no fragment (RFC 9112, section 3.2). The router would cut it off, and the request would be about another
-    // file; a target that cannot be decoded is refused before any route is found.
-    rewriteUrl: ({ url = '/' }) => (url.includes('#') ? '/%' : url),
+    // The router refuses a path that cannot be decoded, before any route is found.
+    rewriteUrl: ({ url = '/' }) => (isReadableTarget(url) ? url : '/%'),
     // Longer than any URL that fits a header: too long a name is the vault's to refuse.
     routerOptions: { maxParamLength: 16 * 1024 },
   }).withTypeProvider<TypeBoxTypeProvider>()
