@@ -18,7 +18,7 @@ import { safeDefaults } from './plugins/headers/safe-defaults.ts'
 import { identityOnly } from './plugins/intake/identity-only.ts'
 import { jsonBodies } from './plugins/intake/json-bodies.ts'
 import { lazySerializers } from './plugins/intake/serialization.ts'
-import { strictHttp } from './plugins/intake/strict-http.ts'
+import { isReadableTarget, strictHttp } from './plugins/intake/strict-http.ts'
 import { lateContinue } from './plugins/intake/unread-body.ts'
 import { validation } from './plugins/intake/validation.ts'
 import { limits, type RequestLimits } from './plugins/limits/limits.ts'
@@ -86,9 +86,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
       respondEarly(error, request, reply)
     },
     clientErrorHandler: respondToNoise,
-    // A target has no fragment (RFC 9112, section 3.2). The router would cut it off, and the request would be about another
-    // file; a target that cannot be decoded is refused before any route is found.
-    rewriteUrl: ({ url = '/' }) => (url.includes('#') ? '/%' : url),
+    // The router refuses a path that cannot be decoded, before any route is found.
+    rewriteUrl: ({ url = '/' }) => (isReadableTarget(url) ? url : '/%'),
     // Longer than any URL that fits a header: too long a name is the vault's to refuse.
     routerOptions: { maxParamLength: 16 * 1024 },
   }).withTypeProvider<TypeBoxTypeProvider>()

@@ -100,7 +100,8 @@ export const problems = {
   malformedJson: (cause?: unknown) =>
     new Problem('malformed-json', 'The body must be one JSON document in UTF-8.', { cause }),
   malformedMultipart: (detail: string, cause?: unknown) => new Problem('malformed-multipart', detail, { cause }),
-  malformedUrl: () => new Problem('malformed-url', 'The path must be valid percent-encoded UTF-8, without a raw #.'),
+  malformedUrl: () =>
+    new Problem('malformed-url', 'The path and the query must be valid percent-encoded UTF-8, without a raw #.'),
   incompleteBody: (cause?: unknown) =>
     new Problem('incomplete-body', 'The connection ended before the body did. Nothing was stored.', { cause }),
   invalidName: (detail: string, cause?: unknown) => new Problem('invalid-name', detail, { cause }),

@@ -11,9 +11,12 @@ import { ByName, Disposition, Downloads, GetHeaders, HeadHeaders, Heads } from '
 import type { Range } from '../vault/crypto/content.ts'
 import type { StoredFile } from '../vault/files/stored-file.ts'
 
-/** What a browser may show in place: pictures without scripts, sound, film. */
+/**
+ * What a browser may show in place: pictures without scripts, sound, film. Some clients send older names: `image/jpg` and
+ * `image/pjpeg` for JPEG, `image/x-png` for PNG, `image/x-ms-bmp` for BMP.
+ */
 const INLINE =
-  /^(?:image\/(?:apng|avif|bmp|gif|heic|heif|jpeg|jxl|png|tiff|webp|x-icon|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)(?:\s*;|$)/i
+  /^(?:image\/(?:apng|avif|bmp|gif|heic(?:-sequence)?|heif(?:-sequence)?|jpe?g|jxl|pjpeg|png|tiff|webp|x-icon|x-ms-bmp|x-png|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)(?:\s*;|$)/i
 
 const EMPTY = Buffer.alloc(0)
 

@@ -5,8 +5,17 @@ import { entityTag, guardOf } from '../http/conditions.ts'
 import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
 import { presentFile } from '../http/presenting.ts'
 import type { FileSort } from '../ports/files.ts'
+import { problems } from '../problems.ts'
 import { failures, MOST_OF_A_PAGE, nothing } from '../schemas/common.ts'
-import { ByName, ChangeHeaders, FileList, FileListQuery, NewName, withFile } from '../schemas/files.ts'
+import {
+  ByName,
+  ChangeHeaders,
+  FileList,
+  FileListQuery,
+  MOST_OF_A_PREFIX,
+  NewName,
+  withFile,
+} from '../schemas/files.ts'
 import type { StoredFile } from '../vault/files/stored-file.ts'
 
 const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {
@@ -14,6 +23,14 @@ const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {
   createdAt: ({ createdAt }) => createdAt,
   updatedAt: ({ updatedAt }) => updatedAt,
   size: ({ sizeBytes }) => sizeBytes,
+}
+
+/** As names are stored. A name may be longer in the normal form that the client uses, so the length is checked here. */
+function prefixOf({ prefix = '' }: { prefix?: string }): string {
+  const normal = prefix.normalize('NFC')
+  if (normal.length <= MOST_OF_A_PREFIX) return normal
+  const message = `must be at most ${MOST_OF_A_PREFIX} characters in normal form C`
+  throw problems.invalidRequest([{ path: '/prefix', message }])
 }
 
 /** A list that looks for names along another order may look at as many files as the longest page has, and more. */
@@ -39,7 +56,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const { limit = 50, cursor, sort = 'name', order = 'asc' } = request.query
-      const prefix = (request.query.prefix ?? '').normalize('NFC')
+      const prefix = prefixOf(request.query)
       const list = [prefix, sort, order].join('\0')
       const after = readCursor(cursor, list, sort === 'name' ? 'string' : 'number')
       const query = { prefix, sort, order, after, limit: limit + 1 }

@@ -177,10 +177,17 @@ export const Heads = {
   304: Downloads[304],
 }
 
+/** Characters in NFC. Another normal form of the same name may have several times as many. */
+export const MOST_OF_A_PREFIX = 255
+
 export const FileListQuery = Type.Object({
   ...Paging,
   prefix: Type.Optional(
-    Type.String({ maxLength: 255, description: 'Only names that begin so.', examples: ['holiday-'] }),
+    Type.String({
+      maxLength: MOST_CHARACTERS,
+      description: `Only names that begin so. It is converted to NFC, and has at most ${MOST_OF_A_PREFIX} characters then.`,
+      examples: ['holiday-'],
+    }),
   ),
   sort: Type.Optional(
     Type.Union([Type.Literal('name'), Type.Literal('createdAt'), Type.Literal('updatedAt'), Type.Literal('size')], {

@@ -66,8 +66,9 @@ export function documentOf(api: OpenApi) {
   return {
     operations,
 
-    /** Where a request goes; `methods` are those of the path where it takes others. */
+    /** Where a request goes; `methods` are those of the path where it takes others. Nowhere with a query that cannot be decoded. */
     route(method: string, target: string): { route: Route | null; methods: string[] } {
+      if (decoded(target.split('?').slice(1).join('?')) === null) return { route: null, methods: [] }
       const path = target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0] as string
       const found = operations
         .map((operation) => ({ operation, params: match(operation.path, path) }))

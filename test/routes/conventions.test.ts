@@ -188,6 +188,36 @@ describe('a refusal', () => {
     expect(await app.request('/v1/files/%ff')).toBeProblem(400, 'malformed-url')
   })
 
+  it.each([
+    'GET /v1/files?prefix=%FF',
+    'GET /v1/files?prefix=a&%c0%ae',
+    'GET /v1/me?unknown=%ed%a0%80',
+    'PUT /v1/files/a?replaced=%',
+    'POST /v1/files?%zz',
+    'DELETE /v1/files/a?%E2%82&%AC',
+    'POST /v1/users?a=%ff',
+    'GET /health/live?%',
+    'GET /docs/json?%ff',
+    'GET /nothing?%ff',
+    'GET http://a/v1/files?prefix=%ff',
+  ])('of a query that cannot be decoded is 400: %s', async (line) => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('a', 'sand')
+    const asked = wire(app.url)
+    asked.socket.write(head(line, { authorization: `Bearer ${ada.token}`, connection: 'close' }))
+    expect(await asked.ended).toMatch(/^HTTP\/1\.1 400 .*"malformed-url"/s)
+    expect((await ada.get('a')).body).toBe('sand')
+  })
+
+  it.each(['prefix=%E2%82%AC', 'prefix=a+b%20c', 'unknown=%F0%9F%8F%96', 'a%3Db=%26', '%25', '', '?'])(
+    'of the query %j, which can be decoded, is taken',
+    async (query) => {
+      const app = await testApp()
+      expect((await (await member(app)).request(`/v1/files?${query}`)).status).toBe(200)
+    },
+  )
+
   it('of a fault on the server is 500 and tells nothing of it', async () => {
     const app = await testApp()
     app.ports.users.findByEmail = async () => {

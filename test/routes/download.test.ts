@@ -57,10 +57,17 @@ describe('a download', () => {
     ['IMAGE/PNG', 'inline'],
     ['video/mp4; codecs=avc1', 'inline'],
     ['audio/mpeg', 'inline'],
+    ['image/jpg', 'inline'],
+    ['image/pjpeg', 'inline'],
+    ['image/x-png', 'inline'],
+    ['image/x-ms-bmp', 'inline'],
+    ['image/heic-sequence', 'inline'],
+    ['image/heif-sequence', 'inline'],
     ['image/svg+xml', 'attachment'],
     ['text/html', 'attachment'],
     ['application/pdf', 'attachment'],
     ['image/jpegx', 'attachment'],
+    ['image/x-png+xml', 'attachment'],
   ])('of %s asked for inline comes %s', async (type, disposition) => {
     const app = await testApp()
     const ada = await member(app)

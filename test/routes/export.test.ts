@@ -173,6 +173,22 @@ describe('an export', () => {
     expect(live.filter(({ path }) => /[<>:"|?*]|[. ]$/.test(path))).toEqual([])
   })
 
+  it('gives the same files the same names, in whatever order they were uploaded', async () => {
+    const app = await testApp()
+    const names = [...NAMES_BY_CASE, ...NAMES_OF_NO_WINDOWS, 'img_0001 (1).jpg', 'IMG_0001 (2).JPG', 'trail_']
+    const pathsByName = async (order: string[]) => {
+      const owner = await member(app)
+      for (const name of order) {
+        app.clock.turn(1)
+        await put(owner, name)
+      }
+      return Object.fromEntries((await taken(owner)).account.files.map(({ name, path }) => [name, path]))
+    }
+    const paths = await pathsByName(names)
+    expect(Object.keys(paths)).toHaveLength(names.length)
+    expect(await pathsByName([...names].reverse())).toEqual(paths)
+  })
+
   it('is a download of its own kind and day', async () => {
     const app = await testApp()
     const ada = await member(app)
@@ -262,6 +278,24 @@ describe('what changes while an export goes on', () => {
     expect(new Set(account.files.map(({ id }) => id)).size).toBe(4)
   })
 
+  it('is there where it was renamed to a name that was passed, and back', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    for (let n = 0; n < 100; n += 1) await put(ada, `b ${n}`)
+    await put(ada, 'z', 'moved')
+    const { list } = app.ports.files
+    let looks = 0
+    app.ports.files.list = async (...args) => {
+      const page = await list(...args)
+      looks += 1
+      // Behind the first page of each round.
+      if (looks === 1) await rename(ada, 'z', 'a')
+      if (looks === 3) await rename(ada, 'a', 'z')
+      return page
+    }
+    expect([...(await taken(ada)).contents.values()]).toContain('moved')
+  })
+
   it('is not there where it is gone for good', async () => {
     const app = await testApp()
     const ada = await member(app)
@@ -319,8 +353,7 @@ describe('an export of damaged files', () => {
   it('breaks off where some of it was sent, and the log names the file', async () => {
     const app = await testApp()
     const ada = await member(app)
-    await put(ada, 'good', randomBytes(2 * MiB))
-    app.clock.turn(SECOND)
+    await put(ada, 'before', randomBytes(2 * MiB))
     const id = await put(ada, 'damaged', randomBytes(2 * MiB))
     await damage(await blobPathOf(app, ada, 'damaged'), 1.5 * MiB)
     const readers = watchReaders(app)

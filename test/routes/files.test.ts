@@ -95,6 +95,17 @@ describe('the list of files', () => {
     expect(await whole(ada, { prefix: 'IMG_', limit: 1 })).toEqual(['IMG_1', 'IMG_2'])
   })
 
+  it('has the name whose normal form C fits, where the prefix comes in another that is longer', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const name = `${'ǖ'.repeat(127)}x`
+    await ada.put(name, 'sand')
+    expect(await whole(ada, { prefix: name.normalize('NFD') })).toEqual([name])
+    const refused = await ada.request(`/v1/files?prefix=${'x'.repeat(256)}`)
+    expect(refused).toBeProblem(400, 'invalid-request')
+    expect(refused.body).toMatchObject({ errors: [{ path: '/prefix' }] })
+  })
+
   it.each([{ limit: 0 }, { limit: 1001 }, { limit: 1.5 }, { sort: 'colour' }, { order: 'up' }])(
     'refuses %j',
     async (query) => {

@@ -101,6 +101,35 @@ describe('a quota', () => {
     expect(await blobsOnDisk(app)).toEqual([])
   })
 
+  it.each([
+    ['raw', 'PUT /v1/files/b', 'video/mp4', '', ''],
+    [
+      'as a form',
+      'POST /v1/files',
+      'multipart/form-data; boundary=b',
+      '--b\r\nContent-Disposition: form-data; name="file"; filename="b"\r\n\r\n',
+      '\r\n--b--\r\n',
+    ],
+  ])('refuses an upload whose room another one took meanwhile, and keeps nothing of it, %s', async (...upload) => {
+    const [, line, type, before, after] = upload
+    const app = await testApp({ QUOTA_BYTES: '5000000' })
+    const ada = await member(app)
+    const slow = wire(app.url)
+    const length = before.length + 4_000_000 + after.length
+    const headers = { authorization: `Bearer ${ada.token}`, 'content-type': type, 'content-length': length }
+    slow.socket.write(head(line, { ...headers, connection: 'close' }))
+    slow.socket.write(before)
+    slow.socket.write(bytesOf(3_000_000))
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    expect((await ada.put('a', bytesOf(4_000_000))).status).toBe(201)
+    slow.socket.write(bytesOf(1_000_000))
+    slow.socket.write(after)
+    expect(await slow.ended).toMatch(/^HTTP\/1\.1 507 .*"quota-exceeded"/s)
+    expect(await usage(ada)).toEqual({ files: 1, trashFiles: 0, bytes: 4_000_000 })
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+    expect(await ada.get('b')).toBeProblem(404, 'file-not-found')
+  })
+
   it('always takes a smaller version, also of what is over a quota that was lowered', async () => {
     const folder = await temporaryFolder()
     const generous = await testApp({ QUOTA_BYTES: '1000' }, folder)

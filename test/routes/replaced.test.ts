@@ -1,4 +1,5 @@
 /** What becomes of a version that is replaced, which type a file has, and what dates say of a name. */
+import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { DAY, form, type Member, member, SECOND, testApp } from '../support/app.ts'
 
@@ -36,6 +37,31 @@ describe('a version that is replaced by other bytes', () => {
     expect((await ada.put('a', Buffer.alloc(600))).status).toBe(200)
     expect((await ada.replace('a', Buffer.alloc(500, 'x'))).status).toBe(200)
   })
+
+  it.each([
+    ['bytes under a new name', 'b', 'bytes', 401, false],
+    ['bytes that would fit in place of the old version', 'a', 'bytes', 500, true],
+    ['bytes that would not fit either way', 'a', 'bytes', 1001, false],
+    ['bytes that would not fit either way beside others', 'c', 'bytes', 401, false],
+    ['a new name, with as many files as there may be', 'b', 'files', 1, false],
+    ['bytes that are a file too many only with the old version', 'a', 'files', 1, true],
+  ])(
+    'is named in the refusal of chunks where ?replaced=discard helps, and only there: %s',
+    async (_what, name, most, size, helps) => {
+      const app = await testApp(most === 'bytes' ? { QUOTA_BYTES: '1000' } : { QUOTA_FILES: '2' })
+      const ada = await member(app)
+      await ada.put('a', Buffer.alloc(600))
+      await ada.put('c', '')
+      const chunks = () => ({ method: 'PUT', body: Readable.from([Buffer.alloc(size, 'x')]) })
+      const refused = await ada.request(`/v1/files/${name}`, chunks())
+      expect(refused).toBeProblem(507, 'quota-exceeded')
+      const { detail } = refused.body as { detail: string }
+      expect(detail.includes('The replaced version counts')).toBe(helps)
+      expect(detail.includes('?replaced=discard')).toBe(helps)
+      const discarding = await ada.request(`/v1/files/${name}?replaced=discard`, chunks())
+      expect(discarding.status).toBe(helps ? 200 : 507)
+    },
+  )
 
   it('is none where the bytes are the same, also with another type', async () => {
     const app = await testApp()

@@ -42,6 +42,36 @@ it.each(requests)('an empty body has no media type to refuse: %s', async (_what,
   expect(await ask(ada, headers)).toBe(expected)
 })
 
+it.each(requests)('an empty body has no content coding to refuse: %s', async (_what, expected, ask) => {
+  const app = await testApp()
+  const ada = await member(app)
+  for (const name of ['a', 'b']) await ada.put(name, 'sand')
+  expect(await ask(ada, { 'content-encoding': 'gzip', 'content-length': '0' })).toBe(expected)
+})
+
+it('a deletion without any body has no content coding to refuse', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('a', 'sand')
+  const line = wire(app.url)
+  const fields = { authorization: `Bearer ${ada.token}`, 'content-encoding': 'gzip', connection: 'close' }
+  line.socket.write(head('DELETE /v1/files/a', fields))
+  expect(await line.ended).toMatch(/^HTTP\/1\.1 204 /)
+})
+
+it.each([
+  ['a deletion with a body', 'DELETE', '/v1/files/a', 'x'],
+  ['an empty upload, which would be stored without its coding', 'PUT', '/v1/files/a', ''],
+])('a content coding is a 415 for %s', async (_what, method, path, body) => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('a', 'sand')
+  const headers = { 'content-encoding': 'gzip', 'content-length': body.length }
+  const answer = await ada.request(path, { method, body, headers })
+  expect(answer).toBeProblem(415, 'unsupported-encoding')
+  expect((await ada.get('a')).body).toBe('sand')
+})
+
 it.each([
   ['no type', {}],
   ['the type of any bytes', { 'content-type': 'application/octet-stream' }],

@@ -89,6 +89,26 @@ describe('the list of sessions', () => {
     })
   })
 
+  it('has the use by the request that asks for it, without waiting for the write', async () => {
+    const { app, phone } = await withDevices()
+    app.clock.turn(DAY)
+    let written = () => {}
+    const held = new Promise<void>((resolve) => {
+      written = resolve
+    })
+    const { touch } = app.ports.sessions
+    app.ports.sessions.touch = async (...args) => {
+      await held
+      return touch(...args)
+    }
+    const own = (await list(phone)).find(({ current }) => current)
+    written()
+    expect(own).toMatchObject({
+      lastUsedAt: new Date(app.clock()).toISOString(),
+      expiresAt: new Date(app.clock() + 30 * DAY).toISOString(),
+    })
+  })
+
   it('has at most 1,000: one more ends the one that was unused for longest', async () => {
     const app = await testApp()
     const ada = await member(app)

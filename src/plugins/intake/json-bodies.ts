@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
+import { hasNoBody } from './identity-only.ts'
 
 export const JSON_BODY_BYTES = 16 * 1024
 
@@ -11,9 +12,7 @@ export const jsonBodies = fastifyPlugin(async (app) => {
 
   // An empty body has no media type to refuse. Upload routes keep the type of an empty file.
   app.addHook('preParsing', async ({ raw, routeOptions }) => {
-    const { 'content-length': length = '0', 'transfer-encoding': coding } = raw.headers
-    if (Number(length) === 0 && coding === undefined && !routeOptions.schema?.consumes)
-      delete raw.headers['content-type']
+    if (hasNoBody(raw) && !routeOptions.schema?.consumes) delete raw.headers['content-type']
   })
 
   app.removeAllContentTypeParsers()

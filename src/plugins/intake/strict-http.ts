@@ -29,3 +29,19 @@ function repeatsSingle(fields: string[]): boolean {
     return SINGLE.has(name) && seen.size === seen.add(name).size
   })
 }
+
+/**
+ * Whether a target has no fragment (RFC 9112, section 3.2) and a query of percent-encoded UTF-8. The router would cut a fragment
+ * off, and the request would be about another file. It would take the `%FF` of a query for three characters.
+ */
+export function isReadableTarget(target: string): boolean {
+  if (target.includes('#')) return false
+  const query = target.indexOf('?')
+  if (query < 0 || !target.includes('%', query)) return true
+  try {
+    decodeURIComponent(target.slice(query))
+    return true
+  } catch {
+    return false
+  }
+}

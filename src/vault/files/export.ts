@@ -43,7 +43,9 @@ export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRul
     // left, until there is nothing.
     for (let round = 1, left = true; left; round += 1) {
       left = false
-      for await (const row of rows(owner)) {
+      // By name first, so that the same files come in the same order. A renaming changes that order, so later rounds do not
+      // go by it.
+      for await (const row of rows(owner, round === 1 ? 'name' : 'createdAt')) {
         if (done.has(row.id)) continue
         // Whoever uploads all the while is not to keep this from ending.
         if (round > 1 && row.createdAt > begunAt) continue
@@ -67,17 +69,20 @@ export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRul
     return openContent(blobs, file, secrets, wholeOf(file.sizeBytes))
   }
 
-  /** In an order that neither a renaming nor a replacing changes. */
-  async function* rows(owner: string): AsyncGenerator<SealedFile & { deletedAt: number | null }> {
+  /** The files in this order, and then the trash. */
+  async function* rows(
+    owner: string,
+    sort: 'name' | 'createdAt',
+  ): AsyncGenerator<SealedFile & { deletedAt: number | null }> {
     let after: FileQuery['after'] = null
     do {
-      const query: FileQuery = { prefix: '', sort: 'createdAt', order: 'asc', after, limit: PAGE }
+      const query: FileQuery = { prefix: '', sort, order: 'asc', after, limit: PAGE }
       const page: SealedFile[] = await files.list(owner, query)
       for (const row of page) yield { ...row, deletedAt: null }
       // On the last round nothing else is waited for.
       await nextTurn()
       const last = page.at(-1)
-      after = last && page.length === PAGE ? { key: last.createdAt, id: last.id } : null
+      after = last && page.length === PAGE ? { key: last[sort], id: last.id } : null
     } while (after)
 
     const since = clock() - rules.trashMs

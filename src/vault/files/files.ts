@@ -225,7 +225,7 @@ export function files(
     return (keeps || !current) && isFullOfFiles(used) ? refusals['quota-files'](rules, keeps) : null
   }
 
-  function isOverBytes(used: Used, grownBytes: number): boolean {
+  function isOverBytes(used: Pick<Used, 'bytes'>, grownBytes: number): boolean {
     return rules.quota.bytes !== null && grownBytes > 0 && used.bytes + grownBytes > rules.quota.bytes
   }
 
@@ -295,9 +295,17 @@ export function files(
     if (answer === 'run-ended') admission.end(blob.slice(0, blob.indexOf('/')))
     // What has expired does not count.
     if ((answer === 'quota' || answer === 'quota-files') && (await expireTrash(owner))) return null
-    if (answer !== 'done') throw refusals[answer](rules, displaced !== null)
+    if (answer !== 'done') {
+      const keeps = displaced !== null && (await fitsInstead(owner, current, sizeBytes))
+      throw refusals[answer](rules, keeps)
+    }
     if (current && !displaced) background('deleting a replaced blob', collect([current.blob]))
     return { file: { ...file, sha256 }, outcome: same ? 'same' : current ? 'replaced' : 'created' }
+  }
+
+  /** Whether there is room for so many bytes where the version that they replace does not go to the trash. */
+  async function fitsInstead(owner: string, current: StoredFile | null, sizeBytes: number): Promise<boolean> {
+    return !isOverBytes(await users.usage(owner), sizeBytes - (current?.sizeBytes ?? 0))
   }
 
   /** The entry of the trash that a replaced version becomes. */

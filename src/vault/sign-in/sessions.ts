@@ -63,7 +63,10 @@ export function sessions(
       throw problems.invalidPin()
     },
 
-    /** The session of an `Authorization` header (RFC 6750, section 2.1), or `unauthorized`. */
+    /**
+     * The session of an `Authorization` header (RFC 6750, section 2.1), or `unauthorized`. Its `lastUsedAt` has this use, which
+     * is written later.
+     */
     async authenticate(authorization: string | undefined): Promise<Session> {
       const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
       const hash = token && tokenHash(token)
@@ -72,6 +75,7 @@ export function sessions(
       if (!session || endOf(session) <= now) throw problems.unauthorized()
       if (now - session.lastUsedAt >= exactnessMs && !rules.readOnly) {
         background('noting the use of a session', sessions.touch(session.userId, session.id, now))
+        return { ...session, lastUsedAt: now }
       }
       return session
     },
@@ -83,10 +87,14 @@ export function sessions(
     },
 
     /** The sessions of this one's user that are good, the last opened first. Other devices than its own have labels. */
-    async list({ userId, deviceId }: Session): Promise<ListedSession[]> {
+    async list({ id, userId, deviceId, lastUsedAt }: Session): Promise<ListedSession[]> {
       const now = clock()
       const nameOf = deviceNames(await keys.vaultKey(userId), deviceId)
-      const all = await sessions.list(userId)
+      const kept = await sessions.list(userId)
+      // The use by the request that asks may not be written yet.
+      const all = kept.map((one) =>
+        one.id === id ? { ...one, lastUsedAt: Math.max(one.lastUsedAt, lastUsedAt) } : one,
+      )
       const open = all.map((one) => ({ ...one, deviceId: nameOf(one.deviceId), expiresAt: endOf(one) }))
       return open.filter(({ expiresAt }) => expiresAt > now)
     },
