@@ -6,7 +6,7 @@ import { tellDamage } from './http/damage.ts'
 import { dependencyLogs } from './http/request-logs.ts'
 import { auth } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
-import { connections, connectionsAtMost, LINGER_MS } from './plugins/connections/connections.ts'
+import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
 import { proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
 import { proxies } from './plugins/connections/proxies.ts'
@@ -53,6 +53,8 @@ export interface HttpRules {
   headerMs: number
   /** A connection on which nothing moves for so long is closed. */
   idleMs: number
+  /** How long a server that stops still takes requests, each as the last of its connection. */
+  lingerMs: number
   /** How much callers may ask for; `null` for no limits. */
   limits: RequestLimits | null
   pace: Pace
@@ -98,7 +100,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     most,
     mostOfNetwork: share(http.networkShare),
     isProxy: proxyCheck(http.trustProxy),
-    lingerMs: http.trustProxy ? LINGER_MS : 0,
+    lingerMs: http.lingerMs,
   })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
