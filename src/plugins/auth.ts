@@ -1,6 +1,7 @@
 /** Whoever registers this scope's routes is signed in: the session is found before the body is read. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { stopReading } from '../http/body-reading.ts'
 import { logOf } from '../http/request-logs.ts'
 import type { Session } from '../ports/sign-in.ts'
 import { problems } from '../problems.ts'
@@ -20,7 +21,10 @@ declare module 'fastify' {
   }
 }
 
-/** A transfer looks at its session again this often, so that an ended one is cut within 5 seconds. */
+/**
+ * A transfer looks at its session again this often, so that an ended one is cut within 5 seconds. An upload gets its 401 as any
+ * other refusal in the middle of a body; a response that has begun breaks off.
+ */
 const LOOK_AGAIN_MS = 4000
 
 export const auth = fastifyPlugin(async (app) => {
@@ -35,7 +39,8 @@ function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault
   const timer = setInterval(() => {
     vault.sessions.lives(request.session).then(
       (lives) => {
-        if (!lives) respondLast(request.raw.socket, problems.unauthorized())
+        if (lives || stopReading(request.raw, problems.unauthorized())) return
+        respondLast(request.raw.socket, problems.unauthorized())
       },
       (err) => logOf(request).error({ err }, 'looking at the session again failed'),
     )
