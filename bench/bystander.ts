@@ -12,8 +12,8 @@ import { dataFolder, ourServer, type Server, signedIn } from './servers.ts'
 const DAY_MS = 24 * 3600 * 1000
 /** Each kind of request is repeated for so long. */
 const REPEATED_MS = 500
-/** A job of the sweeper that takes longer has failed: its next round is minutes away. */
-const SWEEP_MS = 120_000
+/** A job of the sweeper that takes longer has failed. */
+const SWEEP_MS = 600_000
 /** Not counted: a compiler that learns. */
 const WARM_UP = 3
 

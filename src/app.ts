@@ -4,7 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { tellDamage } from './http/damage.ts'
 import { dependencyLogs } from './http/request-logs.ts'
-import { auth } from './plugins/auth.ts'
+import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
 import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
 import { proxyCheck } from './plugins/connections/network.ts'
@@ -55,6 +55,7 @@ export interface HttpRules {
   idleMs: number
   /** How long a server that stops still takes requests, each as the last of its connection. */
   lingerMs: number
+  sessionCheckMs: SessionCheck['sessionCheckMs']
   /** How much callers may ask for; `null` for no limits. */
   limits: RequestLimits | null
   pace: Pace
@@ -130,7 +131,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(signIn)
 
   await app.register(async (members) => {
-    await members.register(auth)
+    await members.register(auth, http)
     members.addHook('onError', tellDamage)
     await members.register(sessions)
     await members.register(files)

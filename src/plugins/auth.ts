@@ -21,20 +21,22 @@ declare module 'fastify' {
   }
 }
 
-/**
- * A transfer looks at its session again this often, so that an ended one is cut within 5 seconds. An upload gets its 401 as any
- * other refusal in the middle of a body; a response that has begun breaks off.
- */
-const LOOK_AGAIN_MS = 4000
+export interface SessionCheck {
+  /**
+   * How often a running transfer checks its session. An upload whose session has ended gets its 401 as any other refusal in the
+   * middle of a body; a response that has begun breaks off.
+   */
+  sessionCheckMs: number
+}
 
-export const auth = fastifyPlugin(async (app) => {
+export const auth = fastifyPlugin<SessionCheck>(async (app, { sessionCheckMs }) => {
   app.addHook('onRequest', async (request, reply) => {
     request.session = await app.vault.sessions.authenticate(request.headers.authorization)
-    cutWhenEnded(request, reply, app.vault)
+    cutWhenEnded(request, reply, app.vault, sessionCheckMs)
   })
 })
 
-function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault) {
+function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault, everyMs: number) {
   if (request.raw.socket.destroyed || request.routeOptions.config.endsSession) return
   const timer = setInterval(() => {
     vault.sessions.lives(request.session).then(
@@ -44,6 +46,6 @@ function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault
       },
       (err) => logOf(request).error({ err }, 'looking at the session again failed'),
     )
-  }, LOOK_AGAIN_MS)
+  }, everyMs)
   reply.raw.once('close', () => clearInterval(timer))
 }

@@ -121,14 +121,17 @@ it(
     const held = new Promise<void>((resolve) => {
       goOn = resolve
     })
+    let isWhole = false
     app.ports.files.commit = async (...args) => {
+      isWhole = true
       await held
       return commit(...args)
     }
     const line = begun(app.url, upload, { authorization, connection: 'close' }, 0)
     line.socket.write(upload.end)
+    await expect.poll(() => isWhole).toBe(true)
     await signOut()
-    await pause(5000)
+    await pause(1000)
     expect(line.received()).toBe('')
     goOn()
     expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
