@@ -4,9 +4,9 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { tellDamage } from './http/damage.ts'
 import { dependencyLogs } from './http/request-logs.ts'
-import { auth } from './plugins/auth.ts'
+import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
-import { connections, connectionsAtMost, LINGER_MS } from './plugins/connections/connections.ts'
+import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
 import { proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
 import { proxies } from './plugins/connections/proxies.ts'
@@ -53,6 +53,9 @@ export interface HttpRules {
   headerMs: number
   /** A connection on which nothing moves for so long is closed. */
   idleMs: number
+  /** How long a server that stops still takes requests, each as the last of its connection. */
+  lingerMs: number
+  sessionCheckMs: SessionCheck['sessionCheckMs']
   /** How much callers may ask for; `null` for no limits. */
   limits: RequestLimits | null
   pace: Pace
@@ -98,7 +101,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     most,
     mostOfNetwork: share(http.networkShare),
     isProxy: proxyCheck(http.trustProxy),
-    lingerMs: http.trustProxy ? LINGER_MS : 0,
+    lingerMs: http.lingerMs,
   })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
@@ -128,7 +131,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(signIn)
 
   await app.register(async (members) => {
-    await members.register(auth)
+    await members.register(auth, http)
     members.addHook('onError', tellDamage)
     await members.register(sessions)
     await members.register(files)

@@ -51,6 +51,10 @@ export function httpRulesOf({ LOG_CLIENT_ADDRESS, TRUST_PROXY, CORS_ORIGINS, TLS
     tls: TLS_CERT && TLS_KEY ? tlsRulesOf(TLS_CERT, TLS_KEY) : null,
     headerMs: MINUTE_MS,
     idleMs: 2 * MINUTE_MS,
+    // An idle connection that is closed at once may have a request on its way. A proxy does not send a POST again.
+    lingerMs: TRUST_PROXY === 'off' ? 0 : SECOND_MS,
+    // An ended session has no transfer after 5 seconds.
+    sessionCheckMs: 4 * SECOND_MS,
     pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, looksPerWrite: 10 },
     mostConnections: 4096,
     networkShare: 1 / 4,

@@ -2,6 +2,7 @@
 import multipart, { type MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
+import { readBody } from '../http/body-reading.ts'
 import { entityTag, guardOf } from '../http/conditions.ts'
 import { digestCheckOf } from '../http/digests.ts'
 import { fieldText, formParts } from '../http/forms/form-parts.ts'
@@ -117,12 +118,11 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { headers, raw, session } = request
+      const { headers, session } = request
       if (headers['content-range'] !== undefined) throw problems.rangeNotAllowed()
       refuseOversized(request, maxFileBytes, maxFileBytes)
       const check = digestCheckOf(headers)
-      // The stream is not destroyed with a refusal: its connection has yet to carry the answer.
-      const bytes = raw.iterator({ destroyOnReturn: false })
+      const bytes = readBody(request.raw)
       const options = {
         contentType: saidType(headers['content-type']),
         replaced: request.query.replaced ?? 'trash',

@@ -23,7 +23,7 @@ describe('health', () => {
   })
 
   it('behind a proxy the server takes requests for another moment when it closes, each as the last of its connection', async () => {
-    const app = await testApp({ TRUST_PROXY: '127.0.0.1' })
+    const app = await testApp({ TRUST_PROXY: '127.0.0.1' }, undefined, { lingerMs: 300 })
     const open = await app.request('/health/live')
     const closing = app.close()
     const answer = await app.request('/health/live')

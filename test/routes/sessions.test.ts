@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
+import { httpRulesOf } from '../../src/compose/rules.ts'
+import { readConfig } from '../../src/config/config.ts'
 import { forUser, newSession } from '../contracts/rows.ts'
 import {
   blobsOnDisk,
@@ -296,3 +298,7 @@ async function connected(app: TestApp, request: string): Promise<{ line: Wire; c
   const closed = new Promise((resolve) => find()?.once('close', resolve))
   return { line, closed }
 }
+
+it('an ended session has no transfer after 5 seconds', () => {
+  expect(httpRulesOf(readConfig({})).sessionCheckMs).toBeLessThan(5 * SECOND)
+})

@@ -33,6 +33,21 @@ describe('a client that says next to nothing', () => {
     expect(app.log.join('\n')).not.toContain('"level":50')
   })
 
+  it.each<[what: string, request: (owner: Member) => string, rest: string]>([
+    ['an upload', (owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 4 })}a`, 'bcd'],
+    ['chunks', (owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), ...chunked })}4\r\na`, 'bcd\r\n0\r\n\r\n'],
+  ])('and sends the rest of %s after the 408 has stored nothing', async (_what, request, rest) => {
+    const app = await testApp({}, undefined, HURRIED)
+    const owner = await member(app)
+    const line = wire(app.url)
+    line.socket.write(request(owner))
+    const answer = await line.until('"requestId"')
+    line.socket.write(rest)
+    expect(await line.ended).toBe(answer)
+    await app.settled()
+    expect(await owner.get('a')).toBeProblem(404, 'file-not-found')
+  })
+
   it('and reads next to nothing of a download is cut', async () => {
     const app = await testApp({}, undefined, HURRIED)
     const owner = await member(app)

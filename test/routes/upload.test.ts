@@ -726,15 +726,6 @@ it('takes bytes that come one at a time, and then many', async () => {
   expect((await ada.get('drops')).body).toBe(`${'x'.repeat(2000)}${'y'.repeat(0x8000)}${'z'.repeat(300)}`)
 })
 
-it('cuts an upload whose session was ended', async () => {
-  const app = await testApp()
-  const ada = await member(app)
-  const slow = await underWay(app, ada, 'slow')
-  await ada.request('/v1/sessions/current', { method: 'DELETE' })
-  await slow.ended
-  await expect.poll(() => blobsOnDisk(app)).toEqual([])
-})
-
 /** An upload of which some bytes are on the disk and the rest is yet to come. */
 async function underWay(app: TestApp, owner: Member, name: string): Promise<Wire> {
   const line = wire(app.url)

@@ -91,7 +91,13 @@ export async function testApp(
   const ports = await compose(config, logger, clock, cryptographicChance)
   const vault = await openVault(ports, { ...rulesOf(config), asideMs: AT_ONCE })
   const limits = requestLimitsOf(config, ports)
-  const app = await buildApp(vault, logger, { ...httpRulesOf(config), limits, ...http })
+  const app = await buildApp(vault, logger, {
+    ...httpRulesOf(config),
+    lingerMs: 0,
+    sessionCheckMs: 200,
+    limits,
+    ...http,
+  })
   const connections: Socket[] = []
   app.server.on('connection', (socket: Socket) => connections.push(socket))
   await app.listen({ port: 0, host: '127.0.0.1' })

@@ -8,6 +8,7 @@ import { Readable } from 'node:stream'
 import type { Multipart } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import { problems } from '../../problems.ts'
+import { readBody } from '../body-reading.ts'
 import { type PartHead, partHeadOf } from './part-heads.ts'
 
 /** Of one form. */
@@ -32,7 +33,7 @@ export async function* formParts(request: FastifyRequest): AsyncGenerator<FormPa
   const boundary = quoted ?? plain
   if (boundary === undefined) throw problems.malformedMultipart('The Content-Type has no boundary that can be read.')
   const heads: PartHead[] = []
-  const body = rewritten(request.raw.iterator({ destroyOnReturn: false }), boundary, heads)
+  const body = rewritten(readBody(request.raw), boundary, heads)
   const raw = Object.assign(Readable.from(body), {
     headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` },
   })

@@ -29,11 +29,6 @@ export const PIPELINE_DEPTH = 16
 /** For files that are open for a moment: a folder to sync, a page of the documentation. */
 const SPARE_FILES = 8
 
-/**
- * Behind a proxy, an idle connection that is closed at once may have a request on its way, which a proxy does not send again
- * where it is a POST.
- */
-export const LINGER_MS = 1000
 const CLOSE_IDLE_EVERY_MS = 100
 /** Transfers that are still under way after so long are cut, so that the engines close before the process must end. */
 const PATIENCE_MS = 8000

@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
+import { stopReading } from '../../http/body-reading.ts'
 import { problems } from '../../problems.ts'
 import { respondLast } from '../errors.ts'
 
@@ -41,7 +42,8 @@ export const pace = fastifyPlugin<Pace>(async (app, { everyMs, bodyBytes, looksP
       if (socket.destroyed) underWay.delete(response)
       else if (now.stuck >= looksPerWrite) socket.destroy()
       else if (before?.awaited && now.awaited && now.bytesRead - before.bytesRead < bodyBytes) {
-        respondLast(socket, problems.requestTimeout())
+        const refusal = problems.requestTimeout()
+        if (!stopReading(response.req, refusal)) respondLast(socket, refusal)
       }
     }
   }, everyMs)
