@@ -11,8 +11,8 @@ export interface Census {
   trash: { count: number; bytes: number }
   /** Blobs that wait to be deleted. */
   garbage: number
-  /** Runs that are not swept yet, and those of them that were not ended. */
-  runs: { known: number; open: number }
+  /** Runs that are not swept yet. */
+  runs: number
   /** Slots by the id of their master key. */
   slots: Record<string, number>
   /** Holds that have not run out. */

@@ -12,7 +12,7 @@
  */
 import type { ActivityRepository, KeySlotRepository, Quota, UserRepository } from './accounts.ts'
 import type { BlobLedger, BlobStore } from './blobs.ts'
-import type { ActCounter, RequestCounter } from './counters.ts'
+import type { EventCounter, RequestCounter } from './counters.ts'
 import type { FileRepository, TrashRepository } from './files.ts'
 import type { PendingPinStore, PinDelivery, PinLedger, SessionRepository } from './sign-in.ts'
 
@@ -77,7 +77,7 @@ export interface Ports {
   room(): Promise<void>
   pendingPins: PendingPinStore
   delivery: PinDelivery
-  mailCounter: ActCounter
+  mailCounter: EventCounter
   requestCounter: RequestCounter
   clock: Clock
   chance: Chance

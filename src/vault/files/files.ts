@@ -78,9 +78,9 @@ export function files(
     put(owner: string, anyName: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<Placement> {
       return tidily(async (receive) => {
         const name = fileName(anyName)
-        let spot = await look(owner, name)
+        let spot = await currentSpot(owner, name)
         options.guard(spot.current)
-        if (refusalOf(spot, options) && (await expireTrash(owner))) spot = await look(owner, name)
+        if (refusalOf(spot, options) && (await expireTrash(owner))) spot = await currentSpot(owner, name)
         const refusal = refusalOf(spot, options)
         if (refusal) throw refusal
         const received = await receive(bytes, reach(spot.used))
@@ -88,7 +88,7 @@ export function files(
         for (;;) {
           const placement = await place(owner, options.contentType, received, spot, options.replaced)
           if (placement) return placement
-          spot = await look(owner, name)
+          spot = await currentSpot(owner, name)
           options.guard(spot.current)
         }
       })
@@ -127,7 +127,7 @@ export function files(
     ): Promise<{ choice: Choice; bytes: ContentReader | null }> {
       let missing = ''
       for (;;) {
-        const { vaultKey, row } = await lookAtRow(owner, fileName(name))
+        const { vaultKey, row } = await snapshotOf(owner, fileName(name))
         if (!row) throw problems.fileNotFound()
         const { file, secrets } = unseal(vaultKey, owner, row)
         if (file.blob === missing) {
@@ -192,20 +192,20 @@ export function files(
   }
 
   /** What stands under the name, sealed, and the key that opens it. */
-  async function lookAtRow(owner: string, name: string) {
-    const found = await files.look(owner, name)
+  async function snapshotOf(owner: string, name: string) {
+    const found = await files.snapshot(owner, name)
     if (!found) throw problems.unauthorized()
     return { vaultKey: keys.open(owner, found.slot), used: found.used, row: found.file }
   }
 
-  async function look(owner: string, name: string): Promise<Spot & { used: Used }> {
-    const { vaultKey, used, row } = await lookAtRow(owner, name)
+  async function currentSpot(owner: string, name: string): Promise<Spot & { used: Used }> {
+    const { vaultKey, used, row } = await snapshotOf(owner, name)
     const opened = row && unseal(vaultKey, owner, row)
     return { name, vaultKey, used, current: opened?.file ?? null, secrets: opened?.secrets ?? null }
   }
 
   async function find(owner: string, name: string): Promise<StoredFile> {
-    const { current } = await look(owner, fileName(name))
+    const { current } = await currentSpot(owner, fileName(name))
     if (!current) throw problems.fileNotFound()
     return current
   }
@@ -321,7 +321,7 @@ export function files(
     received: Received,
     onConflict: AddOptions['onConflict'],
   ): Promise<Spot> {
-    const spot = await look(owner, name)
+    const spot = await currentSpot(owner, name)
     const { current: holder, vaultKey } = spot
     if (!holder || sameBytes(holder, received)) return spot
     if (onConflict === 'fail') throw problems.fileExists()

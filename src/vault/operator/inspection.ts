@@ -19,7 +19,7 @@ const SOUND: Finding = { kind: 'sound' }
 
 /** `onBytes` hears of what was read. */
 export function inspection(keySlots: KeySlotRepository, keys: Keyring, onBytes: (bytes: number) => void) {
-  return { vaultKeyOf, look }
+  return { vaultKeyOf, inspect }
 
   /** The key, or why there is none. */
   async function vaultKeyOf(owner: string): Promise<Buffer | string> {
@@ -34,7 +34,7 @@ export function inspection(keySlots: KeySlotRepository, keys: Keyring, onBytes: 
   }
 
   /** Opens all of a file with the blob that is in this store. */
-  async function look(blobs: BlobStore, { owner, file }: OwnedFile): Promise<Finding> {
+  async function inspect(blobs: BlobStore, { owner, file }: OwnedFile): Promise<Finding> {
     const key = await vaultKeyOf(owner)
     if (typeof key === 'string') return { kind: 'damaged', why: `its owner's key cannot be had: ${key}` }
     const secrets = secretsOf(key, owner, file)
@@ -43,7 +43,7 @@ export function inspection(keySlots: KeySlotRepository, keys: Keyring, onBytes: 
       return { kind: 'damaged', why: 'its tag is that of another content' }
     }
     try {
-      return await lookAtBlob(blobs, file, secrets)
+      return await inspectBlob(blobs, file, secrets)
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException
       return code && /^E[A-Z]+$/.test(code)
@@ -52,7 +52,7 @@ export function inspection(keySlots: KeySlotRepository, keys: Keyring, onBytes: 
     }
   }
 
-  async function lookAtBlob(blobs: BlobStore, file: SealedFile, secrets: Secrets): Promise<Finding> {
+  async function inspectBlob(blobs: BlobStore, file: SealedFile, secrets: Secrets): Promise<Finding> {
     const { blob } = file
     const length = await blobs.length(blob)
     if (length === null) return { kind: 'missing' }

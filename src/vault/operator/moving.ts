@@ -82,7 +82,7 @@ async function bringAll(
   const report = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [] as Lost[] }
   const all = await census()
   const done = watch(all.files.bytes + all.trash.bytes)
-  const { look } = inspection(keySlots, keys, done)
+  const { inspect } = inspection(keySlots, keys, done)
   let proven = new Set<string>()
   let sound: string[] = []
   for (let after = ''; ; ) {
@@ -140,21 +140,21 @@ async function bringAll(
         done(sizeBytes)
         return { kind: 'sound' }
       }
-      const first = await lookThere(owned)
+      const first = await inspectThere(owned)
       // The copy of a machine that lost its power may be spoilt, and so may what it is a copy of.
-      const isSpoilt = first.kind !== 'sound' && (await look(from, owned)).kind === 'sound'
+      const isSpoilt = first.kind !== 'sound' && (await inspect(from, owned)).kind === 'sound'
       // Before it is replaced once more: where both are one place, it is the source's own blob, and was spoilt on the way.
-      const finding = isSpoilt ? await lookThere(owned) : first
+      const finding = isSpoilt ? await inspectThere(owned) : first
       if (!isSpoilt || finding.kind === 'sound') {
         report.blobs.kept += 1
         return finding
       }
     }
-    return (await copy(blob, bytes, there !== null)) ?? lookThere(owned)
+    return (await copy(blob, bytes, there !== null)) ?? inspectThere(owned)
   }
 
-  async function lookThere(owned: OwnedFile): Promise<Finding> {
-    const finding = await look(to, owned)
+  async function inspectThere(owned: OwnedFile): Promise<Finding> {
+    const finding = await inspect(to, owned)
     if (finding.kind === 'unreadable') throw finding.cause
     return finding
   }

@@ -34,7 +34,7 @@ export function isSound({ damaged, missing, orphans, slots, usage }: Verificatio
 /** Reads everything. Changes nothing; what others change meanwhile is looked at again. `onBytes` hears of what was read. */
 export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: number) => void): Promise<Verification> {
   const { users, keySlots, files, ledger, blobs } = ports
-  const { vaultKeyOf, look } = inspection(keySlots, keys, onBytes)
+  const { vaultKeyOf, inspect } = inspection(keySlots, keys, onBytes)
   const report: Verification = {
     users: 0,
     files: 0,
@@ -91,7 +91,7 @@ export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: numbe
     report.files += 1
     let looked = seen
     for (;;) {
-      const finding = await look(blobs, looked)
+      const finding = await inspect(blobs, looked)
       const { id, blob, sizeBytes } = looked.file
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes
