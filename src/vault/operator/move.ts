@@ -1,7 +1,7 @@
 /** A vault on its way to other engines: blobs as they are, sealed, then all rows at once. The source stays as it is. */
 import type { BlobReader, BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile } from '../../ports/files.ts'
-import type { MovedTable, MoveSource, MoveTarget, RowArrival } from '../../ports/operator.ts'
+import type { MoveSource, MoveTable, MoveTarget, MoveTargetRows } from '../../ports/operator.ts'
 import { blobBytes } from '../crypto/envelope.ts'
 import { type Keyring, keyring } from '../crypto/keyring.ts'
 import type { Watch } from './backup.ts'
@@ -32,7 +32,7 @@ export interface MoveReport {
   copiedBytes: number
   lost: Lost[]
   /** How many rows came, by table. */
-  rows: Partial<Record<MovedTable, number>>
+  rows: Partial<Record<MoveTable, number>>
 }
 
 const NOTHING = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [], rows: {} }
@@ -51,21 +51,21 @@ export async function move(
 ): Promise<MoveReport> {
   const keys = keyring(target.masterKeys, source.keySlots, source.chance)
   await keys.check()
-  const arrival = await target.open()
+  const opened = await target.open()
   // No master key has an empty id: of all slots these are some.
-  const standing = await arrival.rows.begin(await source.keySlots.notUnder('', PAGE))
+  const standing = await opened.rows.begin(await source.keySlots.notUnder('', PAGE))
   if (standing === 'other') throw new Error('there is another vault in the target already')
   if (standing === 'same') return { moved: true, state: 'there', ...NOTHING }
   const state = (await source.rows.freeze()) ? 'still' : 'written'
   // Where nobody writes, nobody deletes.
   const hold = state === 'still' ? null : await takeHold(source)
   try {
-    const brought = await bringAll(source, arrival, keys, watch, () => hold?.check())
+    const brought = await bringAll(source, opened, keys, watch, () => hold?.check())
     if (state === 'written' || (brought.lost.length > 0 && !incomplete)) {
       return { moved: false, state, ...brought, rows: {} }
     }
     const rows = await source.rows.counts()
-    await arrival.rows.settle(source.rows.rows(), rows)
+    await opened.rows.settle(source.rows.batches(), rows)
     return { moved: true, state, ...brought, rows }
   } finally {
     await hold?.release()
@@ -74,7 +74,7 @@ export async function move(
 
 async function bringAll(
   { files, users, keySlots, blobs: from, census }: MoveSource,
-  { rows: arrival, blobs: to }: { rows: RowArrival; blobs: BlobStore },
+  { rows: targetRows, blobs: to }: { rows: MoveTargetRows; blobs: BlobStore },
   keys: Keyring,
   watch: Watch,
   check: () => void,
@@ -93,10 +93,10 @@ async function bringAll(
     // What is left of a user who was removed opens no more, and is removed in the target.
     const leaving = await leavers()
     const wanted = page.filter(({ owner }) => !leaving.has(owner))
-    proven = new Set(await arrival.expect(wanted.map(({ file }) => file.blob)))
+    proven = new Set(await targetRows.expect(wanted.map(({ file }) => file.blob)))
     sound = []
     await inLanes(wanted, bringFile)
-    await arrival.prove(sound)
+    await targetRows.prove(sound)
     check()
   }
 
@@ -125,7 +125,7 @@ async function bringAll(
         report.lost.push({ file: id, blob, why: finding.kind === 'missing' ? 'its blob is not there' : finding.why })
         return
       }
-      await arrival.expect([now.file.blob])
+      await targetRows.expect([now.file.blob])
       looked = now
     }
   }
