@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts'
 import type { OperatorPorts } from '../ports/operator.ts'
 import { cryptographicChance } from '../vault/crypto/secrets.ts'
 import type { Lacking } from '../vault/operator/backup.ts'
-import { operatorsVault } from '../vault/operator/operator.ts'
+import { type OperatorsVault, openOperatorsVault } from '../vault/operator/operator.ts'
 
 export interface Command {
   /** One line for the list of all commands. */
@@ -62,9 +62,9 @@ export async function withPorts<T>(config: Config, act: (ports: OperatorPorts) =
 
 export function withVault<T>(
   config: Config,
-  act: (vault: ReturnType<typeof operatorsVault>, ports: OperatorPorts) => Promise<T>,
+  act: (vault: OperatorsVault, ports: OperatorPorts) => Promise<T>,
 ): Promise<T> {
-  return withPorts(config, (ports) => act(operatorsVault(ports, rulesOf(config)), ports))
+  return withPorts(config, (ports) => act(openOperatorsVault(ports, rulesOf(config)), ports))
 }
 
 export function lackingLines(lacking: Lacking[]): string[] {

@@ -7,7 +7,7 @@ import { rulesOf } from '../../src/compose/rules.ts'
 import type { Config } from '../../src/config/config.ts'
 import type { OperatorPorts } from '../../src/ports/operator.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
-import { operatorsVault } from '../../src/vault/operator/operator.ts'
+import { openOperatorsVault } from '../../src/vault/operator/operator.ts'
 import type { TestApp } from './app.ts'
 
 export async function operator({ config, clock }: Pick<TestApp, 'config' | 'clock'>, settings: Partial<Config> = {}) {
@@ -19,7 +19,7 @@ export async function operator({ config, clock }: Pick<TestApp, 'config' | 'cloc
     (error, doing) => alarms.push(`${doing}: ${error}`),
   )
   onTestFinished(ports.close)
-  return { ports, alarms, vault: operatorsVault(ports, rulesOf(config)) }
+  return { ports, alarms, vault: openOperatorsVault(ports, rulesOf(config)) }
 }
 
 /** The database as it lies there, for what no port would do. */

@@ -3,10 +3,10 @@ import type { BlobReader, BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile } from '../../ports/files.ts'
 import type { MoveSource, MoveTable, MoveTarget, MoveTargetRows } from '../../ports/operator.ts'
 import { blobBytes } from '../crypto/envelope.ts'
-import { type Keyring, keyring } from '../crypto/keyring.ts'
+import { type Keyring, openKeyring } from '../crypto/keyring.ts'
 import type { Watch } from './backup.ts'
 import { takeHold } from './hold.ts'
-import { type Finding, inspection, lengthFault } from './inspection.ts'
+import { type Finding, lengthFault, openInspection } from './inspection.ts'
 
 const PAGE = 100
 /** One is written while others are read, opened, and waited for. */
@@ -49,11 +49,12 @@ export async function move(
   incomplete: boolean,
   watch: Watch,
 ): Promise<MoveReport> {
-  const keys = keyring(target.masterKeys, source.keySlots, source.chance)
+  const { keySlots, chance } = source
+  const keys = openKeyring({ ports: { masterKeys: target.masterKeys, keySlots, chance } })
   await keys.check()
   const opened = await target.open()
   // No master key has an empty id: of all slots these are some.
-  const standing = await opened.rows.begin(await source.keySlots.notUnder('', PAGE))
+  const standing = await opened.rows.begin(await keySlots.notUnder('', PAGE))
   if (standing === 'other') throw new Error('there is another vault in the target already')
   if (standing === 'same') return { moved: true, state: 'there', ...NOTHING }
   const state = (await source.rows.freeze()) ? 'still' : 'written'
@@ -82,7 +83,7 @@ async function bringAll(
   const report = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [] as Lost[] }
   const all = await census()
   const done = watch(all.files.bytes + all.trash.bytes)
-  const { inspect } = inspection(keySlots, keys, done)
+  const { inspect } = openInspection({ ports: { keySlots }, keys, onBytes: done })
   let proven = new Set<string>()
   let sound: string[] = []
   for (let after = ''; ; ) {
