@@ -1,29 +1,18 @@
 /** What the operator's commands need, and a server does not. */
 import type { KeySlot } from './accounts.ts'
 import type { BlobStore } from './blobs.ts'
+import type { Census, Repositories } from './database.ts'
 import type { MasterKeys, Ports } from './ports.ts'
 
-/** How much there is of everything, at one moment. */
-export interface Census {
-  users: number
-  sessions: number
-  files: { count: number; bytes: number }
-  trash: { count: number; bytes: number }
-  /** Blobs that wait to be deleted. */
-  garbage: number
-  /** Runs that are not swept yet. */
-  runs: number
-  /** Slots by the id of their master key. */
-  slots: Record<string, number>
-  /** Holds that have not run out. */
-  holds: number
-  schema: number
-  databaseBytes: number
-}
+/** What the operator's vault needs. */
+export interface OperatorPorts
+  extends Repositories,
+    Pick<Ports, 'ledger' | 'blobs' | 'clock' | 'chance' | 'alarm' | 'masterKeys'> {}
 
-/** What the operator's commands need beyond what a server needs. */
-export interface OperatorPorts extends Ports {
+/** What each of the operator's commands is given. */
+export interface CommandPorts extends OperatorPorts {
   census(): Promise<Census>
+  close(): Promise<void>
 }
 
 /** A copy of the database, in a backup or on its way there or back. */
@@ -136,7 +125,7 @@ export interface MoveTargetRows {
 
 /** A vault that moves away. */
 export interface MoveSource
-  extends Pick<OperatorPorts, 'users' | 'keySlots' | 'files' | 'ledger' | 'blobs' | 'clock' | 'chance' | 'census'> {
+  extends Pick<CommandPorts, 'users' | 'keySlots' | 'files' | 'ledger' | 'blobs' | 'clock' | 'chance' | 'census'> {
   rows: MoveSourceRows
   close(): Promise<void>
 }

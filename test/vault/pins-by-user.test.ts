@@ -24,10 +24,7 @@ async function vaultOfMany() {
   const ports = await compose(config, pino({ level: 'silent' }), clock, chance)
   const vault = await openVault(ports, { ...rulesOf(config), asideMs: AT_ONCE })
   onTestFinished(() => vault.close())
-  const operator = openOperatorsVault(
-    { ...ports, census: async () => Promise.reject(new Error('not here')) },
-    rulesOf(config),
-  )
+  const operator = openOperatorsVault(ports, rulesOf(config))
   const signIn = (deviceId: string, pin: string) => vault.sessions.open(deviceId, pin, CALLER)
 
   return {

@@ -1,4 +1,4 @@
-import type { Census } from '../../ports/operator.ts'
+import type { Census } from '../../ports/database.ts'
 import type { Database } from './database.ts'
 
 export async function postgresCensus({ ask }: Database, now: number): Promise<Census> {

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { Census } from '../../ports/operator.ts'
+import type { Census } from '../../ports/database.ts'
 
 export function sqliteCensus(db: Database, now: number): Census {
   const count = (sql: string, ...values: number[]) =>
