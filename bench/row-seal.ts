@@ -5,7 +5,7 @@ import type { Database } from 'better-sqlite3'
 import { readKeyFile } from '../src/adapters/disk/key-file.ts'
 import { sqliteKeySlots } from '../src/adapters/sqlite/key-slots.ts'
 import { sealSecrets } from '../src/vault/crypto/envelope.ts'
-import { keyring } from '../src/vault/crypto/keyring.ts'
+import { openKeyring } from '../src/vault/crypto/keyring.ts'
 
 /**
  * The column of `files` that vouches for a row's content, and what it holds for the files of this owner, whose database
@@ -14,7 +14,9 @@ import { keyring } from '../src/vault/crypto/keyring.ts'
 export async function rowSeal(database: Database, owner: string) {
   const current = Buffer.from(readKeyFile(join(dirname(database.name), 'master.key')) ?? '', 'base64')
   const slots = sqliteKeySlots(database, async (act) => act())
-  const vaultKey = await keyring({ current, previous: [] }, slots, { bytes: randomBytes }).vaultKey(owner)
+  const vaultKey = await openKeyring({
+    ports: { masterKeys: { current, previous: [] }, keySlots: slots, chance: { bytes: randomBytes } },
+  }).vaultKey(owner)
   return {
     column: 'seal',
     of({ id, sizeBytes }: { id: string; sizeBytes: number }): string | Buffer {

@@ -1,12 +1,12 @@
 /** What a command of the operator's is. It neither prints nor ends the process: `cli.ts` does. */
 import type { ParseArgsConfig } from 'node:util'
-import { composeBeside } from '../compose/compose.ts'
+import { composeBeside } from '../compose/beside.ts'
 import { rulesOf } from '../compose/rules.ts'
 import type { Config } from '../config/config.ts'
-import type { OperatorPorts } from '../ports/operator.ts'
+import type { CommandPorts } from '../ports/operator.ts'
 import { cryptographicChance } from '../vault/crypto/secrets.ts'
 import type { Lacking } from '../vault/operator/backup.ts'
-import { operatorsVault } from '../vault/operator/operator.ts'
+import { type OperatorsVault, openOperatorsVault } from '../vault/operator/operator.ts'
 
 export interface Command {
   /** One line for the list of all commands. */
@@ -46,7 +46,7 @@ export interface Outcome {
 export class UsageError extends Error {}
 
 /** Opens the engines beside a server that may be running, and lets go of them. */
-export async function withPorts<T>(config: Config, act: (ports: OperatorPorts) => Promise<T>): Promise<T> {
+export async function withPorts<T>(config: Config, act: (ports: CommandPorts) => Promise<T>): Promise<T> {
   const alarms: Error[] = []
   const ports = await composeBeside(config, Date.now, cryptographicChance, (cause, doing) => {
     alarms.push(new Error(`${doing} failed: ${(cause as Error).message}`, { cause }))
@@ -62,9 +62,9 @@ export async function withPorts<T>(config: Config, act: (ports: OperatorPorts) =
 
 export function withVault<T>(
   config: Config,
-  act: (vault: ReturnType<typeof operatorsVault>, ports: OperatorPorts) => Promise<T>,
+  act: (vault: OperatorsVault, ports: CommandPorts) => Promise<T>,
 ): Promise<T> {
-  return withPorts(config, (ports) => act(operatorsVault(ports, rulesOf(config)), ports))
+  return withPorts(config, (ports) => act(openOperatorsVault(ports, rulesOf(config)), ports))
 }
 
 export function lackingLines(lacking: Lacking[]): string[] {

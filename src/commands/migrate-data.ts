@@ -1,7 +1,7 @@
-import { moveSource, moveTarget } from '../compose/moves.ts'
+import { moveTargetOf, openMoveSource } from '../compose/move.ts'
 import { type Config, ConfigError, readSettings } from '../config/config.ts'
 import { cryptographicChance } from '../vault/crypto/secrets.ts'
-import { type MoveReport, move } from '../vault/operator/moving.ts'
+import { type MoveReport, move } from '../vault/operator/move.ts'
 import { bytesText, type Command, counted, UsageError } from './command.ts'
 
 export const migrateData: Command = {
@@ -21,8 +21,8 @@ there is. Pending PINs are not moved: people ask again.`,
     const to = settingsIn(options.to, '--to')
     if (from.DATABASE_URL !== undefined) throw new UsageError('--from must be a vault in SQLite: without DATABASE_URL')
     if (to.DATABASE_URL === undefined) throw new UsageError('--to must name PostgreSQL: with DATABASE_URL')
-    const source = await moveSource(from, Date.now, cryptographicChance)
-    const target = moveTarget(to, Date.now)
+    const source = await openMoveSource(from, Date.now, cryptographicChance)
+    const target = moveTargetOf(to, Date.now)
     try {
       const report = await move(source, target, options.incomplete === true, progress)
       const ok = report.moved && report.lost.length === 0

@@ -16,7 +16,7 @@ export const stats: Command = {
       const onDisk = await measureBlobs(blobs)
       const report = {
         ...counts,
-        runs: { known: counts.runs.known, living },
+        runs: { known: counts.runs, living },
         blobs: onDisk,
         database: { bytes: databaseBytes, schema },
       }

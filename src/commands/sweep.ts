@@ -18,7 +18,7 @@ server, what that one is writing is left alone; without one, whatever a crash ha
       const ok = holds === 0
       return {
         ok,
-        report: { ok, swept: true, garbage, runs: runs.known, holds },
+        report: { ok, swept: true, garbage, runs, holds },
         lines: ok
           ? [`swept; ${counted(garbage, 'blob')} waiting to be deleted`]
           : [`a backup is under way, so no blob was deleted: ${garbage} waiting`],

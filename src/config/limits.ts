@@ -7,13 +7,13 @@ const HOUR = 60 * MINUTE
  * Who is counted: the network that a request comes from; the same, for a request without a token; a session; a user;
  * the owner of an address that mail goes to; all together.
  */
-export type Counted = 'network' | 'stranger' | 'session' | 'user' | 'recipient' | 'all'
+export type CountedBy = 'network' | 'stranger' | 'session' | 'user' | 'recipient' | 'all'
 
 export interface Limit {
   max: number
   /** How long an act counts; `null` where it counts while it is under way. */
   windowMs: number | null
-  per: Counted
+  per: CountedBy
   /** The window is not the operator's to choose. */
   fixed?: true
   /** Where it cannot be counted for a while, nobody passes: PINs must not be guessed at, nor mails asked for, without end. */

@@ -1,7 +1,7 @@
 /** Counting within a window of time. */
 
-/** Counts acts under a key within a window of time. May forget at a restart. */
-export interface ActCounter {
+/** Counts events under a key within a window of time. May forget at a restart. */
+export interface EventCounter {
   /** Counts one more; true while there were at most `max` within `windowMs`. */
   take(key: string, max: number, windowMs: number): Promise<boolean>
 }

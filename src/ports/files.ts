@@ -41,8 +41,8 @@ export interface Used {
   files: number
 }
 
-/** All that an upload or a download needs to know before it begins, in one look. */
-export interface Look {
+/** Everything that an upload or a download needs to know before it begins, read at one moment. */
+export interface Snapshot {
   /** What opens and seals the owner's files. */
   slot: KeySlot
   used: Used
@@ -80,7 +80,7 @@ export interface TrashQuery {
 /** An act on a file that the caller saw is `stale` where another version, or nothing, stands under its name now. */
 export interface FileRepository {
   /** What stands under a name, with all that an act on it needs; `null` where there is no such user. */
-  look(owner: string, name: string): Promise<Look | null>
+  snapshot(owner: string, name: string): Promise<Snapshot | null>
   /**
    * One act, durable once answered: puts the file under its name. `replaces` is the blob that the caller saw there, or
    * null for none; where another version stands there now, nothing happens and the answer is `stale`. In the same act the

@@ -1,29 +1,18 @@
 /** What the operator's commands need, and a server does not. */
 import type { KeySlot } from './accounts.ts'
 import type { BlobStore } from './blobs.ts'
+import type { Census, Repositories } from './database.ts'
 import type { MasterKeys, Ports } from './ports.ts'
 
-/** How much there is of everything, at one moment. */
-export interface Census {
-  users: number
-  sessions: number
-  files: { count: number; bytes: number }
-  trash: { count: number; bytes: number }
-  /** Blobs that wait to be deleted. */
-  garbage: number
-  /** Runs that are not swept yet, and those of them that were not ended. */
-  runs: { known: number; open: number }
-  /** Slots by the id of their master key. */
-  slots: Record<string, number>
-  /** Holds that have not run out. */
-  holds: number
-  schema: number
-  databaseBytes: number
-}
+/** What the operator's vault needs. */
+export interface OperatorPorts
+  extends Repositories,
+    Pick<Ports, 'ledger' | 'blobs' | 'clock' | 'chance' | 'alarm' | 'masterKeys'> {}
 
-/** What the operator's commands need beyond what a server needs. */
-export interface OperatorPorts extends Ports {
+/** What each of the operator's commands is given. */
+export interface CommandPorts extends OperatorPorts {
   census(): Promise<Census>
+  close(): Promise<void>
 }
 
 /** A copy of the database, in a backup or on its way there or back. */
@@ -84,7 +73,7 @@ export interface BackupSource {
 }
 
 /** What a vault takes with it when it moves. Left behind are runs, holds, and blobs that wait to be deleted. */
-export type MovedTable =
+export type MoveTable =
   | 'users'
   | 'departed'
   | 'key_slots'
@@ -96,27 +85,27 @@ export type MovedTable =
   | 'files'
   | 'vacated_names'
 
-/** Rows as they are kept, by the names of their columns. */
-export interface MovedRows {
-  table: MovedTable
+/** Rows of one table as they are kept, by the names of their columns. */
+export interface MoveBatch {
+  table: MoveTable
   rows: Record<string, string | bigint | Buffer | null>[]
 }
 
 /** The rows of a vault that moves away. They stay as they are. */
-export interface RowDeparture {
+export interface MoveSourceRows {
   /**
    * Keeps every row as it is until `close`: nobody writes, and no server that would can start, while others read on. False
    * where a server is there that takes writes. Throws where the database is damaged.
    */
   freeze(): Promise<boolean>
-  counts(): Promise<Record<MovedTable, number>>
+  counts(): Promise<Record<MoveTable, number>>
   /** All rows, those of a table after those that they refer to. */
-  rows(): AsyncIterable<MovedRows>
+  batches(): AsyncIterable<MoveBatch>
   close(): Promise<void>
 }
 
 /** A place for the rows of a vault that moves in. Until `settle` there is none in it. */
-export interface RowArrival {
+export interface MoveTargetRows {
   /**
    * Makes it ready. `same`: the vault with one of these slots is here already; `other`: another one is. Throws while a server
    * uses it, or another move, and where another vault's move was begun and not finished.
@@ -130,14 +119,14 @@ export interface RowArrival {
    * One act, durable once answered: all rows, and what was expected and is not named by any of them becomes garbage. Throws,
    * and changes nothing, where there came to be other rows than `counts`, or a vault or a server is here meanwhile.
    */
-  settle(rows: AsyncIterable<MovedRows>, counts: Record<MovedTable, number>): Promise<void>
+  settle(batches: AsyncIterable<MoveBatch>, counts: Record<MoveTable, number>): Promise<void>
   close(): Promise<void>
 }
 
 /** A vault that moves away. */
 export interface MoveSource
-  extends Pick<OperatorPorts, 'users' | 'keySlots' | 'files' | 'ledger' | 'blobs' | 'clock' | 'chance' | 'census'> {
-  rows: RowDeparture
+  extends Pick<CommandPorts, 'users' | 'keySlots' | 'files' | 'ledger' | 'blobs' | 'clock' | 'chance' | 'census'> {
+  rows: MoveSourceRows
   close(): Promise<void>
 }
 
@@ -145,6 +134,6 @@ export interface MoveSource
 export interface MoveTarget {
   masterKeys: MasterKeys
   /** Makes what is not there yet. */
-  open(): Promise<{ rows: RowArrival; blobs: BlobStore }>
+  open(): Promise<{ rows: MoveTargetRows; blobs: BlobStore }>
   close(): Promise<void>
 }

@@ -10,11 +10,11 @@
  * `EROFS` or `EAGAIN` has changed nothing; after `ECONNABORTED` nobody knows. Of a fault with `told: true` the operator has
  * heard already.
  */
-import type { ActivityRepository, KeySlotRepository, Quota, UserRepository } from './accounts.ts'
-import type { BlobLedger, BlobStore } from './blobs.ts'
-import type { ActCounter, RequestCounter } from './counters.ts'
-import type { FileRepository, TrashRepository } from './files.ts'
-import type { PendingPinStore, PinDelivery, PinLedger, SessionRepository } from './sign-in.ts'
+import type { Quota } from './accounts.ts'
+import type { BlobStore } from './blobs.ts'
+import type { EventCounter, RequestCounter } from './counters.ts'
+import type { DatabaseEngine, Repositories } from './database.ts'
+import type { PendingPinStore, PinDelivery } from './sign-in.ts'
 
 /** Limits and lifetimes that the operator sets; the vault applies them. */
 export interface VaultRules {
@@ -63,21 +63,11 @@ export interface MasterKeys {
   previous: Buffer[]
 }
 
-export interface Ports {
-  users: UserRepository
-  keySlots: KeySlotRepository
-  sessions: SessionRepository
-  pinLedger: PinLedger
-  activity: ActivityRepository
-  files: FileRepository
-  trash: TrashRepository
-  ledger: BlobLedger
+export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'room'> {
   blobs: BlobStore
-  /** Resolves while there is room to take bytes in; throws with the code `ENOSPC` where what is left is for deleting. */
-  room(): Promise<void>
   pendingPins: PendingPinStore
   delivery: PinDelivery
-  mailCounter: ActCounter
+  mailCounter: EventCounter
   requestCounter: RequestCounter
   clock: Clock
   chance: Chance

@@ -114,7 +114,7 @@ export interface PauseRule {
 }
 
 /** What a guess came to. `nobody`: there was no address to count it at. */
-export type Counted = { as: 'nobody' | 'paused' } | { as: 'counted'; pauses: boolean }
+export type GuessOutcome = { as: 'nobody' | 'paused' } | { as: 'counted'; pauses: boolean }
 
 /**
  * The memory that guessing must not outlive: of wrong guesses by address, over PINs, devices, processes and restarts, and of
@@ -132,7 +132,7 @@ export interface PinLedger {
     at: number
     maxAttempts: number
     rule: PauseRule
-  }): Promise<{ counted: Counted; handedOut: PendingPin[] }>
+  }): Promise<{ counted: GuessOutcome; handedOut: PendingPin[] }>
   /** Writes to a row that is nobody's: as much work as to note what happened to a user, where there is no user. */
   noteNothing(at: number): Promise<void>
   /** Whether PINs of the address are paused. */

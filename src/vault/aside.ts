@@ -5,8 +5,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import type { Ports, VaultRules } from '../ports/ports.ts'
-import type { Background } from './background.ts'
+import type { Needs } from './context.ts'
 
 /** Jobs that wait, about 1 KiB each. */
 const MOST_WAITING = 1000
@@ -21,7 +20,11 @@ export interface Aside {
   hurry(): void
 }
 
-export function workAside({ alarm, chance }: Ports, { asideMs }: VaultRules, background: Background): Aside {
+export function openAside({
+  ports: { alarm, chance },
+  rules: { asideMs },
+  background,
+}: Needs<'alarm' | 'chance', 'rules' | 'background'>): Aside {
   const hurrying = new AbortController()
   // Each job that waits listens.
   setMaxListeners(0, hurrying.signal)

@@ -1,80 +1,94 @@
 /** The vault: all its rules over one set of ports. */
 import type { Ports, VaultRules } from '../ports/ports.ts'
 import { problems } from '../problems.ts'
-import { account } from './accounts/account.ts'
-import { activity } from './accounts/activity.ts'
-import { workAside } from './aside.ts'
-import { backgroundWork } from './background.ts'
-import { keyring } from './crypto/keyring.ts'
-import { admission, changedNothing } from './files/admission.ts'
-import { exporting } from './files/export.ts'
-import { files } from './files/files.ts'
-import { garbageCollector } from './files/garbage.ts'
-import { unsealing } from './files/stored-file.ts'
-import { sweepRound } from './files/sweeper.ts'
-import { trash } from './files/trash.ts'
-import { enrolment } from './sign-in/enrolment.ts'
-import { sessions } from './sign-in/sessions.ts'
+import { type Accounts, openAccounts } from './accounts/account.ts'
+import { type Activity, openActivity } from './accounts/activity.ts'
+import { openAside } from './aside.ts'
+import { openBackgroundWork } from './background.ts'
+import { openKeyring } from './crypto/keyring.ts'
+import { changedNothing, openAdmission } from './files/admission.ts'
+import { openDoubtfulBlobs } from './files/doubtful-blobs.ts'
+import { type Exports, openExports } from './files/export.ts'
+import { type Files, openFiles } from './files/files.ts'
+import { openGarbageCollector } from './files/garbage.ts'
+import { openUnsealing } from './files/stored-file.ts'
+import { openSweeper } from './files/sweeper.ts'
+import { openTrash, type Trash } from './files/trash.ts'
+import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
+import { openNotices } from './sign-in/notices.ts'
+import { openSessions, type Sessions } from './sign-in/sessions.ts'
+import { openSignIn, type SignIn } from './sign-in/sign-in.ts'
 
-export type Vault = Awaited<ReturnType<typeof openVault>>
+export interface Vault {
+  rules: VaultRules
+  enrolment: Enrolment
+  sessions: Sessions & SignIn
+  activity: Activity
+  files: Files
+  trash: Trash
+  account: Accounts
+  exports: Exports
+  /** Starts one round of sweeping, after those that were started before; the operator hears of it if it fails. */
+  sweep(): void
+  /** Throws `not-ready`, naming what is down. */
+  ready(): Promise<void>
+  /** From now on the vault is not ready; what is under way goes on. */
+  drain(): void
+  /** Waits for work in the background. */
+  settled(): Promise<void>
+  /** Finishes what is under way in the background and closes every engine. */
+  close(): Promise<void>
+}
 
 /** Opens the vault for one run of this process. Throws where it is locked with other keys than those at hand. */
-export async function openVault(ports: Ports, rules: VaultRules) {
-  const keys = keyring(ports.masterKeys, ports.keySlots, ports.chance)
+export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault> {
+  const keys = openKeyring({ ports })
   await keys.check()
-  const background = backgroundWork(ports.alarm)
+  const work = openBackgroundWork({ ports })
   let draining = false
-  const uploads = admission(ports, keys.keyIds)
+  const admission = openAdmission({ ports, keys })
   if (!rules.readOnly) await begin()
 
-  /**
-   * Blobs that the database was asked to name, and failed; it has decided by the time it says so. And those that the store
-   * was asked to keep, and did not say that it does.
-   */
-  const doubtful = new Set<string>()
-  const collect = garbageCollector(ports)
-  const happenings = activity(ports, rules, keys, background.run)
-  const aside = workAside(ports, rules, background.run)
-  const signedIn = sessions(ports, rules, keys, background.run, aside, happenings)
-  const unsealPage = unsealing()
-  const bin = trash(ports, rules, keys, collect, happenings.note, unsealPage)
-  const accounts = account(ports, rules, background.run, collect, bin.expireOf)
+  const shared = {
+    ports,
+    rules,
+    keys,
+    admission,
+    background: work.run,
+    doubtfulBlobs: openDoubtfulBlobs({ ports }),
+    collect: openGarbageCollector({ ports }),
+    unsealPage: openUnsealing(),
+  }
+  const activity = openActivity(shared)
+  const notices = openNotices(shared)
+  const aside = openAside(shared)
+  const sessions = openSessions({ ...shared, activity })
+  const signIn = openSignIn({ ...shared, aside, activity, notices })
+  const trash = openTrash({ ...shared, activity })
+  const accounts = openAccounts({ ...shared, trash })
+  const sweeper = openSweeper({ ...shared, sessions, trash, accounts, activity })
 
   let sweeping = Promise.resolve()
 
   return {
     rules,
-    enrolment: enrolment(ports, rules, keys, background.run, aside, happenings),
-    sessions: signedIn,
-    activity: happenings,
-    files: files(
-      ports,
-      rules,
-      keys,
-      uploads,
-      background.run,
-      doubtful,
-      collect,
-      happenings.note,
-      unsealPage,
-      bin.expireOf,
-    ),
-    trash: bin,
+    enrolment: openEnrolment({ ...shared, aside, activity }),
+    sessions: { ...sessions, ...signIn },
+    activity,
+    files: openFiles({ ...shared, activity, trash }),
+    trash,
     account: accounts,
-    exports: exporting(ports, rules, keys, happenings.note),
+    exports: openExports({ ...shared, activity }),
 
-    /** Starts one round of sweeping, after those that were started before; the operator hears of it if it fails. */
-    sweep(): void {
+    sweep() {
       if (rules.readOnly) return
-      const sources = { sessions: signedIn, trash: bin, account: accounts, activity: happenings }
       sweeping = sweeping.then(async () => {
-        await sweepRound(ports, uploads.run(), doubtful, keys, sources)
+        await sweeper.sweep(admission.run())
       })
-      background.run('sweeping', sweeping)
+      work.run('sweeping', sweeping)
     },
 
-    /** Throws `not-ready`, naming what is down. */
-    async ready(): Promise<void> {
+    async ready() {
       const outcomes = await Promise.all(
         Object.entries(ports.checks).map(([name, check]) =>
           check().then(
@@ -90,19 +104,16 @@ export async function openVault(ports: Ports, rules: VaultRules) {
       if (down.length > 0) throw problems.notReady(`Not working: ${down.join(', ')}.`)
     },
 
-    /** From now on the vault is not ready; what is under way goes on. */
-    drain(): void {
+    drain() {
       draining = true
     },
 
-    /** Waits for work in the background. */
-    settled: background.settled,
+    settled: work.settled,
 
-    /** Finishes what is under way in the background and lets go of every engine. */
-    async close(): Promise<void> {
+    async close() {
       aside.hurry()
       await ports.stopWaiting()
-      await background.settled()
+      await work.settled()
       await ports.close()
     },
   }
@@ -113,8 +124,8 @@ export async function openVault(ports: Ports, rules: VaultRules) {
    */
   async function begin(): Promise<void> {
     try {
-      await uploads.admit()
-      await ports.ledger.endedRuns(uploads.run())
+      await admission.admit()
+      await ports.ledger.endedRuns(admission.run())
     } catch (error) {
       if (!changedNothing(error)) throw error
       ports.alarm(error, 'getting ready for uploads')

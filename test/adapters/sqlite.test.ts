@@ -3,19 +3,17 @@ import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
-import { sqliteActivity } from '../../src/adapters/sqlite/activity.ts'
 import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
+import { repositoriesOf } from '../../src/adapters/sqlite/engine.ts'
 import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
-import { pageSql, sqliteFiles } from '../../src/adapters/sqlite/files.ts'
+import { pageSql } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
-import { sqliteKeySlots } from '../../src/adapters/sqlite/key-slots.ts'
 import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
 import { initial } from '../../src/adapters/sqlite/migrations/001-initial.ts'
 import { sealed } from '../../src/adapters/sqlite/migrations/002-sealed.ts'
 import { signIn } from '../../src/adapters/sqlite/migrations/003-sign-in.ts'
-import { sqlitePinLedger } from '../../src/adapters/sqlite/pin-ledger.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
-import { sqliteTrash, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
+import { trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { extremesContract } from '../contracts/extremes.ts'
@@ -49,16 +47,7 @@ async function repositories() {
 
 function repositoriesOn(db: Database.Database) {
   const act = groupCommit(db)
-  return {
-    users: sqliteUsers(db, act),
-    keySlots: sqliteKeySlots(db, act),
-    sessions: sqliteSessions(db, act),
-    pinLedger: sqlitePinLedger(db, act),
-    activity: sqliteActivity(db, act),
-    files: sqliteFiles(db, act),
-    trash: sqliteTrash(db, act),
-    ledger: sqliteLedger(db, act, true),
-  }
+  return { ...repositoriesOf(db, act), ledger: sqliteLedger(db, act, true) }
 }
 
 it('checks foreign keys', async () => {

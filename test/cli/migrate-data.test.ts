@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { type Member, member, memberWith, temporaryFolder, testApp } from '../support/app.ts'
 import { pathOf, spoil } from '../support/blobs.ts'
-import { ARGS, FILM, fill, type Moving, migrate, moving, PAUSED, seenBy, UNICODE_NAME } from '../support/moves.ts'
+import { ARGS, FILM, fill, type MovePlace, migrate, movePlace, PAUSED, seenBy, UNICODE_NAME } from '../support/move.ts'
 import { describePostgres, emptySchema, postgresWire } from '../support/postgres.ts'
 import { command, commandProcess } from '../support/process.ts'
 import { postgresRows, sqliteRows, type Tables } from '../support/rows.ts'
@@ -16,16 +16,16 @@ const MOVED = [
 ]
 const movedOf = (tables: Tables) => Object.fromEntries(MOVED.map((table) => [table, tables[table] ?? []]))
 const NO_ROWS = movedOf({})
-const rowsThere = async ({ to }: Moving) => movedOf(await postgresRows(to.DATABASE_URL as string))
+const rowsThere = async ({ to }: MovePlace) => movedOf(await postgresRows(to.DATABASE_URL as string))
 
 async function files(owner: Member, count: number) {
   for (let n = 0; n < count; n += 1) await owner.put(`file-${n}`, `content ${n} `.repeat(20_000))
 }
 
 /** Somebody's vault on its way to another folder. */
-async function movingToFolder() {
+async function placeInFolder() {
   const uploads = await temporaryFolder()
-  const place = await moving({ to: { UPLOADS_DIR: uploads } })
+  const place = await movePlace({ to: { UPLOADS_DIR: uploads } })
   const source = await place.source()
   return { uploads, place, source, ada: await member(source) }
 }
@@ -33,7 +33,7 @@ async function movingToFolder() {
 describePostgres('migrate-data', () => {
   describeS3('to S3', () => {
     it('takes a whole vault along, and leaves the source as it was', async () => {
-      const place = await moving()
+      const place = await movePlace()
       const source = await place.source()
       const { ada, ben, cleo, second, handedOut } = await fill(source)
       const before = await Promise.all([ada, ben, second].map(seenBy))
@@ -67,7 +67,7 @@ describePostgres('migrate-data', () => {
     }, 60_000)
 
     it('copies ahead while a server writes, and then only what is new', async () => {
-      const place = await moving()
+      const place = await movePlace()
       const source = await place.source()
       const { ada } = await fill(source)
 
@@ -103,7 +103,7 @@ describePostgres('migrate-data', () => {
 
     it('goes on where it was killed and copies nothing twice, while a read-only server serves', async () => {
       const bucket = await newBucket()
-      const place = await moving({ to: s3Environment(bucket) })
+      const place = await movePlace({ to: s3Environment(bucket) })
       const source = await place.source()
       const ada = await member(source)
       await files(ada, 120)
@@ -141,7 +141,7 @@ describePostgres('migrate-data', () => {
       async (statement, state) => {
         const direct = await emptySchema()
         const wire = await postgresWire(direct)
-        const place = await moving({ to: { ...s3Environment(await newBucket()), DATABASE_URL: wire.url } })
+        const place = await movePlace({ to: { ...s3Environment(await newBucket()), DATABASE_URL: wire.url } })
         const source = await place.source()
         const { ada } = await fill(source)
         await source.close()
@@ -173,7 +173,7 @@ describePostgres('migrate-data', () => {
     )
 
     it('moves nothing where files are lost, names them by their ids, and takes the rest where that is wanted', async () => {
-      const place = await moving()
+      const place = await movePlace()
       const source = await place.source()
       const { ada } = await fill(source)
       await spoil(await pathOf(source, ada, 'beach.jpg'), (bytes) => bytes.fill(bytes[60] as number, 50, 60))
@@ -204,7 +204,7 @@ describePostgres('migrate-data', () => {
 
     it('copies anew what a broken-off copy left, between buckets too', async () => {
       const [first, second] = [await newBucket(), await newBucket()]
-      const onS3 = await moving({ from: s3Environment(first), to: s3Environment(second) })
+      const onS3 = await movePlace({ from: s3Environment(first), to: s3Environment(second) })
       const source = await onS3.source()
       const { ada } = await fill(source)
       await source.close()
@@ -215,7 +215,7 @@ describePostgres('migrate-data', () => {
 
     it('leaves files where they are, where both settings name one place for them', async () => {
       const bucket = s3Environment(await newBucket())
-      const place = await moving({ from: bucket, to: bucket })
+      const place = await movePlace({ from: bucket, to: bucket })
       const source = await place.source()
       const { ada } = await fill(source)
       await source.close()
@@ -226,7 +226,7 @@ describePostgres('migrate-data', () => {
 
   it('mends what is spoilt in a folder that it came to, out of what is whole', async () => {
     const uploads = await temporaryFolder()
-    const place = await moving({ to: { UPLOADS_DIR: uploads } })
+    const place = await movePlace({ to: { UPLOADS_DIR: uploads } })
     const source = await place.source()
     const { ada } = await fill(source)
     expect(await migrate(place)).toMatchObject({ report: { moved: false, blobs: { copied: 6 } } })
@@ -238,7 +238,7 @@ describePostgres('migrate-data', () => {
   })
 
   it('does not trust the length of what was never looked at', async () => {
-    const { uploads, place, source, ada } = await movingToFolder()
+    const { uploads, place, source, ada } = await placeInFolder()
     await ada.replace('beach.jpg', 'sand and sea')
     const path = (await pathOf(source, ada, 'beach.jpg')).replace(source.config.UPLOADS_DIR, uploads)
     await source.close()
@@ -248,7 +248,7 @@ describePostgres('migrate-data', () => {
   })
 
   it('ends where the place for files cannot be written, and tells which blob it was', async () => {
-    const { uploads, place, source, ada } = await movingToFolder()
+    const { uploads, place, source, ada } = await placeInFolder()
     await ada.replace('beach.jpg', 'sand and sea')
     const [run, blob] = (await pathOf(source, ada, 'beach.jpg')).split('/').slice(-2)
     await source.close()
@@ -261,7 +261,7 @@ describePostgres('migrate-data', () => {
 
   it('stops, and deletes nothing, where what is there cannot be read', async () => {
     const uploads = await temporaryFolder()
-    const place = await moving({ to: { UPLOADS_DIR: uploads } })
+    const place = await movePlace({ to: { UPLOADS_DIR: uploads } })
     const folder = join(uploads, 'folder')
     for (const name of ['some', 'names', 'in', 'it']) await mkdir(join(folder, name), { recursive: true })
     const source = await place.source()
@@ -277,7 +277,7 @@ describePostgres('migrate-data', () => {
   })
 
   it('refuses another vault, another key and a server in the target, and changes nothing', async () => {
-    const { place, source, ada } = await movingToFolder()
+    const { place, source, ada } = await placeInFolder()
     await ada.put('beach.jpg', 'sand')
     await source.close()
 
@@ -296,12 +296,12 @@ describePostgres('migrate-data', () => {
   })
 
   it('that is not finished keeps servers and other vaults from its database, and goes on', async () => {
-    const { uploads, place, source, ada } = await movingToFolder()
+    const { uploads, place, source, ada } = await placeInFolder()
     await ada.put('beach.jpg', 'sand')
     expect((await migrate(place)).report).toMatchObject({ moved: false, state: 'written', blobs: { copied: 1 } })
     await expect(place.target()).rejects.toThrow('a move into this database was begun and not finished')
 
-    const other = await moving({ to: { UPLOADS_DIR: uploads } })
+    const other = await movePlace({ to: { UPLOADS_DIR: uploads } })
     await writeFile(join(other.home, 'to.env'), await readFile(join(place.home, 'to.env')))
     const another = await other.source({ MASTER_KEY_FILE: join(place.home, 'data', 'master.key') })
     await (await member(another)).put('dunes.jpg', 'stones')

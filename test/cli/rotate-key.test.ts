@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openBeside } from '../../src/adapters/sqlite/database.ts'
-import { keyIdOf, keyring } from '../../src/vault/crypto/keyring.ts'
+import { keyIdOf, openKeyring } from '../../src/vault/crypto/keyring.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { command, commandProcess, serverProcess, signedIn } from '../support/process.ts'
@@ -14,7 +14,9 @@ const [OLD, NEW] = [randomBytes(32), randomBytes(32)]
 /** So many users as a server with the old key would have made them. */
 function populate(folder: string) {
   const db = openBeside(join(folder, 'data'))
-  const keys = keyring({ current: OLD, previous: [] }, {} as never, cryptographicChance)
+  const keys = openKeyring({
+    ports: { masterKeys: { current: OLD, previous: [] }, keySlots: {} as never, chance: cryptographicChance },
+  })
   const addUser = db.prepare('INSERT INTO users (id, name, email, confirmed_by, created_at) VALUES (?, ?, ?, ?, 0)')
   const addSlot = db.prepare('INSERT INTO key_slots (user_id, kind, key_id, sealed) VALUES (?, ?, ?, ?)')
   db.transaction(() => {

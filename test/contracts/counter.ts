@@ -1,12 +1,12 @@
 /** What everything that counts acts and requests promises. */
 import { describe, expect, it } from 'vitest'
-import type { ActCounter, RequestCounter } from '../../src/ports/counters.ts'
+import type { EventCounter, RequestCounter } from '../../src/ports/counters.ts'
 import type { Clock } from '../../src/ports/ports.ts'
 import { DAY, MINUTE, SECOND, testClock } from '../support/app.ts'
 
 const many = Array.from({ length: 50 })
 
-export function actCounterContract(name: string, make: (clock: Clock) => Promise<ActCounter>) {
+export function actCounterContract(name: string, make: (clock: Clock) => Promise<EventCounter>) {
   describe(`${name} counts acts`, () => {
     it('and lets so many pass within a window, and no more', async () => {
       const counter = await make(testClock())

@@ -51,7 +51,7 @@ export function extremesContract(name: string, make: () => Promise<Repositories>
         await sessions.touch(ana, text, T)
         expect(await activity.list(text, { since: 0, after: { at: T, id: text }, limit: 10 })).toEqual([])
         await activity.note(text, newEvent(), EACH)
-        expect([await files.look(text, 'a'), (await files.look(ana, text))?.file]).toEqual([null, null])
+        expect([await files.snapshot(text, 'a'), (await files.snapshot(ana, text))?.file]).toEqual([null, null])
         expect([await files.byId(text), await files.commit(text, newFile('a'), null, null)]).toEqual([null, 'gone'])
         expect([await files.rename(ana, seen, 'b', 9), await files.discard(ana, seen, T)]).toEqual(['stale', 'stale'])
         expect([await trash.find(ana, text), await trash.remove(ana, text)]).toEqual([null, null])

@@ -139,20 +139,20 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const file = newFile('beach.jpg')
       await files.commit(ana, file, null, null)
       const [[anas], [bens]] = [await keySlots.find(ana), await keySlots.find(ben)]
-      expect(await files.look(ana, 'beach.jpg')).toEqual({
+      expect(await files.snapshot(ana, 'beach.jpg')).toEqual({
         slot: anas,
         used: { bytes: file.sizeBytes, files: 1 },
         file,
       })
-      expect(await files.look(ana, 'hill.jpg')).toEqual({
+      expect(await files.snapshot(ana, 'hill.jpg')).toEqual({
         slot: anas,
         used: { bytes: file.sizeBytes, files: 1 },
         file: null,
       })
-      expect(await files.look(ben, 'beach.jpg')).toEqual({ slot: bens, used: { bytes: 0, files: 0 }, file: null })
+      expect(await files.snapshot(ben, 'beach.jpg')).toEqual({ slot: bens, used: { bytes: 0, files: 0 }, file: null })
       await files.discard(ana, file, T)
-      expect((await files.look(ana, 'beach.jpg'))?.file).toBeNull()
-      expect(await files.look('nobody', 'beach.jpg')).toBeNull()
+      expect((await files.snapshot(ana, 'beach.jpg'))?.file).toBeNull()
+      expect(await files.snapshot('nobody', 'beach.jpg')).toBeNull()
     })
 
     it('refuses a new file under a name that is taken', async () => {

@@ -120,5 +120,5 @@ export async function names(files: FileRepository, owner: string, query: Partial
 
 /** The file that stands under a name. */
 export async function standing(files: FileRepository, owner: string, name: string): Promise<SealedFile | null> {
-  return (await files.look(owner, name))?.file ?? null
+  return (await files.snapshot(owner, name))?.file ?? null
 }

@@ -270,10 +270,10 @@ describe('of several who change one file at once', () => {
       (headers: Record<string, string>) => rename(ada, 'beach.jpg', 'sea.jpg', headers),
     ]) {
       await ada.put('beach.jpg', 'sand')
-      const look = app.ports.files.look
-      app.ports.files.look = async (...args) => {
-        const found = await look(...args)
-        app.ports.files.look = look
+      const { snapshot } = app.ports.files
+      app.ports.files.snapshot = async (...args) => {
+        const found = await snapshot(...args)
+        app.ports.files.snapshot = snapshot
         await ada.put('beach.jpg', 'water')
         return found
       }
@@ -286,10 +286,10 @@ describe('of several who change one file at once', () => {
     const app = await testApp()
     const ada = await member(app)
     await ada.put('a', 'sand')
-    const look = app.ports.files.look
-    app.ports.files.look = async (...args) => {
-      const found = await look(...args)
-      app.ports.files.look = look
+    const { snapshot } = app.ports.files
+    app.ports.files.snapshot = async (...args) => {
+      const found = await snapshot(...args)
+      app.ports.files.snapshot = snapshot
       await rename(ada, 'a', 'b')
       return found
     }

@@ -226,7 +226,7 @@ describePostgres('a server on PostgreSQL', () => {
       sessions: 1,
       files: { count: 1, bytes: 5 },
       trash: { count: 0, bytes: 0 },
-      runs: { known: 1, open: 1 },
+      runs: 1,
       holds: 0,
       schema: 8,
     })

@@ -10,8 +10,8 @@ export async function pathOf(
   { userId }: Pick<Member, 'userId'>,
   name: string,
 ): Promise<string> {
-  const look = await ports.files.look(userId, name)
-  return join(config.UPLOADS_DIR, look?.file?.blob as string)
+  const found = await ports.files.snapshot(userId, name)
+  return join(config.UPLOADS_DIR, found?.file?.blob as string)
 }
 
 /** Puts other bytes where some are, or where there are none yet. */

@@ -2,24 +2,24 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { onTestFinished } from 'vitest'
-import { composeBeside } from '../../src/compose/compose.ts'
+import { composeBeside } from '../../src/compose/beside.ts'
 import { rulesOf } from '../../src/compose/rules.ts'
 import type { Config } from '../../src/config/config.ts'
-import type { OperatorPorts } from '../../src/ports/operator.ts'
+import type { CommandPorts } from '../../src/ports/operator.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
-import { operatorsVault } from '../../src/vault/operator/operator.ts'
+import { openOperatorsVault } from '../../src/vault/operator/operator.ts'
 import type { TestApp } from './app.ts'
 
 export async function operator({ config, clock }: Pick<TestApp, 'config' | 'clock'>, settings: Partial<Config> = {}) {
   const alarms: string[] = []
-  const ports: OperatorPorts = await composeBeside(
+  const ports: CommandPorts = await composeBeside(
     { ...config, ...settings },
     clock,
     cryptographicChance,
     (error, doing) => alarms.push(`${doing}: ${error}`),
   )
   onTestFinished(ports.close)
-  return { ports, alarms, vault: operatorsVault(ports, rulesOf(config)) }
+  return { ports, alarms, vault: openOperatorsVault(ports, rulesOf(config)) }
 }
 
 /** The database as it lies there, for what no port would do. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import type { Ports, VaultRules } from '../../src/ports/ports.ts'
-import { workAside } from '../../src/vault/aside.ts'
-import { backgroundWork } from '../../src/vault/background.ts'
+import type { VaultRules } from '../../src/ports/ports.ts'
+import { openAside } from '../../src/vault/aside.ts'
+import { openBackgroundWork } from '../../src/vault/background.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { AT_ONCE } from '../support/app.ts'
 
@@ -10,8 +10,12 @@ const LONG = { least: 1_000_000, most: 1_000_000 }
 function setUp(asideMs: VaultRules['asideMs']) {
   const alarms: string[] = []
   const alarm = (error: unknown, doing: string) => void alarms.push(`${doing}: ${(error as Error).message}`)
-  const background = backgroundWork(alarm)
-  const aside = workAside({ alarm, chance: cryptographicChance } as Ports, { asideMs } as VaultRules, background.run)
+  const background = openBackgroundWork({ ports: { alarm } })
+  const aside = openAside({
+    ports: { alarm, chance: cryptographicChance },
+    rules: { asideMs } as VaultRules,
+    background: background.run,
+  })
   return { aside, alarms, settled: background.settled }
 }
 

@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { keyIdOf, keyring } from '../../src/vault/crypto/keyring.ts'
-import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
+import { keyIdOf, openKeyring } from '../../src/vault/crypto/keyring.ts'
 import { member, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
 
 const homeOf = (app: TestApp) => join(app.config.DATA_DIR, '..')
@@ -112,8 +111,8 @@ describe('the server’s own key', () => {
 
   it('is one for all who make it at the same time', async () => {
     const app = await testApp()
-    const other = keyring(app.ports.masterKeys, app.ports.keySlots, cryptographicChance)
-    const one = keyring(app.ports.masterKeys, app.ports.keySlots, cryptographicChance)
+    const other = openKeyring(app)
+    const one = openKeyring(app)
     const [first, second] = await Promise.all([one.pinKey(), other.pinKey()])
     expect(first).toEqual(second)
     expect(await one.addressKey()).not.toEqual(first)

@@ -8,7 +8,7 @@ import { rulesOf } from '../../src/compose/rules.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { Problem } from '../../src/problems.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
-import { operatorsVault } from '../../src/vault/operator/operator.ts'
+import { openOperatorsVault } from '../../src/vault/operator/operator.ts'
 import { openVault } from '../../src/vault/vault.ts'
 import { AT_ONCE, MINUTE, newDeviceId, otherThan, temporaryFolder, testClock } from '../support/app.ts'
 
@@ -24,10 +24,7 @@ async function vaultOfMany() {
   const ports = await compose(config, pino({ level: 'silent' }), clock, chance)
   const vault = await openVault(ports, { ...rulesOf(config), asideMs: AT_ONCE })
   onTestFinished(() => vault.close())
-  const operator = operatorsVault(
-    { ...ports, census: async () => Promise.reject(new Error('not here')) },
-    rulesOf(config),
-  )
+  const operator = openOperatorsVault(ports, rulesOf(config))
   const signIn = (deviceId: string, pin: string) => vault.sessions.open(deviceId, pin, CALLER)
 
   return {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { rulesOf } from '../../src/compose/rules.ts'
 import { openContent, wholeOf } from '../../src/vault/crypto/content.ts'
-import { type Received, receiving } from '../../src/vault/files/receiving.ts'
+import { openReceiving, type Received } from '../../src/vault/files/receiving.ts'
 import { testApp } from '../support/app.ts'
 
 it.each([
@@ -13,13 +13,13 @@ it.each([
 ])('takes bytes that come %s', async (_case, sizes: number[]) => {
   const app = await testApp()
   const chunks = sizes.map((size) => randomBytes(size))
-  const receive = receiving(
-    app.ports,
-    rulesOf(app.config),
-    { admit: async () => {}, run: () => 'run', isOver: async () => false },
-    () => {},
-    new Set(),
-  )
+  const receive = openReceiving({
+    ports: app.ports,
+    rules: rulesOf(app.config),
+    admission: { admit: async () => {}, run: () => 'run', isOver: async () => false },
+    background: () => {},
+    doubtfulBlobs: { add: () => {} },
+  })
   const { file, received } = await receive(async (take) => {
     const received: Received = await take(chunksOf(chunks), Number.POSITIVE_INFINITY)
     return { file: { blob: received.blob }, received }

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports/files.ts'
 import { blobBytes, FRAME_BYTES, frameSealer, openSecrets, sealSecrets } from '../../src/vault/crypto/envelope.ts'
-import { keyIdOf, keyring } from '../../src/vault/crypto/keyring.ts'
+import { keyIdOf, openKeyring } from '../../src/vault/crypto/keyring.ts'
 import { tagOf } from '../../src/vault/files/tags.ts'
 import { member, type TestApp, testApp } from '../support/app.ts'
 import { contentOf, openBlob, openSeal, openSlot } from '../support/blob-reader.ts'
@@ -73,7 +73,9 @@ describe('the vectors', () => {
 
   it('are the slots that are made, and open', async () => {
     const bytes = (count: number) => (count === 12 ? nonceIn(vectors.slot) : hex(vectors.vaultKey))
-    const keys = keyring({ current: masterKey, previous: [] }, slots(vectors.slot), { bytes })
+    const keys = openKeyring({
+      ports: { masterKeys: { current: masterKey, previous: [] }, keySlots: slots(vectors.slot), chance: { bytes } },
+    })
     expect(keys.newSlot(vectors.userId)).toEqual({
       kind: 'server',
       keyId: vectors.keyId,

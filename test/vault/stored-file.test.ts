@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { sealSecrets } from '../../src/vault/crypto/envelope.ts'
-import { unsealing } from '../../src/vault/files/stored-file.ts'
+import { openUnsealing } from '../../src/vault/files/stored-file.ts'
 
 const T = Date.UTC(2026, 10, 22)
 const vaultKey = randomBytes(32)
@@ -25,7 +25,7 @@ function sealedRow(n: number) {
 
 it('opens more rows than it remembers, each with what its own seal told', async () => {
   const all = Array.from({ length: 16_500 }, (_, n) => sealedRow(n))
-  const unsealPage = unsealing()
+  const unsealPage = openUnsealing()
   for (const part of [all, all.slice(0, 300), all.slice(-300)]) {
     const files = await unsealPage(
       vaultKey,
@@ -44,14 +44,14 @@ it('takes pauses, in which others have their turn', async () => {
     turn = setImmediate(count)
   }
   let turn = setImmediate(count)
-  await unsealing()(vaultKey, 'ana', rows)
+  await openUnsealing()(vaultKey, 'ana', rows)
   clearImmediate(turn)
   expect(turns).toBeGreaterThanOrEqual(2)
 })
 
 it('opens a remembered row for nobody else', async () => {
   const { row } = sealedRow(7)
-  const unsealPage = unsealing()
+  const unsealPage = openUnsealing()
   await unsealPage(vaultKey, 'ana', [row])
   await expect(unsealPage(vaultKey, 'ben', [row])).rejects.toThrow()
 })

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { OwnedFile, Seen } from '../../src/ports/files.ts'
 import { openSecrets, sealSecrets } from '../../src/vault/crypto/envelope.ts'
-import { keyring } from '../../src/vault/crypto/keyring.ts'
+import { openKeyring } from '../../src/vault/crypto/keyring.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { standing } from '../contracts/rows.ts'
 import { blobsOnDisk, DAY, form, MINUTE, member, SECOND, type TestApp, testApp } from '../support/app.ts'
@@ -97,7 +97,9 @@ it('gives tags to more files than fit a batch', async () => {
   const { id } = (await ada.put('first', 'bytes')).body as { id: string }
   const { file } = (await app.ports.files.byId(id)) as OwnedFile
   const { masterKeys, keySlots } = app.ports
-  const vaultKey = await keyring(masterKeys, keySlots, cryptographicChance).vaultKey(ada.userId)
+  const vaultKey = await openKeyring({ ports: { masterKeys, keySlots, chance: cryptographicChance } }).vaultKey(
+    ada.userId,
+  )
   const secrets = openSecrets(vaultKey, ada.userId, file)
   const old = Array.from({ length: 205 }, (_, n) => {
     const seal = sealSecrets(vaultKey, randomBytes(12), ada.userId, `id-${n}`, secrets)

@@ -1,4 +1,4 @@
-import type { ActCounter, RequestCounter } from '../../ports/counters.ts'
+import type { EventCounter, RequestCounter } from '../../ports/counters.ts'
 import type { Clock } from '../../ports/ports.ts'
 
 /** Callers that have a place of their own, for each limit. */
@@ -22,7 +22,7 @@ interface Places {
  * is forgotten before the window is over, since whoever can bring enough callers would be free of limits. Where all
  * places are taken, callers who come anew share some.
  */
-export function memoryCounter(clock: Clock): ActCounter & RequestCounter {
+export function memoryCounter(clock: Clock): EventCounter & RequestCounter {
   const limits = new Map<string, Places>()
 
   return {

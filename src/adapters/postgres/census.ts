@@ -1,4 +1,4 @@
-import type { Census } from '../../ports/operator.ts'
+import type { Census } from '../../ports/database.ts'
 import type { Database } from './database.ts'
 
 export async function postgresCensus({ ask }: Database, now: number): Promise<Census> {
@@ -11,7 +11,7 @@ export async function postgresCensus({ ask }: Database, now: number): Promise<Ce
        ${filesWhere('deleted_at IS NULL')} AS files,
        ${filesWhere('deleted_at IS NOT NULL')} AS trash,
        (SELECT count(*) FROM garbage) AS garbage,
-       (SELECT json_build_object('known', count(*), 'open', count(*) FILTER (WHERE NOT ended)) FROM runs) AS runs,
+       (SELECT count(*) FROM runs) AS runs,
        (SELECT coalesce(json_object_agg(key_id, slots), '{}')
           FROM (SELECT key_id, count(*) AS slots FROM key_slots GROUP BY key_id) AS by_key) AS slots,
        (SELECT count(*) FROM holds WHERE until > $1) AS holds,

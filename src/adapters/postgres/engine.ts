@@ -1,6 +1,6 @@
-/** All that a vault keeps in PostgreSQL, opened as a server or beside one. Loading this loads the driver. */
+/** Everything that a vault keeps in PostgreSQL, opened for a server or beside one. Loading this loads the driver. */
 import type { BlobLedger } from '../../ports/blobs.ts'
-import type { Census } from '../../ports/operator.ts'
+import type { DatabaseEngine, Repositories } from '../../ports/database.ts'
 import { postgresActivity } from './activity.ts'
 import { postgresCensus } from './census.ts'
 import { type Database, databaseCheck, openDatabase } from './database.ts'
@@ -13,16 +13,8 @@ import { postgresSessions } from './sessions.ts'
 import { postgresTrash } from './trash.ts'
 import { postgresUsers } from './users.ts'
 
-export interface PostgresEngine {
-  repositories: ReturnType<typeof repositoriesOf>
-  ledger: BlobLedger
-  check(): Promise<void>
-  census(now: number): Promise<Census>
-  close(): Promise<void>
-}
-
 /** Brings the schema up to date. Throws where the server cannot be reached, or a newer version made the schema. */
-export function openPostgres(url: string): Promise<PostgresEngine> {
+export function openPostgres(url: string): Promise<DatabaseEngine> {
   return opened(openDatabase(url), async (db) => {
     await migrate(db)
     await refuseUnfinishedMove(db)
@@ -32,7 +24,7 @@ export function openPostgres(url: string): Promise<PostgresEngine> {
 }
 
 /** For a server that changes nothing. Throws where there is no vault, and where it has another schema. */
-export function openPostgresReadOnly(url: string): Promise<PostgresEngine> {
+export function openPostgresReadOnly(url: string): Promise<DatabaseEngine> {
   return opened(openDatabase(url, { readOnly: true }), async (db) => {
     await checkSchema(db)
     const check = async () => void (await db.ask('SELECT'))
@@ -41,14 +33,14 @@ export function openPostgresReadOnly(url: string): Promise<PostgresEngine> {
 }
 
 /** Beside servers that may be using it. Throws where there is no vault, and where it has another schema. */
-export function openPostgresBeside(url: string): Promise<PostgresEngine> {
+export function openPostgresBeside(url: string): Promise<DatabaseEngine> {
   return opened(openDatabase(url, { beside: true }), async (db) => {
     await checkSchema(db)
     return { ledger: postgresLedgerBeside(db), leave: async () => {} }
   })
 }
 
-export function repositoriesOf(db: Database) {
+export function repositoriesOf(db: Database): Repositories {
   return {
     users: postgresUsers(db),
     keySlots: postgresKeySlots(db),
@@ -63,13 +55,14 @@ export function repositoriesOf(db: Database) {
 async function opened(
   db: Database,
   begin: (db: Database) => Promise<{ ledger: BlobLedger; leave(): Promise<void>; check?(): Promise<void> }>,
-): Promise<PostgresEngine> {
+): Promise<DatabaseEngine> {
   try {
     const { ledger, leave, check = databaseCheck(db) } = await begin(db)
     return {
       repositories: repositoriesOf(db),
       ledger,
-      check,
+      room: async () => {},
+      checks: { database: check },
       census: (now) => postgresCensus(db, now),
       async close() {
         await leave()

@@ -24,8 +24,8 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
   }
 
   return {
-    async look(owner, name) {
-      const [row] = await ask<Looked>(LOOK, [owner, name])
+    async snapshot(owner, name) {
+      const [row] = await ask<SnapshotRow>(SNAPSHOT, [owner, name])
       if (!row) return null
       const { kind, keyId, sealed, usedBytes, usedFiles, ...file } = row
       const used = { bytes: usedBytes, files: usedFiles }
@@ -119,9 +119,9 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
   }
 }
 
-type Looked = KeySlot & { usedBytes: number; usedFiles: number } & (SealedFile | { id: null })
+type SnapshotRow = KeySlot & { usedBytes: number; usedFiles: number } & (SealedFile | { id: null })
 
-const LOOK = `SELECT kind, key_id AS "keyId", sealed, byte_count AS "usedBytes",
+const SNAPSHOT = `SELECT kind, key_id AS "keyId", sealed, byte_count AS "usedBytes",
     file_count + trash_count AS "usedFiles", file.*
   FROM users JOIN key_slots ON key_slots.user_id = users.id
   LEFT JOIN LATERAL (SELECT ${FILE} FROM files WHERE files.user_id = users.id AND files.name = $2
@@ -150,7 +150,7 @@ export function pageOf(owner: string, { prefix, sort, order, after, limit }: Fil
 }
 
 /** Of so many rows along the index those whose names begin so, and the last of the rows. */
-export function scanOf(owner: string, { prefix, sort, order, after }: Omit<FileQuery, 'limit'>, rows: number) {
+function scanOf(owner: string, { prefix, sort, order, after }: Omit<FileQuery, 'limit'>, rows: number) {
   const column = SORT_COLUMN[sort]
   const by = `${column} ${order}, id ${order}`
   const past = after ? `AND (${column}, id) ${order === 'asc' ? '>' : '<'} ($5, $6)` : ''

@@ -1,4 +1,4 @@
-import type { ActCounter, RequestCounter } from '../../ports/counters.ts'
+import type { EventCounter, RequestCounter } from '../../ports/counters.ts'
 import type { Clock } from '../../ports/ports.ts'
 import type { RedisConnection } from './connection.ts'
 import { GRACE_MS, keyOf } from './keys.ts'
@@ -19,7 +19,7 @@ return { tonumber(ARGV[4]), tonumber(ARGV[2]) }
 `
 
 /** Counts in Redis, so for all processes that share it. A window's key is gone soon after the window is over. */
-export function redisCounter({ script }: Pick<RedisConnection, 'script'>, clock: Clock): ActCounter & RequestCounter {
+export function redisCounter({ script }: Pick<RedisConnection, 'script'>, clock: Clock): EventCounter & RequestCounter {
   const run = script(COUNT, 1)
 
   return {

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { Census } from '../../ports/operator.ts'
+import type { Census } from '../../ports/database.ts'
 
 export function sqliteCensus(db: Database, now: number): Census {
   const count = (sql: string, ...values: number[]) =>
@@ -20,10 +20,7 @@ export function sqliteCensus(db: Database, now: number): Census {
     files: filesWhere('deleted_at IS NULL'),
     trash: filesWhere('deleted_at IS NOT NULL'),
     garbage: count('SELECT count(*) FROM garbage'),
-    runs: {
-      known: count('SELECT count(*) FROM runs'),
-      open: count('SELECT count(*) FROM runs WHERE ended = 0'),
-    },
+    runs: count('SELECT count(*) FROM runs'),
     slots: Object.fromEntries(slots.all()),
     holds: count('SELECT count(*) FROM holds WHERE until > ?', now),
     schema: setting('user_version'),

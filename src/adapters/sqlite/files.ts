@@ -80,7 +80,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
   const pages = new Map<string, Statement<[Record<string, unknown>], SealedFile>>()
 
   return {
-    async look(owner, name) {
+    async snapshot(owner, name) {
       const found = slotAndUse.get(owner)
       if (!found) return null
       const { bytes, files, ...slot } = found
@@ -237,7 +237,7 @@ export function pageSql({ sort, order, resumed, prefixed, bounded }: PageKind): 
 }
 
 /** Of so many rows along the index those whose names begin so, and where the last of the rows is. */
-export function scanSql({ sort, order, resumed }: Pick<PageKind, 'sort' | 'order' | 'resumed'>) {
+function scanSql({ sort, order, resumed }: Pick<PageKind, 'sort' | 'order' | 'resumed'>) {
   const column = SORT_COLUMN[sort]
   const past = resumed ? `AND (${column}, id) ${order === 'asc' ? '>' : '<'} (:key, :id)` : ''
   const rows = `FROM files WHERE user_id = :owner AND deleted_at IS NULL ${past} ORDER BY ${column} ${order}, id ${order}`

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { Counted, PauseRule, PendingPin, PinLedger } from '../../ports/sign-in.ts'
+import type { GuessOutcome, PauseRule, PendingPin, PinLedger } from '../../ports/sign-in.ts'
 import type { Act } from './group-commit.ts'
 
 /** Where a guess is counted that has no address, so that it costs the same. No keyed hash is empty. */
@@ -61,7 +61,7 @@ export function sqlitePinLedger(db: Database, act: Act): PinLedger {
     },
   }
 
-  function countAt(address: Buffer | null, at: number, { every, firstPauseMs }: PauseRule): Counted {
+  function countAt(address: Buffer | null, at: number, { every, firstPauseMs }: PauseRule): GuessOutcome {
     const paused = address !== null && (pausedUntil.get(address) ?? 0) > at
     const counter = address && !paused ? address : NOBODY
     const wrong = countOne.get(counter) as number

@@ -1,6 +1,6 @@
 /** How a caller stands with one limit: counted in a window of time, or while it is under way. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Counted, Limit } from '../../config/limits.ts'
+import type { CountedBy, Limit } from '../../config/limits.ts'
 import type { RequestCounter } from '../../ports/counters.ts'
 import { networkOf } from '../connections/network.ts'
 
@@ -23,7 +23,7 @@ const WAIT_SECONDS = 60
 const NOBODY = ''
 
 /** What stands for who is counted. */
-const callerOf: Record<Counted, (request: FastifyRequest) => string> = {
+const callerOf: Record<CountedBy, (request: FastifyRequest) => string> = {
   network: ({ ip }) => networkOf(ip),
   stranger: ({ headers, ip }) => (headers.authorization === undefined ? networkOf(ip) : NOBODY),
   session: ({ session }) => session?.id ?? NOBODY,

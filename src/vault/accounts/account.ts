@@ -1,9 +1,7 @@
 /** A user's own account: who it is, what it uses, and its end. */
 import type { Quota, Usage, User } from '../../ports/accounts.ts'
-import type { Ports, VaultRules } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
-import type { Background } from '../background.ts'
-import type { Collect } from '../files/garbage.ts'
+import type { Needs } from '../context.ts'
 
 /** Files that are removed in one act: other requests wait for it. */
 const BATCH = 100
@@ -13,26 +11,33 @@ export interface Account extends User {
   quota: Quota
 }
 
-export function account(
-  { users }: Ports,
-  rules: VaultRules,
-  background: Background,
-  collect: Collect,
-  expireTrash: (owner: string) => Promise<boolean>,
-) {
+export interface Accounts {
+  describe(owner: string): Promise<Account>
+  /**
+   * The end of an account: first, in one act, the user with every session and key, so that nothing opens any more; then
+   * every file. What a crash leaves of the second is the sweeper's. `unauthorized` where there is no such user.
+   */
+  remove(owner: string): Promise<void>
+  /** Finishes the removals that were broken off. */
+  finishRemovals(): Promise<void>
+}
+
+export function openAccounts({
+  ports: { users },
+  rules,
+  background,
+  collect,
+  trash,
+}: Needs<'users', 'rules' | 'background' | 'collect' | 'trash'>): Accounts {
   return {
-    async describe(owner: string): Promise<Account> {
+    async describe(owner) {
       const user = await users.find(owner)
       if (!user) throw problems.unauthorized()
-      await expireTrash(owner)
+      await trash.expireOf(owner)
       return { ...user, usage: await users.usage(owner), quota: rules.quota }
     },
 
-    /**
-     * The end of an account: first, in one act, the user with every session and key, so that nothing opens any more; then
-     * every file. What a crash leaves of the second is the sweeper's. `unauthorized` where there is no such user.
-     */
-    async remove(owner: string): Promise<void> {
+    async remove(owner) {
       if (!(await users.remove(owner))) throw problems.unauthorized()
       const cleared = clearOut(owner)
       background(
@@ -43,8 +48,7 @@ export function account(
       await cleared
     },
 
-    /** Finishes the removals that were broken off. */
-    async finishRemovals(): Promise<void> {
+    async finishRemovals() {
       for (const owner of await users.departed(BATCH)) {
         await clearOut(owner)
         await users.forget(owner)

@@ -1,9 +1,7 @@
 /** What happened to an account, for its owner to read. */
-import type { ActivityEvent, ActivityKind, ActivityQuery, Caller, Fold, Keep, User } from '../../ports/accounts.ts'
-import type { Ports, VaultRules } from '../../ports/ports.ts'
-import type { Notice, Session } from '../../ports/sign-in.ts'
-import type { Background } from '../background.ts'
-import type { Keyring } from '../crypto/keyring.ts'
+import type { ActivityEvent, ActivityKind, ActivityQuery, Caller, Fold, Keep } from '../../ports/accounts.ts'
+import type { Session } from '../../ports/sign-in.ts'
+import type { Needs } from '../context.ts'
 import { deviceNames } from '../crypto/secrets.ts'
 import { damageIn } from '../files/damage.ts'
 
@@ -32,8 +30,26 @@ export interface Involved {
 /** Notes an event without keeping anybody waiting. */
 export type Note = (owner: string, kind: ActivityKind, caller: Caller, involved?: Involved) => void
 
-export function activity(ports: Ports, rules: VaultRules, keys: Keyring, background: Background) {
-  const { activity, delivery, clock, chance } = ports
+export interface Activity {
+  note: Note
+  eventOf(kind: ActivityKind, caller: Caller, involved?: Involved): ActivityEvent
+  keepOf(kind: ActivityKind, at: number): Keep
+  /** Notes that a file of the caller's was found damaged, where that is what went wrong. */
+  noteDamage(error: unknown, caller: Caller): void
+  /** One page of what happened to the session's user, the last first. Other devices than its own have labels. */
+  list(session: Session, page: Pick<ActivityQuery, 'after' | 'limit'>): Promise<(ActivityEvent & { count: number })[]>
+  /** As much work as a note, for nobody. */
+  noteNothing(): void
+  /** Forgets what is too old to be read. */
+  expire(): Promise<void>
+}
+
+export function openActivity({
+  ports: { activity, pinLedger, clock, chance },
+  rules,
+  keys,
+  background,
+}: Needs<'activity' | 'pinLedger' | 'clock' | 'chance', 'rules' | 'keys' | 'background'>): Activity {
   const note: Note = (owner, kind, caller, involved) => {
     if (rules.readOnly) return
     const event = eventOf(kind, caller, involved)
@@ -45,40 +61,23 @@ export function activity(ports: Ports, rules: VaultRules, keys: Keyring, backgro
     eventOf,
     keepOf,
 
-    /** Notes that a file of the caller's was found damaged, where that is what went wrong. */
-    noteDamage(error: unknown, caller: Caller): void {
+    noteDamage(error, caller) {
       const damage = damageIn(error)
       if (damage && caller.session) note(caller.session.userId, 'damaged-read', caller, { fileId: damage.fileId })
     },
 
-    /** One page of what happened to the session's user, the last first. Other devices than its own have labels. */
-    async list({ userId, deviceId }: Session, { after, limit }: Pick<ActivityQuery, 'after' | 'limit'>) {
+    async list({ userId, deviceId }, { after, limit }) {
       const nameOf = deviceNames(await keys.vaultKey(userId), deviceId)
       const events = await activity.list(userId, { since: clock() - rules.activityMs, after, limit })
       return events.map((event) => ({ ...event, deviceId: event.deviceId && nameOf(event.deviceId) }))
     },
 
-    /** As much work as a note, for nobody. */
-    noteNothing(): void {
+    noteNothing() {
       if (rules.readOnly) return
-      background('noting what happened to nobody', ports.pinLedger.noteNothing(clock()))
+      background('noting what happened to nobody', pinLedger.noteNothing(clock()))
     },
 
-    /**
-     * Writes to the owner, if there is one, the address was proven by mail, and mail is what this server sends. Where the
-     * address is not to be written to, as much work is done for nobody.
-     */
-    warn(user: User | null, event: Notice['event'], { address, requestId }: Caller): void {
-      if (delivery.mode !== 'email') return
-      const email = user?.confirmedBy === 'email' ? user.email : null
-      // Whoever signs in knows that there is a user.
-      if (email === null && event === 'new-device') return
-      const notice = { email, event, at: clock(), address, requestId }
-      background('telling the owner of an account', delivery.notify(notice))
-    },
-
-    /** Forgets what is too old to be read. */
-    async expire(): Promise<void> {
+    async expire() {
       while ((await activity.expire(clock() - rules.activityMs, BATCH)) === BATCH);
     },
   }

@@ -54,7 +54,7 @@ export function blobBytes(sizeBytes: number): number {
 }
 
 /** The number of the last frame. An empty content has one, too. */
-export function lastFrameOf(sizeBytes: number): number {
+function lastFrameOf(sizeBytes: number): number {
   return Math.max(0, Math.ceil(sizeBytes / FRAME_BYTES) - 1)
 }
 

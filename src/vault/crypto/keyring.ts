@@ -1,6 +1,6 @@
 /** Master keys and what they lock: every user's vault key, in slots (`docs/blob-format.md`). */
 import type { KeySlot, KeySlotRepository } from '../../ports/accounts.ts'
-import type { Chance, MasterKeys } from '../../ports/ports.ts'
+import type { Chance, Ports } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
 import { open, seal } from './gcm.ts'
 import { hkdf } from './hkdf.ts'
@@ -9,7 +9,30 @@ const SLOT = 'minikeepsafe slot 1'
 /** Whose slot the server's own key is in. No user has this id. */
 const SERVER = 'server'
 
-export type Keyring = ReturnType<typeof keyring>
+export interface Keyring {
+  currentId: string
+  /** Of all master keys at hand, the current one first. */
+  keyIds: string[]
+  /** Keys the digests of pending PINs. */
+  pinKey(): Promise<Buffer>
+  /** Keys the digests of addresses at which guesses are counted. */
+  addressKey(): Promise<Buffer>
+  /** The first slot of a new user's vault. */
+  newSlot(owner: string): KeySlot
+  /** The key of the owner's vault out of its slot. */
+  open(owner: string, slot: KeySlot): Buffer
+  /** The key of the owner's vault; `unauthorized` where there is no such user any more. */
+  vaultKey(owner: string): Promise<Buffer>
+  /** The same vault key under the current master key. */
+  relock(owner: string, slot: KeySlot): KeySlot
+  /** Throws where vaults are locked with a master key that is not here. */
+  check(): Promise<void>
+}
+
+interface KeyringPorts extends Pick<Ports, 'masterKeys'> {
+  keySlots: Pick<KeySlotRepository, 'find' | 'add' | 'countByKey'>
+  chance: Pick<Chance, 'bytes'>
+}
 
 /** What tells master keys apart; it tells nothing about the key. */
 export function keyIdOf(masterKey: Buffer): string {
@@ -25,7 +48,8 @@ export function refuseMissingKeys(atHand: string[], needed: string[]): void {
   )
 }
 
-export function keyring({ current, previous }: MasterKeys, slots: KeySlotRepository, { bytes }: Pick<Chance, 'bytes'>) {
+export function openKeyring({ ports: { masterKeys, keySlots, chance } }: { ports: KeyringPorts }): Keyring {
+  const { current, previous } = masterKeys
   const currentId = keyIdOf(current)
   let opening: Promise<Buffer> | null = null
   const slotKeys = new Map([current, ...previous].map((key) => [keyIdOf(key), hkdf(key, '', SLOT, 32)]))
@@ -33,30 +57,21 @@ export function keyring({ current, previous }: MasterKeys, slots: KeySlotReposit
   return {
     currentId,
     keyIds: [...slotKeys.keys()],
-    /** Keys the digests of pending PINs. */
     pinKey: async () => hkdf(await ownKey(), '', 'minikeepsafe pin 1', 32),
-    /** Keys the digests of addresses at which guesses are counted. */
     addressKey: async () => hkdf(await ownKey(), '', 'minikeepsafe address 1', 32),
-
-    /** The first slot of a new user's vault. */
-    newSlot: (owner: string): KeySlot => lock(owner, bytes(32)),
-
-    /** The key of the owner's vault out of its slot. */
+    newSlot: (owner) => lock(owner, chance.bytes(32)),
     open: unlock,
 
-    /** The key of the owner's vault; `unauthorized` where there is no such user any more. */
-    async vaultKey(owner: string): Promise<Buffer> {
-      const [slot] = await slots.find(owner)
+    async vaultKey(owner) {
+      const [slot] = await keySlots.find(owner)
       if (!slot) throw problems.unauthorized()
       return unlock(owner, slot)
     },
 
-    /** The same vault key under the current master key. */
-    relock: (owner: string, slot: KeySlot): KeySlot => lock(owner, unlock(owner, slot)),
+    relock: (owner, slot) => lock(owner, unlock(owner, slot)),
 
-    /** Throws where vaults are locked with a master key that is not here. */
-    async check(): Promise<void> {
-      refuseMissingKeys([...slotKeys.keys()], [...(await slots.countByKey()).keys()])
+    async check() {
+      refuseMissingKeys([...slotKeys.keys()], [...(await keySlots.countByKey()).keys()])
     },
   }
 
@@ -70,9 +85,9 @@ export function keyring({ current, previous }: MasterKeys, slots: KeySlotReposit
   }
 
   async function openOwnKey(): Promise<Buffer> {
-    const [slot] = await slots.find(SERVER)
+    const [slot] = await keySlots.find(SERVER)
     if (slot) return unlock(SERVER, slot)
-    await slots.add(SERVER, lock(SERVER, bytes(32)))
+    await keySlots.add(SERVER, lock(SERVER, chance.bytes(32)))
     // Another process may have been the first.
     return openOwnKey()
   }
@@ -80,7 +95,7 @@ export function keyring({ current, previous }: MasterKeys, slots: KeySlotReposit
   function lock(owner: string, vaultKey: Buffer): KeySlot {
     const slot = { kind: 'server' as const, keyId: currentId }
     const key = slotKeys.get(currentId) as Buffer
-    return { ...slot, sealed: seal(key, bytes(12), contextOf(owner, slot), vaultKey) }
+    return { ...slot, sealed: seal(key, chance.bytes(12), contextOf(owner, slot), vaultKey) }
   }
 
   function unlock(owner: string, slot: KeySlot): Buffer {

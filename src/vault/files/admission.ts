@@ -1,6 +1,6 @@
 /** Whether there is room for uploads: what is left on a full disk is for deletes, which bring room back. */
-import type { Ports } from '../../ports/ports.ts'
 import { type Problem, problems } from '../../problems.ts'
+import type { Needs } from '../context.ts'
 
 /** Resolves while bytes may be taken in. */
 export type Admit = () => Promise<void>
@@ -17,7 +17,10 @@ export interface Admission {
 }
 
 /** Opens a run before it has its first blob, and again after a disk that was full at the start has room. */
-export function admission({ room, ledger, clock, chance }: Ports, keyIds: string[]): Admission {
+export function openAdmission({
+  ports: { room, ledger, clock, chance },
+  keys,
+}: Needs<'room' | 'ledger' | 'clock' | 'chance', 'keys'>): Admission {
   let run = chance.id()
   let opened = ''
   return {
@@ -25,7 +28,7 @@ export function admission({ room, ledger, clock, chance }: Ports, keyIds: string
       await room()
       const current = run
       if (opened === current) return
-      await ledger.openRun(current, clock(), keyIds)
+      await ledger.openRun(current, clock(), keys.keyIds)
       opened = current
     },
 

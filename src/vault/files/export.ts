@@ -2,12 +2,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
 import type { FileQuery, SealedFile, SealedTrash, TrashQuery } from '../../ports/files.ts'
-import type { Ports, VaultRules } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
-import type { Note } from '../accounts/activity.ts'
+import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, wholeOf } from '../crypto/content.ts'
 import type { Secrets } from '../crypto/envelope.ts'
-import type { Keyring } from '../crypto/keyring.ts'
 import { Damage } from './damage.ts'
 import { digestSet } from './digest-set.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
@@ -21,14 +19,23 @@ export interface ExportedFile {
   bytes: Pick<ContentReader, 'next'>
 }
 
-export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRules, keys: Keyring, note: Note) {
+export interface Exports {
+  /**
+   * Every file and all of the trash that there is now, each once, in a version that stands while this goes on. Only
+   * what goes for good meanwhile may be missing. Where a file is damaged, the error names it. Whoever stops early must
+   * return the generator: it lets go of the bytes. Noted once the first file is asked for.
+   */
+  begin(owner: string, caller: Caller): { begunAt: number; files: AsyncGenerator<ExportedFile> }
+}
+
+export function openExports({
+  ports: { files, trash, blobs, clock },
+  rules,
+  keys,
+  activity,
+}: Needs<'files' | 'trash' | 'blobs' | 'clock', 'rules' | 'keys' | 'activity'>): Exports {
   return {
-    /**
-     * Every file and all of the trash that there is now, each once, in a version that stands while this goes on. Only
-     * what goes for good meanwhile may be missing. Where a file is damaged, the error names it. Whoever stops early must
-     * return the generator: it lets go of the bytes. Noted once the first file is asked for.
-     */
-    begin(owner: string, caller: Caller): { begunAt: number; files: AsyncGenerator<ExportedFile> } {
+    begin(owner, caller) {
       const begunAt = clock()
       return { begunAt, files: everything(owner, begunAt, caller) }
     },
@@ -36,7 +43,7 @@ export function exporting({ files, trash, blobs, clock }: Ports, rules: VaultRul
 
   async function* everything(owner: string, begunAt: number, caller: Caller): AsyncGenerator<ExportedFile> {
     const vaultKey = await keys.vaultKey(owner)
-    note(owner, 'export', caller)
+    activity.note(owner, 'export', caller)
     const done = digestSet()
     const missing = new Map<string, string>()
     // A file may slip between two lists, or be replaced between its row and its bytes. So another round looks for what is

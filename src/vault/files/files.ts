@@ -2,20 +2,17 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
 import type { Displaced, FileQuery, SealedFile, Used } from '../../ports/files.ts'
-import type { Ports, VaultRules } from '../../ports/ports.ts'
+import type { VaultRules } from '../../ports/ports.ts'
 import { type Problem, problems } from '../../problems.ts'
-import type { Note } from '../accounts/activity.ts'
-import type { Background } from '../background.ts'
+import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, type Range } from '../crypto/content.ts'
 import { type Secrets, sealSecrets } from '../crypto/envelope.ts'
-import type { Keyring } from '../crypto/keyring.ts'
-import { type Admission, changedNothing, runEnded } from './admission.ts'
+import { runEnded } from './admission.ts'
 import { Damage } from './damage.ts'
-import type { Collect } from './garbage.ts'
 import { fileName, typeOfName } from './names.ts'
-import { type Receive, type Received, receiving } from './receiving.ts'
+import { openReceiving, type Receive, type Received } from './receiving.ts'
 import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
-import { type StoredFile, type UnsealPage, unseal } from './stored-file.ts'
+import { type StoredFile, unseal } from './stored-file.ts'
 import { tagOf } from './tags.ts'
 
 /** Rows of a scan that are looked at in one piece, which takes a few milliseconds: other requests wait for it. */
@@ -58,29 +55,51 @@ export interface AddOptions {
   onConflict: 'fail' | 'rename'
 }
 
-export function files(
-  ports: Ports,
-  rules: VaultRules,
-  keys: Keyring,
-  admission: Admission,
-  background: Background,
-  doubtful: Set<string>,
-  collect: Collect,
-  note: Note,
-  unsealPage: UnsealPage,
-  expireTrash: (owner: string) => Promise<boolean>,
-) {
+export interface Files {
+  /** Puts the bytes under exactly this name, in place of what stands there (PUT, RFC 9110, section 9.3.4). */
+  put(owner: string, anyName: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<Placement>
+  /**
+   * Adds a file that replaces nothing. `readForm` hands the bytes to `receive` and answers what they are called.
+   * Where the name is taken by the same bytes the answer is the file that is there; by others, `file-exists`, or with
+   * `rename` the first free numbered name.
+   */
+  add(owner: string, readForm: (receive: Receive) => Promise<ReadForm>, options: AddOptions): Promise<Placement>
+  /** The owner's file of this name, or `file-not-found`. */
+  find(owner: string, name: string): Promise<StoredFile>
+  /**
+   * A file and the bytes of it that `choose` wants, for the caller to close. A version that is replaced in between is
+   * looked up again, so what is answered always belongs together.
+   */
+  open<Choice extends { range: Range | null }>(
+    owner: string,
+    name: string,
+    choose: (file: StoredFile) => Choice,
+  ): Promise<{ choice: Choice; bytes: ContentReader | null }>
+  /** One page of the owner's files. Where few match, it may end early: then there is more behind `goOn`. */
+  list(owner: string, query: FileQuery): Promise<{ files: StoredFile[]; goOn: FileQuery['after'] }>
+  /** Gives a file another name. Where another file has it, `file-exists`. */
+  rename(owner: string, name: string, anyNewName: string, guard: Guard): Promise<StoredFile>
+  /** Moves a file to the trash. */
+  discard(owner: string, name: string, guard: Guard, caller: Caller): Promise<void>
+}
+
+export function openFiles(
+  context: Needs<
+    'users' | 'files' | 'blobs' | 'clock' | 'chance',
+    'rules' | 'keys' | 'admission' | 'background' | 'doubtfulBlobs' | 'collect' | 'activity' | 'unsealPage' | 'trash'
+  >,
+): Files {
+  const { ports, rules, keys, admission, background, collect, activity, unsealPage, trash } = context
   const { users, files, blobs, clock, chance } = ports
-  const tidily = receiving(ports, rules, admission, background, doubtful)
+  const tidily = openReceiving(context)
 
   return {
-    /** Puts the bytes under exactly this name, in place of what stands there (PUT, RFC 9110, section 9.3.4). */
-    put(owner: string, anyName: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<Placement> {
+    put(owner, anyName, bytes, options) {
       return tidily(async (receive) => {
         const name = fileName(anyName)
-        let spot = await look(owner, name)
+        let spot = await currentSpot(owner, name)
         options.guard(spot.current)
-        if (refusalOf(spot, options) && (await expireTrash(owner))) spot = await look(owner, name)
+        if (refusalOf(spot, options) && (await trash.expireOf(owner))) spot = await currentSpot(owner, name)
         const refusal = refusalOf(spot, options)
         if (refusal) throw refusal
         const received = await receive(bytes, reach(spot.used))
@@ -88,18 +107,13 @@ export function files(
         for (;;) {
           const placement = await place(owner, options.contentType, received, spot, options.replaced)
           if (placement) return placement
-          spot = await look(owner, name)
+          spot = await currentSpot(owner, name)
           options.guard(spot.current)
         }
       })
     },
 
-    /**
-     * Adds a file that replaces nothing. `readForm` hands the bytes to `receive` and answers what they are called.
-     * Where the name is taken by the same bytes the answer is the file that is there; by others, `file-exists`, or with
-     * `rename` the first free numbered name.
-     */
-    add(owner: string, readForm: (receive: Receive) => Promise<ReadForm>, { announced, onConflict }: AddOptions) {
+    add(owner, readForm, { announced, onConflict }) {
       return tidily<Placement>(async (receive) => {
         const mostBytes = await admitted(owner, announced)
         const { contentType, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
@@ -113,21 +127,12 @@ export function files(
       })
     },
 
-    /** The owner's file of this name, or `file-not-found`. */
     find,
 
-    /**
-     * A file and the bytes of it that `choose` wants, for the caller to close. A version that is replaced in between is
-     * looked up again, so what is answered always belongs together.
-     */
-    async open<Choice extends { range: Range | null }>(
-      owner: string,
-      name: string,
-      choose: (file: StoredFile) => Choice,
-    ): Promise<{ choice: Choice; bytes: ContentReader | null }> {
+    async open(owner, name, choose) {
       let missing = ''
       for (;;) {
-        const { vaultKey, row } = await lookAtRow(owner, fileName(name))
+        const { vaultKey, row } = await snapshotOf(owner, fileName(name))
         if (!row) throw problems.fileNotFound()
         const { file, secrets } = unseal(vaultKey, owner, row)
         if (file.blob === missing) {
@@ -141,8 +146,7 @@ export function files(
       }
     },
 
-    /** One page of the owner's files. Where few match, it may end early: then there is more behind `goOn`. */
-    async list(owner: string, query: FileQuery): Promise<{ files: StoredFile[]; goOn: FileQuery['after'] }> {
+    async list(owner, query) {
       const vaultKey = await keys.vaultKey(owner)
       const { prefix, sort } = query
       const { found, goOn } =
@@ -152,8 +156,7 @@ export function files(
       return { files: await unsealPage(vaultKey, owner, found), goOn }
     },
 
-    /** Gives a file another name. Where another file has it, `file-exists`. */
-    async rename(owner: string, name: string, anyNewName: string, guard: Guard): Promise<StoredFile> {
+    async rename(owner, name, anyNewName, guard) {
       const newName = fileName(anyNewName)
       for (;;) {
         const current = await find(owner, name)
@@ -166,13 +169,12 @@ export function files(
       }
     },
 
-    /** Moves a file to the trash. */
-    async discard(owner: string, name: string, guard: Guard, caller: Caller): Promise<void> {
+    async discard(owner, name, guard, caller) {
       for (;;) {
         const current = await find(owner, name)
         guard(current)
         if ((await files.discard(owner, current, clock())) === 'stale') continue
-        return note(owner, 'file-deleted', caller, { fileId: current.id })
+        return activity.note(owner, 'file-deleted', caller, { fileId: current.id })
       }
     },
   }
@@ -192,20 +194,20 @@ export function files(
   }
 
   /** What stands under the name, sealed, and the key that opens it. */
-  async function lookAtRow(owner: string, name: string) {
-    const found = await files.look(owner, name)
+  async function snapshotOf(owner: string, name: string) {
+    const found = await files.snapshot(owner, name)
     if (!found) throw problems.unauthorized()
     return { vaultKey: keys.open(owner, found.slot), used: found.used, row: found.file }
   }
 
-  async function look(owner: string, name: string): Promise<Spot & { used: Used }> {
-    const { vaultKey, used, row } = await lookAtRow(owner, name)
+  async function currentSpot(owner: string, name: string): Promise<Spot & { used: Used }> {
+    const { vaultKey, used, row } = await snapshotOf(owner, name)
     const opened = row && unseal(vaultKey, owner, row)
     return { name, vaultKey, used, current: opened?.file ?? null, secrets: opened?.secrets ?? null }
   }
 
   async function find(owner: string, name: string): Promise<StoredFile> {
-    const { current } = await look(owner, fileName(name))
+    const { current } = await currentSpot(owner, fileName(name))
     if (!current) throw problems.fileNotFound()
     return current
   }
@@ -246,7 +248,7 @@ export function files(
     const used = { bytes, files: files + trashFiles }
     if (announced) {
       const refusal = isOverBytes(used, announced.leastBytes) ? 'quota' : isFullOfFiles(used) ? 'quota-files' : null
-      if (refusal && (await expireTrash(owner))) return admitted(owner, announced)
+      if (refusal && (await trash.expireOf(owner))) return admitted(owner, announced)
       if (refusal && !(await mayHave(owner, announced))) throw refusals[refusal](rules, false)
     }
     return reach(used)
@@ -282,19 +284,14 @@ export function files(
     const namedAt = same ? current.namedAt : now
     const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, blob }
     const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, received)
-    received.offered = true
     const row = { ...file, seal, tag: tagOf(vaultKey, sha256) }
     const displaced = secrets && !sameContent && replaced === 'trash' ? entryFor(owner, vaultKey, secrets, now) : null
     const seen = current?.blob ?? null
-    const answer = await files.commit(owner, row, seen, rules.quota, displaced).catch((error: unknown) => {
-      if (changedNothing(error)) received.offered = false
-      throw error
-    })
-    received.offered = false
+    const answer = await received.offer(() => files.commit(owner, row, seen, rules.quota, displaced))
     if (answer === 'stale') return null
     if (answer === 'run-ended') admission.end(blob.slice(0, blob.indexOf('/')))
     // What has expired does not count.
-    if ((answer === 'quota' || answer === 'quota-files') && (await expireTrash(owner))) return null
+    if ((answer === 'quota' || answer === 'quota-files') && (await trash.expireOf(owner))) return null
     if (answer !== 'done') {
       const keeps = displaced !== null && (await fitsInstead(owner, current, sizeBytes))
       throw refusals[answer](rules, keeps)
@@ -321,7 +318,7 @@ export function files(
     received: Received,
     onConflict: AddOptions['onConflict'],
   ): Promise<Spot> {
-    const spot = await look(owner, name)
+    const spot = await currentSpot(owner, name)
     const { current: holder, vaultKey } = spot
     if (!holder || sameBytes(holder, received)) return spot
     if (onConflict === 'fail') throw problems.fileExists()

@@ -1,10 +1,10 @@
 /** Bytes on their way in: hashed, sealed and stored under an id that nobody knows yet; placed, or gone again. */
 import { createHash } from 'node:crypto'
-import type { Ports, VaultRules } from '../../ports/ports.ts'
 import { Problem, problems } from '../../problems.ts'
-import type { Background } from '../background.ts'
+import type { Needs } from '../context.ts'
 import { FRAME_BYTES, frameSealer, type Secrets } from '../crypto/envelope.ts'
-import { type Admission, runEnded, whileAdmitted } from './admission.ts'
+import { type Admission, changedNothing, runEnded, whileAdmitted } from './admission.ts'
+import type { DoubtfulBlobs } from './doubtful-blobs.ts'
 
 /** Bytes are hashed, sealed and written so many at a time: large pieces are several times cheaper than small ones. */
 const PIECE_BYTES = 16 * FRAME_BYTES
@@ -18,8 +18,11 @@ const CRUMBS = 256
 /** Bytes that are on disk, but that nobody can see yet. */
 export interface Received extends Secrets {
   blob: string
-  /** While the database was asked to name the blob and has not answered: after a fault there, a row may name it. */
-  offered: boolean
+  /**
+   * Runs the commit that asks the database to name the blob. Where it throws without an answer, a row may name the blob, so
+   * it becomes doubtful and is not deleted here.
+   */
+  offer<Answer>(commit: () => Promise<Answer>): Promise<Answer>
 }
 
 export type Receive = (bytes: AsyncIterable<Uint8Array>) => Promise<Received>
@@ -27,20 +30,28 @@ export type Receive = (bytes: AsyncIterable<Uint8Array>) => Promise<Received>
 /** Receives no more than so many bytes, beyond which the quota does not reach. */
 type ReceiveUpTo = (bytes: AsyncIterable<Uint8Array>, mostBytes: number) => Promise<Received>
 
-export function receiving(
-  { blobs, chance }: Ports,
-  rules: VaultRules,
-  { admit, run, isOver }: Pick<Admission, 'admit' | 'run' | 'isOver'>,
-  background: Background,
-  doubtful: Set<string>,
-) {
+/**
+ * Runs an act that receives bytes and answers the blob that holds them now; what it received and did not place is
+ * deleted before this settles. It is waited for before the engines are closed, also where its client has left.
+ */
+export type Receiving = <Placement extends { file: { blob: string } }>(
+  act: (receive: ReceiveUpTo) => Promise<Placement>,
+) => Promise<Placement>
+
+export function openReceiving({
+  ports: { blobs, chance },
+  rules,
+  admission,
+  background,
+  doubtfulBlobs,
+}: Needs<'blobs' | 'chance', 'rules' | 'background'> & {
+  admission: Pick<Admission, 'admit' | 'run' | 'isOver'>
+  doubtfulBlobs: Pick<DoubtfulBlobs, 'add'>
+}): Receiving {
+  const { admit, run, isOver } = admission
   let underWay = 0
 
-  /**
-   * Runs an act that receives bytes and answers the blob that holds them now; what it received and did not place is
-   * deleted before this settles. It is waited for before the engines are closed, also where its client has left.
-   */
-  return <Placement extends { file: { blob: string } }>(act: (receive: ReceiveUpTo) => Promise<Placement>) => {
+  return (act) => {
     const placing = placeOrDelete(act)
     background(
       'an upload',
@@ -55,22 +66,22 @@ export function receiving(
   async function placeOrDelete<Placement extends { file: { blob: string } }>(
     act: (receive: ReceiveUpTo) => Promise<Placement>,
   ): Promise<Placement> {
-    let received: Received | null = null
+    let reception: Reception | null = null
     let placement: Placement | null = null
     underWay += 1
     try {
       await admit()
       placement = await act(async (bytes, mostBytes) => {
-        received = await take(bytes, mostBytes)
-        return received
+        reception = await take(bytes, mostBytes)
+        return reception.received
       })
       return placement
     } finally {
       underWay -= 1
-      const last = received as Received | null
-      // The sweeper asks the database whether a row names an offered blob.
-      if (last?.offered) doubtful.add(last.blob)
-      else if (last && last.blob !== placement?.file.blob) await blobs.delete([last.blob])
+      const last = reception as Reception | null
+      const blob = last?.received.blob
+      if (blob && last.isOffered()) doubtfulBlobs.add(blob)
+      else if (blob && blob !== placement?.file.blob) await blobs.delete([blob])
     }
   }
 
@@ -78,7 +89,7 @@ export function receiving(
     return underWay > MANY ? PIECE_OF_MANY_BYTES : PIECE_BYTES
   }
 
-  async function take(bytes: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Received> {
+  async function take(bytes: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Reception> {
     const ours = run()
     const blob = `${ours}/${chance.id()}`
     const fileKey = chance.bytes(32)
@@ -88,12 +99,30 @@ export function receiving(
       await blobs.put(blob, whileAdmitted(batches(), admit))
     } catch (error) {
       // A store that did not answer may have the blob all the same.
-      if ((error as NodeJS.ErrnoException).code === 'EUNREACHABLE') doubtful.add(blob)
+      if ((error as NodeJS.ErrnoException).code === 'EUNREACHABLE') doubtfulBlobs.add(blob)
       // Whoever ends a run may also remove what its blobs are kept in.
       if (!(error instanceof Problem) && (await isOver(ours).catch(() => false))) throw runEnded(error)
       throw error
     }
-    return { blob, fileKey, sizeBytes, sha256: hash.digest('hex'), offered: false }
+    let isOffered = false
+    const received: Received = {
+      blob,
+      fileKey,
+      sizeBytes,
+      sha256: hash.digest('hex'),
+      async offer(commit) {
+        isOffered = true
+        try {
+          const answer = await commit()
+          isOffered = false
+          return answer
+        } catch (error) {
+          if (changedNothing(error)) isOffered = false
+          throw error
+        }
+      },
+    }
+    return { received, isOffered: () => isOffered }
 
     async function* batches() {
       const seal = frameSealer(fileKey, chance.bytes(32))
@@ -112,6 +141,12 @@ export function receiving(
       }
     }
   }
+}
+
+/** What was received, and whether the database was asked to name it and has not answered. */
+interface Reception {
+  received: Received
+  isOffered(): boolean
 }
 
 /** Pieces of so many bytes, and then the last one, which may be empty; none of the others is the end of the bytes. */

@@ -39,7 +39,7 @@ export type UnsealPage = <Row extends SealedFile>(
  * Lists show digests only, so those of the rows that were last listed are remembered; no file key is. What is remembered
  * goes with all that its seal is bound to: another row, size or seal is opened anew.
  */
-export function unsealing(): UnsealPage {
+export function openUnsealing(): UnsealPage {
   const digests = new Map<string, string>()
 
   return async (vaultKey, owner, rows) => {

@@ -1,13 +1,10 @@
 /** Deleted files: to be restored for a while, then gone for good. */
 import type { Caller } from '../../ports/accounts.ts'
 import type { SealedTrash, TrashQuery } from '../../ports/files.ts'
-import type { Ports, VaultRules } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
-import type { Note } from '../accounts/activity.ts'
-import type { Keyring } from '../crypto/keyring.ts'
-import type { Collect } from './garbage.ts'
+import type { Needs } from '../context.ts'
 import { freeNumberedName } from './stand-ins.ts'
-import { type StoredFile, type UnsealPage, unseal } from './stored-file.ts'
+import { type StoredFile, unseal } from './stored-file.ts'
 
 /** Files that are removed in one act: other requests wait for it. */
 const BATCH = 100
@@ -20,27 +17,43 @@ export interface TrashedFile extends StoredFile {
   expiresAt: number
 }
 
-export function trash(
-  ports: Ports,
-  rules: VaultRules,
-  keys: Keyring,
-  collect: Collect,
-  note: Note,
-  unsealPage: UnsealPage,
-) {
+export interface Trash {
+  /** One page of the owner's trash, the last deleted first. */
+  list(owner: string, page: Pick<TrashQuery, 'after' | 'limit'>): Promise<TrashedFile[]>
+  /** Takes a file out of the trash under the name it had, or with `rename` under the first free numbered one. */
+  restore(owner: string, id: string, onConflict: 'fail' | 'rename'): Promise<StoredFile>
+  /** Removes one file for good. */
+  remove(owner: string, id: string, caller: Caller): Promise<void>
+  /** Removes for good all that is in the trash now. */
+  empty(owner: string, caller: Caller): Promise<void>
+  /**
+   * Removes for good what has been in the trash of one user for long enough, whose quota it is not to count against any
+   * more. False where there was nothing.
+   */
+  expireOf(owner: string): Promise<boolean>
+  /** The same for all users. */
+  expire(): Promise<void>
+}
+
+export function openTrash({
+  ports,
+  rules,
+  keys,
+  collect,
+  activity,
+  unsealPage,
+}: Needs<'files' | 'trash' | 'clock' | 'chance', 'rules' | 'keys' | 'collect' | 'activity' | 'unsealPage'>): Trash {
   const { trash, clock } = ports
 
   return {
-    /** One page of the owner's trash, the last deleted first. */
-    async list(owner: string, { after, limit }: Pick<TrashQuery, 'after' | 'limit'>): Promise<TrashedFile[]> {
+    async list(owner, { after, limit }) {
       const vaultKey = await keys.vaultKey(owner)
       const rows = await trash.list(owner, { since: clock() - rules.trashMs, after, limit })
       const files = await unsealPage(vaultKey, owner, rows)
       return files.map((file) => ({ ...file, expiresAt: file.deletedAt + rules.trashMs }))
     },
 
-    /** Takes a file out of the trash under the name it had, or with `rename` under the first free numbered one. */
-    async restore(owner: string, id: string, onConflict: 'fail' | 'rename'): Promise<StoredFile> {
+    async restore(owner, id, onConflict) {
       const vaultKey = await keys.vaultKey(owner)
       let stoodIn: string | null = null
       for (;;) {
@@ -58,26 +71,23 @@ export function trash(
       }
     },
 
-    /** Removes one file for good. */
-    async remove(owner: string, id: string, caller: Caller): Promise<void> {
+    async remove(owner, id, caller) {
       await find(owner, id)
       const blob = await trash.remove(owner, id)
       if (!blob) throw problems.fileNotFound(IN_TRASH)
-      note(owner, 'file-purged', caller, { fileId: id })
+      activity.note(owner, 'file-purged', caller, { fileId: id })
       await collect([blob])
     },
 
-    /** Removes for good all that is in the trash now. */
-    async empty(owner: string, caller: Caller): Promise<void> {
+    async empty(owner, caller) {
       const now = clock()
       await inBatches(
         () => trash.empty(owner, now, BATCH),
-        () => note(owner, 'file-purged', caller),
+        () => activity.note(owner, 'file-purged', caller),
       )
     },
 
-    /** The same for one user, whose quota it is not to count against any more. False where there was nothing. */
-    async expireOf(owner: string): Promise<boolean> {
+    async expireOf(owner) {
       if (rules.readOnly) return false
       let some = false
       await inBatches(
@@ -89,8 +99,7 @@ export function trash(
       return some
     },
 
-    /** Removes for good, for all users, what has been in the trash for long enough. */
-    async expire(): Promise<void> {
+    async expire() {
       const expired = clock() - rules.trashMs
       await inBatches(() => trash.expire(expired, BATCH))
     },

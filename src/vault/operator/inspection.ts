@@ -1,11 +1,10 @@
 /** Whether a file can be had as it was uploaded: its seal, every frame of its blob, its length and its SHA-256. */
 import { createHash } from 'node:crypto'
-import type { KeySlotRepository } from '../../ports/accounts.ts'
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile, SealedFile } from '../../ports/files.ts'
+import type { Needs } from '../context.ts'
 import { openContent, wholeOf } from '../crypto/content.ts'
 import { blobBytes, frameOpener, HEADER_BYTES, openSecrets, type Secrets } from '../crypto/envelope.ts'
-import type { Keyring } from '../crypto/keyring.ts'
 import { tagOf } from '../files/tags.ts'
 
 /** `unreadable`: the store has a fault of its own, which says nothing about the bytes. */
@@ -17,11 +16,21 @@ export type Finding =
 
 const SOUND: Finding = { kind: 'sound' }
 
-/** `onBytes` hears of what was read. */
-export function inspection(keySlots: KeySlotRepository, keys: Keyring, onBytes: (bytes: number) => void) {
-  return { vaultKeyOf, look }
-
+export interface Inspection {
   /** The key, or why there is none. */
+  vaultKeyOf(owner: string): Promise<Buffer | string>
+  /** Opens all of a file with the blob that is in this store. */
+  inspect(blobs: BlobStore, owned: OwnedFile): Promise<Finding>
+}
+
+/** `onBytes` is called with the number of bytes that were read. */
+export function openInspection({
+  ports: { keySlots },
+  keys,
+  onBytes,
+}: Needs<'keySlots', 'keys'> & { onBytes(bytes: number): void }): Inspection {
+  return { vaultKeyOf, inspect }
+
   async function vaultKeyOf(owner: string): Promise<Buffer | string> {
     const [slot] = await keySlots.find(owner)
     if (!slot) return 'there is no key slot'
@@ -33,8 +42,7 @@ export function inspection(keySlots: KeySlotRepository, keys: Keyring, onBytes: 
     }
   }
 
-  /** Opens all of a file with the blob that is in this store. */
-  async function look(blobs: BlobStore, { owner, file }: OwnedFile): Promise<Finding> {
+  async function inspect(blobs: BlobStore, { owner, file }: OwnedFile): Promise<Finding> {
     const key = await vaultKeyOf(owner)
     if (typeof key === 'string') return { kind: 'damaged', why: `its owner's key cannot be had: ${key}` }
     const secrets = secretsOf(key, owner, file)
@@ -43,7 +51,7 @@ export function inspection(keySlots: KeySlotRepository, keys: Keyring, onBytes: 
       return { kind: 'damaged', why: 'its tag is that of another content' }
     }
     try {
-      return await lookAtBlob(blobs, file, secrets)
+      return await inspectBlob(blobs, file, secrets)
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException
       return code && /^E[A-Z]+$/.test(code)
@@ -52,7 +60,7 @@ export function inspection(keySlots: KeySlotRepository, keys: Keyring, onBytes: 
     }
   }
 
-  async function lookAtBlob(blobs: BlobStore, file: SealedFile, secrets: Secrets): Promise<Finding> {
+  async function inspectBlob(blobs: BlobStore, file: SealedFile, secrets: Secrets): Promise<Finding> {
     const { blob } = file
     const length = await blobs.length(blob)
     if (length === null) return { kind: 'missing' }

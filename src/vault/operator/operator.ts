@@ -3,63 +3,78 @@ import type { Caller, ListedUser, User, UserRepository } from '../../ports/accou
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { OperatorPorts } from '../../ports/operator.ts'
 import type { VaultRules } from '../../ports/ports.ts'
-import { account } from '../accounts/account.ts'
-import { activity } from '../accounts/activity.ts'
-import { workAside } from '../aside.ts'
-import { backgroundWork } from '../background.ts'
-import { keyring } from '../crypto/keyring.ts'
+import { openAccounts } from '../accounts/account.ts'
+import { openActivity } from '../accounts/activity.ts'
+import { openBackgroundWork } from '../background.ts'
+import { openKeyring } from '../crypto/keyring.ts'
 import { pinDigest } from '../crypto/secrets.ts'
-import { garbageCollector } from '../files/garbage.ts'
-import { unsealing } from '../files/stored-file.ts'
-import { sweepRound } from '../files/sweeper.ts'
-import { trash } from '../files/trash.ts'
+import { openDoubtfulBlobs } from '../files/doubtful-blobs.ts'
+import { openGarbageCollector } from '../files/garbage.ts'
+import { openUnsealing } from '../files/stored-file.ts'
+import { openSweeper } from '../files/sweeper.ts'
+import { openTrash } from '../files/trash.ts'
 import type { ShownPin } from '../sign-in/enrolment.ts'
 import { mailAddress } from '../sign-in/mail-address.ts'
-import { sessions } from '../sign-in/sessions.ts'
-import { rotate } from './rotation.ts'
-import { verify } from './verify.ts'
+import { openSessions } from '../sign-in/sessions.ts'
+import { type Rotation, rotate } from './rotation.ts'
+import { type Verification, verify } from './verify.ts'
 
-export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
+export interface OperatorsVault {
+  /** Opens every file and compares the books with what is there; `onBytes` is called with the number of bytes read. */
+  verify(onBytes: (bytes: number) => void): Promise<Verification>
+  /** Puts every vault key under the current master key; `pause` is waited for after each short batch. */
+  rotate(pause: (done: number) => Promise<void>): Promise<Rotation>
+  /** One round of sweeping, as a server does it. False where one is at it. */
+  sweep(): Promise<boolean>
+  /** The user with this address or this id. */
+  findUser(addressOrId: string): Promise<User | null>
+  /**
+   * A PIN for a device of this user, for whoever has lost every other. Null where there is no such user. It is handed out
+   * through the database: the server keeps its own pending PINs to itself.
+   */
+  handOutPin(addressOrId: string, deviceId: string): Promise<ShownPin | null>
+  /** Signs a user out everywhere, and answers how many sessions that were. It is in force at once, in every server. */
+  endSessions(id: string): Promise<number>
+  /** The end of an account, as its user could bring it about. False where there is no such user. */
+  removeUser(id: string): Promise<boolean>
+}
+
+export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): OperatorsVault {
   const { users, ledger, blobs } = ports
-  const keys = keyring(ports.masterKeys, ports.keySlots, ports.chance)
-  const background = backgroundWork(ports.alarm)
-  const collect = garbageCollector(ports)
-  const happenings = activity(ports, rules, keys, background.run)
-  const signedIn = sessions(ports, rules, keys, background.run, workAside(ports, rules, background.run), happenings)
-  const bin = trash(ports, rules, keys, collect, happenings.note, unsealing())
-  const accounts = account(ports, rules, background.run, collect, bin.expireOf)
+  const keys = openKeyring({ ports })
+  const work = openBackgroundWork({ ports })
+  const shared = {
+    ports,
+    rules,
+    keys,
+    background: work.run,
+    // Nothing is uploaded here, so no blob is ever in doubt.
+    doubtfulBlobs: openDoubtfulBlobs({ ports }),
+    collect: openGarbageCollector({ ports }),
+    unsealPage: openUnsealing(),
+  }
+  const activity = openActivity(shared)
+  const sessions = openSessions({ ...shared, activity })
+  const trash = openTrash({ ...shared, activity })
+  const accounts = openAccounts({ ...shared, trash })
+  const sweeper = openSweeper({ ...shared, sessions, trash, accounts, activity })
 
   return {
-    /** Looks at everything; `onBytes` hears of what was read. */
-    verify: (onBytes: (bytes: number) => void) => verify(ports, keys, onBytes),
+    verify: (onBytes) => verify({ ports, keys, onBytes }),
 
-    /** Puts every vault key under the current master key; `pause` is waited for after each short batch. */
-    rotate: (pause: (done: number) => Promise<void>) => rotate(ports, keys, pause),
+    rotate: (pause) => rotate(ports, keys, pause),
 
-    /** One round of sweeping, as a server does it. False where one is at it. */
-    async sweep(): Promise<boolean> {
-      const done = await sweepRound(ports, null, new Set(), keys, {
-        sessions: signedIn,
-        trash: bin,
-        account: accounts,
-        activity: happenings,
-      })
+    async sweep() {
+      const done = await sweeper.sweep(null)
       if (done) await removeEmptyFolders()
       return done
     },
 
-    /** The user with this address or this id. */
-    async findUser(addressOrId: string): Promise<User | null> {
-      return addressOrId.includes('@') ? users.findByEmail(mailAddress(addressOrId)) : users.find(addressOrId)
-    },
+    findUser,
 
-    /**
-     * A PIN for a device of this user, for whoever has lost every other. Null where there is no such user. It is handed out
-     * through the database: the server keeps its own pending PINs to itself.
-     */
-    async handOutPin(addressOrId: string, deviceId: string): Promise<ShownPin | null> {
+    async handOutPin(addressOrId, deviceId) {
       if (!DEVICE_ID.test(deviceId)) throw new Error('a device id has 8 to 128 characters of A-Z a-z 0-9 . _ : -')
-      const user = await this.findUser(addressOrId)
+      const user = await findUser(addressOrId)
       if (!user) return null
       const pin = ports.chance.pin()
       const expiresAt = ports.clock() + rules.pinTtlMs
@@ -73,23 +88,21 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
         expiresAt,
       }
       await ports.pinLedger.handOut({ ...issued, digest: pinDigest(await keys.pinKey(), issued, pin) })
-      happenings.note(user.id, 'pin-issued', OPERATOR, { deviceId })
-      await background.settled()
+      activity.note(user.id, 'pin-issued', OPERATOR, { deviceId })
+      await work.settled()
       return { deviceId, pin, pinExpiresAt: expiresAt }
     },
 
-    /** Signs a user out everywhere, and answers how many sessions that were. It is in force at once, in every server. */
-    async endSessions(id: string): Promise<number> {
-      const ended = await signedIn.endAll(id, OPERATOR)
-      await background.settled()
+    async endSessions(id) {
+      const ended = await sessions.endAll(id, OPERATOR)
+      await work.settled()
       return ended
     },
 
-    /** The end of an account, as its user could bring it about. False where there is no such user. */
-    async removeUser(id: string): Promise<boolean> {
+    async removeUser(id) {
       if (!(await users.find(id))) return false
       await accounts.remove(id)
-      await background.settled()
+      await work.settled()
       if ((await users.departed(BATCH)).includes(id)) {
         const reader = new Error('another process is reading the database; the next sweep tries again')
         ports.alarm(reader, 'forgetting the keys of the user')
@@ -97,6 +110,10 @@ export function operatorsVault(ports: OperatorPorts, rules: VaultRules) {
       await removeEmptyFolders()
       return true
     },
+  }
+
+  async function findUser(addressOrId: string): Promise<User | null> {
+    return addressOrId.includes('@') ? users.findByEmail(mailAddress(addressOrId)) : users.find(addressOrId)
   }
 
   /** A run stands in the books before it has a folder, so one that was found and does not live is over. */

@@ -1,9 +1,8 @@
 /** Whether all that the vault holds can be had: every file is opened, and the books are compared with what is there. */
 import type { Usage } from '../../ports/accounts.ts'
 import type { OwnedFile } from '../../ports/files.ts'
-import type { Ports } from '../../ports/ports.ts'
-import type { Keyring } from '../crypto/keyring.ts'
-import { inspection } from './inspection.ts'
+import type { Needs } from '../context.ts'
+import { openInspection } from './inspection.ts'
 
 const PAGE = 200
 /** One is read while another is opened. */
@@ -32,9 +31,12 @@ export function isSound({ damaged, missing, orphans, slots, usage }: Verificatio
 }
 
 /** Reads everything. Changes nothing; what others change meanwhile is looked at again. `onBytes` hears of what was read. */
-export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: number) => void): Promise<Verification> {
+export async function verify(
+  context: Needs<'users' | 'keySlots' | 'files' | 'ledger' | 'blobs', 'keys'> & { onBytes(bytes: number): void },
+): Promise<Verification> {
+  const { ports, keys } = context
   const { users, keySlots, files, ledger, blobs } = ports
-  const { vaultKeyOf, look } = inspection(keySlots, keys, onBytes)
+  const { vaultKeyOf, inspect } = openInspection(context)
   const report: Verification = {
     users: 0,
     files: 0,
@@ -91,7 +93,7 @@ export async function verify(ports: Ports, keys: Keyring, onBytes: (bytes: numbe
     report.files += 1
     let looked = seen
     for (;;) {
-      const finding = await look(blobs, looked)
+      const finding = await inspect(blobs, looked)
       const { id, blob, sizeBytes } = looked.file
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes

@@ -1,12 +1,16 @@
 /** Who may have a PIN, and what it opens. A registration lives only in its pending PIN until that PIN is redeemed. */
 import type { Caller, User } from '../../ports/accounts.ts'
-import type { Ports, VaultRules } from '../../ports/ports.ts'
-import type { PauseRule, PendingPin, PinGrant, PinLetter, PinMessenger, Session } from '../../ports/sign-in.ts'
+import type {
+  PauseRule,
+  PendingPin,
+  PinDeliveryMode,
+  PinGrant,
+  PinLetter,
+  PinMessenger,
+  Session,
+} from '../../ports/sign-in.ts'
 import { problems } from '../../problems.ts'
-import type { Note } from '../accounts/activity.ts'
-import type { Aside } from '../aside.ts'
-import type { Background } from '../background.ts'
-import type { Keyring } from '../crypto/keyring.ts'
+import type { Needs } from '../context.ts'
 import { addressDigest, pinDigest, sameDigest } from '../crypto/secrets.ts'
 import { mailAddress } from './mail-address.ts'
 
@@ -47,24 +51,34 @@ export interface SentPin {
   pinExpiresAt: number
 }
 
-export function enrolment(
-  ports: Ports,
-  rules: VaultRules,
-  keys: Keyring,
-  background: Background,
-  aside: Aside,
-  { note, noteNothing }: { note: Note; noteNothing(): void },
-) {
-  const { users, sessions, pendingPins, pinLedger, delivery, mailCounter, clock, chance } = ports
+export interface Enrolment {
+  mode: PinDeliveryMode
+  /**
+   * Asks for a PIN for a new user. In `response` mode the PIN is answered, and the address of a user is refused
+   * (`email-taken`); in any other the answer is the same for known and unknown addresses, given before the look-up.
+   */
+  register(applicant: Applicant, caller: Caller): Promise<(ShownPin & { userId: string }) | SentPin>
+  /** A PIN for another device of a user who is signed in, or for the same one. It is void once that session is over. */
+  pair(session: Session, deviceId: string, caller: Caller): Promise<ShownPin>
+  /** A PIN for whoever owns the address. Not in `response` mode: there it is `unauthorized`. */
+  remind(email: string, deviceId: string, caller: Caller): Promise<SentPin>
+}
 
+export function openEnrolment({
+  ports: { users, sessions, pendingPins, pinLedger, delivery, mailCounter, clock, chance },
+  rules,
+  keys,
+  background,
+  aside,
+  activity,
+}: Needs<
+  'users' | 'sessions' | 'pendingPins' | 'pinLedger' | 'delivery' | 'mailCounter' | 'clock' | 'chance',
+  'rules' | 'keys' | 'background' | 'aside' | 'activity'
+>): Enrolment {
   return {
     mode: delivery.mode,
 
-    /**
-     * Asks for a PIN for a new user. In `response` mode the PIN is answered, and the address of a user is refused
-     * (`email-taken`); in any other the answer is the same for known and unknown addresses, given before the look-up.
-     */
-    async register(applicant: Applicant, caller: Caller): Promise<(ShownPin & { userId: string }) | SentPin> {
+    async register(applicant, caller) {
       const email = mailAddress(applicant.email)
       const grant = newcomer({ ...applicant, email })
       if (delivery.mode === 'response') {
@@ -75,15 +89,13 @@ export function enrolment(
       return send(delivery, applicant.deviceId, email, grant, caller)
     },
 
-    /** A PIN for another device of a user who is signed in, or for the same one. It is void once that session is over. */
-    async pair({ userId, id: sessionId }: Session, deviceId: string, caller: Caller): Promise<ShownPin> {
+    async pair({ userId, id: sessionId }, deviceId, caller) {
       const shown = await show(deviceId, 'vouched', { kind: 'user', userId, vouchedBy: sessionId })
-      note(userId, 'pin-issued', caller, { sessionId, deviceId })
+      activity.note(userId, 'pin-issued', caller, { sessionId, deviceId })
       return shown
     },
 
-    /** A PIN for whoever owns the address. Not in `response` mode: there it is `unauthorized`. */
-    async remind(email: string, deviceId: string, caller: Caller): Promise<SentPin> {
+    async remind(email, deviceId, caller) {
       if (delivery.mode === 'response') throw problems.unauthorized()
       return send(delivery, deviceId, mailAddress(email), { kind: 'nothing', userId: null }, caller)
     },
@@ -119,8 +131,8 @@ export function enrolment(
       const kind = (await pinLedger.isPaused(address, clock())) ? 'code' : 'pin'
       const secret = await issue({ deviceId, origin: 'open', kind, address, grant, expiresAt })
       const addressee = grant.kind === 'nothing' ? null : email
-      if (user && addressee) note(user.id, 'pin-issued', caller, { deviceId, at })
-      else noteNothing()
+      if (user && addressee) activity.note(user.id, 'pin-issued', caller, { deviceId, at })
+      else activity.noteNothing()
       const letter: PinLetter = { email: addressee, secret, kind, expiresAt, requestId: caller.requestId }
       background('delivering a PIN', messenger.deliver(letter))
     }

@@ -1,12 +1,12 @@
 /** A vault on its way to other engines: blobs as they are, sealed, then all rows at once. The source stays as it is. */
 import type { BlobReader, BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile } from '../../ports/files.ts'
-import type { MovedTable, MoveSource, MoveTarget, RowArrival } from '../../ports/operator.ts'
+import type { MoveSource, MoveTable, MoveTarget, MoveTargetRows } from '../../ports/operator.ts'
 import { blobBytes } from '../crypto/envelope.ts'
-import { type Keyring, keyring } from '../crypto/keyring.ts'
+import { type Keyring, openKeyring } from '../crypto/keyring.ts'
 import type { Watch } from './backup.ts'
 import { takeHold } from './hold.ts'
-import { type Finding, inspection, lengthFault } from './inspection.ts'
+import { type Finding, lengthFault, openInspection } from './inspection.ts'
 
 const PAGE = 100
 /** One is written while others are read, opened, and waited for. */
@@ -32,7 +32,7 @@ export interface MoveReport {
   copiedBytes: number
   lost: Lost[]
   /** How many rows came, by table. */
-  rows: Partial<Record<MovedTable, number>>
+  rows: Partial<Record<MoveTable, number>>
 }
 
 const NOTHING = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [], rows: {} }
@@ -49,23 +49,24 @@ export async function move(
   incomplete: boolean,
   watch: Watch,
 ): Promise<MoveReport> {
-  const keys = keyring(target.masterKeys, source.keySlots, source.chance)
+  const { keySlots, chance } = source
+  const keys = openKeyring({ ports: { masterKeys: target.masterKeys, keySlots, chance } })
   await keys.check()
-  const arrival = await target.open()
+  const opened = await target.open()
   // No master key has an empty id: of all slots these are some.
-  const standing = await arrival.rows.begin(await source.keySlots.notUnder('', PAGE))
+  const standing = await opened.rows.begin(await keySlots.notUnder('', PAGE))
   if (standing === 'other') throw new Error('there is another vault in the target already')
   if (standing === 'same') return { moved: true, state: 'there', ...NOTHING }
   const state = (await source.rows.freeze()) ? 'still' : 'written'
   // Where nobody writes, nobody deletes.
   const hold = state === 'still' ? null : await takeHold(source)
   try {
-    const brought = await bringAll(source, arrival, keys, watch, () => hold?.check())
+    const brought = await bringAll(source, opened, keys, watch, () => hold?.check())
     if (state === 'written' || (brought.lost.length > 0 && !incomplete)) {
       return { moved: false, state, ...brought, rows: {} }
     }
     const rows = await source.rows.counts()
-    await arrival.rows.settle(source.rows.rows(), rows)
+    await opened.rows.settle(source.rows.batches(), rows)
     return { moved: true, state, ...brought, rows }
   } finally {
     await hold?.release()
@@ -74,7 +75,7 @@ export async function move(
 
 async function bringAll(
   { files, users, keySlots, blobs: from, census }: MoveSource,
-  { rows: arrival, blobs: to }: { rows: RowArrival; blobs: BlobStore },
+  { rows: targetRows, blobs: to }: { rows: MoveTargetRows; blobs: BlobStore },
   keys: Keyring,
   watch: Watch,
   check: () => void,
@@ -82,7 +83,7 @@ async function bringAll(
   const report = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [] as Lost[] }
   const all = await census()
   const done = watch(all.files.bytes + all.trash.bytes)
-  const { look } = inspection(keySlots, keys, done)
+  const { inspect } = openInspection({ ports: { keySlots }, keys, onBytes: done })
   let proven = new Set<string>()
   let sound: string[] = []
   for (let after = ''; ; ) {
@@ -93,10 +94,10 @@ async function bringAll(
     // What is left of a user who was removed opens no more, and is removed in the target.
     const leaving = await leavers()
     const wanted = page.filter(({ owner }) => !leaving.has(owner))
-    proven = new Set(await arrival.expect(wanted.map(({ file }) => file.blob)))
+    proven = new Set(await targetRows.expect(wanted.map(({ file }) => file.blob)))
     sound = []
     await inLanes(wanted, bringFile)
-    await arrival.prove(sound)
+    await targetRows.prove(sound)
     check()
   }
 
@@ -125,7 +126,7 @@ async function bringAll(
         report.lost.push({ file: id, blob, why: finding.kind === 'missing' ? 'its blob is not there' : finding.why })
         return
       }
-      await arrival.expect([now.file.blob])
+      await targetRows.expect([now.file.blob])
       looked = now
     }
   }
@@ -140,21 +141,21 @@ async function bringAll(
         done(sizeBytes)
         return { kind: 'sound' }
       }
-      const first = await lookThere(owned)
+      const first = await inspectThere(owned)
       // The copy of a machine that lost its power may be spoilt, and so may what it is a copy of.
-      const isSpoilt = first.kind !== 'sound' && (await look(from, owned)).kind === 'sound'
+      const isSpoilt = first.kind !== 'sound' && (await inspect(from, owned)).kind === 'sound'
       // Before it is replaced once more: where both are one place, it is the source's own blob, and was spoilt on the way.
-      const finding = isSpoilt ? await lookThere(owned) : first
+      const finding = isSpoilt ? await inspectThere(owned) : first
       if (!isSpoilt || finding.kind === 'sound') {
         report.blobs.kept += 1
         return finding
       }
     }
-    return (await copy(blob, bytes, there !== null)) ?? lookThere(owned)
+    return (await copy(blob, bytes, there !== null)) ?? inspectThere(owned)
   }
 
-  async function lookThere(owned: OwnedFile): Promise<Finding> {
-    const finding = await look(to, owned)
+  async function inspectThere(owned: OwnedFile): Promise<Finding> {
+    const finding = await inspect(to, owned)
     if (finding.kind === 'unreadable') throw finding.cause
     return finding
   }

@@ -1,18 +1,18 @@
 import { expect, it } from 'vitest'
-import { moveSource, moveTarget } from '../../src/compose/moves.ts'
+import { moveTargetOf, openMoveSource } from '../../src/compose/move.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { MoveSource } from '../../src/ports/operator.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
-import { move } from '../../src/vault/operator/moving.ts'
+import { move } from '../../src/vault/operator/move.ts'
 import { type Member, member, memberWith, type TestApp, temporaryFolder } from '../support/app.ts'
 import { pathOf, spoil } from '../support/blobs.ts'
-import { type Moving, migrate, moving } from '../support/moves.ts'
+import { type MovePlace, migrate, movePlace } from '../support/move.ts'
 import { describePostgres } from '../support/postgres.ts'
 
 /** A move beside a server that writes, in which something happens after the first look at the files. */
-async function racing(place: Moving, act: () => Promise<unknown>) {
-  const source = await moveSource(readConfig(place.from), Date.now, cryptographicChance)
-  const target = moveTarget(readConfig(place.to), Date.now)
+async function racing(place: MovePlace, act: () => Promise<unknown>) {
+  const source = await openMoveSource(readConfig(place.from), Date.now, cryptographicChance)
+  const target = moveTargetOf(readConfig(place.to), Date.now)
   let acted: Promise<unknown> | null = null
   const page: MoveSource['files']['page'] = async (after, limit) => {
     const found = await source.files.page(after, limit)
@@ -28,8 +28,8 @@ async function racing(place: Moving, act: () => Promise<unknown>) {
   }
 }
 
-async function damagedFile(): Promise<{ place: Moving; source: TestApp; ada: Member }> {
-  const place = await moving({ to: { UPLOADS_DIR: await temporaryFolder() } })
+async function damagedFile(): Promise<{ place: MovePlace; source: TestApp; ada: Member }> {
+  const place = await movePlace({ to: { UPLOADS_DIR: await temporaryFolder() } })
   const source = await place.source()
   const ada = await member(source)
   await ada.put('beach.jpg', 'sand')
@@ -67,7 +67,7 @@ describePostgres('a move beside a server that writes', () => {
   })
 
   it('keeps the blobs that it is about to copy from being deleted', async () => {
-    const place = await moving({ to: { UPLOADS_DIR: await temporaryFolder() } })
+    const place = await movePlace({ to: { UPLOADS_DIR: await temporaryFolder() } })
     const source = await place.source()
     const ada = await member(source)
     await ada.put('beach.jpg', 'sand')

@@ -1,21 +1,22 @@
 /** Two sets of settings: where a vault is, and where it moves to. */
-import { sqliteDeparture } from '../adapters/sqlite/departure.ts'
+import { sqliteMoveSource } from '../adapters/sqlite/move-source.ts'
 import type { Config } from '../config/config.ts'
 import type { MoveSource, MoveTarget } from '../ports/operator.ts'
 import type { Chance, Clock } from '../ports/ports.ts'
-import { blobsOf, composeBeside } from './compose.ts'
+import { composeBeside } from './beside.ts'
+import { blobsOf } from './compose.ts'
 import { masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 import { databasePlace } from './telling.ts'
 
 /** The vault in SQLite that the settings name. Throws where there is none. Its master key is not asked for. */
-export async function moveSource(config: Config, clock: Clock, chance: Chance): Promise<MoveSource> {
+export async function openMoveSource(config: Config, clock: Clock, chance: Chance): Promise<MoveSource> {
   const { opened, close } = engines()
   try {
     // Nothing goes on behind a move that could fail unheard.
     const beside = await composeBeside(config, clock, chance, () => {})
     opened.push(beside.close)
-    const rows = sqliteDeparture(config.DATA_DIR)
+    const rows = sqliteMoveSource(config.DATA_DIR)
     opened.push(rows.close)
     const { users, keySlots, files, ledger, blobs, census } = beside
     return { users, keySlots, files, ledger, blobs, clock, chance, census, rows, close }
@@ -26,7 +27,7 @@ export async function moveSource(config: Config, clock: Clock, chance: Chance): 
 }
 
 /** What the settings name, with PostgreSQL. Nothing is opened, and so nothing made, until it is asked for. */
-export function moveTarget(config: Config, clock: Clock): MoveTarget {
+export function moveTargetOf(config: Config, clock: Clock): MoveTarget {
   const url = config.DATABASE_URL as string
   const { opened, close } = engines()
   return {
@@ -35,8 +36,8 @@ export function moveTarget(config: Config, clock: Clock): MoveTarget {
     },
 
     async open() {
-      const { openArrival } = await import('../adapters/postgres/arrival.ts')
-      const rows = await naming('DATABASE_URL', databasePlace(url), () => openArrival(url))
+      const { postgresMoveTarget } = await import('../adapters/postgres/move-target.ts')
+      const rows = await naming('DATABASE_URL', databasePlace(url), () => postgresMoveTarget(url))
       opened.push(rows.close)
       const blobs = await blobsOf(config, clock)
       opened.push(blobs.close)

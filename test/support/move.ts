@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { migrateData } from '../../src/commands/migrate-data.ts'
 import { readConfig } from '../../src/config/config.ts'
-import type { MoveReport } from '../../src/vault/operator/moving.ts'
+import type { MoveReport } from '../../src/vault/operator/move.ts'
 import { type Member, member, newDeviceId, paired, type TestApp, temporaryFolder, testApp } from './app.ts'
 import { operator } from './operator.ts'
 import { emptySchema } from './postgres.ts'
@@ -12,7 +12,7 @@ import { newBucket, s3Environment } from './s3.ts'
 
 type Settings = Record<string, string>
 
-export interface Moving {
+export interface MovePlace {
   /** The folder with the settings, and with what they name. */
   home: string
   from: Settings
@@ -23,7 +23,7 @@ export interface Moving {
 }
 
 /** From SQLite and a folder to PostgreSQL and S3, where nothing else is said. The key is made by the source's first server. */
-export async function moving({ from = {}, to }: { from?: Settings; to?: Settings } = {}): Promise<Moving> {
+export async function movePlace({ from = {}, to }: { from?: Settings; to?: Settings } = {}): Promise<MovePlace> {
   const home = await temporaryFolder()
   const folders = { DATA_DIR: join(home, 'data'), UPLOADS_DIR: join(home, 'uploads') }
   const settings = {
@@ -49,7 +49,7 @@ export async function moving({ from = {}, to }: { from?: Settings; to?: Settings
 export const ARGS = ['migrate-data', '--from', 'from.env', '--to', 'to.env']
 
 /** The command, in this process. */
-export async function migrate({ home }: Pick<Moving, 'home'>, options: Record<string, unknown> = {}) {
+export async function migrate({ home }: Pick<MovePlace, 'home'>, options: Record<string, unknown> = {}) {
   const files = { from: join(home, 'from.env'), to: join(home, 'to.env') }
   const call = { operands: [], progress: () => () => {}, confirm: async () => null }
   const outcome = await migrateData.run({ ...call, config: readConfig({}), options: { ...files, ...options } })

@@ -1,12 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { openArrival } from '../../src/adapters/postgres/arrival.ts'
 import { openDatabase as openPostgresDatabase } from '../../src/adapters/postgres/database.ts'
 import { migrate } from '../../src/adapters/postgres/migrate.ts'
+import { postgresMoveTarget } from '../../src/adapters/postgres/move-target.ts'
 import { openBeside, openDatabase } from '../../src/adapters/sqlite/database.ts'
-import { sqliteDeparture } from '../../src/adapters/sqlite/departure.ts'
-import type { MovedRows, MovedTable } from '../../src/ports/operator.ts'
+import { sqliteMoveSource } from '../../src/adapters/sqlite/move-source.ts'
+import type { MoveBatch, MoveTable } from '../../src/ports/operator.ts'
 import { EACH } from '../contracts/rows.ts'
 import { member, temporaryFolder, testApp } from '../support/app.ts'
 import { operator } from '../support/operator.ts'
@@ -15,14 +15,14 @@ import { sqliteRows } from '../support/rows.ts'
 
 const LEFT_BEHIND = ['runs', 'garbage', 'holds']
 
-function departure(folder: string) {
-  const rows = sqliteDeparture(folder)
+function moveSource(folder: string) {
+  const rows = sqliteMoveSource(folder)
   onTestFinished(rows.close)
   return rows
 }
 
-async function everything(rows: AsyncIterable<MovedRows>) {
-  const found: [MovedTable, number][] = []
+async function everything(rows: AsyncIterable<MoveBatch>) {
+  const found: [MoveTable, number][] = []
   for await (const { table, rows: batch } of rows) found.push([table, batch.length])
   return found
 }
@@ -31,7 +31,7 @@ it('keeps everybody from writing while rows leave, and lets them again', async (
   const app = await testApp()
   const ada = await member(app)
   await app.close()
-  const rows = departure(app.config.DATA_DIR)
+  const rows = moveSource(app.config.DATA_DIR)
   expect(await rows.freeze()).toBe(true)
   await expect(testApp({}, join(app.config.DATA_DIR, '..'))).rejects.toThrow('another server is using it')
   const other = openBeside(app.config.DATA_DIR)
@@ -45,7 +45,7 @@ it('keeps everybody from writing while rows leave, and lets them again', async (
 
 it('does not begin while a server writes, nor while somebody else does, nor on a damaged database', async () => {
   const app = await testApp()
-  const rows = departure(app.config.DATA_DIR)
+  const rows = moveSource(app.config.DATA_DIR)
   expect(await rows.freeze()).toBe(false)
   await app.close()
   const other = openBeside(app.config.DATA_DIR)
@@ -62,7 +62,7 @@ it('does not begin while a server writes, nor while somebody else does, nor on a
   const bytes = await readFile(path)
   bytes.fill(0x5a, bytes.length - 3 * 4096, bytes.length - 2 * 4096)
   await writeFile(path, bytes)
-  await expect(departure(folder).freeze()).rejects.toThrow('the database is damaged')
+  await expect(moveSource(folder).freeze()).rejects.toThrow('the database is damaged')
 })
 
 it('takes every table but the books on blobs, and many rows in batches', async () => {
@@ -80,18 +80,18 @@ it('takes every table but the books on blobs, and many rows in batches', async (
   for (let n = 0; n < 1001; n += 1) await app.ports.activity.note(ada.userId, { ...event, id: `event-${n}` }, EACH)
   await app.settled()
   await app.close()
-  const rows = departure(app.config.DATA_DIR)
+  const rows = moveSource(app.config.DATA_DIR)
   const counts = await rows.counts()
   const tables = Object.keys(sqliteRows(app.config.DATA_DIR))
   expect([...Object.keys(counts), ...LEFT_BEHIND].sort()).toEqual(tables.sort())
-  const found = await everything(rows.rows())
+  const found = await everything(rows.batches())
   expect(found.filter(([table]) => table === 'activity')).toEqual([
     ['activity', 1000],
     ['activity', counts.activity - 1000],
   ])
 })
 
-const NOBODY: Record<MovedTable, number> = {
+const NOBODY: Record<MoveTable, number> = {
   users: 0,
   departed: 0,
   key_slots: 0,
@@ -104,13 +104,13 @@ const NOBODY: Record<MovedTable, number> = {
   vacated_names: 0,
 }
 
-async function* oneGuess(): AsyncGenerator<MovedRows> {
+async function* oneGuess(): AsyncGenerator<MoveBatch> {
   yield { table: 'guesses', rows: [{ address: Buffer.from('somebody'), wrong: 2n ** 60n + 1n, paused_until: 0n }] }
 }
 
 describePostgres('rows that come to PostgreSQL', () => {
-  async function arrival(url: string) {
-    const rows = await openArrival(url)
+  async function moveTarget(url: string) {
+    const rows = await postgresMoveTarget(url)
     onTestFinished(rows.close)
     return rows
   }
@@ -136,7 +136,7 @@ describePostgres('rows that come to PostgreSQL', () => {
 
   it('are all there or none, exactly, and what no row names is garbage', async () => {
     const url = await emptySchema()
-    const rows = await arrival(url)
+    const rows = await moveTarget(url)
     expect(await rows.begin([])).toBe('empty')
     expect(await rows.expect(['run/a', 'run/b'])).toEqual([])
     await rows.prove(['run/a'])
@@ -153,7 +153,7 @@ describePostgres('rows that come to PostgreSQL', () => {
 
   it('do not come beside a vault or a server that was there first', async () => {
     const url = await emptySchema()
-    const rows = await arrival(url)
+    const rows = await moveTarget(url)
     await rows.begin([])
     await run(url, "INSERT INTO runs (id, started_at, key_ids) VALUES ('run', 0, '{}')")
     await expect(rows.settle(oneGuess(), { ...NOBODY, guesses: 1 })).rejects.toThrow('a server uses this database')
@@ -163,11 +163,11 @@ describePostgres('rows that come to PostgreSQL', () => {
 
   it('do not come from two sides at once', async () => {
     const url = await emptySchema()
-    await (await arrival(url)).begin([])
-    await expect((await arrival(url)).begin([])).rejects.toThrow('another move into this database is under way')
+    await (await moveTarget(url)).begin([])
+    await expect((await moveTarget(url)).begin([])).rejects.toThrow('another move into this database is under way')
   })
 
   it('are not sent where no server answers', async () => {
-    await expect(openArrival('postgres://127.0.0.1:1/vault')).rejects.toMatchObject({ code: 'EAGAIN' })
+    await expect(postgresMoveTarget('postgres://127.0.0.1:1/vault')).rejects.toMatchObject({ code: 'EAGAIN' })
   })
 })

@@ -1,9 +1,9 @@
 /** A vault that moves away: every row as it stands, while nobody writes. */
-import type { MovedRows, MovedTable, RowDeparture } from '../../ports/operator.ts'
+import type { MoveBatch, MoveSourceRows, MoveTable } from '../../ports/operator.ts'
 import { checkIntegrity, type Database, openBeside, shareFolder } from './database.ts'
 
 /** In an order in which no row comes before one that it refers to. */
-const TABLES: MovedTable[] = [
+const TABLES: MoveTable[] = [
   'users',
   'departed',
   'key_slots',
@@ -18,7 +18,7 @@ const TABLES: MovedTable[] = [
 const ROWS = 1000
 
 /** Throws where there is no vault in the folder, or one of another schema. */
-export function sqliteDeparture(folder: string): RowDeparture {
+export function sqliteMoveSource(folder: string): MoveSourceRows {
   const db = openBeside(folder)
   let letGo = () => {}
 
@@ -34,10 +34,10 @@ export function sqliteDeparture(folder: string): RowDeparture {
 
     async counts() {
       const counts = TABLES.map((table) => [table, db.prepare(`SELECT count(*) FROM ${table}`).pluck().get()])
-      return Object.fromEntries(counts) as Record<MovedTable, number>
+      return Object.fromEntries(counts) as Record<MoveTable, number>
     },
 
-    async *rows() {
+    async *batches() {
       for (const table of TABLES) yield* batchesOf(db, table)
     },
 
@@ -57,10 +57,10 @@ function holdWrites(db: Database): void {
   }
 }
 
-function* batchesOf(db: Database, table: MovedTable): Generator<MovedRows> {
+function* batchesOf(db: Database, table: MoveTable): Generator<MoveBatch> {
   // Exact, whatever their size: a pause doubles without an upper bound.
-  const all = db.prepare<[], MovedRows['rows'][number]>(`SELECT * FROM ${table}`).safeIntegers()
-  let rows: MovedRows['rows'] = []
+  const all = db.prepare<[], MoveBatch['rows'][number]>(`SELECT * FROM ${table}`).safeIntegers()
+  let rows: MoveBatch['rows'] = []
   for (const row of all.iterate()) {
     rows.push(row)
     if (rows.length < ROWS) continue

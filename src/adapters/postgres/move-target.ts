@@ -1,6 +1,6 @@
 /** A vault that moves in: its blobs are booked while they come, and its rows come in one transaction. */
 import type { KeySlot } from '../../ports/accounts.ts'
-import type { MovedRows, MovedTable, RowArrival } from '../../ports/operator.ts'
+import type { MoveBatch, MoveTable, MoveTargetRows } from '../../ports/operator.ts'
 import { type Ask, type Database, openDatabase } from './database.ts'
 import type { DatabaseFault } from './faults.ts'
 import { postgresLedgerBeside } from './ledger.ts'
@@ -9,7 +9,7 @@ import { migrate } from './migrate.ts'
 /** Somebody who was killed lets go of what he held in less. */
 const LOCK_WAIT_MS = 5000
 
-const TABLES: Record<MovedTable, true> = {
+const TABLES: Record<MoveTable, true> = {
   users: true,
   departed: true,
   key_slots: true,
@@ -21,9 +21,9 @@ const TABLES: Record<MovedTable, true> = {
   files: true,
   vacated_names: true,
 }
-const NAMES = Object.keys(TABLES) as MovedTable[]
+const NAMES = Object.keys(TABLES) as MoveTable[]
 
-export async function openArrival(url: string): Promise<RowArrival> {
+export async function postgresMoveTarget(url: string): Promise<MoveTargetRows> {
   const db = openDatabase(url, { beside: true })
   const { ask, close } = await session(db)
 
@@ -52,11 +52,11 @@ export async function openArrival(url: string): Promise<RowArrival> {
       await ask('UPDATE arrivals SET proven = true WHERE blob = ANY ($1)', [blobs])
     },
 
-    async settle(rows, counts) {
+    async settle(batches, counts) {
       await ask('BEGIN')
       try {
         await refuseCompany(ask)
-        for await (const batch of rows) await insert(ask, batch)
+        for await (const batch of batches) await insert(ask, batch)
         await compareCounts(ask, counts)
         await ask(
           `INSERT INTO garbage (blob)
@@ -146,7 +146,7 @@ function inUse(): Error {
 }
 
 /** The table itself says of what type its columns are. A column that is not named here is a fault where it has no default. */
-async function insert(ask: Ask, { table, rows }: MovedRows): Promise<void> {
+async function insert(ask: Ask, { table, rows }: MoveBatch): Promise<void> {
   const columns = Object.keys(rows[0] ?? {}).join(', ')
   await ask(
     `INSERT INTO ${table} (${columns}) SELECT ${columns} FROM json_populate_recordset(NULL::${table}, $1::json)`,
@@ -154,7 +154,7 @@ async function insert(ask: Ask, { table, rows }: MovedRows): Promise<void> {
   )
 }
 
-function textOf(row: MovedRows['rows'][number]): Record<string, string | null> {
+function textOf(row: MoveBatch['rows'][number]): Record<string, string | null> {
   return Object.fromEntries(
     Object.entries(row).map(([column, value]) => {
       if (Buffer.isBuffer(value)) return [column, `\\x${value.toString('hex')}`]
@@ -164,7 +164,7 @@ function textOf(row: MovedRows['rows'][number]): Record<string, string | null> {
   )
 }
 
-async function compareCounts(ask: Ask, wanted: Record<MovedTable, number>): Promise<void> {
+async function compareCounts(ask: Ask, wanted: Record<MoveTable, number>): Promise<void> {
   for (const table of NAMES) {
     const [found] = await ask<{ count: number }>(`SELECT count(*) FROM ${table}`)
     if (found?.count !== wanted[table]) {

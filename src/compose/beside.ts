@@ -1,0 +1,55 @@
+/** Settings to the ports of the operator's commands: the same engines, opened beside a server or without one. */
+import { access } from 'node:fs/promises'
+import { diskBlobs } from '../adapters/disk/blobs.ts'
+import { openSqliteBeside } from '../adapters/sqlite/engine.ts'
+import type { Config } from '../config/config.ts'
+import type { DatabaseEngine } from '../ports/database.ts'
+import type { CommandPorts } from '../ports/operator.ts'
+import type { Alarm, Chance, Clock } from '../ports/ports.ts'
+import { bucketOf } from './bucket.ts'
+import { masterKeysOf, missingMasterKey } from './master-keys.ts'
+import { engines, naming } from './opening.ts'
+import { databasePlace } from './telling.ts'
+
+/**
+ * Makes nothing and changes no schema; throws where there is no vault. The master keys are looked for when they are asked
+ * for: not every command needs them.
+ */
+export async function composeBeside(config: Config, clock: Clock, chance: Chance, alarm: Alarm): Promise<CommandPorts> {
+  const { opened, close } = engines()
+  try {
+    const database = await databaseBeside(config)
+    opened.push(database.close)
+    const blobs = await blobsBeside(config, clock)
+    opened.push(blobs.close)
+    return {
+      ...database.repositories,
+      ledger: database.ledger,
+      blobs,
+      clock,
+      chance,
+      alarm,
+      get masterKeys() {
+        return masterKeysOf(config, missingMasterKey)
+      },
+      census: () => database.census(clock()),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function databaseBeside({ DATABASE_URL: url, DATA_DIR }: Config): Promise<DatabaseEngine> {
+  if (!url) return openSqliteBeside(DATA_DIR)
+  const { openPostgresBeside } = await import('../adapters/postgres/engine.ts')
+  return naming('DATABASE_URL', databasePlace(url), () => openPostgresBeside(url))
+}
+
+async function blobsBeside(config: Config, clock: Clock) {
+  const bucket = await bucketOf(config, clock)
+  if (bucket) return bucket
+  await naming('UPLOADS_DIR', config.UPLOADS_DIR, () => access(config.UPLOADS_DIR))
+  return diskBlobs(config.UPLOADS_DIR, { shared: true })
+}

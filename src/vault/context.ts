@@ -1,0 +1,36 @@
+/** What the parts of the vault share. */
+import type { Ports, VaultRules } from '../ports/ports.ts'
+import type { Accounts } from './accounts/account.ts'
+import type { Activity } from './accounts/activity.ts'
+import type { Aside } from './aside.ts'
+import type { Background } from './background.ts'
+import type { Keyring } from './crypto/keyring.ts'
+import type { Admission } from './files/admission.ts'
+import type { DoubtfulBlobs } from './files/doubtful-blobs.ts'
+import type { Collect } from './files/garbage.ts'
+import type { UnsealPage } from './files/stored-file.ts'
+import type { Trash } from './files/trash.ts'
+import type { Notices } from './sign-in/notices.ts'
+import type { Sessions } from './sign-in/sessions.ts'
+
+export interface VaultContext {
+  ports: Ports
+  rules: VaultRules
+  keys: Keyring
+  background: Background
+  aside: Aside
+  admission: Admission
+  doubtfulBlobs: DoubtfulBlobs
+  collect: Collect
+  unsealPage: UnsealPage
+  activity: Activity
+  notices: Notices
+  sessions: Sessions
+  trash: Trash
+  accounts: Accounts
+}
+
+/** What one part of the vault asks for: ports by their names, and what it shares with other parts. */
+export type Needs<Port extends keyof Ports, Shared extends Exclude<keyof VaultContext, 'ports'> = never> = {
+  ports: Pick<Ports, Port>
+} & Pick<VaultContext, Shared>

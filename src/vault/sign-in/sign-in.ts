@@ -1,0 +1,168 @@
+/** PIN to session. */
+import type { Caller } from '../../ports/accounts.ts'
+import type { PendingPin, PinGrant, Redemption } from '../../ports/sign-in.ts'
+import { problems } from '../../problems.ts'
+import type { Needs } from '../context.ts'
+import type { Keyring } from '../crypto/keyring.ts'
+import { asIssued, kindOf, pinDigest, sameDigest, tokenHash } from '../crypto/secrets.ts'
+import { NOBODY, PAUSES } from './enrolment.ts'
+import { endOfSession } from './sessions.ts'
+
+/** A user's sessions that are not over, and the devices that are known. */
+const MOST_SESSIONS = 1000
+const MOST_DEVICES = 1000
+
+/** The answer to a right PIN: the only moment at which the token is known to the server. */
+export interface OpenedSession {
+  sessionId: string
+  token: string
+  userId: string
+  deviceId: string
+  expiresAt: number
+}
+
+export interface SignIn {
+  /** Redeems a PIN. Whatever is wrong with it, the answer is one and the same: `invalid-pin`. */
+  open(deviceId: string, pin: string, caller: Caller): Promise<OpenedSession>
+}
+
+export function openSignIn({
+  ports: { users, sessions, pendingPins, pinLedger, clock, chance },
+  rules,
+  keys,
+  background,
+  aside,
+  activity,
+  notices,
+}: Needs<
+  'users' | 'sessions' | 'pendingPins' | 'pinLedger' | 'clock' | 'chance',
+  'rules' | 'keys' | 'background' | 'aside' | 'activity' | 'notices'
+>): SignIn {
+  return {
+    async open(deviceId, pin, caller) {
+      const clockedAt = clock()
+      const guess = await countGuess(deviceId)
+      const key = await keys.pinKey()
+      const secret = asIssued(pin)
+      const fitting = guess.comparable.filter((candidate) =>
+        sameDigest(candidate.digest, pinDigest(key, candidate, secret)),
+      )
+      const match = theOnly(fitting)
+      const opened = match && (await redeem(match, match.grant, guess, caller))
+      if (opened) return opened
+      const meantFor = fitting.length > 0 ? fitting : guess.pending.filter(({ kind }) => kind === kindOf(secret))
+      const tell = () => tellOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
+      // Nobody can keep an owner from hearing of it by keeping the server busy.
+      if (!aside.take('noting a wrong PIN', tell)) background('noting a wrong PIN', tell())
+      throw problems.invalidPin()
+    },
+  }
+
+  /** Counts a guess before anything is compared, and answers what it may be compared with. */
+  async function countGuess(deviceId: string) {
+    const maxAttempts = rules.pinMaxAttempts
+    const pending = await pendingPins.guess(deviceId, maxAttempts)
+    const open = pending.find(({ origin }) => origin === 'open')
+    const address = open?.kind === 'pin' ? open.address : null
+    const guess = { deviceId, address, at: clock(), maxAttempts, rule: PAUSES }
+    const { counted, handedOut } = await pinLedger.count(guess)
+    const asked = pending.filter(({ origin }) => origin === 'vouched')
+    const { latest, replaced } = latestOfEach(asked, handedOut)
+    // Replaced for good, and not until the PIN that came after it is used.
+    for (const pin of replaced) if (asked.includes(pin)) await pendingPins.spend(pin)
+    return {
+      comparable: [...latest, ...(open && counted.as !== 'paused' ? [open] : [])],
+      /** These, and the one that is paused. */
+      pending: [...latest, ...(open ? [open] : [])],
+      handedOut,
+      deviceId,
+      givenBack: counted.as === 'counted' && address ? { address, every: PAUSES.every } : null,
+      /** The owner of the address whose PINs are paused from now on, if it has one. */
+      pauses: counted.as === 'counted' && counted.pauses && open ? { owner: [...ownersOf([open])][0] ?? null } : null,
+    }
+  }
+
+  async function redeem(
+    pin: PendingPin,
+    grant: Opening,
+    { givenBack, handedOut }: Pick<Redemption, 'givenBack'> & { handedOut: PendingPin[] },
+    caller: Caller,
+  ): Promise<OpenedSession | null> {
+    const { deviceId } = pin
+    // The store has nothing of what was handed out; the database has the last word on both.
+    if (!handedOut.includes(pin) && !(await pendingPins.spend(pin))) return null
+    const now = clock()
+    const token = chance.token()
+    const session = { id: chance.id(), deviceId, tokenHash: tokenHash(token) as Buffer, createdAt: now }
+    const user = userOf(grant, keys, now)
+    const event = activity.eventOf('sign-in', caller, { sessionId: session.id, deviceId })
+    const bounds = {
+      sessions: MOST_SESSIONS,
+      devices: MOST_DEVICES,
+      newDevice: activity.keepOf('new-device', now),
+      signIn: activity.keepOf('sign-in', now),
+    }
+    const answer = await sessions.redeem({ pinId: pin.id, session, user, givenBack, event, bounds })
+    if (typeof answer === 'string') return null
+    if (answer.newDevice && grant.kind === 'user') background('telling of a new device', tellOfDevice(user.id, caller))
+    const expiresAt = endOfSession(rules, { createdAt: now, lastUsedAt: now })
+    return { sessionId: session.id, token, userId: user.id, deviceId, expiresAt }
+  }
+
+  async function tellOfDevice(userId: string, caller: Caller): Promise<void> {
+    const user = await users.find(userId)
+    if (user) notices.warn(user, 'new-device', caller)
+  }
+
+  /** The same work whether there is anybody to tell or not. */
+  async function tellOwners(
+    { owners, pauses, deviceId }: { owners: Set<string>; pauses: { owner: string | null } | null; deviceId: string },
+    at: number,
+    caller: Caller,
+  ): Promise<void> {
+    for (const owner of owners) activity.note(owner, 'wrong-pin', caller, { deviceId, at })
+    if (owners.size === 0) activity.noteNothing()
+    if (!pauses) return
+    const { owner } = pauses
+    if (owner) activity.note(owner, 'locked', caller, { deviceId, at })
+    else activity.noteNothing()
+    notices.warn(await users.find(owner ?? NOBODY), 'locked', caller)
+  }
+}
+
+type Opening = Exclude<PinGrant, { kind: 'nothing' }>
+
+/**
+ * What the digits open. PINs that one server keeps are all different; what the operator hands out may equal one of another
+ * user. Then it is not to be told whose was meant, so it opens nothing: each asks for another.
+ */
+function theOnly(fitting: PendingPin[]): (PendingPin & { grant: Opening }) | undefined {
+  const opening = fitting.filter((pin): pin is PendingPin & { grant: Opening } => pin.grant.kind !== 'nothing')
+  return new Set(opening.map(({ grant }) => grant.userId)).size === 1 ? opening[0] : undefined
+}
+
+/** For each user a device has one PIN that a session or the operator asked for: the last. */
+function latestOfEach(asked: PendingPin[], handedOut: PendingPin[]) {
+  const ofUser = new Map<string | null, PendingPin>()
+  const replaced: PendingPin[] = []
+  for (const pin of [...asked, ...handedOut]) {
+    const before = ofUser.get(pin.grant.userId)
+    const isLater = !before || pin.expiresAt >= before.expiresAt
+    if (isLater) ofUser.set(pin.grant.userId, pin)
+    if (before) replaced.push(isLater ? before : pin)
+  }
+  return { latest: [...ofUser.values()], replaced }
+}
+
+/** The users that these PINs open, or that would be told of them. */
+function ownersOf(pins: PendingPin[]): Set<string> {
+  return new Set(
+    pins.flatMap(({ grant }) => (grant.kind === 'registration' || grant.userId === null ? [] : [grant.userId])),
+  )
+}
+
+function userOf(grant: Opening, keys: Keyring, now: number): Redemption['user'] {
+  if (grant.kind === 'user') return { id: grant.userId, vouchedBy: grant.vouchedBy }
+  const { userId: id, name, email, confirmedBy } = grant
+  return { id, name, email, confirmedBy, createdAt: now, slot: keys.newSlot(id) }
+}
