@@ -1,4 +1,4 @@
-/** Whoever registers this scope's routes is signed in: the session is found before the body is read. */
+/** Every route of this scope needs a session. The session is checked before the body is read. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { logOf } from '../http/request-logs.ts'
@@ -15,13 +15,13 @@ declare module 'fastify' {
     session: Session
   }
   interface FastifyContextConfig {
-    /** The answer to the end of a session goes out on its own connection, however long the ending takes. */
+    /** The route ends the caller's own session, and its response must still go out. So its connection is not cut. */
     endsSession?: true
   }
 }
 
-/** A transfer looks at its session again this often, so that an ended one is cut within 5 seconds. */
-const LOOK_AGAIN_MS = 4000
+/** How often the session of a running transfer is checked again. A transfer is cut within 5 seconds after its session ends. */
+const RECHECK_MS = 4000
 
 export const auth = fastifyPlugin(async (app) => {
   app.addHook('onRequest', async (request, reply) => {
@@ -37,8 +37,8 @@ function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault
       (lives) => {
         if (!lives) respondLast(request.raw.socket, problems.unauthorized())
       },
-      (err) => logOf(request).error({ err }, 'looking at the session again failed'),
+      (err) => logOf(request).error({ err }, 'checking the session of a running request failed'),
     )
-  }, LOOK_AGAIN_MS)
+  }, RECHECK_MS)
   reply.raw.once('close', () => clearInterval(timer))
 }
