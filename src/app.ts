@@ -1,8 +1,8 @@
-/** The table of contents: plugins and routes in order. What stands inside `members` needs a session. */
+/** The app: its plugins and routes in their order. Routes inside `members` need a session. */
 import type { ServerOptions } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
-import { tellDamage } from './http/damage.ts'
+import { recordDamage } from './http/damage.ts'
 import { dependencyLogs } from './http/request-logs.ts'
 import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
@@ -39,32 +39,32 @@ import { trash } from './routes/trash.ts'
 import { upload } from './routes/upload.ts'
 import type { Vault } from './vault/vault.ts'
 
-/** What the operator sets about HTTP itself. */
+/** The operator's settings for HTTP. */
 export interface HttpRules {
-  /** The log of requests has the addresses of clients. */
+  /** The request log contains the addresses of clients. */
   logClients: boolean
-  /** Who may say in X-Forwarded-* where a request came from: those of these addresses, or whom this tells, or nobody. */
+  /** The proxies whose X-Forwarded-* headers are trusted: by addresses and CIDRs, by a function, or none with `false`. */
   trustProxy: string[] | ((address: string, hop: number) => boolean) | false
-  /** The origins whose pages may use the API from a browser. */
+  /** The origins whose pages may use the API in a browser. */
   corsOrigins: string[]
-  /** Plain HTTP where there is none. */
+  /** `null` for plain HTTP. */
   tls: TlsRules | null
-  /** How long a client may take for a handshake, and for the header of a request. */
+  /** The timeout of a TLS handshake, and of the header of a request. */
   headerMs: number
-  /** A connection on which nothing moves for so long is closed. */
+  /** The idle timeout of a connection. */
   idleMs: number
   /** How long a server that stops still takes requests, each as the last of its connection. */
   lingerMs: number
   sessionCheckMs: SessionCheck['sessionCheckMs']
-  /** How much callers may ask for; `null` for no limits. */
+  /** The rate limits; `null` for none. */
   limits: RequestLimits | null
   pace: Pace
-  /** Fewer where the system does not give the process enough open files. */
+  /** The maximum of connections. Lower if the process may not open enough files. */
   mostConnections: number
-  /** The part of all connections, and of all requests under way, that one network, or one user, may have. */
+  /** The fraction of all connections and running requests that one network, or one user, may have. */
   networkShare: number
   userShare: number
-  /** What transfers may hold of the process's memory. */
+  /** The memory limits of transfers. */
   memory: ShareRules['memory']
 }
 
@@ -73,7 +73,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   const certificate = http.tls?.read()
   const allowOrigin = crossOriginHeaders(http.corsOrigins)
   const most = Math.min(http.mostConnections, connectionsAtMost())
-  // A process that may open few files serves few people: a browser or a phone of one of them is to find room.
+  // At least 32: if the process may open few files, a fraction of them would be too few for one browser or phone.
   const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
   const app = fastify({
     ...dependencyLogs(log),
@@ -89,9 +89,9 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
       respondEarly(error, request, reply)
     },
     clientErrorHandler: respondToNoise,
-    // The router refuses a path that cannot be decoded, before any route is found.
+    // For `/%` the router calls `frameworkErrors` with a bad URL, as for every path that cannot be decoded.
     rewriteUrl: ({ url = '/' }) => (isReadableTarget(url) ? url : '/%'),
-    // Longer than any URL that fits a header: too long a name is the vault's to refuse.
+    // Longer than any URL that fits the header limit. So the vault, not the router, refuses a name that is too long.
     routerOptions: { maxParamLength: 16 * 1024 },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
@@ -132,7 +132,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
 
   await app.register(async (members) => {
     await members.register(auth, http)
-    members.addHook('onError', tellDamage)
+    members.addHook('onError', recordDamage)
     await members.register(sessions)
     await members.register(files)
     await members.register(upload)
@@ -146,10 +146,10 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   return app
 }
 
-/** What Node's own server is told. For the framework's types an app is the same with TLS and without. */
+/** The options of Node's server. The cast makes the type of the app the same with and without TLS. */
 function serverOptions({ headerMs }: HttpRules, certificate: Certificate | undefined): { http: ServerOptions } {
   const options = {
-    // plugins/intake/strict-http.ts asks for the Host, and answers in our own words.
+    // plugins/intake/strict-http.ts checks the Host, and responds with a problem document.
     requireHostHeader: false,
     headersTimeout: headerMs,
     connectionsCheckingInterval: headerMs / 4,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The operator's commands: finds the command, runs it, prints what it found, and ends with 0, 1 or 2. */
+/** Runs one of the operator's commands, prints its outcome, and exits with 0, 1 or 2. */
 import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
 import { type Call, type Command, type Outcome, UsageError } from './commands/command.ts'
@@ -8,20 +8,20 @@ import { progressBar } from './commands/progress.ts'
 import { readConfig, readEnvFile } from './config/config.ts'
 import { VERSION } from './version.ts'
 
-const FINE = 0
-const TROUBLE = 1
-const WRONG_USAGE = 2
+const EXIT_OK = 0
+const EXIT_FAILED = 1
+const EXIT_USAGE = 2
 
 const COMMON = {
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
-// Whoever reads no further, as head does, has read enough; a full disk is trouble.
+// EPIPE is no failure: the reader, such as head, has closed the pipe. Other errors, such as a full disk, are.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') return
   process.stderr.write(`minikeepsafe: ${error.message}\n`)
-  process.exitCode = TROUBLE
+  process.exitCode = EXIT_FAILED
 })
 
 process.exitCode = await main(process.argv.slice(2))
@@ -39,12 +39,12 @@ async function main(args: string[]): Promise<number> {
     }
     const outcome = await run(found.command, positionals, values)
     print(json ? JSON.stringify(outcome.report) : outcome.lines.join('\n'))
-    return outcome.ok ? FINE : TROUBLE
+    return outcome.ok ? EXIT_OK : EXIT_FAILED
   } catch (error) {
     const { message } = error as Error
     if (json) print(JSON.stringify({ ok: false, error: message }))
     process.stderr.write(`minikeepsafe: ${message}\n`)
-    return error instanceof UsageError ? WRONG_USAGE : TROUBLE
+    return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED
   }
 }
 
@@ -59,7 +59,7 @@ function commandIn(args: string[]): { name: string; command: Command; rest: stri
 }
 
 function parse(args: string[], command: Command) {
-  // The id of a user or of a device may begin with a hyphen.
+  // The id of a user or of a device may begin with a hyphen, as an option does.
   const isId = (word: string) => /^-[\w][\w-]{19}$/.test(word)
   const sorted = [...args.filter((word) => !isId(word)), '--', ...args.filter(isId)]
   try {
@@ -73,7 +73,7 @@ function parse(args: string[], command: Command) {
   }
 }
 
-/** Settings are read as the server reads them. */
+/** Reads the settings in the same way as the server. */
 async function run(command: Command, operands: string[], options: Record<string, unknown>): Promise<Outcome> {
   const config = readConfig({ ...readEnvFile('.env'), ...process.env })
   if (command.changes && config.READ_ONLY === 'on') {
@@ -104,9 +104,9 @@ async function confirm(question: string): Promise<boolean | null> {
 
 function help(args: string[]): number {
   const { length } = args.filter((arg) => arg !== '--json')
-  const asked = args.includes('--help') || args.includes('-h')
-  if (length === 0 || !asked || args.some((arg) => !arg.startsWith('-'))) {
-    throw new UsageError(length === 0 ? overview() : `there is no such command; see minikeepsafe --help`)
+  const wantsHelp = args.includes('--help') || args.includes('-h')
+  if (length === 0 || !wantsHelp || args.some((arg) => !arg.startsWith('-'))) {
+    throw new UsageError(length === 0 ? overview() : 'there is no such command; see minikeepsafe --help')
   }
   return print(overview())
 }
@@ -115,7 +115,7 @@ function overview(): string {
   const usages = Object.entries(commands).map(([name, command]) => [usageOf(name, command), command.summary] as const)
   const width = Math.max(...usages.map(([usage]) => usage.length))
   return [
-    "The operator's commands of minikeepsafe. Settings are those of the server: .env in this folder, and the environment.",
+    "The operator's commands of minikeepsafe. They use the settings of the server: .env in this folder, and the environment.",
     '',
     ...usages.map(([usage, summary]) => `  ${usage.padEnd(width)}  ${summary}`),
     '',
@@ -123,8 +123,8 @@ function overview(): string {
     '  --help  after a command: what it does',
     '  --version  instead of a command: the version of this program',
     '',
-    'Ends with 0 where all is well, 1 where the command found or hit trouble, 2 where it was called wrongly.',
-    'All of them can be used while the server runs, but for restore. See docs/operating.md.',
+    'Exit code: 0 for success, 1 for a problem found or an error, 2 for wrong usage.',
+    'All commands except restore can run while the server runs. See docs/operating.md.',
   ].join('\n')
 }
 
@@ -142,5 +142,5 @@ function helpOf(name: string, command: Command): string {
 
 function print(text: string): number {
   process.stdout.write(`${text}\n`)
-  return FINE
+  return EXIT_OK
 }

@@ -3,7 +3,7 @@
  * `application/problem+json` (RFC 9457) in `plugins/errors.ts`. Codes are stable: clients switch on them.
  */
 export interface Fault {
-  /** JSON Pointer (RFC 6901) to the value at fault. */
+  /** JSON Pointer (RFC 6901) to the invalid value. */
   path: string
   message: string
 }
@@ -46,7 +46,7 @@ const catalogue = {
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
 export type ProblemCode = keyof typeof catalogue
-/** The status that a code has. */
+/** The status of a code. */
 export type StatusOf<Code extends ProblemCode> = (typeof catalogue)[Code][0]
 
 export const problemCodes = Object.keys(catalogue) as ProblemCode[]
@@ -57,7 +57,7 @@ export interface ProblemExtras {
   cause?: unknown
 }
 
-/** A refusal on its way to the client. `message` is the `detail` that the client reads. */
+/** A refusal, thrown as an error. `message` is the `detail` of the response. */
 export class Problem extends Error {
   readonly code: ProblemCode
   readonly status: number
@@ -96,23 +96,24 @@ export const problems = {
     new Problem('invalid-request', errors.map(({ path, message }) => `${path || '/'}: ${message}`).join('; '), {
       errors,
     }),
-  malformedHttp: () => new Problem('malformed-http', 'The bytes that arrived could not be read as an HTTP request.'),
+  malformedHttp: () => new Problem('malformed-http', 'The bytes received are not a valid HTTP request.'),
   malformedJson: (cause?: unknown) =>
     new Problem('malformed-json', 'The body must be one JSON document in UTF-8.', { cause }),
   malformedMultipart: (detail: string, cause?: unknown) => new Problem('malformed-multipart', detail, { cause }),
   malformedUrl: () =>
     new Problem('malformed-url', 'The path and the query must be valid percent-encoded UTF-8, without a raw #.'),
   incompleteBody: (cause?: unknown) =>
-    new Problem('incomplete-body', 'The connection ended before the body did. Nothing was stored.', { cause }),
+    new Problem('incomplete-body', 'The connection was closed before the body was complete. Nothing was stored.', {
+      cause,
+    }),
   invalidName: (detail: string, cause?: unknown) => new Problem('invalid-name', detail, { cause }),
-  invalidCursor: () =>
-    new Problem('invalid-cursor', 'Use nextCursor as it was given, with the same prefix, sort and order.'),
+  invalidCursor: () => new Problem('invalid-cursor', 'Use nextCursor unchanged, with the same prefix, sort and order.'),
   invalidDigest: (field: string) =>
     new Problem('invalid-digest', `${field} must be a dictionary such as sha-256=:…base64…: (RFC 9530).`),
   digestMismatch: (field: string) =>
-    new Problem('digest-mismatch', `The bytes that arrived are not those of ${field}. Nothing was stored.`),
+    new Problem('digest-mismatch', `The bytes received do not match ${field}. Nothing was stored.`),
   rangeNotAllowed: () =>
-    new Problem('range-not-allowed', 'Content-Range is not taken on PUT: send the whole file (RFC 9110, 14.5).'),
+    new Problem('range-not-allowed', 'Content-Range is not supported on PUT: send the whole file (RFC 9110, 14.5).'),
   unauthorized: () =>
     new Problem('unauthorized', 'Send the header Authorization: Bearer <token> with a token from POST /v1/sessions.', {
       headers: challenge,
@@ -121,31 +122,28 @@ export const problems = {
     new Problem('invalid-pin', 'The PIN is wrong, expired or used, or was issued for another device.', {
       headers: challenge,
     }),
-  notFound: () => new Problem('not-found', 'No resource of this server has this path. The paths are listed at /docs.'),
+  notFound: () => new Problem('not-found', 'This server has no resource at this path. /docs lists the paths.'),
   fileNotFound: (which = 'of this name') => new Problem('file-not-found', `You have no file ${which}.`),
-  sessionNotFound: () => new Problem('session-not-found', 'You have no session of this id that is not over.'),
+  sessionNotFound: () => new Problem('session-not-found', 'You have no active session with this id.'),
   methodNotAllowed: (allowed: string[]) =>
-    new Problem('method-not-allowed', `This path takes ${allowed.join(', ')}.`, {
+    new Problem('method-not-allowed', `This path supports ${allowed.join(', ')}.`, {
       headers: { allow: allowed.join(', ') },
     }),
   requestTimeout: () =>
-    new Problem(
-      'request-timeout',
-      'The request did not arrive in time: its header was not complete, or its body hardly moved.',
-    ),
+    new Problem('request-timeout', 'The request took too long: its header was incomplete, or its body was too slow.'),
   emailTaken: () =>
     new Problem(
       'email-taken',
-      'A user has confirmed this address. To sign in on this device, ask a signed-in device for a PIN (POST /v1/pins), or the operator of this server.',
+      'A user has confirmed this address. To sign in on this device, get a PIN from a signed-in device (POST /v1/pins) or from the operator of this server.',
     ),
   fileExists: (orElse = ', or send ?onConflict=rename') =>
     new Problem('file-exists', `Another file has this name. Choose another${orElse}.`),
   preconditionFailed: () =>
-    new Problem('precondition-failed', 'The file is not in the state that the request asked for. Nothing was changed.'),
-  bodyTooLarge: (limit: number) => new Problem('body-too-large', `A body here is at most ${limit} bytes.`),
-  fileTooLarge: (limit: number) => new Problem('file-too-large', `A file is at most ${limit} bytes.`),
-  unsupportedMediaType: (taken: string) =>
-    new Problem('unsupported-media-type', `This resource takes ${taken}.`, { headers: { accept: taken } }),
+    new Problem('precondition-failed', 'The file does not meet the preconditions of the request. Nothing was changed.'),
+  bodyTooLarge: (limit: number) => new Problem('body-too-large', `A body may have at most ${limit} bytes here.`),
+  fileTooLarge: (limit: number) => new Problem('file-too-large', `A file may have at most ${limit} bytes.`),
+  unsupportedMediaType: (accepted: string) =>
+    new Problem('unsupported-media-type', `This resource accepts ${accepted}.`, { headers: { accept: accepted } }),
   unsupportedEncoding: () =>
     new Problem('unsupported-encoding', 'Send the body without a Content-Encoding.', {
       headers: { 'accept-encoding': 'identity' },
@@ -155,12 +153,12 @@ export const problems = {
       headers: { 'content-range': `bytes */${sizeBytes}` },
     }),
   tooManyRequests: (limit: string, waitSeconds: number) =>
-    new Problem('too-many-requests', `This is more than the limit "${limit}" allows. Wait ${waitSeconds} seconds.`, {
+    new Problem('too-many-requests', `The limit "${limit}" is exceeded. Wait ${waitSeconds} seconds.`, {
       headers: { 'retry-after': String(waitSeconds) },
     }),
-  headersTooLarge: () => new Problem('headers-too-large', 'The header fields are larger than this server reads.'),
+  headersTooLarge: () => new Problem('headers-too-large', 'The header fields are larger than this server accepts.'),
   internalError: (cause?: unknown) =>
-    new Problem('internal-error', 'The operator finds the cause in the log under this requestId.', { cause }),
+    new Problem('internal-error', 'The log of the server has the cause under this requestId.', { cause }),
   unsupportedTransferCoding: () =>
     new Problem('unsupported-transfer-coding', 'Send the body with a Content-Length or in chunks (RFC 9112, 6.1).'),
   quotaExceeded: (most: number, what: 'bytes' | 'files', keepsReplaced = false) =>
@@ -168,10 +166,10 @@ export const problems = {
       'quota-exceeded',
       [
         what === 'files'
-          ? `You may have ${most} files, those in the trash included.`
-          : `Your files and trash may take ${most} bytes together.`,
+          ? `You may have ${most} files, including those in the trash.`
+          : `Your files and trash may have ${most} bytes together.`,
         keepsReplaced
-          ? 'The replaced version counts, too, since it goes to the trash: ?replaced=discard does without.'
+          ? 'The replaced version counts, too, because it goes to the trash. ?replaced=discard avoids this.'
           : '',
         'Nothing was stored.',
       ]
@@ -181,7 +179,7 @@ export const problems = {
   notReady: (detail: string, cause?: unknown) =>
     new Problem('not-ready', detail, { headers: { 'retry-after': '5' }, cause }),
   readOnly: () =>
-    new Problem('read-only', 'The vault can be read, and nothing in it is changed until its operator is done.', {
+    new Problem('read-only', 'The vault is read-only until its operator ends the maintenance.', {
       headers: { 'retry-after': '60' },
     }),
   insufficientStorage: (cause?: unknown) =>

@@ -1,4 +1,4 @@
-/** The process: settings, ports, app, listen; and close on a signal. */
+/** The server process: reads the settings, opens the ports, builds the app, listens, and closes on a signal. */
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { fstatSync, writeSync } from 'node:fs'
@@ -18,17 +18,17 @@ import { cryptographicChance } from './vault/crypto/secrets.ts'
 import { openVault } from './vault/vault.ts'
 import { VERSION } from './version.ts'
 
-/** How long requests under way may take to finish once the process was told to stop. */
+/** How long running requests may take to finish after a signal to stop. */
 const GRACE_MS = 10_000
-/** Ctrl-C reaches the server twice under npm: from the terminal, and passed on by npm. A person takes longer to press it again. */
+/** Under npm, Ctrl-C reaches the server twice: from the terminal and from npm. A second press by a person comes later than this. */
 const TWICE_MS = 1000
-/** A folder on a file server that is away may not answer for hours. */
+/** A folder that does not answer for this time is logged: a file server that is down may not answer for hours. */
 const SILENCE_MS = 5000
 
 /**
- * By how much of itself, in percent, the heap may grow before it is collected in full. It is small here, and the bytes of
- * transfers count as if they were in it: with V8's own choice a full collection comes after every few MiB of transfer, for
- * good, once there were many at a time, and doubles what each costs.
+ * The size in percent to which the heap may grow before a full collection. The heap is small here, and V8 counts the bytes of
+ * transfers as part of it. With V8's default, after many parallel transfers, a full collection runs every few MiB and doubles
+ * the cost of each transfer.
  */
 const HEAP_GROWTH_PERCENT = 220
 setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`)
@@ -45,7 +45,7 @@ async function serve(config: Config, unknown: string[]) {
   const log = pino({ level: config.LOG_LEVEL, base: null }, logStream())
   log.info(`minikeepsafe ${VERSION} on Node ${process.versions.node}`)
   const http = httpRulesOf(config)
-  // For this name the framework opens a second server on the other address, which our plugins would not hear of.
+  // For `localhost` the framework opens a second server on the other address, and our plugins would not see its connections.
   const host = config.HOST === 'localhost' ? (await lookup(config.HOST)).address : config.HOST
   await checkFree(host, config.PORT)
   await foldersAnswer(config, SILENCE_MS, (message) => log.warn(message))
@@ -70,7 +70,7 @@ async function serve(config: Config, unknown: string[]) {
   if (unknown.length > 0) log.warn(`.env has settings that this version does not know: ${unknown.join(', ')}`)
 }
 
-/** Stops cleanly on the first signal, and at once on one that comes later. */
+/** Stops cleanly on the first signal, and at once on a later second one. */
 function stopOnSignals(log: Logger, close: () => void) {
   let first: number | null = null
   const stop = (signal: NodeJS.Signals) => {
@@ -88,7 +88,7 @@ function stopOnSignals(log: Logger, close: () => void) {
   process.on('SIGTERM', stop)
 }
 
-/** Throws where the server could not listen, before anything is made on the disk. */
+/** Throws if the port is not free, before anything is created on the disk. */
 async function checkFree(host: string, port: number): Promise<void> {
   const probe = createServer().listen({ host, port, exclusive: true })
   await once(probe, 'listening')
@@ -102,12 +102,12 @@ function logStream() {
   return fstatSync(1).isFile() ? { write: writeLine } : process.stdout
 }
 
-/** Into a file, where a stream would end with its first fault: on a full disk lines are lost, and no more than that. */
+/** Writes to a log file synchronously. A stream would close after its first error. On a full disk only these lines are lost. */
 function writeLine(line: string) {
   try {
     writeSync(1, line)
   } catch {
-    // There is no other place to tell it.
+    // The log itself has failed, so the error cannot be logged.
   }
 }
 
@@ -116,7 +116,7 @@ function startFailure(error: unknown): string {
   if (code === 'EADDRINUSE')
     return `The server cannot start: the port is in use. Choose another with PORT. (${message})`
   if (code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL') {
-    return `The server cannot start: HOST is no address of this machine. (${message})`
+    return `The server cannot start: HOST is not an address of this machine. (${message})`
   }
   return `The server cannot start: ${message ?? error}`
 }

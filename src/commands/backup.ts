@@ -7,11 +7,11 @@ export const backup: Command = {
   operands: ['DIR'],
   options: { keep: { type: 'string' } },
   optional: { keep: 'N' },
-  help: `Copies the database as it is at one moment, and every blob that it names, into DIR: a new folder, or one that
-has a backup already, of which only what is new is copied. Until all is there, the former backup stays as it is.
-With --keep the former backup becomes a version that restore --at takes, and the oldest go until there are N, the new
-one among them; versions share their blobs. Without it, versions stay as they are and the former backup is replaced.
-Contents stay sealed. The master key is not copied: keep it in another place, without it the backup is lost.`,
+  help: `Copies a snapshot of the database and every blob that it names into DIR. DIR is a new folder, or the folder of an
+earlier backup: then only new blobs are copied. The earlier backup stays unchanged until the new one is complete.
+With --keep, the earlier backup becomes a version for restore --at, and the oldest versions are deleted until N remain,
+including the new backup. Versions share their blobs. Without --keep, versions stay, and the earlier backup is replaced.
+Contents stay sealed. The master key is not copied: keep it in another place. Without it the backup is lost.`,
 
   async run({ config, operands: [folder = ''], options, progress }) {
     const keep = countIn(options.keep)

@@ -1,4 +1,4 @@
-/** What a command of the operator's is. It neither prints nor ends the process: `cli.ts` does. */
+/** The interface of the operator's commands. A command does not print and does not end the process: `cli.ts` does. */
 import type { ParseArgsConfig } from 'node:util'
 import { composeBeside } from '../compose/beside.ts'
 import { rulesOf } from '../compose/rules.ts'
@@ -11,14 +11,14 @@ import { type OperatorsVault, openOperatorsVault } from '../vault/operator/opera
 export interface Command {
   /** One line for the list of all commands. */
   summary: string
-  /** The names of what stands after the command: all of them must be given. */
+  /** The names of the operands. All of them are required. */
   operands: string[]
   options: NonNullable<ParseArgsConfig['options']>
-  /** For each option that takes a value and may be left out, what stands for that value in the usage line. */
+  /** For each optional option with a value, the placeholder of the value in the usage line. */
   optional?: Record<string, string>
-  /** Changes the vault, so it is refused where nothing may be changed. */
+  /** The command changes the vault, so it is refused with READ_ONLY=on. */
   changes?: true
-  /** What `--help` says after the usage line. */
+  /** The text that `--help` prints after the usage line. */
   help: string
   run(call: Call): Promise<Outcome>
 }
@@ -27,14 +27,14 @@ export interface Call {
   config: Config
   operands: string[]
   options: Record<string, unknown>
-  /** Shows how far long work has come, where somebody is watching. */
+  /** Shows the progress of long work on a terminal. */
   progress(total: number): (done: number) => void
-  /** Asks the person at the terminal; `null` where there is none. */
+  /** Asks the person at the terminal; `null` without a terminal. */
   confirm(question: string): Promise<boolean | null>
 }
 
 export interface Outcome {
-  /** Whether all is well: the exit code is 0 or 1. */
+  /** Success: the exit code is 0, else 1. */
   ok: boolean
   /** For a program: one JSON document. */
   report: object
@@ -42,19 +42,19 @@ export interface Outcome {
   lines: string[]
 }
 
-/** The command was not called as it wants to be. */
+/** The command was called with wrong arguments. */
 export class UsageError extends Error {}
 
-/** Opens the engines beside a server that may be running, and lets go of them. */
-export async function withPorts<T>(config: Config, act: (ports: CommandPorts) => Promise<T>): Promise<T> {
+/** Opens the engines, runs `work`, and closes them. A server may be running at the same time. */
+export async function withPorts<T>(config: Config, work: (ports: CommandPorts) => Promise<T>): Promise<T> {
   const alarms: Error[] = []
   const ports = await composeBeside(config, Date.now, cryptographicChance, (cause, doing) => {
     alarms.push(new Error(`${doing} failed: ${(cause as Error).message}`, { cause }))
   })
   try {
-    const answer = await act(ports)
+    const result = await work(ports)
     if (alarms[0]) throw alarms[0]
-    return answer
+    return result
   } finally {
     await ports.close()
   }
@@ -62,9 +62,9 @@ export async function withPorts<T>(config: Config, act: (ports: CommandPorts) =>
 
 export function withVault<T>(
   config: Config,
-  act: (vault: OperatorsVault, ports: CommandPorts) => Promise<T>,
+  work: (vault: OperatorsVault, ports: CommandPorts) => Promise<T>,
 ): Promise<T> {
-  return withPorts(config, (ports) => act(openOperatorsVault(ports, rulesOf(config)), ports))
+  return withPorts(config, (ports) => work(openOperatorsVault(ports, rulesOf(config)), ports))
 }
 
 export function lackingLines(lacking: Lacking[]): string[] {

@@ -5,22 +5,21 @@ import { type MoveReport, move } from '../vault/operator/move.ts'
 import { bytesText, type Command, counted, UsageError } from './command.ts'
 
 export const migrateData: Command = {
-  summary: 'move a vault from SQLite to PostgreSQL, and its files wherever they are to be',
+  summary: 'move a vault from SQLite to PostgreSQL, and its files to another folder or bucket',
   operands: [],
   options: { from: { type: 'string' }, to: { type: 'string' }, incomplete: { type: 'boolean', default: false } },
-  help: `--from and --to each name a file of settings as .env is one: those that the vault has, and those that it is to have.
-Only what chooses engines and keys counts in them. The environment of the process and .env count for neither;
-folders are looked for from here. Copies the files of the vault as they are, sealed, opens each where it came to
-and compares its SHA-256; then brings all rows at once. Nothing is changed in --from. While a server takes
-writes there, files are copied ahead and no rows: restart it with READ_ONLY=on and run this again. May be broken
-off and run again at any time. Where files are damaged or missing nothing is moved; with --incomplete, what
-there is. Pending PINs are not moved: people ask again.`,
+  help: `--from and --to are files of settings in the format of .env: the present settings of the vault, and the new ones.
+Only the settings of engines and keys are used. Environment variables and .env are ignored. Relative folders start
+from the working folder. Copies the sealed files, opens each copy and compares its SHA-256; then copies all rows in
+one transaction. Nothing is changed in --from. While a server writes there, only files are copied, and no rows:
+restart it with READ_ONLY=on and run this again. You can interrupt and repeat the command at any time. If files are
+damaged or missing, nothing is moved; --incomplete moves the rest. Pending PINs are not moved: users request new ones.`,
 
   async run({ options, progress }) {
     const from = settingsIn(options.from, '--from')
     const to = settingsIn(options.to, '--to')
-    if (from.DATABASE_URL !== undefined) throw new UsageError('--from must be a vault in SQLite: without DATABASE_URL')
-    if (to.DATABASE_URL === undefined) throw new UsageError('--to must name PostgreSQL: with DATABASE_URL')
+    if (from.DATABASE_URL !== undefined) throw new UsageError('--from must be a vault in SQLite: remove DATABASE_URL')
+    if (to.DATABASE_URL === undefined) throw new UsageError('--to must name PostgreSQL: set DATABASE_URL')
     const source = await openMoveSource(from, Date.now, cryptographicChance)
     const target = moveTargetOf(to, Date.now)
     try {
@@ -46,7 +45,7 @@ function settingsIn(path: unknown, option: string): Config {
 
 function linesOf(report: MoveReport): string[] {
   const { state, files, bytes, blobs, copiedBytes, lost, rows } = report
-  if (state === 'there') return ['the vault is there already; nothing was done']
+  if (state === 'there') return ['the vault was moved already; nothing was done']
   return [
     ...lost.map(({ file, blob, why }) => `lost: file ${file}, blob ${blob}: ${why}`),
     `${counted(files, 'file')} (${bytesText(bytes)} opened): copied ${counted(blobs.copied, 'blob')} (${bytesText(copiedBytes)}), kept ${blobs.kept}`,
@@ -56,9 +55,9 @@ function linesOf(report: MoveReport): string[] {
 }
 
 function endOf({ moved, state, lost }: MoveReport): string {
-  if (moved) return 'the vault is moved; now: start its servers with the settings of --to'
+  if (moved) return 'the vault is moved; next: start its servers with the settings of --to'
   if (state === 'written') {
-    return 'not moved yet: a server takes writes. Restart it with READ_ONLY=on, or stop it, and run this again'
+    return 'not moved yet: a server is writing. Restart it with READ_ONLY=on, or stop it, and run this again'
   }
-  return `nothing was moved: ${counted(lost.length, 'file')} cannot be had. Restore from a backup, or take what there is with --incomplete`
+  return `nothing was moved: ${counted(lost.length, 'file')} damaged or missing. Restore from a backup, or move the rest with --incomplete`
 }

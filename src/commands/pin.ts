@@ -2,13 +2,13 @@ import type { Command } from './command.ts'
 import { withVault } from './command.ts'
 
 export const pin: Command = {
-  summary: 'hand out a PIN to a user who has lost every device',
+  summary: 'create a PIN for a user who has lost every device',
   operands: ['EMAIL|USER-ID', 'DEVICE-ID'],
   options: {},
   changes: true,
-  help: `Prints a PIN for the device, which signs in with it as with any other: once, within PIN_TTL_SECONDS, with
-PIN_MAX_ATTEMPTS tries. Make sure of who is asking: whoever has the PIN and the device id has the vault. The user finds it in
-the list of what happened.`,
+  help: `Prints a PIN for the device. It works like any other PIN: once, within PIN_TTL_SECONDS, with PIN_MAX_ATTEMPTS
+tries. Check the identity of the person first: the PIN and the device id give access to the vault. The activity list
+of the user has an entry for it.`,
 
   run: ({ config, operands: [who = '', deviceId = ''] }) =>
     withVault(config, async (vault) => {

@@ -1,4 +1,4 @@
-/** A bar on standard error, for as long as somebody is watching there. */
+/** A progress bar on standard error, if that is a terminal. */
 const EVERY_MS = 200
 const WIDTH = 30
 

@@ -2,21 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDone, type Rotation } from '../vault/operator/rotation.ts'
 import { type Command, counted, withVault } from './command.ts'
 
-/** Between two batches, so that servers find room for their own writes. */
+/** The pause between two batches, so that servers can write. */
 const PAUSE_MS = 40
-/** Somebody may be reading the database: a backup, for as long as it copies it. */
+/** Retries of the purge, because another process, such as a backup, may be reading the database. */
 const PURGE_TRIES = 20
 const PURGE_EVERY_MS = 250
 
 export const rotateKey: Command = {
-  summary: 'put every vault key under the current master key',
+  summary: 'lock every vault key with the current master key',
   operands: [],
   options: {},
   changes: true,
-  help: `Locks every user's vault key with MASTER_KEY (or what stands for it) instead of those in MASTER_KEY_PREVIOUS.
-Contents are not touched. May be broken off and run again. Before it: give the new key as MASTER_KEY and the
-former one in MASTER_KEY_PREVIOUS, and restart the server. After it ended with 0: take the former key out of
-MASTER_KEY_PREVIOUS, and keep it for as long as you keep backups from before.`,
+  help: `Locks every user's vault key with MASTER_KEY (or the key of MASTER_KEY_FILE) instead of those in MASTER_KEY_PREVIOUS.
+Contents are not changed. You can interrupt and repeat it. Before: set the new key as MASTER_KEY and the former one
+in MASTER_KEY_PREVIOUS, and restart the server. After exit code 0: remove the former key from MASTER_KEY_PREVIOUS,
+and keep it as long as you keep backups from before the rotation.`,
 
   run: ({ config, progress }) =>
     withVault(config, async (vault, { keySlots, census }) => {
@@ -44,9 +44,11 @@ function linesOf(rotation: Rotation): string[] {
     ...sealing.map(
       (id) => `a running server still locks new users' keys with ${id}: restart it with ${current} as MASTER_KEY`,
     ),
-    ...(purged ? [] : ['what was replaced is still in the log of the database, which another process is reading']),
+    ...(purged
+      ? []
+      : ['the replaced key slots are still in the log of the database, because another process is reading it']),
     isDone(rotation)
-      ? 'the former master keys are not needed any more, but for backups from before'
+      ? 'the former master keys are not needed any more, except for older backups'
       : 'not done yet: keep the former master keys, and run this again',
   ]
 }

@@ -5,9 +5,9 @@ export const sessionsEnd: Command = {
   operands: ['EMAIL|USER-ID'],
   options: {},
   changes: true,
-  help: `Ends all sessions of the user with this address or id, as for a phone that was stolen. It is in force at once, running
-transfers are cut within seconds, and PINs that these sessions asked for are void. The user finds it in the list of what
-happened, and gets back in with a mailed PIN, or with one from minikeepsafe pin.`,
+  help: `Ends all sessions of the user with this address or id, for example after a phone was stolen. It takes effect at
+once: running transfers are cut within seconds, and PINs that these sessions requested are void. The activity list of
+the user has an entry for it. The user signs in again with a mailed PIN, or with one from minikeepsafe pin.`,
 
   run: ({ config, operands: [who = ''] }) =>
     withVault(config, async (vault) => {

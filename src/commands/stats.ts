@@ -3,11 +3,11 @@ import { VERSION } from '../version.ts'
 import { bytesText, type Command, counted, withPorts } from './command.ts'
 
 export const stats: Command = {
-  summary: 'count what is there',
+  summary: 'count users, files, keys and bytes',
   operands: [],
   options: {},
-  help: `Counts users, sessions, files, trash, what waits to be deleted, runs of the server, key slots by master key, holds
-(a backup under way), and the bytes of database and blobs. Needs no master key.`,
+  help: `Counts users, sessions, files, trash, blobs waiting to be deleted, runs of the server, key slots by master key, holds
+(running backups), and the bytes of database and blobs. Needs no master key.`,
 
   run: ({ config }) =>
     withPorts(config, async ({ census, ledger, blobs }) => {

@@ -1,13 +1,13 @@
 import { type Command, counted, withVault } from './command.ts'
 
 export const sweep: Command = {
-  summary: 'delete what nothing names any more',
+  summary: 'delete expired and unreferenced data',
   operands: [],
   options: {},
   changes: true,
-  help: `One round of what the server does every few minutes: forgets sessions that are over, removes what has been in the
-trash for long enough, finishes the removal of users, and deletes blobs that no row names. Beside a running
-server, what that one is writing is left alone; without one, whatever a crash has left goes too.`,
+  help: `One round of the sweep that the server runs every few minutes. Deletes ended sessions, expired files of the trash, and
+blobs that no row names, and finishes the removal of users. While a server runs, blobs that it is writing are kept.
+Without a server, blobs that a crash has left are deleted, too.`,
 
   run: ({ config }) =>
     withVault(config, async (vault, { census }) => {
@@ -21,7 +21,7 @@ server, what that one is writing is left alone; without one, whatever a crash ha
         report: { ok, swept: true, garbage, runs, holds },
         lines: ok
           ? [`swept; ${counted(garbage, 'blob')} waiting to be deleted`]
-          : [`a backup is under way, so no blob was deleted: ${garbage} waiting`],
+          : [`a backup is running, so no blob was deleted: ${garbage} waiting`],
       }
     }),
 }

@@ -2,11 +2,11 @@ import { allUsers } from '../vault/operator/operator.ts'
 import { bytesText, type Command, counted, withPorts } from './command.ts'
 
 export const users: Command = {
-  summary: 'list users with what they use and when they were last seen',
+  summary: 'list users with their usage and last activity',
   operands: [],
   options: { addresses: { type: 'boolean', default: false } },
-  help: `Lists all users by id: files, files in the trash, the bytes of both, sessions, when the user came, and the last use of a
-session (to a minute). Mail addresses are personal, so they are shown with --addresses alone. Needs no master key.`,
+  help: `Lists all users by id: files, files in the trash, the bytes of both, sessions, the time of registration, and the last
+use of a session (to a minute). Mail addresses are personal, so only --addresses shows them. Needs no master key.`,
 
   run: ({ config, options }) =>
     withPorts(config, async (ports) => {

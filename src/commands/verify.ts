@@ -3,12 +3,12 @@ import { isSound, type Verification } from '../vault/operator/verify.ts'
 import { bytesText, type Command, counted, withVault } from './command.ts'
 
 export const verify: Command = {
-  summary: 'open every file and compare the books with what is there',
+  summary: 'open every file and check the database against the blobs',
   operands: [],
   options: {},
-  help: `Reads every file and everything in the trash, of all users: the seal, every frame, the length, the SHA-256.
-Reports what is damaged or missing, blobs that nothing names (orphans), users whose key does not open, and
-users whose use is counted wrongly. Changes nothing.`,
+  help: `Reads every file of all users, including the trash, and checks the seal, every frame, the length and the SHA-256.
+Reports damaged and missing files, blobs that no row names (orphans), users whose key does not open, and users whose
+usage is counted wrongly. Changes nothing.`,
 
   run: ({ config, progress }) =>
     withVault(config, async (vault, ports) => {
@@ -22,15 +22,15 @@ function linesOf(report: Verification): string[] {
   return [
     ...report.damaged.map(({ file, blob, why }) => `damaged: file ${file}, blob ${blob}: ${why}`),
     ...report.missing.map(({ file, blob }) => `missing: file ${file}: its blob ${blob} is not there`),
-    ...report.orphans.map((blob) => `orphan: blob ${blob}: nothing names it`),
+    ...report.orphans.map((blob) => `orphan: blob ${blob}: no row names it`),
     ...report.slots.map(({ user, why }) => `locked: user ${user}: ${why}`),
     ...report.usage.map(
       ({ user, counted, actual }) =>
         `miscounted: user ${user}: counted ${usageText(counted)}, there are ${usageText(actual)}`,
     ),
-    `looked at ${counted(report.files, 'file')} (${bytesText(report.bytes)} opened) of ${counted(report.users, 'user')}, and ${counted(report.blobs, 'blob')}`,
+    `checked ${counted(report.files, 'file')} (${bytesText(report.bytes)} opened) of ${counted(report.users, 'user')}, and ${counted(report.blobs, 'blob')}`,
     isSound(report)
-      ? 'all is well'
+      ? 'no problems found'
       : `${report.damaged.length} damaged, ${report.missing.length} missing, ${counted(report.orphans.length, 'orphan')}, ${report.slots.length} locked, ${report.usage.length} miscounted`,
   ]
 }

@@ -1,4 +1,4 @@
-/** Reading the settings. The process's environment wins over a `.env` file in the working folder. */
+/** Reads the settings. Environment variables take precedence over a `.env` file in the working folder. */
 import { existsSync, readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import type { TSchema } from '@sinclair/typebox'
@@ -9,12 +9,12 @@ import { isPlainUrl, isRedisUrl, isSender, isSmtpUrl } from './values.ts'
 
 export type { Config } from './schema.ts'
 
-/** An upload to S3 has 10,000 parts, which are of 8 MiB here; seals add less than a thousandth. */
+/** An upload to S3 may have 10,000 parts of 8 MiB. Sealing adds less than a thousandth. */
 const S3_FILE_BYTES = 78 * 1024 ** 3
 
 const NUMBER = /^-?\d+(\.\d+)?$/
 
-/** All that is wrong with the settings, one line for each variable. */
+/** The errors in the settings, one line for each variable. */
 export class ConfigError extends Error {
   readonly faults: string[]
 
@@ -25,7 +25,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads the settings. An empty value counts as none. Throws one `ConfigError` that names every variable at fault. */
+/** Reads the settings. An empty value counts as unset. Throws one `ConfigError` that names every invalid variable. */
 export function readConfig(environment: NodeJS.ProcessEnv): Config {
   const given: Record<string, unknown> = {}
   for (const [name, { type }] of Object.entries<TSchema>(ConfigSchema.properties)) {
@@ -44,7 +44,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     ['TLS_CERT', 'TLS_KEY'],
     ['TLS_KEY', 'TLS_CERT'],
   ] as const) {
-    if (given[name] && !given[other]) faults.set(other, `${other} is missing; ${name} is of no use without it.`)
+    if (given[name] && !given[other]) faults.set(other, `${other} is missing; ${name} needs it.`)
   }
   for (const [name, fault] of s3Faults(config as Config)) faults.set(name, fault)
   if (given.REDIS_URL && !isRedisUrl(String(given.REDIS_URL))) faults.set('REDIS_URL', REDIS_FAULT)
@@ -53,8 +53,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
 }
 
 /**
- * What the chosen delivery of PINs needs of the settings. Apart from reading them, since the operator's commands deliver
- * nothing. Throws a `ConfigError`, which repeats no value: one of them has a password.
+ * Checks the settings of the chosen PIN delivery. Separate from `readConfig`, because the operator's commands deliver no PINs.
+ * Throws a `ConfigError` without values, because SMTP_URL contains a password.
  */
 export function checkDelivery(config: Config): void {
   const faults = config.PIN_DELIVERY === 'email' ? mailFaults(config) : exposureFaults(config)
@@ -74,24 +74,24 @@ function fault(value: string | undefined): string {
   return value === undefined ? 'is missing, and PIN_DELIVERY=email needs it' : 'cannot be used'
 }
 
-/** Repeats nothing: there is a password in it. */
+/** Does not show the value, which contains a password. */
 const REDIS_FAULT =
   'REDIS_URL cannot be used; it must be redis://[[user]:password@]host[:port][/database] or rediss://…, with %-escapes in user and password.'
 
 function exposureFaults({ NODE_ENV, PIN_DELIVERY, ALLOW_INSECURE_PIN_DELIVERY }: Config): string[] {
   if (NODE_ENV !== 'production' || ALLOW_INSECURE_PIN_DELIVERY === 'yes') return []
-  const who = PIN_DELIVERY === 'console' ? 'whoever reads the log' : 'whoever registers an address'
+  const reader = PIN_DELIVERY === 'console' ? 'everyone who reads the log' : 'everyone who registers an address'
   return [
-    `PIN_DELIVERY is ${PIN_DELIVERY}, and NODE_ENV is production: ${who} would read PINs. Set PIN_DELIVERY=email with SMTP_URL and MAIL_FROM, or ALLOW_INSECURE_PIN_DELIVERY=yes where that is meant.`,
+    `PIN_DELIVERY is ${PIN_DELIVERY}, and NODE_ENV is production: ${reader} would see PINs. Set PIN_DELIVERY=email with SMTP_URL and MAIL_FROM, or ALLOW_INSECURE_PIN_DELIVERY=yes to allow this.`,
   ]
 }
 
-/** All that a bucket needs is there, or nothing of it. Values are not shown: a secret may have got into the wrong line. */
+/** Set all required S3_ settings, or none. Values are not shown, because a secret may be in the wrong variable. */
 function* s3Faults(config: Config): Iterable<[name: string, fault: string]> {
   const together = ['S3_BUCKET', 'S3_ENDPOINT', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const
   const given = together.find((name) => config[name] !== undefined)
   for (const name of together) {
-    if (given && config[name] === undefined) yield [name, `${name} is missing; it is needed with ${given}.`]
+    if (given && config[name] === undefined) yield [name, `${name} is missing; ${given} needs it.`]
   }
   const { S3_ENDPOINT, MAX_FILE_BYTES } = config
   if (given && MAX_FILE_BYTES > S3_FILE_BYTES) {
@@ -102,7 +102,7 @@ function* s3Faults(config: Config): Iterable<[name: string, fault: string]> {
   }
 }
 
-/** The variables of a `.env` file; none where there is no such file. */
+/** The variables of a `.env` file; none if the file does not exist. */
 export function readEnvFile(path: string): NodeJS.ProcessEnv {
   try {
     return parseEnv(readFileSync(path, 'utf8'))
@@ -112,7 +112,7 @@ export function readEnvFile(path: string): NodeJS.ProcessEnv {
   }
 }
 
-/** The settings in a file and no others, whatever the environment of the process has. Throws where there is no such file. */
+/** The settings of a file only; environment variables are ignored. Throws if the file does not exist. */
 export function readSettings(path: string): Config {
   if (!existsSync(path)) throw new ConfigError([`${path}: there is no such file.`])
   try {
@@ -123,15 +123,15 @@ export function readSettings(path: string): Config {
   }
 }
 
-/** The names that mean nothing to this version: slips of the pen, and settings of another one. */
+/** The names that this version does not know: typing errors, and settings of other versions. */
 export function unknownSettings(file: NodeJS.ProcessEnv): string[] {
   return Object.keys(file).filter((name) => !(name in ConfigSchema.properties))
 }
 
 function faultOf(properties: Record<string, TSchema>, name: string, text: string | undefined): string {
   const { secret } = properties[name] as TSchema
-  // It may have a password in it.
-  if (secret) return `${name} is not shown here; it must be ${secret}.`
+  // The value may contain a password.
+  if (secret) return `${name} is invalid (its value is not shown); it must be ${secret}.`
   return `${name} is ${JSON.stringify(text)}; ${wanted(properties, name)}`
 }
 

@@ -1,26 +1,26 @@
-/** How much may be asked for: every limit, once. The operator changes them with RATE_LIMITS. */
+/** The rate limits. RATE_LIMITS changes them. */
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
 /**
- * Who is counted: the network that a request comes from; the same, for a request without a token; a session; a user;
- * the owner of an address that mail goes to; all together.
+ * What a limit counts by: `network`, the network of a request; `stranger`, the same for requests without a token; `session`;
+ * `user`; `recipient`, the owner of an address that mail is sent to; `all`, everything together.
  */
 export type CountedBy = 'network' | 'stranger' | 'session' | 'user' | 'recipient' | 'all'
 
 export interface Limit {
   max: number
-  /** How long an act counts; `null` where it counts while it is under way. */
+  /** How long an event counts; `null` if a request counts while it runs. */
   windowMs: number | null
   per: CountedBy
-  /** The window is not the operator's to choose. */
+  /** The operator cannot change the window. */
   fixed?: true
-  /** Where it cannot be counted for a while, nobody passes: PINs must not be guessed at, nor mails asked for, without end. */
+  /** While the counter cannot be reached, requests are refused: guesses of PINs and requests for mail must stay limited. */
   strict?: true
 }
 
-/** Generous for a household behind one address, and for a phone that brings 20,000 photos. */
+/** High enough for a household behind one address, and for a phone that uploads 20,000 photos. */
 const defaults = {
   register: { max: 10, windowMs: HOUR, per: 'network', strict: true },
   pins: { max: 10, windowMs: HOUR, per: 'stranger', strict: true },
@@ -28,12 +28,12 @@ const defaults = {
   'sign-in-hourly': { max: 60, windowMs: HOUR, per: 'network', strict: true },
   'bad-tokens': { max: 60, windowMs: MINUTE, per: 'network' },
   docs: { max: 600, windowMs: MINUTE, per: 'network' },
-  // A list counts by the length of its pages (`pageCost` in http/cursors.ts).
+  // A list counts more with longer pages (`pageCost` in http/cursors.ts).
   requests: { max: 6000, windowMs: MINUTE, per: 'user' },
   pairing: { max: 10, windowMs: HOUR, per: 'session' },
   exports: { max: 20, windowMs: HOUR, per: 'user' },
   'exports-at-once': { max: 2, windowMs: null, per: 'user' },
-  // More than one network can ask for by 'register' and 'pins' together: else it could keep a user's from coming.
+  // More than 'register' and 'pins' together allow one network: otherwise one network could block the mails of a user.
   'mails-per-account': { max: 30, windowMs: HOUR, per: 'recipient', fixed: true },
   'mails-overall': { max: 1000, windowMs: HOUR, per: 'all', fixed: true },
 } as const satisfies Record<string, Limit>
@@ -46,10 +46,10 @@ const UNIT_MS = { s: SECOND, m: MINUTE, h: HOUR, d: 24 * HOUR }
 
 const AMOUNT = /^([1-9]\d{0,8})(?:\/([1-9]\d{0,3})([smhd]))?$/
 
-/** How often one may register where the server is tried on its own machine: nothing is guarded by it there. */
+/** The limit of registrations for a trial on the same machine, where it protects nothing. */
 const TRIAL_REGISTRATIONS = { ...defaults.register, max: 100 }
 
-/** The limits with what `text` changes, such as `sign-in=20/1m, exports-at-once=3`, and what is wrong with it. */
+/** The limits with the changes of `text`, such as `sign-in=20/1m, exports-at-once=3`, and the errors in it. */
 export function readLimits(text = '', isTrial = false): { limits: Limits; faults: string[] } {
   const limits: Limits = { ...defaults, ...(isTrial ? { register: TRIAL_REGISTRATIONS } : {}) }
   const faults: string[] = []
@@ -65,7 +65,7 @@ export function readLimits(text = '', isTrial = false): { limits: Limits; faults
   return { limits, faults }
 }
 
-/** A limit as it is written in RATE_LIMITS. */
+/** A limit in the format of RATE_LIMITS. */
 export function amountOf({ max, windowMs }: Limit): string {
   if (windowMs === null) return String(max)
   const [unit, ms] = Object.entries(UNIT_MS).findLast(([, ms]) => windowMs % ms === 0) as [string, number]

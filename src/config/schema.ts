@@ -1,4 +1,4 @@
-/** Every environment variable, once: its type, its default, and what it is for. */
+/** Every setting, with its type, its default and its description. */
 import { FormatRegistry, type Static, Type } from '@sinclair/typebox'
 import { everyOf, isNetwork, isOrigin } from './values.ts'
 
@@ -10,7 +10,7 @@ FormatRegistry.Set('origins', (text) => everyOf(text, isOrigin))
 
 export const ConfigSchema = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
-  PORT: Type.Integer({ default: 8000, minimum: 0, maximum: 65_535, description: 'The port; 0 takes a free one.' }),
+  PORT: Type.Integer({ default: 8000, minimum: 0, maximum: 65_535, description: 'The port; 0 uses a free one.' }),
   DATA_DIR: Type.String({ default: './data', description: 'The folder of the SQLite database.' }),
   UPLOADS_DIR: Type.String({ default: './uploads', description: 'The folder of the uploaded bytes.' }),
   S3_BUCKET: Type.Optional(
@@ -24,7 +24,7 @@ export const ConfigSchema = Type.Object({
   S3_SECRET_ACCESS_KEY: Type.Optional(Type.String({ description: 'The secret of that key.' })),
   S3_FORCE_PATH_STYLE: Type.Union(
     ['true', 'false', 'on', 'off'].map((choice) => Type.Literal(choice)),
-    { default: 'true', description: 'true: endpoint/bucket, as most services want it. false: bucket.endpoint.' },
+    { default: 'true', description: 'true: endpoint/bucket, for most services. false: bucket.endpoint.' },
   ),
   DATABASE_URL: Type.Optional(
     Type.String({
@@ -40,35 +40,42 @@ export const ConfigSchema = Type.Object({
   ),
   LOG_CLIENT_ADDRESS: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'off',
-    description: "on: the log of requests has their clients' addresses, which are personal. For fail2ban.",
+    description: 'on: the request log has the addresses of clients, which are personal data. For fail2ban.',
   }),
   NODE_ENV: Type.Optional(Type.String({ description: 'production refuses PINs in responses and in the log.' })),
   MASTER_KEY: Type.Optional(
     Type.String({
-      description: '32 bytes in base64: openssl rand -base64 32. Without one, DATA_DIR/master.key is made.',
+      description: '32 bytes in base64: openssl rand -base64 32. Without one, DATA_DIR/master.key is created.',
     }),
   ),
-  MASTER_KEY_FILE: Type.Optional(Type.String({ description: 'A file with the master key in base64, instead.' })),
+  MASTER_KEY_FILE: Type.Optional(
+    Type.String({ description: 'A file with the master key in base64, instead of MASTER_KEY.' }),
+  ),
   MASTER_KEY_PREVIOUS: Type.Optional(
-    Type.String({ description: 'Master keys that still open and never seal, separated by commas.' }),
+    Type.String({ description: 'Former master keys, separated by commas. They still open data, and never seal.' }),
   ),
   PIN_DELIVERY: Type.Union([Type.Literal('response'), Type.Literal('console'), Type.Literal('email')], {
     default: 'response',
     description:
-      'response: whoever registers reads the PIN in the answer. console: it stands in the log. email: by mail.',
+      'response: the PIN is in the response. console: the PIN is in the log. email: the PIN is sent by mail.',
   }),
   ALLOW_INSECURE_PIN_DELIVERY: Type.Optional(
-    Type.Literal('yes', { description: 'yes allows response and console with NODE_ENV=production too.' }),
+    Type.Literal('yes', { description: 'yes allows response and console with NODE_ENV=production, too.' }),
   ),
-  PIN_TTL_SECONDS: Type.Integer({ default: 300, minimum: 10, maximum: 86_400, description: 'How long a PIN lives.' }),
+  PIN_TTL_SECONDS: Type.Integer({
+    default: 300,
+    minimum: 10,
+    maximum: 86_400,
+    description: 'Seconds until a PIN expires.',
+  }),
   PIN_MAX_ATTEMPTS: Type.Integer({
     default: 5,
     minimum: 1,
     maximum: 10,
-    description: 'Wrong guesses that void a PIN.',
+    description: 'Wrong guesses until a PIN is void.',
   }),
   SMTP_URL: Type.Optional(
-    Type.String({ description: 'Where mail goes out: smtp://user:password@host:587 (STARTTLS) or smtps://… (TLS).' }),
+    Type.String({ description: 'The mail server: smtp://user:password@host:587 (STARTTLS) or smtps://… (TLS).' }),
   ),
   MAIL_FROM: Type.Optional(
     Type.String({
@@ -78,33 +85,33 @@ export const ConfigSchema = Type.Object({
   REDIS_URL: Type.Optional(
     Type.String({
       description:
-        'Where pending PINs and counts are kept: redis://[[user]:password@]host[:port][/database], rediss:// for TLS. Without it, in memory.',
+        'The Redis for pending PINs and counters: redis://[[user]:password@]host[:port][/database], rediss:// for TLS. Without it, in memory.',
     }),
   ),
   SESSION_TTL_DAYS: Type.Number({
     default: 30,
     exclusiveMinimum: 0,
     maximum: 3650,
-    description: 'Days from its last use until a session ends; fractions allowed.',
+    description: 'Days without use until a session ends; fractions allowed.',
   }),
   SESSION_MAX_DAYS: Type.Number({
     default: 365,
     exclusiveMinimum: 0,
     maximum: 3650,
-    description: 'Days until a session ends however much it is used; fractions allowed.',
+    description: 'Days until a session ends even if it is used; fractions allowed.',
   }),
   MAX_FILE_BYTES: Type.Integer({
     default: 10 * GiB,
     minimum: 1,
     maximum: Number.MAX_SAFE_INTEGER,
-    description: 'The largest file taken, in bytes.',
+    description: 'The maximum size of a file, in bytes.',
   }),
   QUOTA_BYTES: Type.Optional(
     Type.Integer({
       minimum: 0,
       maximum: Number.MAX_SAFE_INTEGER,
       description:
-        'What the files and the trash of one user may take together, in bytes. Without it there is no limit.',
+        'The maximum of bytes for the files and the trash of one user together. Without it there is no limit.',
     }),
   ),
   QUOTA_FILES: Type.Optional(
@@ -112,7 +119,7 @@ export const ConfigSchema = Type.Object({
       minimum: 1,
       maximum: Number.MAX_SAFE_INTEGER,
       description:
-        'How many files one user may have, the trash included. Without it 1000000; with QUOTA_BYTES one for each KiB of it, from 1000 to 1000000.',
+        'The maximum of files of one user, including the trash. Without it 1000000; with QUOTA_BYTES one for each KiB of it, from 1000 to 1000000.',
     }),
   ),
   TRASH_DAYS: Type.Number({
@@ -125,38 +132,40 @@ export const ConfigSchema = Type.Object({
     default: 90,
     minimum: 0,
     maximum: 36_500,
-    description: 'Days for which a user can read what happened in the account; fractions allowed.',
+    description: 'Days for which events of an account are kept for its user; fractions allowed.',
   }),
   READ_ONLY: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'off',
-    description: 'on: files can be read, and nothing can be changed. For while the vault moves to other engines.',
+    description: 'on: files can be read, and nothing can be changed. For moving the vault to other engines.',
   }),
   RATE_LIMIT: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'on',
-    description: 'on, or off where nobody is ever refused for asking too often.',
+    description: 'off disables all rate limits.',
   }),
   RATE_LIMITS: Type.Optional(
     Type.String({
-      description: 'Changed limits, such as sign-in=20/1m,register=5/1h; docs/operating.md has their names.',
+      description: 'Changed limits, such as sign-in=20/1m,register=5/1h; docs/operating.md lists their names.',
     }),
   ),
   TRUST_PROXY: Type.String({
     format: 'proxies',
     default: 'off',
-    description: 'How many proxies stand before the server, or their addresses and CIDRs, separated by commas.',
+    description: 'The number of proxies before the server, or their addresses and CIDRs, separated by commas.',
     'x-wanted':
-      'it must be off, the number of proxies (1 to 9), or their addresses and CIDRs, separated by commas; whoever is trusted can claim to be anybody, so no CIDR may be wider than /8, nor than /7 in IPv6.',
+      'it must be off, the number of proxies (1 to 9), or their addresses and CIDRs, separated by commas; a trusted proxy can claim any client address, so no CIDR may be wider than /8, nor than /7 in IPv6.',
   }),
   CORS_ORIGINS: Type.Optional(
     Type.String({
       format: 'origins',
       description: 'Origins whose pages may use the API in a browser, separated by commas: https://app.example.org',
       'x-wanted':
-        'it must be origins such as https://app.example.org, separated by commas, without a path; * is not taken, since any page that somebody opens could then reach the server through that browser.',
+        'it must be origins such as https://app.example.org, separated by commas, without a path; * is not allowed, because any page that a user opens could then use the server through the browser.',
     }),
   ),
   TLS_CERT: Type.Optional(
-    Type.String({ description: 'A PEM file with the certificate, and those between it and a known one: serve HTTPS.' }),
+    Type.String({
+      description: 'A PEM file with the certificate and its intermediate certificates. With it the server uses HTTPS.',
+    }),
   ),
   TLS_KEY: Type.Optional(Type.String({ description: 'The PEM file with the private key of TLS_CERT.' })),
 })

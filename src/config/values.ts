@@ -1,10 +1,10 @@
-/** What single values must look like, where a type does not tell. */
+/** Checks of single values that a type cannot express. */
 import { isIP } from 'node:net'
 
 const ADDRESS = "[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"
 const SENDER = new RegExp(`^(?:${ADDRESS}|[^<>"\\p{C}]*<${ADDRESS}>)$`, 'u')
 
-/** What stands between the commas. */
+/** The items of a comma-separated list. */
 export function listOf(text: string): string[] {
   return text.split(',').map((item) => item.trim())
 }
@@ -46,7 +46,7 @@ export function everyOf(text: string, is: (item: string) => boolean): boolean {
   return listOf(text).every(is)
 }
 
-/** An address or a CIDR, in no form that would take in far more than it seems to: 0.0.0.0/0, and all of IPv4 within IPv6. */
+/** An address or a CIDR. Refuses CIDRs that contain far more than intended, such as 0.0.0.0/0 or all IPv4 addresses in IPv6. */
 export function isNetwork(text: string): boolean {
   const [, address = '', prefix] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(text) ?? []
   const version = isIP(address)

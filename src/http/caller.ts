@@ -3,7 +3,7 @@ import type { Caller } from '../ports/accounts.ts'
 
 const USER_AGENT_CHARACTERS = 256
 
-/** Who sent the request, for the list of what happened to an account. */
+/** The client of a request, as the activity list of an account records it. */
 export function callerOf({ ip, headers, id, session }: FastifyRequest): Caller {
   const userAgent = (headers['user-agent'] ?? '').slice(0, USER_AGENT_CHARACTERS)
   // A connection that was reset before it was accepted has no address.

@@ -1,25 +1,28 @@
-/** Conditional requests and ranges, as RFC 9110 has them. Pure functions over header fields. */
+/** Conditional requests and ranges (RFC 9110). Pure functions over header fields. */
 import type { IncomingHttpHeaders } from 'node:http'
 import { problems } from '../problems.ts'
 import type { Range } from '../vault/crypto/content.ts'
 import type { StoredFile } from '../vault/files/stored-file.ts'
 
-/** Strong: the same bytes, the same tag (RFC 9110, section 8.8.3). */
+/** A strong entity tag: the same bytes have the same tag (RFC 9110, section 8.8.3). */
 export const entityTag = (file: StoredFile): string => `"${file.sha256}"`
 
 /**
- * HTTP dates have whole seconds. No other content that stood under the name had this one, so it is a strong validator (RFC 9110,
+ * In whole seconds, as HTTP dates are. Each content of a name gets another second, so the date is a strong validator (RFC 9110,
  * section 8.8.2.2).
  */
 const modifiedAt = ({ namedAt }: StoredFile): number => Math.floor(namedAt / 1000) * 1000
 
-/** Never later than `now` (RFC 9110, section 8.8.2.1). An earlier date than the file's own is in no condition that holds. */
+/**
+ * Never later than `now` (RFC 9110, section 8.8.2.1). A date that was lowered to `now` makes no condition hold wrongly, because
+ * conditions are compared with the real date.
+ */
 export const lastModified = (file: StoredFile, now = Date.now()): string =>
   new Date(Math.min(modifiedAt(file), now)).toUTCString()
 
 /**
- * Evaluates the preconditions in the order of RFC 9110, section 13.2.2, against the file, or `null` for none. A false
- * one is `not-modified` where `reading` and only that is meant, else `failed`.
+ * Evaluates the preconditions in the order of RFC 9110, section 13.2.2. `file` is `null` if there is none. With `reading`, a
+ * false If-None-Match or If-Modified-Since gives `not-modified`. Every other false precondition gives `failed`.
  */
 export function evaluate(
   headers: IncomingHttpHeaders,
@@ -42,20 +45,19 @@ export function evaluate(
   return 'go'
 }
 
-/** Throws `precondition-failed` unless a change to what stands there may go on. */
+/** Returns a check for changes. It throws `precondition-failed` if the current file does not meet the preconditions. */
 export function guardOf(headers: IncomingHttpHeaders): (current: StoredFile | null) => void {
   return (current) => {
     if (evaluate(headers, current, false) === 'failed') throw problems.preconditionFailed()
   }
 }
 
-/** More ranges than anybody needs: such a request is answered with the whole. */
+/** A request with more ranges gets the whole file. */
 const MAX_RANGES = 100
 
 /**
- * The one range that is asked for, or `null` for the whole: without a `Range`, with one that is not understood, with
- * several that do not touch (RFC 9110, section 14.2 leaves that to the server), or where `If-Range` does not hold.
- * Throws `range-not-satisfiable`.
+ * The requested range, or `null` for the whole file: without a valid `Range`, with several ranges that do not touch (RFC 9110,
+ * section 14.2 lets the server ignore them), or if `If-Range` does not hold. Throws `range-not-satisfiable`.
  */
 export function rangeOf(headers: IncomingHttpHeaders, file: StoredFile): Range | null {
   if (headers.range === undefined || !ifRangeHolds(headers['if-range'], file)) return null
@@ -65,7 +67,7 @@ export function rangeOf(headers: IncomingHttpHeaders, file: StoredFile): Range |
   return union(wanted)
 }
 
-/** The satisfiable ranges of the set (RFC 9110, section 14.1.2); `null` where it is not a valid set of byte ranges. */
+/** The satisfiable ranges of the field (RFC 9110, section 14.1.2). `null` if it is not a valid set of byte ranges. */
 function rangesIn(field: string, sizeBytes: number): Range[] | null {
   const specs = /^bytes=(.*)$/i
     .exec(field)?.[1]
@@ -79,14 +81,14 @@ function rangesIn(field: string, sizeBytes: number): Range[] | null {
     if (first !== '' && last !== '' && Number(first) > Number(last)) return null
     const start = first === '' ? Math.max(0, sizeBytes - Number(last)) : Number(first)
     const end = first === '' || last === '' ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1)
-    // The last bytes of an empty file are all of it; they have no Content-Range, so that the whole is sent.
+    // A suffix range of an empty file is satisfiable, but has no possible Content-Range. So the whole file is sent.
     if (sizeBytes === 0 && first === '' && Number(last) > 0) return null
     if (start <= end) ranges.push({ start, end })
   }
   return ranges
 }
 
-/** The ranges as one, where they overlap or touch; `null` where they do not. */
+/** The ranges as one range if they overlap or touch, else `null`. */
 function union(ranges: Range[]): Range | null {
   const [first, ...rest] = ranges.toSorted((a, b) => a.start - b.start)
   let whole = first as Range
@@ -110,13 +112,13 @@ function names(list: string, tag: string, comparison: 'strong' | 'weak'): boolea
   return tags.some(([, weak, opaque]) => opaque === tag && (comparison === 'weak' || !weak))
 }
 
-/** Whether the file changed after the date; `null` where there is no valid date, and the condition is ignored. */
+/** Whether the file changed after the date. `null` for an invalid date: the condition is ignored. */
 function isAfter(file: StoredFile, date: string | undefined): boolean | null {
   const time = timeOf(date ?? '')
   return Number.isNaN(time) ? null : modifiedAt(file) > time
 }
 
-/** The three forms of RFC 9110, section 5.6.7; the last, of asctime, does not name its zone. */
+/** The three date formats of RFC 9110, section 5.6.7. The asctime format has no time zone, so GMT is added. */
 function timeOf(date: string): number {
   if (/^[A-Z][a-z]{2,8}, \d\d[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT$/.test(date)) return Date.parse(date)
   if (/^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/.test(date)) return Date.parse(`${date} GMT`)

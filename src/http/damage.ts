@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from './caller.ts'
 
-/** Tells the owner of a file that it was found damaged; a hook for whatever fails before the first byte goes out. */
-export async function tellDamage(request: FastifyRequest, _reply: FastifyReply, error: unknown): Promise<void> {
+/** Records damage of a file in the owner's activity list. An `onError` hook, for errors before the first byte is sent. */
+export async function recordDamage(request: FastifyRequest, _reply: FastifyReply, error: unknown): Promise<void> {
   request.server.vault.activity.noteDamage(error, callerOf(request))
 }

@@ -1,4 +1,4 @@
-/** Digest fields (RFC 9530): dictionaries of byte sequences by algorithm (RFC 8941). Only sha-256 is looked at. */
+/** Digest fields (RFC 9530): dictionaries of byte sequences by algorithm (RFC 8941). Only sha-256 is checked. */
 import type { IncomingHttpHeaders } from 'node:http'
 import { parseDictionary } from 'structured-headers'
 import { problems } from '../problems.ts'
@@ -6,20 +6,20 @@ import { problems } from '../problems.ts'
 /** The value of `Repr-Digest` for a SHA-256 in hex. */
 export const reprDigest = (sha256: string): string => `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
 
-/** Reads the digests that came with an upload; answers a check of what arrived. Throws `invalid-digest`. */
-export function digestCheckOf(headers: IncomingHttpHeaders): (arrived: { sha256: string }) => void {
+/** Reads the digest headers of an upload. Returns a check of the received bytes. Throws `invalid-digest`. */
+export function digestCheckOf(headers: IncomingHttpHeaders): (received: { sha256: string }) => void {
   const expected = ['Repr-Digest', 'Content-Digest'].flatMap((field) => {
     const sha256 = sha256In(field, headers[field.toLowerCase()])
     return sha256 === null ? [] : [{ field, sha256 }]
   })
-  return (arrived) => {
+  return (received) => {
     for (const { field, sha256 } of expected) {
-      if (sha256 !== arrived.sha256) throw problems.digestMismatch(field)
+      if (sha256 !== received.sha256) throw problems.digestMismatch(field)
     }
   }
 }
 
-/** In hex; `null` where the field is absent or has other algorithms only. */
+/** In hex; `null` if the field is absent or has only other algorithms. */
 function sha256In(field: string, value: string | string[] | undefined): string | null {
   if (value === undefined) return null
   const item = dictionaryIn(field, [value].flat().join(', ')).get('sha-256')?.[0]

@@ -1,21 +1,21 @@
 /**
- * Two logs for each request: `logOf(request)` for our own code, and `request.log` for the framework and its plugins, which would
- * write headers, with tokens, and URLs, with names.
+ * Two loggers for each request: `logOf(request)` for our own code, and `request.log` for the framework and its plugins. The
+ * second one is restricted, because those would log headers with tokens and URLs with file names.
  */
 import type { IncomingMessage } from 'node:http'
 import type { FastifyBaseLogger, FastifyRequest, FastifyServerOptions } from 'fastify'
 import { stdSerializers } from 'pino'
 
-const makers = new WeakMap<IncomingMessage, () => FastifyBaseLogger>()
+const loggers = new WeakMap<IncomingMessage, () => FastifyBaseLogger>()
 
-/** The log of a request, for our own code. Its lines have the request's id. */
+/** The logger of a request, for our own code. Its lines have the request id. */
 export function logOf(request: FastifyRequest): FastifyBaseLogger {
-  return makers.get(request.raw)?.() ?? request.log
+  return loggers.get(request.raw)?.() ?? request.log
 }
 
 /**
- * Loggers for the framework and its plugins, over this log. Of what they write about a request, a warning or an error becomes
- * a line with the kind of the error and where it was thrown; no message, field or URL, and nothing of a lower level.
+ * Loggers for the framework and its plugins. For a request, only warnings and errors are logged, with the name, code and stack
+ * frames of the error. Messages, fields, URLs and lower levels are not logged.
  */
 export function dependencyLogs(log: FastifyBaseLogger) {
   const isVerbose = ['trace', 'debug'].includes(log.level)
@@ -30,18 +30,21 @@ export function dependencyLogs(log: FastifyBaseLogger) {
       own ??= log.child(bindings, { serializers: { err: errorFields } })
       return own
     }
-    makers.set(raw, make)
-    return reticent(log.level, make)
+    loggers.set(raw, make)
+    return restricted(log.level, make)
   }
-  // Lines of the server itself, such as the address on which it listens.
+  // For lines of the server itself, such as the address that it listens on.
   return { loggerInstance: isVerbose ? log.child({}, { level: 'info' }) : log, childLoggerFactory }
 }
 
-function reticent(level: string, own: () => FastifyBaseLogger): FastifyBaseLogger {
+function restricted(level: string, own: () => FastifyBaseLogger): FastifyBaseLogger {
   const nothing = () => {}
-  const telling = (as: 'warn' | 'error' | 'fatal') => (first: unknown) => {
+  const logError = (as: 'warn' | 'error' | 'fatal') => (first: unknown) => {
     const error = first instanceof Error ? first : (first as { err?: unknown } | null)?.err
-    own()[as]({ dependency: error instanceof Error ? traceOf(error) : null }, 'the framework or a plugin complains')
+    own()[as](
+      { dependency: error instanceof Error ? traceOf(error) : null },
+      'the framework or a plugin reported a problem',
+    )
   }
   const logger: FastifyBaseLogger = {
     level,
@@ -49,15 +52,15 @@ function reticent(level: string, own: () => FastifyBaseLogger): FastifyBaseLogge
     trace: nothing,
     debug: nothing,
     info: nothing,
-    warn: telling('warn'),
-    error: telling('error'),
-    fatal: telling('fatal'),
+    warn: logError('warn'),
+    error: logError('error'),
+    fatal: logError('fatal'),
     child: () => logger,
   }
   return logger
 }
 
-/** What an error is and where it comes from, without its message, which may quote a request. */
+/** The name, code and stack frames of an error, without its message, which may quote a request. */
 function traceOf({ name, message, stack = '', code }: Error & { code?: unknown }) {
   const frames = stack
     .slice(stack.indexOf(message) + message.length)
@@ -66,7 +69,7 @@ function traceOf({ name, message, stack = '', code }: Error & { code?: unknown }
   return { name, code, frames }
 }
 
-/** Errors carry what they please, such as bytes of a request: these fields alone are written. */
+/** Logs only these fields: other fields of an error may contain bytes of a request. */
 function errorFields(error: Error) {
   const { type, message, stack, code } = stdSerializers.err(error) as ReturnType<typeof stdSerializers.err> & {
     code?: unknown

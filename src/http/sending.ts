@@ -1,17 +1,17 @@
-/** Bytes on their way to a client. */
+/** Sends the bytes of a download to a client. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { ContentReader } from '../vault/crypto/content.ts'
-import { tellDamage } from './damage.ts'
+import { recordDamage } from './damage.ts'
 import { logOf } from './request-logs.ts'
 
-/** What a download may hold of the memory: bytes that were read, the same opened, and those on their way to the client. */
+/** The memory that a download may hold: bytes that were read, the same bytes opened, and bytes being sent. */
 export const DOWNLOAD_BYTES = 3 * 512 * 1024
 
 /**
- * Sends the bytes under the status and headers that the reply has, and lets go of them. What goes wrong before the
- * first byte is thrown; after it the connection breaks, so that no client takes a part for the whole. `sizeBytes` is how many
- * there are, where that is known.
+ * Sends the bytes with the status and headers of the reply, and closes the reader. An error before the first byte is thrown.
+ * After the first byte an error destroys the connection, so that no client takes a part for the whole file. `sizeBytes` is
+ * `null` if it is not known.
  */
 export async function sendBytes(
   reply: FastifyReply,
@@ -21,14 +21,14 @@ export async function sendBytes(
   try {
     const first = await bytes.next()
     if (first?.length === 1 && first[0]?.length === sizeBytes) return reply.send(first[0])
-    // Past the framework, whose pipe waits for the socket to drain: that costs a third of the rate.
+    // Without the framework: its pipe waits for the socket to drain, which costs a third of the throughput.
     reply.hijack()
     const { raw, request, statusCode } = reply
     raw.writeHead(statusCode, reply.getHeaders() as OutgoingHttpHeaders)
     await pump(first, bytes, raw).catch((err: unknown) => {
-      logOf(request).error({ err }, 'a download broke off')
+      logOf(request).error({ err }, 'a download was aborted by an error')
       raw.destroy()
-      return tellDamage(request, reply, err)
+      return recordDamage(request, reply, err)
     })
     return reply
   } finally {
@@ -36,9 +36,9 @@ export async function sendBytes(
   }
 }
 
-/** Fetches the next bytes while the last ones are on their way. Ends quietly where the client goes away. */
+/** Reads the next batch while the previous one is sent. Returns without an error if the client leaves. */
 async function pump(first: Buffer[] | null, bytes: ContentReader, response: ServerResponse): Promise<void> {
-  // Of a connection that is dead already, nothing is heard any more.
+  // A connection that is already closed emits no `close` any more.
   if (response.destroyed || response.socket?.destroyed) return
   const gone = new Promise<false>((resolve) => response.once('close', () => resolve(false)))
   for (let batch = first; batch; ) {
@@ -49,10 +49,10 @@ async function pump(first: Buffer[] | null, bytes: ContentReader, response: Serv
   response.end()
 }
 
-/** True once the system has taken all of the batch; false where the client is gone. */
+/** True once the operating system has accepted the whole batch; false if the client is gone. */
 function written(response: ServerResponse, batch: Buffer[]): Promise<boolean> {
   return new Promise((resolve) => {
-    // Corked, the frames leave in one write.
+    // Corked, so that the frames are sent in one write.
     response.cork()
     for (const bytes of batch.slice(0, -1)) response.write(bytes)
     response.write(batch.at(-1), (error) => resolve(!error))

@@ -1,4 +1,4 @@
-/** Whoever registers this scope's routes is signed in: the session is found before the body is read. */
+/** Every route of this scope needs a session. The session is checked before the body is read. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { stopReading } from '../http/body-reading.ts'
@@ -16,7 +16,7 @@ declare module 'fastify' {
     session: Session
   }
   interface FastifyContextConfig {
-    /** The answer to the end of a session goes out on its own connection, however long the ending takes. */
+    /** The route ends the caller's own session, and its response must still go out. So its connection is not cut. */
     endsSession?: true
   }
 }
@@ -44,7 +44,7 @@ function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault
         if (lives || stopReading(request.raw, problems.unauthorized())) return
         respondLast(request.raw.socket, problems.unauthorized())
       },
-      (err) => logOf(request).error({ err }, 'looking at the session again failed'),
+      (err) => logOf(request).error({ err }, 'checking the session of a running request failed'),
     )
   }, everyMs)
   reply.raw.once('close', () => clearInterval(timer))

@@ -1,4 +1,4 @@
-/** Where refusals become responses: everything that is thrown ends here, as `application/problem+json` (RFC 9457). */
+/** Turns every thrown error into an `application/problem+json` response (RFC 9457). */
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
@@ -11,19 +11,19 @@ import { JSON_BODY_BYTES } from './intake/json-bodies.ts'
 import { sendRefusal } from './intake/unread-body.ts'
 import { requestIdOf } from './trace/request-id.ts'
 
-/** How long a client may go on sending after the last answer of its connection. */
-const UNHEARD_MS = 1000
+/** How long a client may continue to send after the last response of its connection. */
+const LAST_RESPONSE_MS = 1000
 
 export const errors = fastifyPlugin(async (app) => {
   const paths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
 
   app.server.on('request', (_request, response: ServerResponse) => {
-    const responses = answering.get(response.req.socket) ?? new Set()
-    answering.set(response.req.socket, responses.add(response))
+    const responses = openResponses.get(response.req.socket) ?? new Set()
+    openResponses.set(response.req.socket, responses.add(response))
     response.once('close', () => responses.delete(response))
   })
   app.server.on('connect', (_request, socket: Socket) => {
-    // Node has taken its own listeners away: without one an error would end the process, and an end would not be noticed.
+    // Node has removed its own listeners. Without ours, an error would end the process, and the end would not be noticed.
     socket.on('error', () => socket.destroy())
     socket.resume()
     afterCompleteRequests(socket, () => respondLast(socket, problems.malformedHttp()))
@@ -36,12 +36,12 @@ export const errors = fastifyPlugin(async (app) => {
   })
 
   app.setErrorHandler(respond)
-  // For plugins that find out by themselves that there is nothing.
+  // For plugins that call `reply.callNotFound()`.
   app.setNotFoundHandler(() => {
     throw problems.notFound()
   })
 
-  // Here, and not in a handler of its own: a body that nobody wants is not read.
+  // In a hook, not in the not-found handler: a handler runs after the body was read.
   app.addHook('onRequest', async (request) => {
     if (!request.is404) return
     const path = pathOf(request.url)
@@ -52,60 +52,60 @@ export const errors = fastifyPlugin(async (app) => {
   })
 })
 
-/** For faults that the framework finds before any route or hook has run. */
+/** For errors that the framework finds before any route or hook has run. */
 export function respondEarly(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   setSafeDefaults(request, reply)
   reply.header('x-request-id', request.id)
   respond(error, request, reply)
 }
 
-/** The responses of each connection that are not finished. */
-const answering = new WeakMap<Socket, Set<ServerResponse>>()
+/** The unfinished responses of each connection. */
+const openResponses = new WeakMap<Socket, Set<ServerResponse>>()
 
-/** Connections on which something came that is no request. Node tells of each piece of it. */
+/** Connections that sent bytes that are no HTTP request. Node emits an error for each piece of them. */
 const noisy = new WeakSet<Socket>()
 
-/** For bytes that are no HTTP request: there is no request to answer, only a socket. */
+/** Answers bytes that are no HTTP request. There is no request object, only a socket. */
 export function respondToNoise(error: Error & { code?: string }, socket: Socket): void {
-  // Where TLS has failed, or has not begun, nothing can be told.
-  const unheard = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
-  if (unheard) return void socket.destroy()
+  // If the connection was reset, or TLS has failed or not begun, no response can be sent.
+  const unreachable = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
+  if (unreachable) return void socket.destroy()
   if (noisy.has(socket)) return
   noisy.add(socket)
   afterCompleteRequests(socket, () => respondLast(socket, noise(error.code)))
 }
 
 /**
- * What was asked for as a whole is done and answered, whatever comes after it; so the responses to complete requests go out
- * first (RFC 9112, section 9.3.2). A request that is not complete cannot be carried out any more.
+ * Runs `respond` after the responses to complete requests are sent, because those requests are still executed
+ * (RFC 9112, section 9.3.2). An incomplete request can no longer be executed.
  */
-function afterCompleteRequests(socket: Socket, act: () => void): void {
-  const last = [...(answering.get(socket) ?? [])].at(-1)
+function afterCompleteRequests(socket: Socket, respond: () => void): void {
+  const last = [...(openResponses.get(socket) ?? [])].at(-1)
   if (!last?.req.complete) {
-    act()
+    respond()
     return
   }
-  // Nothing that comes meanwhile is read, however long the responses take.
+  // Nothing is read until the responses are sent.
   socket.pause()
   last.once('close', () => {
     if (socket.destroyed) return
     socket.resume()
-    act()
+    respond()
   })
 }
 
-/** Ends a connection under whatever is under way there, with this answer where it can be read as one. */
+/** Ends a connection with this response. Without a response if the client could not tell which request it belongs to. */
 export function respondLast(socket: Socket, problem: Problem): void {
-  const [answer, ...others] = answering.get(socket) ?? []
-  // In the middle of an answer, or before others that are due, a refusal would be taken for what it is not.
-  const misleading = answer?.headersSent || others.length > 0
+  const [response, ...others] = openResponses.get(socket) ?? []
+  // After the headers of a response, or before several responses, the client would misread the refusal.
+  const misleading = response?.headersSent || others.length > 0
   if (misleading || !socket.writable) return void socket.destroy()
   respondRaw(socket, problem)
-  // At once, what the client is still sending would reset the connection under the answer.
-  setTimeout(() => socket.destroy(), UNHEARD_MS).unref()
+  // Destroyed later: the client may still be sending, and a reset would discard the response before the client reads it.
+  setTimeout(() => socket.destroy(), LAST_RESPONSE_MS).unref()
 }
 
-/** The whole answer, and the last of its connection. */
+/** Writes a complete response to the socket, as the last one of its connection. */
 export function respondRaw(socket: Socket, problem: Problem): void {
   const requestId = requestIdOf({ headers: {} })
   const body = JSON.stringify(problem.toDocument(requestId))
@@ -126,18 +126,21 @@ export function respondRaw(socket: Socket, problem: Problem): void {
 
 function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error, request)
-  tellOperator(problem, request)
+  logProblem(problem, request)
   reply.code(problem.status).headers(problem.headers).type(PROBLEM_JSON)
-  // As bytes: to a string the framework would append a charset, which this media type does not have.
+  // Sent as bytes: for a string the framework adds a charset, which this media type does not have.
   sendRefusal(reply, Buffer.from(JSON.stringify(problem.toDocument(request.id))))
 }
 
-const UNREMARKABLE: ProblemCode[] = ['quota-exceeded', 'read-only', 'unsupported-transfer-coding']
+const NOT_LOGGED: ProblemCode[] = ['quota-exceeded', 'read-only', 'unsupported-transfer-coding']
 
-/** Some are between the server and its client; what the operator can see coming needs no stack. */
-function tellOperator(problem: Problem, request: FastifyRequest): void {
+/**
+ * Logs server errors. Those of `NOT_LOGGED` concern only the client. `told: true`: already logged. An expected condition, such
+ * as a full disk, is logged without a stack.
+ */
+function logProblem(problem: Problem, request: FastifyRequest): void {
   const { status, code } = problem
-  if (status < 500 || UNREMARKABLE.includes(code)) return
+  if (status < 500 || NOT_LOGGED.includes(code)) return
   const cause = problem.cause ?? problem
   if ((cause as { told?: true }).told) return
   if (code === 'not-ready' || code === 'insufficient-storage') {
@@ -160,7 +163,7 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
       return problems.notReady('The storage cannot be reached at the moment. Nothing was changed.', error)
     case 'ECONNABORTED':
       return problems.notReady(
-        'The storage was lost before it answered. Look whether it was done, or do it again.',
+        'The connection to the storage broke before it answered. Check whether the change was made, or repeat the request.',
         error,
       )
     case 'EMFILE':
@@ -183,7 +186,7 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
   }
 }
 
-/** What a plugin refuses in its own way, such as a path or a precondition of a page of the documentation. */
+/** The problem for an error that a package throws with a status, such as a bad path under /docs. */
 function byStatus(status: number | undefined): Problem | null {
   if (status === 400) return problems.malformedUrl()
   if (status === 403 || status === 404) return problems.notFound()
@@ -197,13 +200,13 @@ function noise(code: string | undefined): Problem {
   return problems.malformedHttp()
 }
 
-/** What paths a route takes: `/v1/files/:name` and `/docs/static/*` as expressions. */
+/** The pattern of a route as a regular expression: `/v1/files/:name`, `/docs/static/*`. */
 function patternOf(url: string): RegExp {
   const source = url.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+')
   return new RegExp(`^${source.replace(/\*/g, '.*')}$`)
 }
 
-/** The path of a request target (RFC 9112, section 3.2), decoded but for what would split a segment. */
+/** The path of a request target (RFC 9112, section 3.2), decoded, except characters that would split a segment. */
 function pathOf(target: string): string {
   const path = target.replace(/^https?:\/\/[^/?]*/i, '').split('?', 1)[0] as string
   try {

@@ -1,4 +1,4 @@
-/** While nothing may be changed, whatever asks for it is refused before its body is read. */
+/** With READ_ONLY=on, every request that could change something is refused before its body is read. */
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../problems.ts'
 

@@ -1,4 +1,4 @@
-/** Sweeps when the server starts and every few minutes after. */
+/** Sweeps when the server starts and every five minutes. */
 import fastifyPlugin from 'fastify-plugin'
 
 const EVERY_MS = 5 * 60_000

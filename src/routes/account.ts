@@ -1,4 +1,4 @@
-/** Whoever is signed in: what there is of it, and its end. */
+/** The account of the signed-in user: description and deletion. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { presentAccount } from '../http/presenting.ts'
 import { Me } from '../schemas/account.ts'
@@ -10,8 +10,8 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         operationId: 'getMe',
-        summary: 'See who is signed in, and what it uses',
-        description: 'What files and trash take, and what they may take.',
+        summary: 'Get the signed-in user, with usage and quota',
+        description: 'Usage and quota cover files and trash.',
         tags: ['account'],
         response: { 200: Me },
       },
@@ -27,7 +27,7 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'deleteMe',
         summary: 'Delete the account and everything in it',
         description:
-          'Not to be undone: every session, file, key and row of the user is gone. Running transfers are cut within 5 seconds, the bytes leave the disk within minutes, and the address is free.',
+          'This cannot be undone: every session, file, key and row of the user is deleted. Running transfers are cut within 5 seconds, the bytes are deleted from the disk within minutes, and the address can register again.',
         tags: ['account'],
         response: {
           204: nothing('The user is gone.'),

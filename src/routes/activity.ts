@@ -1,4 +1,4 @@
-/** What happened to an account, for its owner to read. */
+/** The activity list of an account. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
 import { presentEvent } from '../http/presenting.ts'
@@ -14,9 +14,9 @@ export const activity: FastifyPluginAsyncTypebox = async (app) => {
       config: { holds: pageBytes, cost: pageCost },
       schema: {
         operationId: 'listActivity',
-        summary: 'See what happened to the account, page by page',
+        summary: 'List the activity of the account, page by page',
         description:
-          'The last first. Pages neither repeat nor miss an event, whatever happens meanwhile. What is older than ACTIVITY_DAYS is forgotten. The last 5,000 of `new-device`, `wrong-pin` and `locked` are kept, and the last 5,000 of all others.',
+          'The newest first. Pages neither repeat nor miss an event, even if new events are added meanwhile. Events older than ACTIVITY_DAYS are deleted. The last 5,000 of `new-device`, `wrong-pin` and `locked` are kept, and the last 5,000 of all others.',
         tags: ['account'],
         querystring: ActivityQuery,
         response: { 200: ActivityList, ...failures('invalid-request', 'invalid-cursor') },

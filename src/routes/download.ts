@@ -1,4 +1,4 @@
-/** Bytes out: whole or in part, on conditions, under headers that keep a browser from running what is stored. */
+/** Downloads: whole files, ranges and conditional requests, with headers that prevent a browser from running the bytes. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import contentDisposition from 'content-disposition'
 import type { FastifyRequest } from 'fastify'
@@ -12,8 +12,8 @@ import type { Range } from '../vault/crypto/content.ts'
 import type { StoredFile } from '../vault/files/stored-file.ts'
 
 /**
- * What a browser may show in place: pictures without scripts, sound, film. Some clients send older names: `image/jpg` and
- * `image/pjpeg` for JPEG, `image/x-png` for PNG, `image/x-ms-bmp` for BMP.
+ * The types that a browser may show inline: images without scripts, audio, video. Some clients send older names: `image/jpg`
+ * and `image/pjpeg` for JPEG, `image/x-png` for PNG, `image/x-ms-bmp` for BMP.
  */
 const INLINE =
   /^(?:image\/(?:apng|avif|bmp|gif|heic(?:-sequence)?|heif(?:-sequence)?|jpe?g|jxl|pjpeg|png|tiff|webp|x-icon|x-ms-bmp|x-png|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)(?:\s*;|$)/i
@@ -30,15 +30,15 @@ const SAFETY = {
 const refusals = failures('invalid-name', 'invalid-request', 'file-not-found', 'precondition-failed')
 
 export const download: FastifyPluginAsyncTypebox = async (app) => {
-  // Before GET: the framework makes a HEAD of its own where it finds none.
+  // Registered before GET, because the framework adds its own HEAD route to a GET without one.
   app.head(
     '/v1/files/:name',
     {
       config: { swagger: { exposeHeadRoute: true } },
       schema: {
         operationId: 'headFile',
-        summary: 'Look at a file without its bytes',
-        description: 'The headers of GET. A `Range` is ignored.',
+        summary: 'Get the headers of a file',
+        description: 'The headers of GET, without the bytes. A `Range` is ignored.',
         tags: ['files'],
         params: ByName,
         querystring: Disposition,
@@ -47,7 +47,7 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      // A range is defined for GET alone (RFC 9110, section 14.2).
+      // A range is defined for GET only (RFC 9110, section 14.2).
       const answer = answerTo(
         request,
         await app.vault.files.find(request.session.userId, request.params.name),
@@ -68,7 +68,7 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getFile',
         summary: 'Download a file, or a part of it',
         description:
-          'Conditional requests and one range, as in RFC 9110. A page cannot run what is stored: it comes as an attachment, under `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`.',
+          'Conditional requests and one range, as in RFC 9110. A browser cannot run a stored file: it is sent as an attachment, with `Content-Security-Policy: sandbox` and `X-Content-Type-Options: nosniff`.',
         tags: ['files'],
         params: ByName,
         querystring: Disposition,
@@ -117,12 +117,12 @@ function answerTo(
   return { status: 206, headers: { ...whole, 'content-range': `bytes ${start}-${end}/${file.sizeBytes}` }, range }
 }
 
-/** A 304 has no content at all, and so no length; anything else has none that is worth a byte. */
+/** A 304 has no content, and so no Content-Length. Any other response without bytes has an empty content. */
 function noBytes({ status }: Answer): Buffer | undefined {
   return status === 304 ? undefined : EMPTY
 }
 
-/** RFC 6266, with a plain ASCII name for old clients where the real one has more. */
+/** RFC 6266, with an ASCII fallback name for old clients. */
 function dispositionOf({ name, contentType }: StoredFile, wanted: 'attachment' | 'inline' | undefined): string {
   const type = wanted === 'inline' && INLINE.test(contentType) ? 'inline' : 'attachment'
   return contentDisposition(name, { type, fallback: name.replace(/[^\x20-\x7e]/g, '_') })

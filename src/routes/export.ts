@@ -1,4 +1,4 @@
-/** Everything of a user in one zip file. */
+/** Exports all files of a user as one zip file. */
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
@@ -13,7 +13,7 @@ import type { Account } from '../vault/accounts/account.ts'
 import type { ContentReader } from '../vault/crypto/content.ts'
 import type { ExportedFile } from '../vault/files/export.ts'
 
-/** What an export may hold of the memory: the bytes under way, and for each file what is said of it at the end. */
+/** The memory that an export may hold: the bytes being sent, and an entry of `account.json` for each file. */
 const EXPORT_BYTES = 4 * 1024 * 1024
 const EXPORT_BYTES_PER_FILE = 300
 
@@ -30,9 +30,9 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
       },
       schema: {
         operationId: 'exportMe',
-        summary: 'Take everything out, as one zip file',
+        summary: 'Export everything as one zip file',
         description:
-          'Files stand under `files/<name>`, those of the trash under `trash/<id>/<name>`. A name that Windows forbids, or that differs from another only by case or normal form, is changed. `account.json`, the last entry, has the user and each file in the zip: its own name, id, size, content type, SHA-256, times, and its `path` in the zip. Files may be changed meanwhile: each is in it once, in one of the versions that stood. Where the connection breaks, ask for it again: there is no taking up where it ended.',
+          'Files are under `files/<name>`, files of the trash under `trash/<id>/<name>`. A name that Windows forbids, or that differs from another only by case or normal form, is changed. `account.json`, the last entry, has the user and each file in the zip: its own name, id, size, content type, SHA-256, times, and its `path` in the zip. If a file is changed during the export, the zip has one of its versions, and has it once. An export that breaks off cannot be resumed: request it again.',
         tags: ['account'],
         response: { 200: Export },
       },
@@ -44,14 +44,14 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
         'content-type': 'application/zip',
         'content-disposition': `attachment; filename="minikeepsafe-${timestamp(begunAt).slice(0, 10)}.zip"`,
       })
-      // How long it would be is known only once it was sent.
+      // The length of the zip is known only after it was sent, so HEAD has none.
       if (request.method === 'HEAD') return reply.send(Readable.from([]))
       return sendBytes(reply, readerOf(zipOf(entriesOf(user, begunAt, files))), null)
     },
   )
 }
 
-/** What was written of each file comes behind them all: their rows may have changed by then. */
+/** `account.json` comes last and describes each file as it was written, because rows may change during the export. */
 async function* entriesOf(
   user: Account,
   begunAt: number,

@@ -1,4 +1,4 @@
-/** What files there are, and what becomes of them. */
+/** Lists, renames and deletes files. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
 import { entityTag, guardOf } from '../http/conditions.ts'
@@ -25,7 +25,7 @@ const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {
   size: ({ sizeBytes }) => sizeBytes,
 }
 
-/** As names are stored. A name may be longer in the normal form that the client uses, so the length is checked here. */
+/** Normalizes the prefix to NFC, as names are stored. The length is checked after that, since other normal forms are longer. */
 function prefixOf({ prefix = '' }: { prefix?: string }): string {
   const normal = prefix.normalize('NFC')
   if (normal.length <= MOST_OF_A_PREFIX) return normal
@@ -33,7 +33,7 @@ function prefixOf({ prefix = '' }: { prefix?: string }): string {
   throw problems.invalidRequest([{ path: '/prefix', message }])
 }
 
-/** A list that looks for names along another order may look at as many files as the longest page has, and more. */
+/** A list with a prefix and another sort than by name may read many files to find few, so it costs as much as the longest page. */
 function listCost(query: Record<string, unknown>): number {
   const { prefix = '', sort = 'name' } = query
   return pageCost(prefix === '' || sort === 'name' ? query : { limit: MOST_OF_A_PAGE })
@@ -48,7 +48,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listFiles',
         summary: 'List files, page by page',
         description:
-          'Pages neither repeat nor miss a file that stays, whatever is uploaded meanwhile. With `prefix` and another sort than by name, where few names begin so, a page may have fewer files than `limit`, or none, and a `nextCursor` all the same: the list is over where that is `null`.',
+          'Pages neither repeat nor miss a file that stays, even if files are uploaded meanwhile. With `prefix` and another sort than by name, a page may have fewer files than `limit`, or none, and still a `nextCursor`. The list ends when `nextCursor` is `null`.',
         tags: ['files'],
         querystring: FileListQuery,
         response: { 200: FileList, ...failures('invalid-request', 'invalid-cursor') },
@@ -71,8 +71,8 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         operationId: 'renameFile',
-        summary: 'Give a file another name',
-        description: 'Nothing else of it changes, its entity tag and the time of its last change included.',
+        summary: 'Rename a file',
+        description: 'Only the name changes. The entity tag and `updatedAt` stay the same.',
         tags: ['files'],
         params: ByName,
         headers: ChangeHeaders,
@@ -102,7 +102,8 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'deleteFile',
         summary: 'Move a file to the trash',
-        description: 'Its name is free at once. In the trash it has an id and goes on to count towards the quota.',
+        description:
+          'Its name is free at once. A file in the trash is addressed by its id and still counts towards the quota.',
         tags: ['files'],
         params: ByName,
         headers: ChangeHeaders,

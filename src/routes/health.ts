@@ -1,4 +1,4 @@
-/** For whoever watches the server. */
+/** Health checks for monitoring. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Alive, Ready } from '../schemas/health.ts'
 import { VERSION } from '../version.ts'
@@ -10,7 +10,7 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'isAlive',
         summary: 'Whether the process runs',
-        description: 'Looks at nothing else: a process that does not answer should be started again.',
+        description: 'Checks nothing else. Restart a process that does not answer.',
         tags: ['health'],
         security: [],
         response: { 200: Alive },
@@ -26,7 +26,7 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'isReady',
         summary: 'Whether the server can do its work',
         description:
-          'The refusal names what is down: `database`, `uploads`, or `space` on a full disk. Not ready while the server is closing, either.',
+          'The refusal names what is down: `database`, `uploads`, or `space` on a full disk. A server that is closing is not ready.',
         tags: ['health'],
         security: [],
         response: { 200: Ready },

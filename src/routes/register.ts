@@ -1,4 +1,4 @@
-/** A user, and a PIN on its way. */
+/** Registration, and requests for PINs. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
 import { problems } from '../problems.ts'
@@ -14,7 +14,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'register',
         summary: 'Register, and get a PIN for this device',
         description:
-          'The user exists once the PIN is redeemed. 201 with the PIN where the server runs with PIN_DELIVERY=response; else 202, and the PIN arrives another way.',
+          'The user is created when the PIN is redeemed. With PIN_DELIVERY=response the answer is 201 with the PIN. Otherwise it is 202, and the PIN is delivered by mail or in the log of the server.',
         tags: ['register'],
         security: [],
         body: Registration,
@@ -41,7 +41,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'requestPin',
         summary: 'Get a PIN for another device',
         description:
-          'Signed in: 201 with a PIN for that device; for your own it renews the session before it ends. Not signed in, with the address: 202, and the PIN goes to the owner of the address; 401 where the server runs with PIN_DELIVERY=response.',
+          'With a session: 201 with a PIN for that device. A PIN for your own device renews the session before it ends. Without a session, with the address: 202, and the PIN is sent to the address; 401 with PIN_DELIVERY=response.',
         tags: ['register'],
         security: [{ session: [] }, {}],
         body: PinRequest,
@@ -51,7 +51,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
           ...failures('invalid-request'),
         },
       },
-      // The one route with optional authentication: a token that is there must be good.
+      // The only route with optional authentication. A token that is sent must be valid.
       onRequest: async (request) => {
         const { authorization } = request.headers
         if (authorization !== undefined) request.session = await app.vault.sessions.authenticate(authorization)

@@ -1,10 +1,10 @@
-/** The sessions of whoever is signed in: which devices there are, and how each is shut out. */
+/** The sessions of the signed-in user: lists and ends them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
 import { failures, nothing, timestamp } from '../schemas/common.ts'
 import { BySession, SessionList } from '../schemas/sessions.ts'
 
-/** What the list of all sessions of a user may hold of the memory. */
+/** The memory that the list of all sessions of a user may hold. */
 const LIST_BYTES = 512 * 1024
 
 export const sessions: FastifyPluginAsyncTypebox = async (app) => {
@@ -14,8 +14,8 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       config: { holds: () => LIST_BYTES },
       schema: {
         operationId: 'listSessions',
-        summary: 'See which devices are signed in',
-        description: 'The sessions that are not over, the last opened first. Only your own device is shown by its id.',
+        summary: 'List the devices that are signed in',
+        description: 'The active sessions, the newest first. Only your own device is shown by its id.',
         tags: ['sessions'],
         response: { 200: SessionList },
       },
@@ -39,7 +39,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'signOut',
         summary: 'Sign a device out, this one or another',
         description:
-          'In force at once; transfers of that session are cut within 5 seconds, and a PIN that it asked for opens nothing any more.',
+          'Takes effect at once. Transfers of that session are cut within 5 seconds, and PINs that it requested are void.',
         tags: ['sessions'],
         params: BySession,
         response: {
@@ -62,7 +62,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'signOutOthers',
         summary: 'Sign all other devices out',
-        description: 'In force at once; this session stays.',
+        description: 'Takes effect at once. This session stays.',
         tags: ['sessions'],
         response: {
           204: nothing('All other sessions are over.'),

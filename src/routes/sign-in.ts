@@ -1,4 +1,4 @@
-/** PIN to session token. */
+/** Exchanges a PIN for a session token. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
 import { failures, timestamp } from '../schemas/common.ts'
@@ -11,8 +11,8 @@ export const signIn: FastifyPluginAsyncTypebox = async (app) => {
       config: { limits: ['sign-in', 'sign-in-hourly'] },
       schema: {
         operationId: 'signIn',
-        summary: 'Turn a device id and its PIN into a session',
-        description: 'A PIN works once. Wrong, expired, used and never-issued PINs get one and the same 401.',
+        summary: 'Sign in with a device id and its PIN',
+        description: 'A PIN works once. Wrong, expired, used and never-issued PINs get the same 401.',
         tags: ['sessions'],
         security: [],
         body: SignIn,

@@ -1,4 +1,4 @@
-/** Deleted files: what there is, back from there, gone for good. */
+/** Lists, restores and purges deleted files. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
 import { entityTag } from '../http/conditions.ts'
@@ -18,7 +18,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'listTrash',
         summary: 'List deleted files, page by page',
-        description: 'The last deleted first. A name may be there more than once, and every file has its own id.',
+        description: 'The last deleted first. Several files may have the same name; every file has its own id.',
         tags: ['trash'],
         querystring: TrashQuery,
         response: { 200: TrashList, ...failures('invalid-request', 'invalid-cursor') },
@@ -38,8 +38,8 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         operationId: 'restoreFile',
-        summary: 'Take a file out of the trash',
-        description: 'Under the name that it had; the answer says which one it has now.',
+        summary: 'Restore a file from the trash',
+        description: 'Under its former name. With `onConflict=rename` it may get another one, which the answer has.',
         tags: ['trash'],
         params: ById,
         querystring: OnRestoreConflict,
@@ -61,7 +61,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'deleteForGood',
         summary: 'Delete a file of the trash for good',
-        description: 'Its room is free at once.',
+        description: 'It no longer counts towards the quota.',
         tags: ['trash'],
         params: ById,
         response: {
@@ -82,7 +82,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'emptyTrash',
         summary: 'Empty the trash',
-        description: 'All that is in it now is gone for good, and its room is free at once.',
+        description: 'Deletes all files of the trash for good. They no longer count towards the quota.',
         tags: ['trash'],
         response: {
           204: nothing('The trash is empty.'),

@@ -1,4 +1,4 @@
-/** Bytes in: as a form with one file, or raw under a name. Both are streams to the end. */
+/** Uploads: a form with one file, or raw bytes under a name. Both are streamed. */
 import multipart, { type MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
@@ -14,10 +14,10 @@ import type { Placement, ReadForm } from '../vault/files/files.ts'
 import { ANY_BYTES } from '../vault/files/names.ts'
 import type { Receive } from '../vault/files/receiving.ts'
 
-/** More than a form has around its file: boundaries, part headers, the name, fields that nobody reads. */
+/** An upper bound for the bytes of a form around its file: boundaries, part headers, the name, ignored fields. */
 const FORM_OVERHEAD_BYTES = 1024 * 1024
 
-/** RFC 9110, section 8.3.1, in what a header field can carry back. */
+/** RFC 9110, section 8.3.1, limited to characters that a response header can have. */
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;[\t\x20-\x7e]*)?$/
 const MEDIA_TYPE_CHARACTERS = 255
 
@@ -25,9 +25,9 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
   const { maxFileBytes } = app.vault.rules
   app.removeAllContentTypeParsers()
   await app.register(multipart, {
-    // The vault counts the file's bytes itself; busboy would cut it in silence.
-    // More than comes at a time: a part that busboy skips would stop it for good where it fills this.
+    // Larger than one chunk: a part that busboy skips would block it for ever if it filled this buffer.
     fileHwm: 128 * 1024,
+    // The vault counts the bytes of a file itself. Busboy would truncate it without an error.
     limits: { fileSize: Number.POSITIVE_INFINITY, fieldSize: 1024 },
   })
 
@@ -39,13 +39,13 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'uploadForm',
         summary: 'Upload a file as a form',
         description:
-          'One part called `file`; the optional text field `name` goes before or after it. Sending the same bytes under the same name again is no conflict.',
+          'One part called `file`. The optional text field `name` may be before or after it. Sending the same bytes under the same name again is no conflict.',
         tags: ['files'],
         consumes: ['multipart/form-data'],
         body: Form,
         querystring: OnConflict,
         response: {
-          200: withFile('These bytes were there already: the file that holds them.', location),
+          200: withFile('The same file was stored already.', location),
           201: withFile('Stored, and durable: it survives a power cut.', location),
           ...failures(
             'malformed-multipart',
@@ -80,7 +80,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
   const { maxFileBytes } = app.vault.rules
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  // Bytes may be of any type; the framework would refuse one that it cannot read.
+  // Any type is accepted. The framework would refuse a malformed Content-Type, so it is replaced.
   app.addHook('onRequest', async ({ raw }) => {
     raw.headers['content-type'] = contentTypeOf(raw.headers['content-type'])
   })
@@ -91,9 +91,9 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
       config: { holds },
       schema: {
         operationId: 'putFile',
-        summary: 'Upload raw bytes under a name, or replace what is there',
+        summary: 'Upload raw bytes under a name, or replace the file',
         description:
-          'Any Content-Type, which is kept; without one, or with `application/octet-stream`, it comes from the extension of the name. `If-None-Match: *` uploads only where the name is free, `If-Match` replaces only the version that you know. A version that is replaced by other bytes goes to the trash.',
+          'Any Content-Type is accepted and stored. Without one, or with `application/octet-stream`, the type is derived from the extension of the name. `If-None-Match: *` uploads only if the name is free, `If-Match` replaces only the version that you know. A version that is replaced by other bytes goes to the trash.',
         tags: ['files'],
         consumes: [ANY_BYTES, '*/*'],
         params: ByName,
@@ -101,7 +101,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
         headers: PutHeaders,
         body: RawBytes,
         response: {
-          200: withFile('Replaced, or the same version was there already.'),
+          200: withFile('Replaced, or the same version was stored already.'),
           201: withFile('Stored, and durable: it survives a power cut.', location),
           ...failures(
             'invalid-request',
@@ -124,7 +124,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
       const check = digestCheckOf(headers)
       const bytes = readBody(request.raw)
       const options = {
-        contentType: saidType(headers['content-type']),
+        contentType: specificType(headers['content-type']),
         replaced: request.query.replaced ?? 'trash',
         announcedBytes: announcedBytes(request),
         guard: guardOf(headers),
@@ -150,45 +150,45 @@ function statusOf({ outcome }: Placement): 200 | 201 {
   return outcome === 'created' ? 201 : 200
 }
 
-/** The type as it was given, or the one that says nothing where it is none. */
+/** The given type, or `application/octet-stream` if it is absent or malformed. */
 function contentTypeOf(given: string | undefined): string {
   return given && given.length <= MEDIA_TYPE_CHARACTERS && MEDIA_TYPE.test(given) ? given : ANY_BYTES
 }
 
-/** The type that a client said; `null` where it said none, or the one that says nothing. */
-function saidType(given: string | undefined): string | null {
+/** The type that the client sent; `null` for none, a malformed one, or `application/octet-stream`. */
+function specificType(given: string | undefined): string | null {
   const type = contentTypeOf(given)
   return /^application\/octet-stream\s*(;|$)/i.test(type) ? null : type
 }
 
-/** Refuses at once what its Content-Length shows to be too large. */
+/** Refuses an upload whose Content-Length is too large, before its body is read. */
 function refuseOversized(request: FastifyRequest, maxBodyBytes: number, maxFileBytes: number) {
   if ((announcedBytes(request) ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)
 }
 
-/** A short upload is there as it came, sealed, and on its way to the disk. */
+/** A short upload is held three times: as received, as sealed, and as being written. */
 function holds(request: FastifyRequest, uploadBytes: number): number {
   return Math.min(uploadBytes, 3 * (announcedBytes(request) ?? uploadBytes))
 }
 
-/** The Content-Length, where there is one. */
+/** The Content-Length; `null` without one. */
 function announcedBytes({ headers }: FastifyRequest): number | null {
   return headers['content-length'] === undefined ? null : Number(headers['content-length'])
 }
 
-/** Reads the form to its end; the file goes to `receive` as it comes, since its name may come after it. */
+/** Reads the whole form. The file is streamed to `receive` before its name is known, since `name` may follow it. */
 async function readForm(request: FastifyRequest, receive: Receive): Promise<ReadForm> {
   let file: (Omit<ReadForm, 'name'> & { name: string | null }) | null = null
   let name: string | null = null
   for await (const { head, part } of partsOf(request)) {
     if (part.type === 'file') {
       if (head.name !== 'file') throw problems.malformedMultipart('The file part must be called "file".')
-      if (file) throw problems.malformedMultipart('A form carries one file.')
+      if (file) throw problems.malformedMultipart('A form may have only one file.')
       const received = await receive(bytesOf(part, request))
-      file = { name: head.fileName, contentType: saidType(head.contentType), received }
+      file = { name: head.fileName, contentType: specificType(head.contentType), received }
     } else if (head.name === 'name') {
-      if (name !== null) throw problems.malformedMultipart('A form carries one "name".')
-      if (part.valueTruncated) throw problems.invalidName('A file name has at most 255 bytes of UTF-8.')
+      if (name !== null) throw problems.malformedMultipart('A form may have only one "name".')
+      if (part.valueTruncated) throw problems.invalidName('A file name may have at most 255 bytes of UTF-8.')
       name = fieldText(part.value, head)
     }
   }

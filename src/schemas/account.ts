@@ -15,22 +15,22 @@ export const Me = Type.Object(
     }),
     quota: Type.Object({
       bytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
-        description: 'What files and trash may take together; `null` where there is no limit.',
+        description: 'The limit for files and trash together; `null` for no limit.',
       }),
       files: Type.Integer({
         minimum: 1,
-        description: 'How many files and trash may be together.',
+        description: 'The maximum number of files, including the trash.',
         examples: [1_000_000],
       }),
     }),
   },
-  { 'x-name': 'Account', description: 'Who is signed in, and what it uses.' },
+  { 'x-name': 'Account', description: 'The signed-in user, with usage and quota.' },
 )
 
 export const Export = Type.Unsafe<unknown>({
-  description: 'A zip file. It is whole where the connection ends as it should.',
+  description: 'A zip file. It is incomplete if the connection breaks.',
   headers: {
-    'Content-Disposition': { type: 'string', description: '`attachment` with a name that has the day in it.' },
+    'Content-Disposition': { type: 'string', description: '`attachment`, with the date in the file name.' },
   },
   content: { 'application/zip': { schema: Bytes } },
 })

@@ -4,18 +4,18 @@ import { ListedDevice } from './users.ts'
 
 export const ActivityQuery = Type.Object(Paging)
 
-/** What each kind tells its reader. */
+/** The meaning of each kind of event. */
 export const KINDS = {
-  'sign-in': 'a device signed in, on which the user had signed in before',
+  'sign-in': 'a known device signed in again',
   'new-device': 'a device signed in for the first time',
-  'wrong-pin': 'somebody guessed wrong at a PIN of the user',
-  locked: 'after too many wrong guesses, PINs of the address open nothing for a while',
+  'wrong-pin': 'a wrong PIN was entered for the user',
+  locked: 'after too many wrong PINs, PINs of the address are paused for a while',
   'pin-issued': 'a PIN was made: for a session, for the address, or by the operator of the server',
-  'session-revoked': 'a session was signed out; the event names that one',
+  'session-revoked': 'a session was signed out; `sessionId` is its id',
   'file-deleted': 'a file went to the trash',
-  'file-purged': 'a file of the trash was deleted for good, or all of them where no file is named',
-  export: 'everything was asked for as one zip file',
-  'damaged-read': 'a file was asked for and could not be read as it was uploaded: upload it again',
+  'file-purged': 'a file of the trash was deleted for good; without `fileId`, all of them',
+  export: 'an export of everything was requested',
+  'damaged-read': 'a requested file is damaged on the server: upload it again',
 }
 
 const kinds = Object.entries(KINDS).map(([kind, meaning]) => `- \`${kind}\`: ${meaning}`)
@@ -29,32 +29,30 @@ export const ActivityList = Type.Object(
         {
           id: Id,
           kind: Type.String({
-            description: `What happened. There will be more kinds: show those that you do not know, too.\n\n${kinds.join('\n')}`,
+            description: `What happened. New kinds may be added: show unknown kinds, too.\n\n${kinds.join('\n')}`,
             examples: ['new-device'],
           }),
-          at: Type.String({ ...Timestamp, description: 'When; where several were counted, the first time.' }),
+          at: Type.String({ ...Timestamp, description: 'The time; of several counted events, the time of the first.' }),
           address: Type.String({
-            description:
-              'The IP address of whoever did it; empty for the operator of the server, and where it is not known.',
+            description: 'The IP address of the client; empty if it was the operator of the server, or is not known.',
             examples: ['192.0.2.7'],
           }),
           userAgent: Type.String({
-            description:
-              'As it was sent, cut to 256 characters; empty where there was none. Anybody can send anything.',
+            description: 'The User-Agent header, cut to 256 characters; empty without one. Clients can send any text.',
             examples: ['MyVault/1.4 (iPhone; iOS 26.1)'],
           }),
-          sessionId: idOrNull('The session that did it, or that it was done to; where several were counted, the last.'),
+          sessionId: idOrNull('The session that did it, or that was ended; of several counted events, the last.'),
           deviceId: Type.Union([ListedDevice, Type.Null()], {
             description:
-              'The device that did it, or that it was done to: your own by its id, any other by a label of `~` and eight characters.',
+              'The device that did it, or that was signed out: your own by its id, any other by a label of `~` and eight characters.',
           }),
           fileId: idOrNull(
-            'The file that it was done to; where several were counted, the last. Of `damaged-read` each file is counted by itself.',
+            'The affected file; of several counted events, the last. `damaged-read` is counted for each file separately.',
           ),
           count: Type.Integer({
             minimum: 1,
             description:
-              'How often: the same again within an hour, on the same device and from one address, is counted and not listed. What comes from more than ten addresses is counted with the last of them. `new-device` and `locked` are listed each.',
+              'The number of events in this entry. Events of the same kind, device and address within an hour are counted in one entry. Events from more than ten addresses are counted with the last address. `new-device` and `locked` always have their own entries.',
           }),
         },
         { 'x-name': 'ActivityEvent', description: 'Something that happened to the account.' },
@@ -62,5 +60,5 @@ export const ActivityList = Type.Object(
     ),
     nextCursor: NextCursor,
   },
-  { 'x-name': 'ActivityList', description: 'One page of what happened, the last first.' },
+  { 'x-name': 'ActivityList', description: 'One page of the activity, the newest first.' },
 )

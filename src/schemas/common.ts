@@ -1,13 +1,13 @@
 /**
- * Shapes that several routes share. A response schema is an allow-list: what is not in it never leaves. Under its `x-name` the
- * document has a schema as a component.
+ * Schemas that several routes share. A response schema is an allow-list: other fields are never sent. `x-name` is the name of
+ * the schema as a component of the OpenAPI document.
  */
 import { type TSchema, Type } from '@sinclair/typebox'
 import { Problem, type ProblemCode, problemCodes, type StatusOf } from '../problems.ts'
 
 export const Id = Type.String({ description: 'A nanoid.', examples: ['V1StGXR8_Z5jdHi6B-myT'] })
 
-/** More than the fields of a request or a JSON body can have: a bound for readers of the document, which refuses nothing. */
+/** A `maxLength` for readers of the document. It refuses nothing, because header fields and JSON bodies are shorter. */
 export const MOST_CHARACTERS = 16 * 1024
 
 /** RFC 3339 in UTC with milliseconds. */
@@ -20,7 +20,7 @@ export const nothing = (description: string) => Type.Null({ description })
 
 const Fault = Type.Object(
   {
-    path: Type.String({ description: 'JSON Pointer to the value at fault (RFC 6901).', examples: ['/email'] }),
+    path: Type.String({ description: 'JSON Pointer to the invalid value (RFC 6901).', examples: ['/email'] }),
     message: Type.String({ examples: ['is required'] }),
   },
   { 'x-name': 'Fault' },
@@ -30,29 +30,29 @@ export const ProblemSchema = Type.Object(
   {
     type: Type.String({
       format: 'uri',
-      description: 'Made from the code.',
+      description: 'Derived from the code.',
       examples: ['urn:problem-type:minikeepsafe:file-not-found'],
     }),
-    title: Type.String({ description: 'One for each code.', examples: ['There is no such file'] }),
+    title: Type.String({ description: 'The same for each use of the code.', examples: ['There is no such file'] }),
     status: Type.Integer({ description: 'The HTTP status.', examples: [404] }),
     detail: Type.String({ description: 'What is wrong, for a person.', examples: ['You have no file of this name.'] }),
     code: Type.Unsafe<ProblemCode>({
       type: 'string',
       enum: problemCodes,
-      description: 'Stable: switch on this. There will be more codes: treat one that you do not know by its status.',
+      description: 'Stable: switch on this. New codes may be added: handle an unknown code by its status.',
       examples: ['file-not-found'],
     }),
     requestId: Type.String({ description: 'As in X-Request-Id.', examples: ['V1StGXR8_Z5jdHi6B-myT'] }),
     errors: Type.Optional(
       Type.Array(Fault, {
-        description: 'With `invalid-request`: every fault of a request that does not fit its schema.',
+        description: 'With `invalid-request`: every violation of the schema of the request.',
       }),
     ),
   },
   { $id: 'Problem', description: 'A refusal (RFC 9457).' },
 )
 
-/** The refusals of a route by their status. `plugins/docs/docs.ts` adds those that do not depend on what the route does. */
+/** The refusals of a route by status. `plugins/docs/docs.ts` adds the refusals that every route can send. */
 export function failures<Code extends ProblemCode>(...codes: Code[]) {
   const byStatus: Record<number, ProblemCode[]> = {}
   for (const code of codes) {
@@ -65,18 +65,18 @@ export function failures<Code extends ProblemCode>(...codes: Code[]) {
 }
 
 const exampleOf = (code: ProblemCode) =>
-  new Problem(code, 'What exactly was wrong, in a sentence.').toDocument('V1StGXR8_Z5jdHi6B-myT')
+  new Problem(code, 'The exact reason, in a sentence.').toDocument('V1StGXR8_Z5jdHi6B-myT')
 
 const text = (description: string) => ({ type: 'string', description })
 
-/** What a refusal carries beside its problem. */
+/** The headers of a refusal by status. */
 const REFUSAL_HEADERS: Record<number, Record<string, unknown>> = {
   401: { 'WWW-Authenticate': text('`Bearer` (RFC 9110, section 11.6.1).') },
   415: {
-    Accept: text('The media type that is taken, where that was the trouble.'),
-    'Accept-Encoding': text('`identity`, where a content encoding was the trouble.'),
+    Accept: text('The accepted media type, if the media type was refused.'),
+    'Accept-Encoding': text('`identity`, if the content encoding was refused.'),
   },
-  416: { 'Content-Range': text('`bytes */N`, where the file has N bytes.') },
+  416: { 'Content-Range': text('`bytes */N` for a file of N bytes.') },
   429: { 'Retry-After': text('Seconds.') },
   503: { 'Retry-After': text('Seconds.') },
 }
@@ -84,7 +84,7 @@ const REFUSAL_HEADERS: Record<number, Record<string, unknown>> = {
 /** The media type of every refusal (RFC 9457). */
 export const PROBLEM_JSON = 'application/problem+json'
 
-/** Has an example for each code, by which `codesIn` knows them. */
+/** Has an example for each code. `codesIn` reads the codes from the examples. */
 function refusal(status: number, codes: ProblemCode[]) {
   const examples = Object.fromEntries(codes.map((code) => [code, { value: exampleOf(code) }]))
   return {
@@ -102,12 +102,11 @@ export function codesIn(responses: object): ProblemCode[] {
 }
 
 /**
- * A body that the route reads as a stream. It is documented by `schema`, and not validated: `plugins/intake/validation.ts`
- * lets it pass.
+ * A body that the route reads as a stream. `schema` only documents it: `plugins/intake/validation.ts` does not validate it.
  */
 export const streamed = (schema: TSchema) => Type.Unsafe<unknown>({ ...schema, 'x-streamed': true })
 
-/** What a list takes to be read page by page. */
+/** The maximum of entries of a page. */
 export const MOST_OF_A_PAGE = 1000
 
 export const Paging = {
@@ -116,13 +115,13 @@ export const Paging = {
       minimum: 1,
       maximum: MOST_OF_A_PAGE,
       default: 50,
-      description: 'How many entries a page has at most.',
+      description: 'The maximum number of entries of a page.',
     }),
   ),
-  cursor: Type.Optional(Type.String({ maxLength: 2048, description: '`nextCursor` of the page before.' })),
+  cursor: Type.Optional(Type.String({ maxLength: 2048, description: '`nextCursor` of the previous page.' })),
 }
 
 export const NextCursor = Type.Union([Type.String(), Type.Null()], { description: '`null` on the last page.' })
 
-/** Bytes of any kind; gives a page a file picker. */
+/** Bytes of any kind. Swagger UI shows a file picker for this format. */
 export const Bytes = Type.String({ format: 'binary' })

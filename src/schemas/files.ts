@@ -20,7 +20,7 @@ export const StoredFile = Type.Object(
 
 const entityTag = { type: 'string', description: 'Strong, made from the SHA-256 (RFC 9110, section 8.8.3).' }
 
-/** The file, as the answer to what was done with it. */
+/** A response with the file. */
 export const withFile = (description: string, headers: Record<string, unknown> = {}) =>
   Type.Unsafe<Static<typeof StoredFile>>({
     description,
@@ -44,8 +44,8 @@ export const Form = streamed(
     file: Type.String({ ...Bytes, description: 'The file.' }),
     name: Type.Optional(
       Type.String({
-        description: 'Overrides the file name of the part, where it is given: `beach.jpg`.',
-        // A page fills the example in, and whatever stands here would be the name of every upload.
+        description: 'Overrides the file name of the part: `beach.jpg`.',
+        // Empty, because Swagger UI fills the example in, and it would be the name of every upload.
         examples: [''],
       }),
     ),
@@ -53,8 +53,8 @@ export const Form = streamed(
 )
 
 /**
- * Bytes of any type. Generators know raw bytes by the first entry; the second one lets everything else through, JSON that is not
- * a string included.
+ * Bytes of any type. Code generators recognise raw bytes by the first entry. The second entry allows every other type,
+ * including JSON that is not a string.
  */
 const anyBytes = {
   'application/octet-stream': { schema: streamed(Bytes) },
@@ -70,18 +70,19 @@ const onConflict = (description: string) =>
     ),
   })
 
-export const OnConflict = onConflict('Where other bytes have the name: refuse, or store as `beach (1).jpg` and so on.')
+export const OnConflict = onConflict(
+  'If a file with other bytes has the name: refuse, or store as `beach (1).jpg` and so on.',
+)
 
 export const OnRestoreConflict = onConflict(
-  'Where another file has the name by now: refuse, or restore as `beach (1).jpg` and so on.',
+  'If another file has the name now: refuse, or restore as `beach (1).jpg` and so on.',
 )
 
 export const Replaced = Type.Object({
   replaced: Type.Optional(
     Type.Union([Type.Literal('trash'), Type.Literal('discard')], {
       default: 'trash',
-      description:
-        'What becomes of a version that is replaced by other bytes: it goes to the trash, or is gone at once.',
+      description: 'Whether a version that is replaced by other bytes goes to the trash, or is deleted at once.',
     }),
   ),
 })
@@ -103,37 +104,41 @@ const header = (description: string, examples: string[]) =>
   Type.Optional(Type.String({ maxLength: MOST_CHARACTERS, description, examples }))
 
 export const Preconditions = {
-  'if-match': header('Go on only if the file has one of these entity tags, or with `*` if it exists.', ['*']),
-  'if-none-match': header('Go on only if the file has none of these entity tags, or with `*` if there is none.', [TAG]),
-  'if-unmodified-since': header('Go on only if the file has not changed since.', ['Sun, 22 Nov 2026 08:30:00 GMT']),
+  'if-match': header('Continue only if the file has one of these entity tags, or with `*` if it exists.', ['*']),
+  'if-none-match': header(
+    'Continue only if the file has none of these entity tags, or with `*` if it does not exist.',
+    [TAG],
+  ),
+  'if-unmodified-since': header('Continue only if the file has not changed since.', ['Sun, 22 Nov 2026 08:30:00 GMT']),
 }
 
 export const ChangeHeaders = Type.Object(Preconditions)
 
 export const PutHeaders = Type.Object({
   ...Preconditions,
-  'repr-digest': header('Checked where it has a sha-256 (RFC 9530).', [
+  'repr-digest': header('The sha-256 in it is checked (RFC 9530).', [
     'sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:',
   ]),
-  'content-digest': header('As Repr-Digest; here the two are the same.', [
+  'content-digest': header('Checked as Repr-Digest: here both are the same.', [
     'sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:',
   ]),
 })
 
 const Conditions = {
   ...Preconditions,
-  'if-none-match': header('304 where the file has one of these entity tags.', [TAG]),
-  'if-modified-since': header('304 where the file has not changed since.', ['Sun, 22 Nov 2026 08:30:00 GMT']),
+  'if-none-match': header('304 if the file has one of these entity tags.', [TAG]),
+  'if-modified-since': header('304 if the file has not changed since.', ['Sun, 22 Nov 2026 08:30:00 GMT']),
 }
 
 export const HeadHeaders = Type.Object(Conditions)
 
 export const GetHeaders = Type.Object({
   ...Conditions,
-  range: header('Which bytes (RFC 9110, section 14). Several ranges that do not touch are answered with the whole.', [
-    'bytes=0-1023',
-  ]),
-  'if-range': header('Answer the whole file where it is no longer this one.', [TAG]),
+  range: header(
+    'The bytes to send (RFC 9110, section 14). For several ranges that do not touch, the whole file is sent.',
+    ['bytes=0-1023'],
+  ),
+  'if-range': header('Send the whole file if it is no longer this version.', [TAG]),
 })
 
 export const Disposition = Type.Object({
@@ -149,12 +154,12 @@ const text = (description: string) => ({ type: 'string', description })
 
 const validators = {
   ETag: entityTag,
-  'Last-Modified': text('When another content or type last came to stand under this name.'),
+  'Last-Modified': text('When the content or type under this name last changed.'),
 }
 
 const downloadHeaders = {
   ...validators,
-  'Cache-Control': text('`private, no-cache`: keep it, and ask before each use.'),
+  'Cache-Control': text('`private, no-cache`: the response may be cached, and must be revalidated before each use.'),
   'Accept-Ranges': text('`bytes`'),
   'Content-Disposition': text('`attachment` or `inline` with the file name (RFC 6266).'),
   'Repr-Digest': text('The sha-256 of the whole file (RFC 9530).'),
@@ -164,12 +169,16 @@ const bytesWith = (description: string, headers: Record<string, unknown>) =>
   Type.Unsafe<unknown>({ description, headers, content: anyBytes })
 
 export const Downloads = {
-  200: bytesWith('The bytes, under the content type that they were uploaded with.', downloadHeaders),
+  200: bytesWith('The bytes, with the content type of their upload.', downloadHeaders),
   206: bytesWith('The bytes of one range.', {
     ...downloadHeaders,
-    'Content-Range': text('Which bytes these are, and of how many.'),
+    'Content-Range': text('The range of these bytes, and the size of the file.'),
   }),
-  304: Type.Unsafe<unknown>({ ...Type.Null(), description: 'The caller has it already.', headers: validators }),
+  304: Type.Unsafe<unknown>({
+    ...Type.Null(),
+    description: 'The version of the client is current.',
+    headers: validators,
+  }),
 }
 
 export const Heads = {
@@ -177,7 +186,7 @@ export const Heads = {
   304: Downloads[304],
 }
 
-/** Characters in NFC. Another normal form of the same name may have several times as many. */
+/** In characters of NFC. Another normal form of the same name may have several times as many. */
 export const MOST_OF_A_PREFIX = 255
 
 export const FileListQuery = Type.Object({
@@ -185,7 +194,7 @@ export const FileListQuery = Type.Object({
   prefix: Type.Optional(
     Type.String({
       maxLength: MOST_CHARACTERS,
-      description: `Only names that begin so. It is converted to NFC, and has at most ${MOST_OF_A_PREFIX} characters then.`,
+      description: `Only names with this prefix. It is converted to NFC, and may then have at most ${MOST_OF_A_PREFIX} characters.`,
       examples: ['holiday-'],
     }),
   ),
@@ -196,7 +205,10 @@ export const FileListQuery = Type.Object({
     }),
   ),
   order: Type.Optional(
-    Type.Union([Type.Literal('asc'), Type.Literal('desc')], { default: 'asc', description: 'Upwards or downwards.' }),
+    Type.Union([Type.Literal('asc'), Type.Literal('desc')], {
+      default: 'asc',
+      description: 'Ascending or descending.',
+    }),
   ),
 })
 

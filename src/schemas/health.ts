@@ -10,5 +10,5 @@ export const Alive = Type.Object(
 
 export const Ready = Type.Object(
   { status: Type.Literal('ok') },
-  { 'x-name': 'Ready', description: 'Every engine answers.' },
+  { 'x-name': 'Ready', description: 'The database and every other engine answers.' },
 )

@@ -6,9 +6,9 @@ export const SignIn = Type.Object(
   {
     deviceId: DeviceId,
     pin: Type.String({
-      // Letters and digits of base32 (RFC 4648), as a person types them.
+      // Base32 (RFC 4648) in any case, with optional spaces or hyphens, as people type it.
       pattern: '^(?:[0-9]{4}|[A-Za-z2-7](?:[ -]?[A-Za-z2-7]){15})$',
-      'x-fault': 'must be a string of four digits, or the code of 16 letters and digits that came instead',
+      'x-fault': 'must be a string of four digits, or the code of 16 letters and digits that was sent instead',
       description:
         'The PIN that was issued for this device, or the code that was sent in its place while the PINs of an address are paused: 16 characters, in any case, in groups or not.',
       examples: ['0427'],
@@ -21,7 +21,7 @@ export const OpenedSession = Type.Object(
   {
     sessionId: Id,
     token: Type.String({
-      description: 'For `Authorization: Bearer`. It is not stored here and cannot be shown again.',
+      description: 'For `Authorization: Bearer`. The server stores only its hash, so it cannot be shown again.',
       examples: ['mks_3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
     }),
     userId: Id,
@@ -31,7 +31,7 @@ export const OpenedSession = Type.Object(
   {
     'x-name': 'OpenedSession',
     description:
-      'A session. It replaces an older one of the same user on this device. A user has at most 1,000: one more ends the one that was unused for longest.',
+      'A session. It replaces an older session of the same user on this device. A user has at most 1,000 sessions: a new one above that ends the least recently used one.',
   },
 )
 
@@ -49,11 +49,11 @@ export const SessionList = Type.Object(
           createdAt: Timestamp,
           lastUsedAt: Timestamp,
           expiresAt: Timestamp,
-          current: Type.Boolean({ description: 'Whether it is the one that asks.' }),
+          current: Type.Boolean({ description: 'Whether this is the session of the request.' }),
         },
         { 'x-name': 'Session', description: 'A device that is signed in.' },
       ),
     ),
   },
-  { 'x-name': 'SessionList', description: 'The sessions that are not over, the last opened first: at most 1,000.' },
+  { 'x-name': 'SessionList', description: 'The active sessions, the newest first: at most 1,000.' },
 )

@@ -13,7 +13,7 @@ export const TrashList = Type.Object(
         {
           ...StoredFile.properties,
           deletedAt: Timestamp,
-          expiresAt: Type.String({ ...Timestamp, description: 'When it is gone for good.' }),
+          expiresAt: Type.String({ ...Timestamp, description: 'When it is deleted for good.' }),
         },
         { 'x-name': 'TrashedFile', description: 'A file in the trash.' },
       ),

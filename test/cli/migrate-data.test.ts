@@ -189,7 +189,7 @@ describePostgres('migrate-data', () => {
         'its blob is not there',
       ])
       expect(refused.lines.join()).not.toMatch(/beach|empty|jpg/)
-      expect(refused.lines.at(-1)).toContain('nothing was moved: 3 files cannot be had')
+      expect(refused.lines.at(-1)).toContain('nothing was moved: 3 files damaged or missing')
       expect(await rowsThere(place)).toEqual(NO_ROWS)
 
       const taken = await migrate(place, { incomplete: true })

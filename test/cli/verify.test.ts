@@ -50,7 +50,7 @@ describe('verify', () => {
     expect(code).toBe(1)
     expect(stdout).toContain(`, blob ${run}/${first}: its blob does not open\n`)
     expect(stdout).toContain(`: its blob ${run}/${second} is not there\n`)
-    expect(stdout).toContain('orphan: blob lost/blob: nothing names it\n')
+    expect(stdout).toContain('orphan: blob lost/blob: no row names it\n')
     expect(stdout).toContain('1 damaged, 1 missing, 1 orphan, 0 locked, 0 miscounted')
     expect(stdout).not.toMatch(/a-secret-name|example\.org|Ada/)
   })

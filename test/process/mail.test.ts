@@ -30,8 +30,8 @@ describe('a server in production', () => {
   })
 
   it.each([
-    [{}, 'PIN_DELIVERY is response, and NODE_ENV is production: whoever registers an address would read PINs'],
-    [{ PIN_DELIVERY: 'console' }, 'PIN_DELIVERY is console, and NODE_ENV is production: whoever reads the log'],
+    [{}, 'PIN_DELIVERY is response, and NODE_ENV is production: everyone who registers an address would see PINs'],
+    [{ PIN_DELIVERY: 'console' }, 'PIN_DELIVERY is console, and NODE_ENV is production: everyone who reads the log'],
     [{ PIN_DELIVERY: 'email', MAIL_FROM: '' }, 'MAIL_FROM is missing, and PIN_DELIVERY=email needs it'],
   ])('does not start with %j', async (settings, message) => {
     const server = serverProcess(await temporaryFolder(), { ...production, ...settings })

@@ -75,7 +75,7 @@ describe('the process', () => {
     [{ MASTER_KEY: 'short' }, 'MASTER_KEY must be 32 bytes in base64'],
     [{ DATA_DIR: '/proc/vault' }, 'DATA_DIR is /proc/vault, which cannot be used'],
     [{ UPLOADS_DIR: '/proc/vault' }, 'UPLOADS_DIR is /proc/vault, which cannot be used'],
-    [{ HOST: '203.0.113.1' }, 'HOST is no address of this machine'],
+    [{ HOST: '203.0.113.1' }, 'HOST is not an address of this machine'],
   ])('ends with 1 and names the setting for %j', async (settings, message) => {
     const server = serverProcess(await temporaryFolder(), settings)
     expect(await server.exit).toBe(1)

@@ -264,14 +264,14 @@ describe('a form', () => {
     ['a last boundary that is cut', `${FILE}--XX-`, 'ends before'],
     ['no boundary at all', 'sand', 'ends before'],
     ['line feeds alone', (FILE + END).replaceAll('\r\n', '\n'), 'boundary'],
-    ['something behind a boundary', `--XXx\r\n${FILE.slice(6)}${END}`, 'behind'],
-    ['something behind the last boundary', `${FILE}--XX--x\r\n`, 'behind'],
+    ['something behind a boundary', `--XXx\r\n${FILE.slice(6)}${END}`, 'followed by'],
+    ['something behind the last boundary', `${FILE}--XX--x\r\n`, 'followed by'],
     [
       'something behind a boundary in its bytes',
       part('Content-Disposition: form-data; name="file"; filename="f"', 'a\r\n--XXb') + END,
-      'behind',
+      'followed by',
     ],
-    ['padding without end', `--XX${' '.repeat(5000)}\r\n${FILE.slice(6)}${END}`, 'behind'],
+    ['padding without end', `--XX${' '.repeat(5000)}\r\n${FILE.slice(6)}${END}`, 'followed by'],
     [
       'headers without end',
       part(`X-Long: ${'x'.repeat(20_000)}\r\nContent-Disposition: form-data; name="file"; filename="f"`) + END,
@@ -287,12 +287,12 @@ describe('a form', () => {
     [
       'a line that is no header',
       part('Content-Disposition: form-data; name="file"; filename="f"\r\nsand') + END,
-      'no header',
+      'not a header',
     ],
     [
       'a line feed between headers',
       part('Content-Disposition: form-data; name="file"; filename="f"\nX: y') + END,
-      'no header',
+      'not a header',
     ],
     [
       'two Content-Dispositions',
@@ -310,7 +310,7 @@ describe('a form', () => {
       part('Content-Disposition: form-data; name="name"\r\nContent-Type: text/plain; charset=none') + FILE + END,
       'charset',
     ],
-    ['two files', FILE + FILE + END, 'carries one file'],
+    ['two files', FILE + FILE + END, 'only one file'],
     ['a file of another name', FILE.replace('"file"', '"photo"') + END, 'must be called "file"'],
     [
       'too many parts',

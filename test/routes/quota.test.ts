@@ -218,7 +218,7 @@ describe('a quota', () => {
 })
 
 describe('a quota of files', () => {
-  const FULL = /^You may have 2 files, those in the trash included\./
+  const FULL = /^You may have 2 files, including those in the trash\./
   const detailOf = ({ body }: { body: unknown }) => (body as { detail: string }).detail
 
   it('bounds empty files, too, and says so', async () => {

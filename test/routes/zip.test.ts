@@ -61,9 +61,11 @@ describe('a zip file', () => {
   })
 
   it('is not made of fewer or more bytes than announced', async () => {
-    await expect(zipped({ ...entry('a', 'sand'), sizeBytes: 5 })).rejects.toThrow('4 bytes came, and 5 were announced')
+    await expect(zipped({ ...entry('a', 'sand'), sizeBytes: 5 })).rejects.toThrow(
+      'received 4 bytes, and 5 were announced',
+    )
     await expect(zipped({ ...entry('a', 'sand'), sizeBytes: 3 })).rejects.toThrow(
-      'more than the announced 3 bytes came',
+      'received more than the announced 3 bytes',
     )
   })
 

@@ -72,7 +72,7 @@ it('a connection that the system could not hand over does not end the process', 
   const app = await testApp()
   app.server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }))
   expect((await app.request('/health/live')).status).toBe(200)
-  expect(app.log.join()).toContain('taking a connection failed')
+  expect(app.log.join()).toContain('accepting a connection failed')
 })
 
 /** A server with a member who has the file `photo`, in a process that may not open many files. */

@@ -1,4 +1,4 @@
-/** A whole server for one test: real sockets, a real SQLite file, real folders; only the clock can be turned. */
+/** A complete server for one test, with real sockets, a real SQLite file and real folders. Only the clock is a fake. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import type { AddressInfo, Server, Socket } from 'node:net'
@@ -20,7 +20,7 @@ export interface TestApp {
   url: string
   config: Config
   ports: Ports
-  /** The server's log, a line each. */
+  /** The lines of the server's log. */
   log: string[]
   clock: TestClock
   /** The server's side of every connection so far. */
@@ -29,16 +29,16 @@ export interface TestApp {
   request(path: string, options?: Call): Promise<Answer>
   /** Sends JSON. */
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
-  /** Waits for what the server does after it has answered. */
+  /** Waits for the work that the server does after its responses. */
   settled(): Promise<void>
   /** One round of sweeping. */
   sweep(): void
-  /** What the server does first when it is told to stop. */
+  /** The first step of a stopping server. */
   drain(): void
   close(): Promise<void>
 }
 
-/** Whatever takes requests: a server, or what stands before some. */
+/** A server, or a proxy before servers. */
 export type Reachable = Pick<TestApp, 'request' | 'post'>
 
 export interface TestClock {
@@ -50,7 +50,7 @@ export const SECOND = 1000
 export const MINUTE = 60 * SECOND
 export const DAY = 24 * 60 * MINUTE
 
-/** Work after an answer begins in the next turn, and not at a random moment. */
+/** Work after a response begins in the next iteration of the event loop, without a random delay. */
 export const AT_ONCE = { least: 0, most: 0 }
 
 export function testClock(now = Date.UTC(2026, 10, 22, 8, 30)): TestClock {
@@ -69,8 +69,8 @@ export async function temporaryFolder(): Promise<string> {
 }
 
 /**
- * `settings` are environment variables; `folder` continues an earlier app's life; `http` has other limits than usual. Nobody
- * is refused for asking too often unless the settings say so.
+ * `settings` are environment variables. `folder` is the folder of an earlier app, to restart it. `http` changes HTTP limits.
+ * Rate limits are off by default.
  */
 export async function testApp(
   settings: Record<string, string> = {},
@@ -130,7 +130,7 @@ export async function testApp(
   }
 }
 
-/** The random part of every blob on the disk, whatever run wrote it. */
+/** The random part of the name of every blob on the disk, of all runs. */
 export function blobsOnDisk({ config }: Pick<TestApp, 'config'>): Promise<string[]> {
   return filesUnder(config.UPLOADS_DIR)
 }
@@ -154,7 +154,7 @@ export interface Member {
   /** A request with the member's token. */
   request(path: string, options?: Call): Promise<Answer>
   put(name: string, bytes: string | Buffer, headers?: Record<string, string>): Promise<Answer>
-  /** The same, and nothing is left of a version with other bytes. */
+  /** The same with `replaced=discard`: a replaced version is deleted at once. */
   replace(name: string, bytes: string | Buffer, headers?: Record<string, string>): Promise<Answer>
   get(name: string, headers?: Record<string, string>): Promise<Answer>
 }
@@ -188,20 +188,20 @@ export function memberWith(
   }
 }
 
-/** A PIN that a session asks for. */
+/** Requests a PIN with a session. */
 export async function pinFrom(owner: Member, deviceId: string): Promise<string> {
   const headers = { 'content-type': 'application/json' }
   const answer = await owner.request('/v1/pins', { method: 'POST', headers, body: JSON.stringify({ deviceId }) })
   return (answer.body as { pin: string }).pin
 }
 
-/** The same user on another device, or anew on the same one. */
+/** Signs the same user in on another device, or again on the same one. */
 export async function paired(app: Reachable, owner: Member, deviceId = newDeviceId()): Promise<Member> {
   const session = await app.post('/v1/sessions', { deviceId, pin: await pinFrom(owner, deviceId) })
   return memberWith(app, { ...owner, deviceId, ...(session.body as { token: string; sessionId: string }) })
 }
 
-/** Another PIN than this. */
+/** A different PIN. */
 export const otherThan = (pin: string) => String((Number(pin) + 1) % 10_000).padStart(4, '0')
 
 /** A `multipart/form-data` body with its headers; a part with a `filename` is a file. */

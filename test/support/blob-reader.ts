@@ -1,4 +1,4 @@
-/** A reader of sealed contents, written from docs/blob-format.md alone: it shares no line with the product. */
+/** A reader of sealed contents, written only from docs/blob-format.md. It shares no code with the product. */
 import { createDecipheriv, createHmac } from 'node:crypto'
 
 const frameBytes = 65_536
@@ -13,14 +13,14 @@ export function keyIdOf(masterKey: Buffer): string {
 
 type Slot = Record<'kind' | 'userId' | 'keyId', string> & { slot: Buffer }
 
-/** Answers the vault key. */
+/** Returns the vault key. */
 export function openSlot(masterKey: Buffer, { kind, userId, keyId, slot }: Slot): Buffer {
   if (kind !== 'server') throw new Error(`unknown kind of slot: ${kind}`)
   const slotKey = hkdf(masterKey, '', Buffer.from('minikeepsafe slot 1'), 32)
   return openRecord(slotKey, ['minikeepsafe slot 1', kind, userId, keyId].join('\0'), slot, 61)
 }
 
-/** `size` is the one in clear, where one stands beside the seal. */
+/** `size` is the unsealed size next to the seal, if there is one. */
 type Seal = Record<'userId' | 'fileId', string> & { seal: Buffer; size?: number }
 
 export function openSeal(vaultKey: Buffer, { userId, fileId, seal, size: sizeInClear }: Seal) {
@@ -34,7 +34,7 @@ export function openSeal(vaultKey: Buffer, { userId, fileId, seal, size: sizeInC
   return { fileKey: opened.subarray(0, 32), sha256: opened.subarray(32, 64), size, parts }
 }
 
-/** Answers the content; comparing its SHA-256 with that of the seal is left to the caller. */
+/** Returns the content. The caller compares its SHA-256 with the one in the seal. */
 export function openBlob(fileKey: Buffer, part: number, size: number, blob: Buffer): Buffer {
   const frames = framesOf(size)
   if (blob.length !== headerBytes + size + tagBytes * frames) throw new Error(`not the length of ${size} bytes`)
@@ -61,7 +61,7 @@ export function frameNonce(i: number, last: boolean): Buffer {
   return nonce
 }
 
-/** The content of the vectors. */
+/** The content of the test vectors. */
 export function contentOf(size: number): Buffer {
   return Buffer.from(Uint8Array.from({ length: size }, (_, n) => (n * 7 + Math.floor(n / 251)) % 256))
 }
@@ -70,7 +70,7 @@ function framesOf(size: number): number {
   return Math.max(1, Math.ceil(size / frameBytes))
 }
 
-/** 01 ‖ nonce ‖ ciphertext ‖ tag, as slots and seals are. */
+/** 01 ‖ nonce ‖ ciphertext ‖ tag: the format of slots and seals. */
 function openRecord(key: Buffer, aad: string, record: Buffer, length: number): Buffer {
   if (record.length !== length) throw new Error(`${record.length} bytes, not ${length}`)
   if (!record.subarray(0, 1).equals(versionOne)) throw new Error('not of format 1')

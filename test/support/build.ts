@@ -1,4 +1,4 @@
-/** Tests that start processes run what was built: it starts several times faster than its sources. */
+/** Builds `dist/` for tests that start processes: it starts several times faster than the sources. */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 

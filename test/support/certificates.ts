@@ -1,4 +1,4 @@
-/** Certificates for tests, made by the openssl that is installed. */
+/** Creates certificates for tests with the installed openssl. */
 import { execFileSync } from 'node:child_process'
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ export interface CertificateFiles {
   key: string
 }
 
-/** A certificate that signed itself, for this machine, with its key, in the folder. */
+/** Creates a self-signed certificate for 127.0.0.1 and its key in the folder. */
 export function newCertificate(folder: string, name = 'vault', kind: 'ec' | 'rsa' = 'ec'): CertificateFiles {
   const files = { cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) }
   const algorithm = {
@@ -26,7 +26,7 @@ export function newCertificate(folder: string, name = 'vault', kind: 'ec' | 'rsa
   return files
 }
 
-/** Puts another pair where this one was. */
+/** Replaces a pair with another one. */
 export function renew(files: CertificateFiles, by: CertificateFiles): void {
   cpSync(by.cert, files.cert)
   cpSync(by.key, files.key)

@@ -1,4 +1,4 @@
-/** Servers on one PostgreSQL, one Redis and one S3, and nginx before them. */
+/** Several servers on one PostgreSQL, one Redis and one S3, behind nginx. */
 import { randomBytes } from 'node:crypto'
 import { temporaryFolder } from './app.ts'
 import { describeWith, freePort } from './engines.ts'
@@ -21,13 +21,13 @@ export interface Cluster {
   nginx: Nginx
   servers: ServerProcess[]
   databaseUrl: string
-  /** Starts the server of this number again, where it was. */
+  /** Starts the server of this number again, on the same port. */
   restart(n: number): Promise<ServerProcess>
-  /** With no server running: everything that is named is sound, and nothing is left that is not. */
+  /** Without running servers: checks that every named blob is sound, and that no other blob is left. */
   expectSound(): Promise<void>
 }
 
-/** So many servers, all of which start at the same time. */
+/** Starts `count` servers at the same time. */
 export async function cluster(count: number, settings: Record<string, string> = {}): Promise<Cluster> {
   const folder = await temporaryFolder()
   const databaseUrl = await emptySchema()

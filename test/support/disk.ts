@@ -1,4 +1,4 @@
-/** Disks of a given size, for one test each. Mounting needs root; where it is not to be had the test says so. */
+/** Disks of a given size, each for one test. Mounting needs root. Without root the test is skipped with a message. */
 import { execFileSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readdirSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,15 +8,15 @@ import { onTestFinished, type TestContext } from 'vitest'
 export interface Disk {
   path: string
   freeBytes(): number
-  /** Somebody else's file takes all the room but this much. */
+  /** Fills the disk with a foreign file, except for these bytes. */
   fill(leaveBytes?: number): void
-  /** That file goes away. */
+  /** Deletes the foreign file. */
   free(): void
   readOnly(): void
   writable(): void
 }
 
-/** A new and empty disk. Where mounting is not permitted the test is skipped, and fails where CI runs it. */
+/** A new, empty disk. If mounting is not permitted, the test is skipped; in CI it fails. */
 export function smallDisk(skip: TestContext['skip'], sizeMiB = 48): Disk {
   const path = mkdtempSync(join(tmpdir(), 'minikeepsafe-disk-'))
   try {
@@ -27,7 +27,7 @@ export function smallDisk(skip: TestContext['skip'], sizeMiB = 48): Disk {
     skip('needs to mount a small disk: run it as root')
   }
   onTestFinished(() => {
-    // Lazily: whoever still holds a file there does not keep it.
+    // Lazy, so that open files do not prevent the unmount.
     privileged('umount', '-l', path)
     rmdirSync(path)
   })
@@ -53,7 +53,7 @@ export function smallDisk(skip: TestContext['skip'], sizeMiB = 48): Disk {
   }
 }
 
-/** Everything below a folder that is a file, by its path there. */
+/** The paths of all files below a folder. */
 export function filesBelow(folder: string): string[] {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
   return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))

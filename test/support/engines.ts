@@ -1,22 +1,22 @@
-/** Real servers for the adapters of engines that are not embedded; `.ci/servers start` prints the variables that name them. */
+/** Tests with real engines. `.ci/servers start` starts them and prints the variables that name them. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { describe } from 'vitest'
 
 /**
- * `describe` for what needs servers, which the variables name. Without them the tests are left out where somebody tries the
- * project on a bare machine, in one line that says so; where CI runs them, the file fails.
+ * `describe` for tests that need servers, which the variables name. Without the variables the tests are skipped, with one line
+ * that says so. In CI the file fails.
  */
 export function describeWith(engine: string, ...variables: string[]): typeof describe | typeof describe.skip {
   const missing = variables.find((variable) => !process.env[variable])
   if (missing === undefined) return describe
-  const leftOut = `the tests with ${engine} are left out: ${missing} names no server (see .ci/servers)`
-  if (process.env.CI) throw new Error(leftOut)
-  process.stderr.write(`${leftOut}\n`)
+  const skipped = `the tests with ${engine} are skipped: ${missing} is not set (see .ci/servers)`
+  if (process.env.CI) throw new Error(skipped)
+  process.stderr.write(`${skipped}\n`)
   return describe.skip
 }
 
-/** For a server of a test's own. */
+/** A free port for a server of the test. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

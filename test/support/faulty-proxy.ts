@@ -1,30 +1,30 @@
-/** A line to a server that a test can let break: it hangs, refuses, cuts, or is slow. Knows bytes and no protocol. */
+/** A TCP proxy that can fail on request: it hangs, refuses, cuts or delays connections. It does not parse a protocol. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
 export interface FaultyProxy {
-  /** Where it listens on 127.0.0.1. */
+  /** Its port on 127.0.0.1. */
   port: number
-  /** How many connections of clients are open. */
+  /** The number of open client connections. */
   open(): number
-  /** How many came so far. */
+  /** The number of client connections so far. */
   connections(): number
-  /** From now on nothing passes, though connections are accepted. */
+  /** Accepts connections, but passes no bytes from now on. */
   hang(): void
-  /** From now on no connection is accepted; those that are open break. */
+  /** Refuses new connections from now on, and breaks the open ones. */
   refuse(): Promise<void>
-  /** Breaks every connection that is open. */
+  /** Breaks every open connection. */
   cut(): void
-  /** Breaks a connection in place of the first bytes that come back after this text went up; resolves then. */
+  /** Waits for a request with this text, and breaks its connection instead of passing the answer. Resolves then. */
   loseAnswerTo(text: string): Promise<void>
-  /** Nothing passes any more after the first bytes that come back after this text went up; resolves then. */
+  /** Waits for a request with this text, passes the first bytes of its answer, and then hangs. Resolves then. */
   hangInAnswerTo(text: string): Promise<void>
-  /** Each answer comes so much later. */
+  /** Delays each answer. */
   delay(ms: number): void
-  /** From now on new connections lead to another server of this machine; those that are open stay where they are. */
+  /** Connects new clients to another port of this machine. Open connections stay. */
   leadTo(port: number): void
-  /** From now on all is well; what was held back passes. */
+  /** Ends all failures, and passes the held bytes. */
   heal(): Promise<void>
 }
 
@@ -108,18 +108,18 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       one.on('close', () => other.destroy())
     }
     client.on('close', () => clients.delete(client))
-    carry(client, upstream, (chunk) => {
+    forward(client, upstream, (chunk) => {
       if (trap && chunk.includes(trap.text)) trap.armed = client
     })
-    carry(upstream, client, () => {
+    forward(upstream, client, () => {
       if (trap?.armed === client) trap.spring(client)
     })
   }
 
-  /** `look` sees each chunk before it passes. */
-  function carry(from: Socket, to: Socket, look: (chunk: Buffer) => void) {
+  /** Calls `onChunk` with each chunk before it is passed on. */
+  function forward(from: Socket, to: Socket, onChunk: (chunk: Buffer) => void) {
     from.on('data', (chunk: Buffer) => {
-      look(chunk)
+      onChunk(chunk)
       from.pause()
       const pass = () => {
         if (held) held.push(pass)

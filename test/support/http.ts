@@ -1,4 +1,4 @@
-/** A plain HTTP client for tests: nothing is added to a request, nothing is hidden from an answer. */
+/** A plain HTTP client for tests. It adds nothing to a request and hides nothing of a response. */
 import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Readable } from 'node:stream'
@@ -7,7 +7,7 @@ export interface Answer {
   status: number
   headers: IncomingHttpHeaders
   bytes: Buffer
-  /** Parsed where the type is JSON, else text. */
+  /** Parsed if the type is JSON, else text. */
   body: unknown
 }
 
@@ -15,15 +15,15 @@ export interface Call {
   method?: string
   headers?: OutgoingHttpHeaders
   body?: string | Buffer | Readable
-  /** The address that the request comes from; every one in 127.0.0.0/8 is this machine's. */
+  /** The source address of the request, any of 127.0.0.0/8. */
   from?: string
 }
 
 export function call(url: string, { method = 'GET', headers = {}, body, from }: Call = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    // Without an agent Node would ask the server to close the connection.
+    // Without an agent Node would send `Connection: close`.
     const kept = { connection: 'keep-alive', ...headers }
-    // A certificate of a test signed itself.
+    // Certificates of tests are self-signed.
     const options = { method, headers: kept, agent: false, rejectUnauthorized: false, localAddress: from } as const
     const request = (url.startsWith('https:') ? httpsRequest : httpRequest)(url, options, (response) => {
       const chunks: Buffer[] = []

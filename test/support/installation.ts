@@ -1,4 +1,4 @@
-/** Two server processes on one PostgreSQL, one Redis and one S3, each of these over a line that a test can let break. */
+/** Two server processes on one PostgreSQL, one Redis and one S3, each behind a proxy that a test can let fail. */
 import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import { temporaryFolder } from './app.ts'
@@ -17,22 +17,22 @@ export const describeEngines = describeWith(
   'TEST_S3_ENDPOINT',
 )
 
-/** The engines by the names that `/health/ready` has for them. */
+/** The engines, by their names in `/health/ready`. */
 export type Engine = 'database' | 'redis' | 'uploads'
 
 export interface Installation {
   servers: readonly [ServerProcess, ServerProcess]
   lines: Record<Engine, FaultyProxy>
-  /** The database itself, past its line. */
+  /** The address of the database without the proxy. */
   databaseUrl: string
   /**
-   * The end: no upload is left unfinished in the bucket; both servers stop as they should, the operator sweeps, and then everything that is named is sound, and nothing
-   * is left that is not. `database` where another one has it all by now.
+   * Waits until no upload is unfinished in the bucket, stops both servers, sweeps, and checks that every named blob is sound and
+   * that no other blob is left. `database` is the address after a failover.
    */
   expectSound(database?: string): Promise<void>
 }
 
-/** `own` are addresses of engines that the test has for itself; `settings` are environment variables. */
+/** `own` are addresses of engines that only this test uses; `settings` are environment variables. */
 export async function installation(
   own: { database?: string; redis?: string } = {},
   settings: Record<string, string> = {},
@@ -57,7 +57,7 @@ export async function installation(
     lines: { database: database.line, redis: redis.line, uploads: uploads.line },
     databaseUrl: database.url,
     async expectSound(url = database.url) {
-      // Servers that live clean up after themselves, once the store is back.
+      // Running servers abort their failed uploads once the store is back.
       await expect.poll(() => unfinishedIn(bucket), { timeout: 90_000 }).toEqual([])
       expect(await Promise.all(servers.map((server) => server.stop('SIGTERM')))).toEqual([0, 0])
       await expectSound(folder, { ...common, DATABASE_URL: url }, bucket)
@@ -65,7 +65,7 @@ export async function installation(
   }
 }
 
-/** Limits that are counted in Redis, and that no test comes up to. */
+/** Limits that are counted in Redis, but that no test reaches. */
 const UNREACHED = [
   ...['register', 'pins', 'pairing', 'sign-in-hourly'].map((name) => `${name}=1000000/1h`),
   ...['sign-in', 'requests', 'bad-tokens'].map((name) => `${name}=1000000/1m`),

@@ -1,4 +1,4 @@
-/** A mail server in a process of its own: what it has to do with a mail keeps nobody else busy. Prints its port, then PINs. */
+/** A mail server in its own process, so that its work does not slow down a test. Prints its port, then PINs. */
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'

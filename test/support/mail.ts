@@ -1,4 +1,4 @@
-/** Real mail servers on loopback: one that keeps what it gets, one that never says a word. */
+/** Real mail servers on loopback: one that keeps its mails, and one that never answers. */
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -25,11 +25,11 @@ export interface MailSink {
   close(): Promise<void>
 }
 
-/** Good for `localhost` and 0.0.0.0 until 2126, for whoever trusts `certFile`. Made for tests, so its key is no secret. */
+/** Self-signed, valid for `localhost` and 0.0.0.0 until 2126. It is only for tests, so its key is no secret. */
 export const certFile = join(import.meta.dirname, 'tls-cert.pem')
 const keyFile = join(import.meta.dirname, 'tls-key.pem')
 
-/** Takes every mail, without AUTH or TLS unless `options` say otherwise. */
+/** Accepts every mail. Without AUTH and TLS by default. */
 export async function mailSink(options: SMTPServerOptions = {}, port = 0): Promise<MailSink> {
   const mails: SunkMail[] = []
   const server = new SMTPServer({
@@ -48,7 +48,7 @@ export async function mailSink(options: SMTPServerOptions = {}, port = 0): Promi
     },
     ...options,
   })
-  // Clients that do not like what they meet reset the connection.
+  // A client that refuses the certificate resets the connection.
   server.on('error', () => {})
   await new Promise<void>((resolve) => server.listen(port, '0.0.0.0', resolve))
   let closed: Promise<void> | null = null
@@ -61,7 +61,7 @@ export async function mailSink(options: SMTPServerOptions = {}, port = 0): Promi
   return { port: bound, url: `smtp://127.0.0.1:${bound}`, mails, close }
 }
 
-/** Takes connections and leaves them waiting. */
+/** Accepts connections and never answers. */
 export async function silentServer(): Promise<{ url: string; connections: Socket[] }> {
   const connections: Socket[] = []
   const server = createServer((socket) => {
@@ -80,7 +80,7 @@ export function smtpError(responseCode: number, message: string): Error {
   return Object.assign(new Error(message), { responseCode })
 }
 
-/** For `expect.poll`, on a machine that has much else to do. */
+/** For `expect.poll` on a busy machine. */
 export const PATIENCE = { timeout: 10_000 }
 
 export const pinIn = ({ plain }: SunkMail) => /\b\d{4}\b/.exec(plain)?.[0]

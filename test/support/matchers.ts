@@ -1,4 +1,4 @@
-/** `toBeProblem(status, code)`: an RFC 9457 problem of this server, complete and with nothing that is not in its shape. */
+/** `toBeProblem(status, code)`: a complete RFC 9457 problem of this server, without other members. */
 import { expect } from 'vitest'
 import type { Answer } from './http.ts'
 

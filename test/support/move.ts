@@ -1,4 +1,4 @@
-/** A vault with everything in it, and where it is to move: settings in files, as the operator writes them. */
+/** A vault with data of every kind, and a target to move it to. The settings are in files, as an operator writes them. */
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,16 +13,16 @@ import { newBucket, s3Environment } from './s3.ts'
 type Settings = Record<string, string>
 
 export interface MovePlace {
-  /** The folder with the settings, and with what they name. */
+  /** The folder of the settings and of the folders that they name. */
   home: string
   from: Settings
   to: Settings
-  /** A server on the settings of the source, in the folders that they name. */
+  /** A server with the settings of the source. */
   source(more?: Settings): Promise<TestApp>
   target(): Promise<TestApp>
 }
 
-/** From SQLite and a folder to PostgreSQL and S3, where nothing else is said. The key is made by the source's first server. */
+/** By default from SQLite and a folder to PostgreSQL and S3. The first server of the source creates the key. */
 export async function movePlace({ from = {}, to }: { from?: Settings; to?: Settings } = {}): Promise<MovePlace> {
   const home = await temporaryFolder()
   const folders = { DATA_DIR: join(home, 'data'), UPLOADS_DIR: join(home, 'uploads') }
@@ -48,7 +48,7 @@ export async function movePlace({ from = {}, to }: { from?: Settings; to?: Setti
 
 export const ARGS = ['migrate-data', '--from', 'from.env', '--to', 'to.env']
 
-/** The command, in this process. */
+/** Runs the command in this process. */
 export async function migrate({ home }: Pick<MovePlace, 'home'>, options: Record<string, unknown> = {}) {
   const files = { from: join(home, 'from.env'), to: join(home, 'to.env') }
   const call = { operands: [], progress: () => () => {}, confirm: async () => null }
@@ -56,7 +56,7 @@ export async function migrate({ home }: Pick<MovePlace, 'home'>, options: Record
   return { ...outcome, report: outcome.report as MoveReport & { ok: boolean } }
 }
 
-/** Everything that a user may see of a vault, but for the bytes. */
+/** Everything that a user can see in a vault, except the bytes. */
 export async function seenBy({ request }: Pick<Member, 'request'>) {
   const paths = ['/v1/me', '/v1/files', '/v1/trash', '/v1/sessions', '/v1/activity']
   return Promise.all(paths.map(async (path) => (await request(path)).body))
@@ -64,11 +64,11 @@ export async function seenBy({ request }: Pick<Member, 'request'>) {
 
 export const FILM = randomBytes(9 * 1024 * 1024)
 export const UNICODE_NAME = 'fête au 東京 🏖.jpg'
-/** Under which the guesses at somebody's address are counted. */
+/** The key of an address whose guesses are counted. */
 export const PAUSED = randomBytes(32)
 const RULE = { every: 5, firstPauseMs: 1e15 }
 
-/** Users with files of all kinds, devices, a trash, a pause, a PIN from the operator, and one who is being removed. */
+/** Creates users with files of all kinds, devices, a trash, paused PINs, a PIN of the operator, and an unfinished removal. */
 export async function fill(app: TestApp) {
   const [ada, ben, cleo] = [await member(app), await member(app), await member(app)]
   await ada.put('beach.jpg', 'sand and sea', { 'content-type': 'image/jpeg' })
@@ -88,7 +88,7 @@ export async function fill(app: TestApp) {
   const lost = newDeviceId()
   const { vault } = await operator(app)
   const handedOut = await vault.handOutPin(ben.userId, lost)
-  // As far as a process comes that is killed then.
+  // As if the process was killed in the middle of the removal.
   await app.ports.users.remove(cleo.userId)
   await app.settled()
   return { ada, ben, cleo, second, handedOut: { deviceId: lost, pin: handedOut?.pin as string } }

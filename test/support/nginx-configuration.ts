@@ -4,7 +4,7 @@ import { join } from 'node:path'
 const SHIPPED = join(import.meta.dirname, '..', '..', 'deploy', 'nginx')
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
-/** What is shipped, into a folder, but for the places that are each installation's own. `servers` are URLs; `more` is for site.conf. */
+/** Writes the shipped configuration to a folder, with this port and these servers (URLs). `more` are lines for site.conf. */
 export async function configureNginx(folder: string, port: number, servers: string[], more: string[] = []) {
   const certificates = join(import.meta.dirname, 'tls-')
   await mkdir(join(folder, 'tls'))
@@ -20,7 +20,7 @@ export async function configureNginx(folder: string, port: number, servers: stri
         .replace(ours, `listen 127.0.0.1:${port} ssl http2;`)
         .replace(others, '')
         .replaceAll('/var/log/nginx', folder),
-      // Elsewhere only the user that its package is for may write.
+      // In the default folders only the user of the package may write.
       ...TEMPORARY.map((kind) => `${kind}_temp_path ${folder}/${kind};`),
       ...more,
     ].join('\n'),

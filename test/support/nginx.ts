@@ -1,4 +1,4 @@
-/** A real nginx before servers, with the configuration that is shipped; `.ci/servers` names the program. */
+/** A real nginx before servers, with the shipped configuration. `.ci/servers` names the program. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
@@ -16,11 +16,11 @@ const PROGRAM = process.env.TEST_NGINX as string
 export const describeNginx = describeWith('nginx', 'TEST_NGINX')
 
 export interface Passage {
-  /** What it wrote of a request to its log. */
+  /** A log entry of nginx for a request. */
   method: string
   route: string
   status: number
-  /** The servers that it asked, one after another. */
+  /** The servers that nginx tried, in order. */
   servers: string[]
 }
 
@@ -28,16 +28,16 @@ export interface Nginx {
   url: string
   request(path: string, options?: Call): Promise<Answer>
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
-  /** What it has logged so far, as text and as it is meant. */
+  /** The access log so far: as text, and parsed in `passages`. */
   log(): string
   passages(): Passage[]
-  /** The most memory that each worker has had, added up, in bytes. */
+  /** The sum of the peak memory of all workers, in bytes. */
   peakMemory(): number
-  /** How many bytes they have written to files, of a disk and not of memory. */
+  /** The bytes that the workers have written to disk. */
   written(): number
 }
 
-/** `servers` are URLs. It trusts nobody, and is trusted with `TRUST_PROXY=127.0.0.1`. */
+/** `servers` are URLs. nginx trusts no other proxy. The servers trust it with `TRUST_PROXY=127.0.0.1`. */
 export function nginxBefore(...servers: string[]): Promise<Nginx> {
   return nginxWith([], servers)
 }
@@ -47,7 +47,7 @@ export async function nginxWith(lines: string[], servers: string[]): Promise<Ngi
   const folder = await temporaryFolder()
   const port = await freePort()
   await configureNginx(folder, port, servers, lines)
-  // Its workers are nobody in particular.
+  // The workers run as another user.
   await chmod(folder, 0o755)
   const output = openSync(join(folder, 'output'), 'w')
   const pid = join(folder, 'pid')
@@ -76,12 +76,12 @@ export async function nginxWith(lines: string[], servers: string[]): Promise<Ngi
 }
 
 export interface Flood {
-  /** How many requests got each status so far; `reset` those that will get none. */
+  /** The number of requests by status so far. `reset` counts those without a response. */
   tally: Record<string, number>
   end(): void
 }
 
-/** So many requests over HTTP/2, by a client at one address that never reads a byte of what comes. */
+/** Sends requests over HTTP/2 from one address. The client never reads a response body. */
 export async function flood(
   url: string,
   requests: number,

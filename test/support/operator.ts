@@ -1,4 +1,4 @@
-/** The operator's side of a test's server: the same folders through engines of their own, as a command opens them. */
+/** Opens the folders of a test's server a second time, as an operator's command does. */
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { onTestFinished } from 'vitest'
@@ -22,7 +22,7 @@ export async function operator({ config, clock }: Pick<TestApp, 'config' | 'cloc
   return { ports, alarms, vault: openOperatorsVault(ports, rulesOf(config)) }
 }
 
-/** The database as it lies there, for what no port would do. */
+/** The SQLite file itself, for changes that no port allows. */
 export function databaseOf({ config }: Pick<TestApp, 'config'>): Database.Database {
   const db = new Database(join(config.DATA_DIR, 'minikeepsafe.db'))
   onTestFinished(() => void db.close())

@@ -1,4 +1,4 @@
-/** A schema of its own on a real PostgreSQL server, for one test each; and a wire to it that can be counted and broken. */
+/** A schema on a real PostgreSQL server for each test, and a proxy that counts statements and can hold or break connections. */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -17,7 +17,7 @@ export const SERVER = process.env.TEST_DATABASE_URL as string
 const SCRIPT = join(import.meta.dirname, '..', '..', '.ci', 'server-postgres')
 export const describePostgres = describeWith('PostgreSQL', 'TEST_DATABASE_URL')
 
-/** The address of an empty schema, which goes with the test. */
+/** The address of an empty schema, which is dropped after the test. */
 export async function emptySchema(): Promise<string> {
   const schema = `test_${randomBytes(8).toString('hex')}`
   await run(SERVER, `CREATE SCHEMA ${schema}`)
@@ -36,7 +36,7 @@ export async function openedDatabase(url?: string): Promise<Database & { url: st
   return { ...db, url: address }
 }
 
-/** What no port would do. */
+/** Runs a statement, for changes that no port allows. */
 export async function run<Row>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
   const client = await connection(url)
   try {
@@ -46,7 +46,7 @@ export async function run<Row>(url: string, text: string, values: unknown[] = []
   }
 }
 
-/** Somebody else who is connected, to be ended by the caller. */
+/** Another connection. The caller must end it. */
 export async function connection(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
@@ -57,15 +57,15 @@ export interface PostgresPair {
   /** The address of the primary. Its commits wait until its standby has them. */
   url: string
   standbyPort: number
-  /** As a machine does that fails. */
+  /** Simulates a failed machine. */
   killPrimary(): void
   promoteStandby(): void
 }
 
-/** A primary and a standby of the test's own, with which it may do what it likes. */
+/** A primary and a standby that only this test uses. */
 export async function ownPostgresPair(): Promise<PostgresPair> {
   const home = await temporaryFolder()
-  // The servers are another user's where the tests are root's.
+  // If the tests run as root, the servers run as another user.
   await chmod(home, 0o755)
   const script = (...args: string[]) => void execFileSync(SCRIPT, args, { stdio: 'ignore' })
   const [primary, standby] = ['primary', 'standby'].map((name) => join(home, name)) as [string, string]
@@ -90,17 +90,17 @@ export async function ownPostgresPair(): Promise<PostgresPair> {
 type Held = 'nothing' | 'answers' | 'everything'
 
 export interface PostgresWire {
-  /** The address of the database through this wire. */
+  /** The address of the database through this proxy. */
   url: string
-  /** What those who are connected have asked and waited for so far, each a round trip; but for the beats of runs. */
+  /** The statements of all clients so far, one for each round trip, without the heartbeats of runs. */
   asked(): string[]
-  /** From now on answers are kept back, or requests and answers; connections stay open. */
+  /** Holds answers, or requests and answers, from now on. Connections stay open. */
   hold(what: Held): void
-  /** The same for the one connection that asks for this next, from that request on. */
+  /** The same for the connection that sends a matching statement next, from that statement on. */
   holdOne(statement: RegExp, what: Held): void
-  /** Breaks every connection, and all that come. */
+  /** Breaks every open and every new connection. */
   cut(): void
-  /** What was kept back goes on its way, and new connections are taken. Resolves once late requests are answered. */
+  /** Sends the held bytes and accepts new connections. Resolves once the held requests are answered. */
   mend(): Promise<void>
 }
 
@@ -144,7 +144,7 @@ export async function postgresWire(url: string): Promise<PostgresWire> {
     for (const socket of [client, server]) socket.on('error', () => {})
     server.on('close', () => client.destroy())
     client.on('close', () => {
-      // What is on its way still comes to the database.
+      // Held requests must still reach the database.
       if (line.requests.length === 0) server.destroy()
     })
   })
@@ -186,7 +186,7 @@ export async function postgresWire(url: string): Promise<PostgresWire> {
   }
 }
 
-/** Reads what a client says: with Sync, or a Query of the simple protocol, it waits for an answer. */
+/** Parses the messages of a client. It waits for an answer after Sync, and after Query of the simple protocol. */
 function listener(onStatement: (statement: string) => void): (chunk: Buffer) => void {
   const prepared = new Map<string, string>()
   let statement = ''
@@ -199,7 +199,7 @@ function listener(onStatement: (statement: string) => void): (chunk: Buffer) => 
   })
 }
 
-/** Messages of a client: a type, a length and a body; but for the first one, which has no type. */
+/** Splits messages of a client: a type, a length and a body. The first message has no type. */
 function messages(onMessage: (type: string, body: Buffer) => void): (chunk: Buffer) => void {
   let begun = false
   let rest = Buffer.alloc(0)

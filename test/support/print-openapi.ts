@@ -1,4 +1,4 @@
-/** Writes the OpenAPI document to the path that is given: the app is built in a temporary folder and never listens. */
+/** Writes the OpenAPI document to the given path. Builds the app in a temporary folder and does not listen. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'

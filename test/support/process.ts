@@ -1,4 +1,4 @@
-/** The server as a process of its own, as its operator runs it: what `build.js` made of `src/`. */
+/** The built server and commands as processes, as an operator runs them. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,18 +13,18 @@ export interface ServerProcess {
   pid: number
   /** Standard output and error so far. */
   output(): string
-  /** Resolves with the URL once the server listens; rejects where it ends before. */
+  /** Resolves with the URL once the server listens. Rejects if the process ends first. */
   url: Promise<string>
   request(path: string, options?: Call): Promise<Answer>
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>
-  /** Ends the process and answers its exit code, `null` after a signal that it could not handle. */
+  /** Sends the signal and returns the exit code; `null` if the signal killed the process. */
   stop(signal: NodeJS.Signals): Promise<number | null>
   exit: Promise<number | null>
   /** Resident memory in bytes, now and at its highest. */
   memory(): { now: number; peak: number }
 }
 
-/** `under` is a command that runs another, as `prlimit` does. */
+/** `under` is a command that runs the server, such as `prlimit`. */
 export function serverProcess(
   folder: string,
   settings: Record<string, string> = {},
@@ -70,7 +70,7 @@ export interface CommandProcess {
   stop(signal: NodeJS.Signals): Promise<number | null>
 }
 
-/** One of the operator's commands, in the folder of a server. */
+/** Starts one of the operator's commands in the folder of a server. */
 export function commandProcess(folder: string, args: string[], settings: Record<string, string> = {}): CommandProcess {
   const { child, exit, stop } = launch(folder, 'cli', args, settings)
   const written = { stdout: '', stderr: '' }
@@ -110,7 +110,7 @@ function launch(
   return { child, exit, stop }
 }
 
-/** The headers of a user who is signed in with a server process. */
+/** Registers a user, signs in, and returns the headers of the session. */
 export async function signedIn(server: Pick<ServerProcess, 'post'>): Promise<{ authorization: string }> {
   const deviceId = `test-${randomBytes(8).toString('hex')}`
   const email = `${deviceId}@example.org`

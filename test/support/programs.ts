@@ -1,4 +1,4 @@
-/** Programs of other projects that tests need. */
+/** Runs programs of other projects in tests. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync } from 'node:fs'
@@ -6,18 +6,18 @@ import { buffer } from 'node:stream/consumers'
 import { describe } from 'vitest'
 
 /**
- * `describe` for what needs a program or a file of a Debian package. Where it is missing, the tests are left out with one
- * line that says so; where CI runs them, the file fails.
+ * `describe` for tests that need a program or a file of a Debian package. If it is missing, the tests are skipped, with one line
+ * that says so. In CI the file fails.
  */
 export function describeWithProgram(program: string, debianPackage: string): typeof describe | typeof describe.skip {
-  if (isHere(program)) return describe
-  const leftOut = `the tests with ${program} are left out: it is missing (Debian package ${debianPackage})`
-  if (process.env.CI) throw new Error(leftOut)
-  process.stderr.write(`${leftOut}\n`)
+  if (isInstalled(program)) return describe
+  const skipped = `the tests with ${program} are skipped: it is missing (Debian package ${debianPackage})`
+  if (process.env.CI) throw new Error(skipped)
+  process.stderr.write(`${skipped}\n`)
   return describe.skip
 }
 
-function isHere(program: string): boolean {
+function isInstalled(program: string): boolean {
   try {
     if (program.startsWith('/')) accessSync(program)
     else execFileSync('which', [program], { stdio: 'ignore' })
@@ -27,7 +27,7 @@ function isHere(program: string): boolean {
   }
 }
 
-/** What the program writes to its standard output. Throws what it says where it fails. */
+/** Returns the standard output of the program. Throws its output if it fails. */
 export async function outputOf(program: string, args: string[], input: Iterable<Buffer> | AsyncIterable<Buffer> = []) {
   const child = spawn(program, args)
   const output = Promise.all([buffer(child.stdout), buffer(child.stderr), once(child, 'close')])

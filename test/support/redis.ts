@@ -1,4 +1,4 @@
-/** A real Redis, for tests that need one: `.ci/server-redis` starts it and prints the variable that names it. */
+/** A real Redis for tests. `.ci/server-redis` starts it and prints the variable that names it. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,31 +9,31 @@ import { temporaryFolder } from './app.ts'
 import { describeWith, freePort } from './engines.ts'
 import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
 
-/** The databases of this server are emptied. */
+/** Tests flush the databases of this server. */
 const SERVER = process.env.TEST_REDIS_URL as string
 export const describeRedis = describeWith('Redis', 'TEST_REDIS_URL')
 
-/** Below the 16 that a server has where nobody says otherwise; the first is for counting them. */
+/** A server has 16 databases by default. The first one has the counter of `newDatabase`. */
 const DATABASES = 15
 
-/** An empty database; others have another. */
+/** An empty database. Other tests use other databases. */
 export async function newDatabase(): Promise<string> {
   const counting = new Redis(SERVER)
-  const taken = await counting.incr('databases')
+  const number = await counting.incr('databases')
   counting.disconnect()
-  const url = `${SERVER.replace(/\/\d*$/, '')}/${(taken % DATABASES) + 1}`
+  const url = `${SERVER.replace(/\/\d*$/, '')}/${(number % DATABASES) + 1}`
   await clientOf(url).flushdb()
   return url
 }
 
-/** A client that has nothing to do with ours. */
+/** A client that is independent of the adapter. */
 export function clientOf(url: string): Redis {
   const client = new Redis(url)
   onTestFinished(() => client.disconnect())
   return client
 }
 
-/** Ours. What it tells the operator is in `told`. */
+/** The connection of the adapter. `told` has its log lines. */
 export async function connectionTo(url: string): Promise<RedisConnection & { told: string[] }> {
   const told: string[] = []
   const connection = await redisConnection(url, (message) => told.push(message))
@@ -41,7 +41,7 @@ export async function connectionTo(url: string): Promise<RedisConnection & { tol
   return { ...connection, told }
 }
 
-/** The same database behind a gate that a test can shut. */
+/** The same database behind a proxy that a test can let fail. */
 export async function gated(url: string): Promise<{ url: string; gate: FaultyProxy }> {
   const { hostname, port, pathname } = new URL(url)
   const gate = await faultyProxy({ host: hostname, port: Number(port) })
@@ -52,11 +52,11 @@ export interface OwnRedis {
   url: string
   start(): void
   stop(): void
-  /** As a machine does that fails. */
+  /** Simulates a failed machine. */
   kill(): void
 }
 
-/** A server of the test's own, with which it may do what it likes. */
+/** A Redis server that only this test uses. */
 export async function ownRedis(): Promise<OwnRedis> {
   const folder = join(await temporaryFolder(), 'redis')
   const script = join(import.meta.dirname, '..', '..', '.ci', 'server-redis')

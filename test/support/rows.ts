@@ -1,4 +1,4 @@
-/** Every row of a database, table by table, for whoever wants to see that none has changed or that all have come. */
+/** Every row of a database by table, to check that no row has changed or that all rows were copied. */
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { run } from './postgres.ts'
@@ -28,7 +28,7 @@ export async function postgresRows(url: string): Promise<Tables> {
   return tablesOf(tables)
 }
 
-/** A row is its columns by name; where a number is handed out as text, as large ones are, it is the same number. */
+/** Writes rows as text with columns by name. A large number that a driver returns as text equals the number. */
 function tablesOf(tables: [string, object[]][]): Tables {
   const textOf = (row: object) =>
     Object.entries(row)

@@ -1,4 +1,4 @@
-/** A real S3 server, for tests that need one: `.ci/server-s3` starts it and prints the variables that name it. */
+/** A real S3 server for tests. `.ci/server-s3` starts it and prints the variables that name it. */
 import { randomBytes } from 'node:crypto'
 import {
   CreateBucketCommand,
@@ -18,10 +18,10 @@ import { type FaultyProxy, faultyProxy } from './faulty-proxy.ts'
 const { TEST_S3_ENDPOINT, ...environment } = process.env
 export const describeS3 = describeWith('S3', 'TEST_S3_ENDPOINT')
 
-/** A key of its own for each. `tight`: the store gives it no more than 1 MiB. */
+/** Each name has its own access key. `tight`: the store limits it to 1 MiB. */
 export type KeyName = 'usual' | 'tight'
 
-/** A new bucket, empty, until the test is over. */
+/** A new, empty bucket, which is deleted after the test. */
 export async function newBucket(key: KeyName = 'usual'): Promise<S3Settings> {
   const prefix = key === 'tight' ? 'TEST_S3_TIGHT' : 'TEST_S3'
   const settings: S3Settings = {
@@ -47,7 +47,7 @@ export async function newBucket(key: KeyName = 'usual'): Promise<S3Settings> {
   return settings
 }
 
-/** A client that has nothing to do with ours. */
+/** A client that is independent of the adapter. */
 export function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: S3Settings): S3Client {
   return new S3Client({
     endpoint,
@@ -67,7 +67,7 @@ export async function objectsIn(settings: S3Settings): Promise<string[]> {
   return Contents.map(({ Key = '' }) => Key)
 }
 
-/** Begins an upload and sends a part of it, as a process does that is killed then. */
+/** Begins an upload and sends one part, as if the process was killed after that. */
 export async function beginUpload(
   settings: S3Settings,
   Key: string,
@@ -80,7 +80,7 @@ export async function beginUpload(
   client.destroy()
 }
 
-/** The uploads that were begun and neither completed nor aborted, by their key. */
+/** The keys of uploads that were neither completed nor aborted. */
 export async function unfinishedIn(settings: S3Settings): Promise<string[]> {
   const client = clientOf(settings)
   const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: settings.bucket }))
@@ -88,7 +88,7 @@ export async function unfinishedIn(settings: S3Settings): Promise<string[]> {
   return Uploads.map(({ Key = '' }) => Key)
 }
 
-/** The same bucket over a line that a test can let break. */
+/** The same bucket behind a proxy that a test can let fail. */
 export async function overFaultyLine(settings: S3Settings): Promise<{ settings: S3Settings; line: FaultyProxy }> {
   const { hostname, port } = new URL(settings.endpoint)
   const line = await faultyProxy({ host: hostname, port: Number(port) })

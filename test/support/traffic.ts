@@ -1,13 +1,13 @@
-/** Steady traffic through several servers of one vault, which keeps its own account of what was acknowledged. */
+/** Steady traffic through several servers of one vault. It records what was acknowledged, and checks it at the end. */
 import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, onTestFinished } from 'vitest'
 import type { Answer, Call } from './http.ts'
 import { type ServerProcess, signedIn } from './process.ts'
 
-/** Only what hangs takes so long. */
+/** The timeout of a request. Only a hanging request takes this long. */
 const PATIENCE_MS = 10_000
-/** Between two requests of one lane: it is about what is answered, and not about how much. */
+/** The pause between two requests of one lane. The test checks responses, not throughput. */
 const PAUSE_MS = 70
 const NAMES = 5
 const MiB = 1024 * 1024
@@ -21,27 +21,27 @@ export interface Observed {
   startedAt: number
   ms: number
   status: number
-  /** What a refusal says. */
+  /** The `detail` of a refusal. */
   detail: string
 }
 
 export interface Traffic {
-  /** The headers of whoever it comes from. */
+  /** The headers of the user who sends the traffic. */
   headers: { authorization: string }
-  /** What became of all requests that began since the last call; waits for those that are under way. */
+  /** The results of all requests that began since the last call. Waits for running requests. */
   sinceLast(): Promise<Observed[]>
-  /** Ends all lanes, and looks whether everything that was acknowledged is there. */
+  /** Ends all lanes, and checks that everything acknowledged is stored. */
   end(): Promise<void>
 }
 
-/** Each server takes requests of each kind. */
+/** Sends requests of each kind to each server. */
 export async function trafficThrough(servers: readonly ServerProcess[]): Promise<Traffic> {
   const first = servers[0] as ServerProcess
   const headers = await signedIn(first)
   const observed: Observed[] = []
   const faults: string[] = []
   const underWay = new Set<Promise<unknown>>()
-  /** What may stand under a name: what was acknowledged last, and what was sent after it and not acknowledged. */
+  /** The possible contents of each name: the last acknowledged one, and those sent after it without an acknowledgement. */
   const sent = new Map<string, string[]>()
   const tokens: string[] = []
   let seenUntil = performance.now()
@@ -59,7 +59,7 @@ export async function trafficThrough(servers: readonly ServerProcess[]): Promise
   const lanes = servers.flatMap((_, n) => [
     lane(() => ask('ready', n, '/health/ready', {}, [200])),
     lane((turn) => put(n, `small-${n}-${turn % NAMES}`, randomBytes(1 + ((turn * 7919) % 100_000)))),
-    // More than goes to S3 in one request.
+    // Larger than one request to S3.
     lane((turn) =>
       put(n, `large-${n}-${turn % NAMES}`, Buffer.concat([randomBytes(16), film])).then(() => pause(2000)),
     ),
@@ -114,7 +114,7 @@ export async function trafficThrough(servers: readonly ServerProcess[]): Promise
     if (answer?.status === 200 && !answer.bytes.equals(still[name])) faults.push(`get ${name}: other bytes`)
   }
 
-  /** Both use the PIN at once, the first of them until it hears what became of it. */
+  /** Uses one PIN on all servers at once, and then once more on the first server. */
   async function signIn(server: number): Promise<void> {
     const deviceId = `test-${randomBytes(12).toString('hex')}`
     const post = (body: object, more = {}) => ({
@@ -134,7 +134,7 @@ export async function trafficThrough(servers: readonly ServerProcess[]): Promise
     if (opened.length === 0 && !refused) faults.push('a right PIN opened no session')
   }
 
-  /** `mayBreak`: what has begun to come may break off. `null` for what did. */
+  /** `mayBreak`: the response may break off. `null` for a response that did. */
   async function ask(act: Act, server: number, path: string, call: Call, usual: number[], mayBreak = false) {
     const startedAt = performance.now()
     const asking = answerTo(servers[server] as ServerProcess, path, call)
@@ -163,7 +163,7 @@ export async function trafficThrough(servers: readonly ServerProcess[]): Promise
 const NOTHING = 'none (404)'
 const TOO_LATE = `no answer within ${PATIENCE_MS} ms`
 
-/** A 503 as every one is to be. */
+/** Whether a 503 has the right code and `Retry-After`. */
 function isRefusal({ status, headers, body }: Answer): boolean {
   const { code } = body as { code?: string }
   return status === 503 && code === 'not-ready' && Number(headers['retry-after']) > 0

@@ -1,4 +1,4 @@
-/** Zip files as a reader sees them that shares no line with the writer. */
+/** Reads zip files with code that is independent of the writer. */
 import { buffer } from 'node:stream/consumers'
 import { crc32, inflateRawSync } from 'node:zlib'
 import { expect } from 'vitest'
@@ -10,7 +10,7 @@ export interface Unzipped {
   entry: Entry
 }
 
-/** Every entry in its order. Throws where the file is no whole zip file, or bytes do not fit their checksum. */
+/** The entries in order. Throws for an incomplete zip file or a wrong checksum. */
 export async function unzip(bytes: Buffer): Promise<Unzipped[]> {
   const zip = await fromBufferPromise(bytes)
   const found: Unzipped[] = []
@@ -25,7 +25,7 @@ export async function bytesOf(zip: ZipFile, entry: Entry): Promise<Buffer> {
   return bytes
 }
 
-/** What a reader finds that never seeks: it goes by the local headers and the ends of deflated data, as Java's does. */
+/** Reads as a reader that never seeks, such as Java's: by the local headers and the ends of deflated data. */
 export function unzipForward(zip: Buffer): Map<string, Buffer> {
   const found = new Map<string, Buffer>()
   let at = 0
@@ -34,8 +34,8 @@ export function unzipForward(zip: Buffer): Map<string, Buffer> {
     const path = zip.toString('utf8', at + 30, at + 30 + zip.readUInt16LE(at + 26))
     const { buffer: bytes, engine } = inflateRawSync(zip.subarray(start), { info: true }) as unknown as Inflated
     const descriptor = start + engine.bytesWritten
-    const told = [0, 4, 8, 12].map((field) => zip.readUInt32LE(descriptor + field))
-    expect(told).toEqual([0x08074b50, crc32(bytes), engine.bytesWritten, bytes.length])
+    const fields = [0, 4, 8, 12].map((field) => zip.readUInt32LE(descriptor + field))
+    expect(fields).toEqual([0x08074b50, crc32(bytes), engine.bytesWritten, bytes.length])
     found.set(path, bytes)
     at = descriptor + 16
   }

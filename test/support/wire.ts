@@ -1,19 +1,19 @@
-/** Bytes on a socket, for what an HTTP client would not send. */
+/** A raw socket, for requests that an HTTP client would not send. */
 import { connect, type Socket } from 'node:net'
 
 export interface Wire {
   socket: Socket
-  /** All that has come back so far. */
+  /** The text received so far. */
   received(): string
-  /** Resolves once the text has come back. */
+  /** Resolves once the text was received. */
   until(text: string): Promise<string>
-  /** What broke the connection, if anything did: a reset, say. */
+  /** The error of the connection, such as a reset, or `null`. */
   fault(): string | null
-  /** Resolves with all that came back once the server has ended the connection. */
+  /** Resolves with all received text once the connection is closed. */
   ended: Promise<string>
 }
 
-/** `from` is the address of the client, one of the loopback network's. */
+/** `from` is the source address, any of 127.0.0.0/8. */
 export function wire(url: string, from = '127.0.0.1'): Wire {
   const { hostname, port } = new URL(url)
   const socket = connect({ port: Number(port), host: hostname, localAddress: from })
@@ -35,19 +35,19 @@ export function wire(url: string, from = '127.0.0.1'): Wire {
     ended,
     until: (wanted) =>
       new Promise((resolve, reject) => {
-        const look = () => {
+        const check = () => {
           if (!text.includes(wanted)) return
-          listeners.delete(look)
+          listeners.delete(check)
           resolve(text)
         }
-        listeners.add(look)
-        look()
+        listeners.add(check)
+        check()
         void ended.then(() => reject(new Error(`the connection ended without ${JSON.stringify(wanted)}: ${text}`)))
       }),
   }
 }
 
-/** The head of a request, ended by an empty line. */
+/** The head of a request with its empty line. */
 export function head(line: string, headers: Record<string, string | number> = {}): string {
   const fields = Object.entries({ host: '127.0.0.1', ...headers }).map(([name, value]) => `${name}: ${value}`)
   return `${[`${line} HTTP/1.1`, ...fields].join('\r\n')}\r\n\r\n`

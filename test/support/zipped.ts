@@ -1,4 +1,4 @@
-/** Zip files of what is in memory. */
+/** Creates zip files in memory. */
 import { type ZipEntry, zipOf } from '../../src/http/zip/zip.ts'
 
 export const ZIPPED_AT = Date.UTC(2026, 10, 22, 8, 30, 7)

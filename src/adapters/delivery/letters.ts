@@ -1,6 +1,6 @@
 /**
- * What mails say. Nothing in them was chosen by whoever caused them: else a stranger could write to people through this
- * server. An IP address is printed only where it is one.
+ * The texts of mails. They contain nothing that a client can choose: otherwise a stranger could send text to people through this
+ * server. An address is printed only if it is a valid IP address.
  */
 import { isIP } from 'node:net'
 import type { Notice, PinLetter } from '../../ports/sign-in.ts'
@@ -15,17 +15,17 @@ type Paragraph = string | { secret: string }
 
 const WIDTH = 72
 
-/** `now` is when the PIN was made. Subjects are seen on locked screens and in mail logs, so the PIN stands in none. */
+/** `now` is when the PIN was made. Locked screens and mail logs show subjects, so no subject contains the PIN. */
 export function pinLetter({ kind, secret, expiresAt }: PinLetter, now: number): Letter {
   const life = `It works once, for ${lifetime(expiresAt - now)}, until ${clockTime(expiresAt)}.`
-  const unasked =
+  const ifNotRequested =
     'If you did not ask for this, somebody else typed your address. You need not do anything: without this mail nobody gets in. Do not pass it on to anyone, whoever asks.'
   if (kind === 'pin') {
     return letterOf('Your minikeepsafe PIN', [
       'Your PIN to sign in to your vault:',
       { secret },
       `Type it on the device on which you asked for it. ${life}`,
-      unasked,
+      ifNotRequested,
     ])
   }
   return letterOf('Your minikeepsafe sign-in code', [
@@ -33,7 +33,7 @@ export function pinLetter({ kind, secret, expiresAt }: PinLetter, now: number): 
     { secret: (secret.match(/.{1,4}/g) ?? []).join(' ') },
     `Type it on the device on which you asked for it, in place of a PIN; spaces do not matter. ${life}`,
     'It is longer than a PIN because wrong PINs were tried with your address, so that PINs are paused for a while.',
-    unasked,
+    ifNotRequested,
   ])
 }
 
@@ -74,7 +74,7 @@ function lifetime(ms: number): string {
   return seconds < 7200 ? `${Math.floor(seconds / 60)} minutes` : `${Math.floor(seconds / 3600)} hours`
 }
 
-/** Without a date: four digits in a row are the PIN's alone, for people and for phones that fill in codes. */
+/** Without a date: only the PIN may have four digits in a row, for people and for phones that fill in codes. */
 function clockTime(at: number): string {
   return `${new Date(at).toISOString().slice(11, 19)} UTC`
 }

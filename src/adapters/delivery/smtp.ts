@@ -1,35 +1,34 @@
-/** One SMTP server: hands a mail on, once, and says what became of it in words that quote nothing. */
+/** Sends one mail to an SMTP server, once. Its errors quote nothing of the mail or of the server's answers. */
 import { createTransport } from 'nodemailer'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { Letter } from './letters.ts'
 
 export interface Mail extends Letter {
-  /** `null` for nobody: the same conversation, as far as it goes without a recipient. */
+  /** `null` for no recipient: the SMTP dialogue takes the same number of steps, and no mail is sent. */
   to: string | null
-  /** The same for every try, so that a mail that was taken twice is known for one. */
+  /** The same for each retry, so a mail that was accepted twice can be recognised as one. */
   id: string
   date: Date
 }
 
 /**
- * What went wrong. Codes alone: the errors of the driver and the answers of servers quote addresses, and what a server
- * was sent.
+ * An error of a delivery. It has only codes: errors of the driver and answers of servers quote addresses and what was sent.
  */
-export interface Trouble {
+export interface MailError {
   server: string
   code: string
   responseCode?: number
-  /** Whether another try may go well: not after a refusal for good. */
-  passing: boolean
+  /** Whether a retry may succeed. False after a permanent refusal. */
+  isTemporary: boolean
 }
 
-/** Nothing but one plain address: no list, comment, quoted string, route or line break can be made of these characters. */
+/** One plain address. These characters cannot form a list, comment, quoted string, route or line break. */
 const PLAIN_ADDRESS = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}$/
 
 const NETWORK = ['ECONNECTION', 'ESOCKET', 'ETIMEDOUT', 'EDNS']
 const CLOSE_MS = 1000
 
-/** `url` and `from` are as `SMTP_URL` and `MAIL_FROM` were checked to be. */
+/** `url` and `from` are the checked settings `SMTP_URL` and `MAIL_FROM`. */
 export function smtpServer(url: string, from: string, timeoutMs: number) {
   const { host, ...options } = optionsOf(url)
   const [, name = '', address = ''] = /^(?:(.*?)\s*<)?([^<>]+)>?$/.exec(from) ?? []
@@ -42,21 +41,21 @@ export function smtpServer(url: string, from: string, timeoutMs: number) {
     dnsTimeout: timeoutMs,
     socketCloseTimeout: CLOSE_MS,
   }
-  const barred = { disableFileAccess: true, disableUrlAccess: true }
-  const transport = createTransport({ ...connecting, ...barred })
-  /** Makes the bytes of a mail, and sends them nowhere. */
-  const composer = createTransport({ streamTransport: true, buffer: true, ...barred })
+  const noFileAccess = { disableFileAccess: true, disableUrlAccess: true }
+  const transport = createTransport({ ...connecting, ...noFileAccess })
+  /** Composes the bytes of a mail without sending it. */
+  const composer = createTransport({ streamTransport: true, buffer: true, ...noFileAccess })
 
   return {
     name: host,
     domain: address.slice(address.lastIndexOf('@') + 1),
 
-    /** `null` once the server has taken the mail. Throws where the address is none that mail can go to safely. */
-    async send({ to, id, date, subject, text, html }: Mail, signal: AbortSignal): Promise<Trouble | null> {
+    /** `null` once the server has accepted the mail. Throws if the address is not a plain address. */
+    async send({ to, id, date, subject, text, html }: Mail, signal: AbortSignal): Promise<MailError | null> {
       if (to !== null && !PLAIN_ADDRESS.test(to)) throw new Error('a mail was to go to what is not one plain address')
       try {
         const mail = {
-          // As objects: a text would be read as a list of addresses.
+          // As objects: a string would be parsed as a list of addresses.
           from: { name, address },
           to: { name: '', address: to ?? address },
           subject,
@@ -64,36 +63,38 @@ export function smtpServer(url: string, from: string, timeoutMs: number) {
           html,
           messageId: `<${id}>`,
           date,
-          // RFC 3834, section 5; the second is what Exchange understands. No out-of-office notes to PINs.
+          // Prevent automatic replies to PINs: RFC 3834, section 5, and the header that Exchange uses.
           headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
           xMailer: false as const,
           signal,
         }
         if (to !== null) await transport.sendMail(mail)
-        else await Promise.all([composer.sendMail(mail), conversation(connecting, signal)])
+        else await Promise.all([composer.sendMail(mail), dialogue(connecting, signal)])
         return null
       } catch (error) {
-        return troubleOf(error as Fault, host)
+        return mailErrorOf(error as DriverError, host)
       }
     },
   }
 }
 
-/** How often a server answers between the sign-in and a mail that it took: to MAIL, RCPT, DATA, and the mail itself. */
+/** The number of answers of a server between the sign-in and an accepted mail: to MAIL, RCPT, DATA, and the mail itself. */
 const ANSWERS = 4
 
-/** Connects and signs in as for a mail, and takes leave of the server after as many answers. */
-async function conversation(
+/** Connects and signs in as for a mail, and closes the connection after as many answers. */
+async function dialogue(
   { auth, ...options }: { auth?: { user: string; pass: string } },
   signal: AbortSignal,
 ): Promise<void> {
   const connection = new SMTPConnection(options)
   try {
     await new Promise<void>((resolve, reject) => {
-      const next = (act: () => void) => (error?: Error | null) => (error ? reject(error) : act())
+      const next = (step: () => void) => (error?: Error | null) => (error ? reject(error) : step())
       const reset = (times: number) => (times === 0 ? resolve() : connection.reset(next(() => reset(times - 1))))
       connection.once('error', reject)
-      connection.once('end', () => reject(Object.assign(new Error('the server hung up'), { code: 'ECONNECTION' })))
+      connection.once('end', () =>
+        reject(Object.assign(new Error('the server closed the connection'), { code: 'ECONNECTION' })),
+      )
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
       connection.connect(
         next(() =>
@@ -111,33 +112,33 @@ async function conversation(
   }
 }
 
-type Fault = Error & { code?: string; originalCode?: string; responseCode?: number }
+type DriverError = Error & { code?: string; originalCode?: string; responseCode?: number }
 
-function troubleOf({ code = 'unknown', originalCode, responseCode }: Fault, server: string): Trouble {
-  if (!responseCode) return { server, code: originalCode ?? code, passing: NETWORK.includes(code) }
-  return { server, code, responseCode, passing: responseCode >= 400 && responseCode < 500 }
+function mailErrorOf({ code = 'unknown', originalCode, responseCode }: DriverError, server: string): MailError {
+  if (!responseCode) return { server, code: originalCode ?? code, isTemporary: NETWORK.includes(code) }
+  return { server, code, responseCode, isTemporary: responseCode >= 400 && responseCode < 500 }
 }
 
 /**
- * `smtps://` is TLS from the start, `smtp://` must become TLS before anything but a greeting is said, and certificates are
- * verified. Only what does not leave this machine may go in clear, or under a certificate that nobody vouches for.
+ * `smtps://` uses TLS from the start. `smtp://` must change to TLS (STARTTLS) right after the greeting. Certificates are
+ * verified. Only a connection to this machine may be without TLS, or with an untrusted certificate.
  */
 function optionsOf(url: string) {
   const { protocol, hostname, port, username, password } = new URL(url)
   const host = hostname.toLowerCase().replace(/^\[(.*)\]$/, '$1')
   const secure = protocol === 'smtps:'
-  const here = !secure && isLoopback(host)
+  const isLocal = !secure && isLoopback(host)
   return {
     host,
     ...(port && { port: Number(port) }),
     secure,
-    requireTLS: !secure && !here,
-    tls: { rejectUnauthorized: !here },
+    requireTLS: !secure && !isLocal,
+    tls: { rejectUnauthorized: !isLocal },
     ...(username && { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
   }
 }
 
-/** By its name alone: where another name leads is for somebody else to say. */
+/** Checks only the host name: DNS decides where any other name leads, and it may lie. */
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }

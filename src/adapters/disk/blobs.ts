@@ -1,6 +1,6 @@
 /**
- * Blobs as files `<folder>/<run>/<random>`. A blob's name is random and nobody looks for it before a row names it, so
- * it is written in place: created exclusively, written, synced, then its folder synced.
+ * Stores blobs as files `<folder>/<run>/<random>`. The name of a blob is random, and nothing reads it before a row names it. So
+ * it is written without a temporary name: created exclusively, written, synced, and then its folder is synced.
  */
 import { open as openFile } from 'node:fs'
 import {
@@ -24,22 +24,21 @@ import { writeNew } from './writer.ts'
 
 const RUN = /^[A-Za-z0-9_-]+$/
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
-/** Names of a folder that are read in one piece. */
+/** The number of folder entries that are read at a time. */
 const AT_A_TIME = 500
 
 export interface DiskBlobs extends BlobStore {
-  /** Throws while the folder, or that of a run of this process, cannot be written. */
+  /** Throws if the folder, or the folder of a run of this process, is not writable. */
   check(): Promise<void>
   close(): Promise<void>
 }
 
 /**
- * `shared`: a server may be writing into the folders of its run, so a folder that was emptied stays until its run is
- * closed.
+ * `shared`: a server may be writing into the folder of its run, so an emptied folder stays until its run is closed.
  */
 export async function diskBlobs(folder: string, { shared } = { shared: false }): Promise<DiskBlobs> {
   await makeFolder(folder)
-  /** The runs of blobs written by this process, each with its folder held open for syncing. */
+  /** The runs that this process writes blobs of. The folder of each is kept open for syncing. */
   const runs = new Map<string, Promise<{ handle: FileHandle; sync: () => Promise<void> }>>()
 
   return {
@@ -56,37 +55,37 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
         await writeNew(create, batches)
         await sync()
       } catch (error) {
-        // What cannot be removed now is the sweeper's, once this run is over.
+        // If the file cannot be removed now, the sweeper removes it after this run is over.
         if (created) await unlink(path).catch(() => {})
         throw error
       }
     },
 
     async open(blob, start, end) {
-      const fd = await ifThere(() => openForReading(pathOf(blob)))
+      const fd = await ifExists(() => openForReading(pathOf(blob)))
       return fd === null ? null : blobReader(fd, start, end)
     },
 
     async length(blob) {
-      return ifThere(async () => (await stat(pathOf(blob))).size)
+      return ifExists(async () => (await stat(pathOf(blob))).size)
     },
 
     async delete(blobs) {
       const touched = new Set<string>()
       await Promise.all(
         blobs.map(async (blob) => {
-          if (await ifThere(() => unlink(pathOf(blob)).then(() => true))) touched.add(dirname(blob))
+          if (await ifExists(() => unlink(pathOf(blob)).then(() => true))) touched.add(dirname(blob))
         }),
       )
-      for (const run of touched) await forgetEntries(run)
+      for (const run of touched) await syncDeletions(run)
     },
 
     async *list(run) {
-      const entries = await ifThere(() => opendir(join(folder, run), { bufferSize: AT_A_TIME }))
+      const entries = await ifExists(() => opendir(join(folder, run), { bufferSize: AT_A_TIME }))
       let batch: string[] = []
       for await (const { name } of entries ?? []) {
         const blob = `${run}/${name}`
-        // A file system leaves files of its own, such as .nfs…; they are nobody's to name or to delete.
+        // File systems create files of their own, such as .nfs…. They are no blobs, and must not be deleted.
         if (BLOB.test(blob)) batch.push(blob)
         if (batch.length < AT_A_TIME) continue
         yield batch
@@ -97,7 +96,7 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
 
     async runs() {
       const entries = await readdir(folder, { withFileTypes: true })
-      // A file system has folders of its own, such as lost+found.
+      // File systems create folders of their own, such as lost+found.
       return entries.filter((entry) => entry.isDirectory() && RUN.test(entry.name)).map(({ name }) => name)
     },
 
@@ -131,7 +130,7 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
 
   async function openRunFolder(run: string) {
     const path = join(folder, run)
-    // Where that fails, the plain one says why: Node takes a read-only disk for a folder that is not there.
+    // The plain mkdir is for the right error: the recursive one reports a missing folder on a read-only disk.
     await mkdir(path, { recursive: true, mode: 0o700 }).catch(() => mkdir(path))
     await syncFolder(folder)
     const handle = await open(path, 'r')
@@ -139,11 +138,11 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
   }
 
   /** Makes deletions in a run's folder durable, and removes the folder of a former run once it is empty. */
-  async function forgetEntries(run: string): Promise<void> {
+  async function syncDeletions(run: string): Promise<void> {
     const own = await runs.get(run)
     if (own) return own.sync()
-    // Whoever deletes in the same folder at the same time may have removed it, and everything in it before.
-    const synced = await ifThere(() => syncFolder(join(folder, run)).then(() => true))
+    // A concurrent deletion in the same folder may have removed the folder already.
+    const synced = await ifExists(() => syncFolder(join(folder, run)).then(() => true))
     if (!synced) return syncFolder(folder)
     if (!shared) await removeEmptyFolder(run)
   }
@@ -163,10 +162,10 @@ function createFile(path: string): Promise<number> {
   })
 }
 
-/** What the act answers; `null` where what it acts on is not there. */
-async function ifThere<T>(act: () => Promise<T>): Promise<T | null> {
+/** The result of the operation; `null` if the file or folder does not exist. */
+async function ifExists<T>(operation: () => Promise<T>): Promise<T | null> {
   try {
-    return await act()
+    return await operation()
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
     throw error

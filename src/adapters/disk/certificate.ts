@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 
-/** Reads the pair anew at each call; throws where it cannot be used, naming the setting at fault. */
+/** Returns a function that reads the pair. It throws an error that names the setting if the pair cannot be used. */
 export function certificateIn(certPath: string, keyPath: string) {
   return () => {
     const cert = naming('TLS_CERT', certPath, () => readFileSync(certPath, 'utf8'))
@@ -18,9 +18,9 @@ export function certificateIn(certPath: string, keyPath: string) {
   }
 }
 
-function naming<T>(setting: string, path: string, act: () => T): T {
+function naming<T>(setting: string, path: string, step: () => T): T {
   try {
-    return act()
+    return step()
   } catch (cause) {
     throw new Error(`${setting} is ${path}, which cannot be used: ${(cause as Error).message}`, { cause })
   }

@@ -1,4 +1,4 @@
-/** Blobs from one folder in another: to a name of its own first, synced, and renamed, so what is there is whole. */
+/** Copies blobs between folders. Each copy has a temporary name until it is synced, so a blob under its own name is complete. */
 import { constants, copyFile, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlobCopies, Taken } from '../../ports/operator.ts'
@@ -21,12 +21,12 @@ export async function blobCopies(from: string, to: string): Promise<BlobCopies> 
       for (const run of runs) await mkdir(join(to, run), { recursive: true, mode: 0o700 })
       await syncFolder(to)
       const answers = await inLanes(wanted, ({ blob, bytes }) => takeOne(blob, bytes))
-      // What was kept may be of a former try that broke off before this.
+      // Also for kept blobs: an earlier, interrupted try may not have synced the folder.
       for (const run of runs) await syncFolder(join(to, run))
       return answers
     },
 
-    lacking: (wanted) => inLanes(wanted, ({ blob, bytes }) => faultOf(blob, bytes)),
+    lacking: (wanted) => inLanes(wanted, ({ blob, bytes }) => damageOf(blob, bytes)),
 
     async *all() {
       for (const run of await blobs.runs()) yield* blobs.list(run)
@@ -39,8 +39,8 @@ export async function blobCopies(from: string, to: string): Promise<BlobCopies> 
     if (!BLOB.test(blob)) throw new Error('not a blob id')
     const target = join(to, blob)
     if ((await lengthOf(target)) === bytes) return 'kept'
-    const fault = await faultOf(blob, bytes)
-    if (fault) return fault
+    const damage = await damageOf(blob, bytes)
+    if (damage) return damage
     const unfinished = `${target}${UNFINISHED}`
     try {
       await copyFile(join(from, blob), unfinished, constants.COPYFILE_FICLONE)
@@ -53,7 +53,7 @@ export async function blobCopies(from: string, to: string): Promise<BlobCopies> 
     return 'copied'
   }
 
-  async function faultOf(blob: string, bytes: number): Promise<'missing' | 'damaged' | null> {
+  async function damageOf(blob: string, bytes: number): Promise<'missing' | 'damaged' | null> {
     const length = await lengthOf(join(from, blob))
     if (length === null) return 'missing'
     return length === bytes ? null : 'damaged'

@@ -1,22 +1,22 @@
-/** Folders: made, synced, and asked about before anything is written into them. */
+/** Creates, syncs and checks folders. */
 import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { mkdir, open, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 
-/** Whether one of the folders is the other or lies in it, whatever links lead there. They need not exist. */
+/** Whether one folder is the same as the other or inside it. Follows links. The folders need not exist. */
 export function overlap(one: string, other: string): boolean {
   const [a, b] = [realPath(one), realPath(other)]
   return holds(a, b) || holds(b, a)
 }
 
-/** What is in the folder but for these names; nothing where it does not exist. */
+/** The entries of the folder except these names. Empty if the folder does not exist. */
 export function contentsBut(folder: string, names: string[]): string[] {
   return existsSync(folder) ? readdirSync(folder).filter((name) => !names.includes(name)) : []
 }
 
 /**
- * A folder for this user alone, whose entry survives a power cut. Made level by level: in a place where nothing can be made,
- * such as /proc, Node's own recursive mkdir never comes back.
+ * Creates a folder that only this system user can open, and whose entry survives a power cut. Each level is created separately:
+ * Node's recursive mkdir never returns in a place where no folder can be created, such as /proc.
  */
 export async function makeFolder(folder: string): Promise<void> {
   if (await isFolder(folder)) return
@@ -25,7 +25,7 @@ export async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { mode: 0o700 })
   } catch (error) {
-    // Another process may have made it meanwhile.
+    // Another process may have created it meanwhile.
     if (!(await isFolder(folder))) throw error
   }
   await syncFolder(parent)

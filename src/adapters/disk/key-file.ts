@@ -1,9 +1,9 @@
-/** A master key as a file: 32 bytes in base64, one line. */
+/** The file of a master key: 32 bytes in base64, one line. */
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** The text of the key file; `null` where there is none. */
+/** The text of the key file; `null` if there is no file. */
 export function readKeyFile(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')
@@ -13,7 +13,7 @@ export function readKeyFile(path: string): string | null {
   }
 }
 
-/** Makes a key that nobody has seen, readable for this user alone. Durable once returned. Throws where there is a file. */
+/** Creates a file with a new random key, readable only by this system user. Durable once returned. Throws if the file exists. */
 export function makeKeyFile(path: string): string {
   const text = randomBytes(32).toString('base64')
   const file = openSync(path, 'wx', 0o600)
@@ -26,7 +26,7 @@ export function makeKeyFile(path: string): string {
   return text
 }
 
-/** The key in a text. Where it is none, the error names the source and never shows what it was given. */
+/** Parses a key. The error for an invalid key names the source and never shows the text. */
 export function masterKeyIn(text: string, source: string): Buffer {
   const key = Buffer.from(text.trim(), 'base64')
   if (key.length !== 32 || !/^[A-Za-z0-9+/_-]{43}=?$/.test(text.trim())) {

@@ -1,17 +1,17 @@
 import { close, closeSync, open, read } from 'node:fs'
 import type { BlobReader } from '../../ports/blobs.ts'
 
-/** A blob that ends here is closed at once: handing that to another thread is a tenth of what reading it costs. */
+/** A blob up to this size is closed synchronously: closing it in another thread would add a tenth to the cost of a read. */
 const SMALL_BYTES = 64 * 1024
 
-/** A plain descriptor: where many small files are read, file handles cost a fifth of it. */
+/** A plain descriptor: with many small files, file handles cost a fifth of the read. */
 export function openForReading(path: string): Promise<number> {
   return new Promise((resolve, reject) => open(path, 'r', (error, fd) => (error ? reject(error) : resolve(fd))))
 }
 
 /**
- * Owns the descriptor. It reads into one buffer again and again: new memory for every read costs several times what the
- * reading does, here and, by what it does to the allocator, in every upload after it.
+ * Owns the descriptor. Reuses one buffer: new memory for every read costs several times as much as the read itself. It also
+ * slows down the allocator for every later upload.
  */
 export function blobReader(fd: number, start: number, end: number): BlobReader {
   let at = start
@@ -32,7 +32,7 @@ export function blobReader(fd: number, start: number, end: number): BlobReader {
 
     async close() {
       if (end <= SMALL_BYTES) closeSync(fd)
-      // Not in this thread: who closes a large file last that was deleted waits for its deletion.
+      // In another thread: the last close of a deleted large file waits for its deletion.
       else await new Promise<void>((resolve, reject) => close(fd, (error) => (error ? reject(error) : resolve())))
     },
   }

@@ -1,6 +1,6 @@
 /**
- * One sync for all who wait at the same time. Who comes while one is in flight joins the next: the one in flight may
- * have begun before their entry was written.
+ * Shares one sync between concurrent calls. A call during a running sync joins the next sync, because the running one may have
+ * begun before the entry of that call was written.
  */
 export function sharedSync(sync: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | null = null

@@ -1,13 +1,13 @@
 import { closeSync, fdatasync, writev, writevSync } from 'node:fs'
 
-/** So little costs less to copy into the system's cache at once than to hand to another thread. */
+/** Up to this size, a synchronous write into the system's cache costs less than a write in another thread. */
 const SMALL_BYTES = 64 * 1024
-/** Each may hold on to far more memory than its own bytes. */
+/** A limit of chunks, because each chunk may keep a much larger buffer in memory. */
 const SMALL_CHUNKS = 64
 
 /**
- * Creates a file of the batches; its bytes are durable once resolved. One batch is written while the next one is
- * gathered, but a small file is created when all of it is there. Settles once the file is closed.
+ * Creates a file from the batches. Its bytes are durable once the promise resolves. One batch is written while the next one is
+ * read. A small file is created only when all its bytes are read. The promise settles after the file is closed.
  */
 export async function writeNew(create: () => Promise<number>, batches: AsyncIterable<Uint8Array[]>): Promise<void> {
   let fd: number | null = null
@@ -21,7 +21,7 @@ export async function writeNew(create: () => Promise<number>, batches: AsyncIter
         fd ??= await create()
         await writing
         writing = writeAll(fd, chunks)
-        // Awaited with the next batch: until then its failure is nobody's unhandled rejection.
+        // Awaited with the next batch. Until then its failure must not be an unhandled rejection.
         writing.catch(() => {})
         chunks = []
       }
@@ -58,7 +58,7 @@ function sync(fd: number): Promise<void> {
   return new Promise((resolve, reject) => fdatasync(fd, (error) => (error ? reject(error) : resolve())))
 }
 
-/** A write may take less than it was given, as on a disk that is nearly full. */
+/** The bytes after the first `count`. A write may be partial, for example on a disk that is nearly full. */
 function dropBytes(chunks: Uint8Array[], count: number): Uint8Array[] {
   let dropped = 0
   for (const [index, chunk] of chunks.entries()) {

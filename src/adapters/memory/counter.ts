@@ -1,29 +1,29 @@
 import type { EventCounter, RequestCounter } from '../../ports/counters.ts'
 import type { Clock } from '../../ports/ports.ts'
 
-/** Callers that have a place of their own, for each limit. */
-const PLACES = 10_000
-/** Places that further callers share. */
-const SHARED_PLACES = 4096
+/** The maximum of callers with their own window, for each limit. */
+const OWN_WINDOWS = 10_000
+/** The number of windows that further callers share. */
+const SHARED_WINDOWS = 4096
 
 interface Window {
   count: number
   endsAt: number
 }
 
-/** The places of one limit. Maps keep the order of insertion, so the windows that end first stand in front. */
-interface Places {
+/** The windows of one limit. Maps keep the order of insertion, so the windows that end first come first. */
+interface Windows {
   own: Map<string, Window>
   shared: Map<number, Window>
 }
 
 /**
- * Counts in the process's own memory, which is bounded: about 3 MiB for each limit, however many callers there are. Nobody
- * is forgotten before the window is over, since whoever can bring enough callers would be free of limits. Where all
- * places are taken, callers who come anew share some.
+ * Counts in the memory of the process. The memory is limited to about 3 MiB for each limit. A window is never evicted before it
+ * ends: otherwise an attacker with enough addresses could evict the own window and start again. When all own windows are in use, new callers
+ * share windows.
  */
 export function memoryCounter(clock: Clock): EventCounter & RequestCounter {
-  const limits = new Map<string, Places>()
+  const limits = new Map<string, Windows>()
 
   return {
     async count(limit, caller, windowMs, cost) {
@@ -37,24 +37,24 @@ export function memoryCounter(clock: Clock): EventCounter & RequestCounter {
 
   function countOne(limit: string, caller: string, windowMs: number, cost = 1) {
     const now = clock()
-    const { own, shared } = placesOf(limit)
-    forgetStale(own, windowMs, now)
-    const hasPlace = own.has(caller) || own.size < PLACES
-    const window = hasPlace ? open(own, caller, windowMs, now) : open(shared, shareOf(caller), windowMs, now)
+    const { own, shared } = windowsOf(limit)
+    removeExpired(own, windowMs, now)
+    const hasOwn = own.has(caller) || own.size < OWN_WINDOWS
+    const window = hasOwn ? open(own, caller, windowMs, now) : open(shared, shareOf(caller), windowMs, now)
     window.count += cost
     return { count: window.count, leftMs: window.endsAt - now }
   }
 
-  function placesOf(limit: string): Places {
+  function windowsOf(limit: string): Windows {
     const known = limits.get(limit)
     if (known) return known
-    const places = { own: new Map(), shared: new Map() }
-    limits.set(limit, places)
-    return places
+    const windows = { own: new Map(), shared: new Map() }
+    limits.set(limit, windows)
+    return windows
   }
 }
 
-/** The window that is open under the key, or a new one. */
+/** The open window of the key, or a new one. */
 function open<Key>(windows: Map<Key, Window>, key: Key, windowMs: number, now: number): Window {
   const known = windows.get(key)
   if (known && isOpen(known, windowMs, now)) return known
@@ -64,21 +64,21 @@ function open<Key>(windows: Map<Key, Window>, key: Key, windowMs: number, now: n
   return window
 }
 
-function forgetStale(windows: Map<string, Window>, windowMs: number, now: number) {
+function removeExpired(windows: Map<string, Window>, windowMs: number, now: number) {
   for (const [key, window] of windows) {
     if (isOpen(window, windowMs, now)) return
     windows.delete(key)
   }
 }
 
-/** One that has longer to go than it lasts is from before the clock was set back: nobody is to wait for that time again. */
+/** A window with more time left than its length was opened before the clock was set back. It counts as ended. */
 function isOpen({ endsAt }: Window, windowMs: number, now: number): boolean {
   return endsAt > now && endsAt <= now + windowMs
 }
 
-/** Evenly spread (FNV-1a). */
+/** Spreads callers evenly (FNV-1a). */
 function shareOf(caller: string): number {
   let hash = 0x811c9dc5
   for (let at = 0; at < caller.length; at += 1) hash = Math.imul(hash ^ caller.charCodeAt(at), 0x01000193)
-  return (hash >>> 0) % SHARED_PLACES
+  return (hash >>> 0) % SHARED_WINDOWS
 }

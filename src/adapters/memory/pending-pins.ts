@@ -6,26 +6,26 @@ interface Pending {
   guesses: number
 }
 
-/** PINs that anybody can ask for. Beyond these the oldest goes. */
+/** The maximum of PINs that were requested without a session. Above it the oldest is evicted. */
 const MOST_OPEN = 10_000
-/** PINs that the sessions of one user asked for. Beyond these the user's own oldest goes. */
+/** The maximum of PINs that the sessions of one user requested. Above it the user's oldest is evicted. */
 const MOST_OF_USER = 100
 
 /**
- * Pending PINs in the process's own memory: a restart forgets them, and people ask again. The memory is bounded, about 1 KiB
- * for each, however many strangers ask: what they ask for replaces only what others asked for without a session.
+ * Keeps pending PINs in the memory of the process. A restart loses them, and users request new ones. The memory is limited,
+ * about 1 KiB for each PIN. PINs requested without a session can evict only other PINs requested without a session.
  */
 export function memoryPendingPins(clock: Clock): PendingPinStore {
-  // Maps keep the order of insertion, which is close to the order of expiry: what is stale stands in front.
+  // Maps keep the order of insertion, which is close to the order of expiry. So expired PINs come first.
   const open = new Map<string, Pending>()
   const vouched = new Map<string, Pending>()
-  /** For each device the users who have a pending PIN for it, and for each user the devices. */
+  /** The users with a pending PIN by device, and the devices by user. */
   const usersOf = new Map<string, Set<string>>()
   const devicesOf = new Map<string, Set<string>>()
 
   return {
     async put(pin, { compared, mostUsers }) {
-      forgetStale()
+      removeExpired()
       const others = pinsOf(pin.deviceId).filter((other) => keyOf(other.pin) !== keyOf(pin))
       const users = others.filter((other) => other.pin.origin === 'vouched')
       if (pin.origin === 'vouched' && users.length >= mostUsers) {
@@ -90,7 +90,7 @@ export function memoryPendingPins(clock: Clock): PendingPinStore {
     for (const { pin } of some.values()) return drop(pin)
   }
 
-  function forgetStale() {
+  function removeExpired() {
     for (const some of [open, vouched]) {
       for (const { pin } of some.values()) {
         if (pin.expiresAt > clock()) break

@@ -1,29 +1,29 @@
-/** The connection to a Redis server: fails quickly, since requests wait for it, and comes back by itself. */
+/** The connection to a Redis server. It fails quickly, because requests wait for it, and reconnects by itself. */
 import { isIP } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
 
-/** Tells the operator; never with what a command carried. */
-export type Tell = (message: string) => void
+/** Writes a log line. Never called with the arguments of a command. */
+export type Log = (message: string) => void
 
 type Script = (...keysAndArguments: (string | number)[]) => Promise<unknown>
 
 export interface RedisConnection {
   /**
-   * A script that the server runs in one step, on so many keys; they come before its other arguments. Where the server
-   * does not run it in time, a fault with `EUNREACHABLE`; it may have run all the same.
+   * A script that the server runs atomically. The first `keys` arguments are keys. Throws an error with `EUNREACHABLE` if the
+   * server does not answer in time. The script may have run nevertheless.
    */
   script(lua: string, keys: number): Script
-  /** Throws where scripts do not run, or may not write. */
+  /** Throws if scripts do not run, or may not write. */
   check(): Promise<void>
   close(): Promise<void>
 }
 
-/** A sign-in asks four times, one after the other, and is to be answered within 2 seconds. */
+/** The timeout of a command. A sign-in sends four commands in sequence, and must be answered within 2 seconds. */
 const ANSWER_MS = 450
 
 const CONNECT_MS = 1000
-/** How long a start waits for a server that is still reading its own disk. */
+/** How long the start waits for a Redis server that is still loading its data. */
 const START_MS = 2000
 const LONGEST_PAUSE_MS = 1000
 
@@ -31,34 +31,34 @@ const BEHAVIOUR = {
   lazyConnect: true,
   connectTimeout: CONNECT_MS,
   commandTimeout: ANSWER_MS,
-  // A server that does not answer is left; until it takes a new connection, requests do not wait for it at all.
+  // A connection that does not answer is closed. Until a new one is open, requests fail without waiting.
   socketTimeout: ANSWER_MS,
-  // Nothing waits for a connection, and nothing is sent twice: a guess would count twice.
+  // Commands are not queued while disconnected. They are not sent again, because a guess would count twice.
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   maxLoadingRetryTime: LONGEST_PAUSE_MS,
   retryStrategy: (tries: number) => Math.min(tries * 100, LONGEST_PAUSE_MS),
-  // What was the primary is a replica now: its address may lead to another server by now.
+  // READONLY: the former primary is a replica now. A new connection may reach the new primary at the same address.
   reconnectOnError: ({ message }: Error) => message.startsWith('READONLY'),
   protocol: 2,
   disableClientInfo: true,
 } satisfies RedisOptions
 
-/** What does not pass by itself: the settings are wrong. A server that has no connections left says `ERR`, too. */
+/** Errors of wrong settings, which do not end by themselves. A server without free connections also answers `ERR`. */
 const REFUSAL = /^(WRONGPASS|NOAUTH|NOPERM|DENIED|ERR(?! max number of clients))\b/
 
 /**
- * `url` is as `REDIS_URL` was checked to be. Resolves also where the server cannot be reached now; throws where it does
- * not let us in.
+ * `url` is the checked setting `REDIS_URL`. Resolves even if the server cannot be reached now. Throws if the server refuses the
+ * credentials or the settings.
  */
-export async function redisConnection(url: string, tell: Tell): Promise<RedisConnection> {
+export async function redisConnection(url: string, log: Log): Promise<RedisConnection> {
   const client = new Redis({ ...optionsOf(url), ...BEHAVIOUR })
   let reason = BROKEN
   let isDown = false
   let scripts = 0
-  client.on('error', hear)
-  // Being connected is not enough: a replica takes connections, too.
+  client.on('error', noteOutage)
+  // `ready` is not enough: a replica accepts connections, too, but cannot write.
   client.on('ready', () => void (isDown && check().catch(() => {})))
 
   const writes = script(`redis.call('SET', KEYS[1], '', 'PX', 60000)`, 1)
@@ -77,32 +77,32 @@ export async function redisConnection(url: string, tell: Tell): Promise<RedisCon
     scripts += 1
     const name = `script${scripts}`
     client.defineCommand(name, { lua, numberOfKeys })
-    // The driver makes a method of it, which its types do not know.
+    // The driver adds a method for the script, which its types do not have.
     const methods = client as unknown as Record<string, Script>
     return async (...keysAndArguments: Parameters<Script>) => {
       try {
         const answer = await methods[name]?.(...keysAndArguments)
-        if (isDown) tell('Redis answers again')
+        if (isDown) log('Redis answers again')
         isDown = false
         return answer
       } catch (error) {
-        hear(error as Error)
+        noteOutage(error as Error)
         throw Object.assign(new Error(`Redis does not answer (${reason})`), { code: 'EUNREACHABLE', told: true })
       }
     }
   }
 
-  /** The operator hears of each outage once. */
-  function hear(error: Error) {
+  /** Logs each outage once. */
+  function noteOutage(error: Error) {
     reason = reasonOf(error) ?? (isDown ? reason : BROKEN)
-    if (!isDown) tell(`Redis does not answer (${reason}): nobody can sign in, and whoever is signed in has no limits`)
+    if (!isDown) log(`Redis does not answer (${reason}): sign-in is not possible, and sessions have no rate limits`)
     isDown = true
   }
 }
 
 const BROKEN = 'the connection broke'
 
-/** The errors of the driver carry commands with all their arguments, and the server may quote them. `null`: it says nothing new. */
+/** A reason without arguments of commands, which errors of the driver contain and the server may quote. `null` if there is no new reason. */
 function reasonOf({ name, message, code }: Error & { code?: string }): string | null {
   if (name === 'ReplyError') return /^(?:ERR[^'"`]*|\w+)/.exec(message)?.[0].trim() ?? null
   if (code) return code

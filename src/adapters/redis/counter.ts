@@ -4,9 +4,10 @@ import type { RedisConnection } from './connection.ts'
 import { GRACE_MS, keyOf } from './keys.ts'
 
 /**
- * The clocks of servers are never quite in step, nor is the order in which they look at them that in which they come here: so
- * a window may seem to have more left than it had at first. It counts as long as that is not much; much more is a clock that
- * was set back. What is written as a number in Lua would lose its last digits. Arguments: now, window, time to live, cost.
+ * The clocks of the servers differ slightly, and commands may arrive in another order than the clocks were read. So a window may
+ * seem to have more time left than its length. Up to the time to live this is accepted; more means that a clock was set back,
+ * and a new window begins. `%.0f` keeps the last digits of the time, which Lua would lose. Arguments: now, window, time to live,
+ * cost.
  */
 const COUNT = `
 local left = (redis.call('HGET', KEYS[1], 'endsAt') or 0) - ARGV[1]
@@ -18,7 +19,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return { tonumber(ARGV[4]), tonumber(ARGV[2]) }
 `
 
-/** Counts in Redis, so for all processes that share it. A window's key is gone soon after the window is over. */
+/** Counts in Redis, for all processes that share it. The key of a window expires soon after the window ends. */
 export function redisCounter({ script }: Pick<RedisConnection, 'script'>, clock: Clock): EventCounter & RequestCounter {
   const run = script(COUNT, 1)
 

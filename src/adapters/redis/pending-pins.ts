@@ -4,8 +4,8 @@ import type { RedisConnection } from './connection.ts'
 import { GRACE_MS, keyOf } from './keys.ts'
 
 /**
- * All pending PINs of a device are one hash: a field for each PIN with its record, named by its slot, and one with the guesses
- * at it. A slot is `open`, or a user. Arguments: now, slot, record, time to live, most users, and the ids of PINs that were
+ * The pending PINs of a device are one hash. Each PIN has two fields: its record, named by its slot, and its number of guesses.
+ * A slot is `open`, or a user. Arguments: now, slot, record, time to live, maximum of users, and the ids of the PINs that were
  * compared.
  */
 const PUT = `
@@ -36,7 +36,7 @@ if redis.call('PTTL', KEYS[1]) < ttl then redis.call('PEXPIRE', KEYS[1], ttl) en
 return {'kept'}
 `
 
-/** Arguments: now, most attempts. */
+/** Arguments: now, maximum of attempts. */
 const GUESS = `
 local open = {}
 local fields = redis.call('HGETALL', KEYS[1])
@@ -62,8 +62,8 @@ return 1
 `
 
 /**
- * Pending PINs in Redis, for all processes that share it. It may lose them, or have one back that was spent, where it
- * fails over to a replica that lags: the database remembers which PINs opened a session.
+ * Keeps pending PINs in Redis, for all processes that share it. After a failover to a lagging replica, Redis may have lost PINs,
+ * or may have a spent PIN again. So the database records which PINs opened a session.
  */
 export function redisPendingPins({ script }: Pick<RedisConnection, 'script'>, clock: Clock): PendingPinStore {
   const put = script(PUT, 1)
@@ -99,7 +99,7 @@ function slotOf({ origin, grant }: PendingPin): string {
   return origin === 'open' ? origin : `user ${grant.userId}`
 }
 
-/** All but the device id, which is a secret, and which whoever guesses brings along. */
+/** The PIN without its device id. The device id is secret, and each guess contains it. */
 function recordOf({ deviceId: _, address, digest, ...rest }: PendingPin): string {
   return JSON.stringify({ ...rest, address: address?.toString('base64') ?? null, digest: digest.toString('base64') })
 }

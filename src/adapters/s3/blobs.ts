@@ -1,6 +1,6 @@
 /**
- * Blobs as objects `<run>/<random>` in a bucket. An object is in sight only when it is whole, and durable by then: so an
- * upload needs no name of its own. What a crash leaves is parts that nobody completes; closing their run removes them.
+ * Stores blobs as objects `<run>/<random>` in a bucket. An object is visible only when it is complete and durable, so an upload
+ * needs no temporary name. A crash leaves parts of incomplete uploads; closing their run removes them.
  */
 import type { Readable } from 'node:stream'
 import {
@@ -21,25 +21,25 @@ import { objectWriter } from './writer.ts'
 
 const RUN = /^[A-Za-z0-9_-]+$/
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
-/** What the API takes in one request. */
+/** The maximum of one request, by the API. */
 const DELETED_AT_ONCE = 1000
 const ABORTED_AT_ONCE = 50
-/** Where the API takes one at a time. */
+/** The number of parallel requests where the API has no batch request. */
 const LANES = 8
-/** Whoever waits for the store hears that it is away within both of these together. */
+/** A request that waits for an unreachable store fails within the sum of these two. */
 const CHECK_EVERY_MS = 500
 const CHECK_MS = 1200
 
 export interface S3Blobs extends BlobStore {
-  /** Throws while the bucket cannot be reached. Asks at most twice a second. */
+  /** Throws if the bucket cannot be reached. Sends at most two requests a second. */
   check(): Promise<void>
   close(): Promise<void>
 }
 
-/** How often uploads that could not be aborted are tried again, while there are any. */
+/** The interval of retries for uploads that could not be aborted. */
 const ABORT_AGAIN_MS = 30_000
 
-/** Throws where the bucket cannot be used, and names the setting. */
+/** Throws an error that names the setting if the bucket cannot be used. */
 export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs = ABORT_AGAIN_MS): Promise<S3Blobs> {
   const store = connection(settings)
   const { bucket: Bucket } = settings
@@ -50,9 +50,9 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
   const check = onceIn(CHECK_EVERY_MS, clock, async () => {
     await store.ask(new HeadBucketCommand({ Bucket }), CHECK_MS)
   })
-  /** Keys of uploads that failed, and whose parts may still be in the bucket. */
+  /** Keys of failed uploads whose parts may still be in the bucket. */
   const abandoned = new Set<string>()
-  let again: NodeJS.Timeout | null = null
+  let retryTimer: NodeJS.Timeout | null = null
   const writer = objectWriter(store, check, abandon)
   let deletesMany = true
 
@@ -61,7 +61,7 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
 
     async put(blob, batches) {
       const Key = keyOf(blob)
-      // While the bytes come: a store that is down is to be told before they are sent there, which may take long.
+      // Checked while the first bytes arrive: if the store is down, the upload fails before it sends bytes there.
       const reachable = check()
       reachable.catch(() => {})
       await writer.write(Key, afterwards(reachable, batches))
@@ -113,7 +113,7 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
     closeRun: (run) => abortUploads(prefixOf(run)),
 
     async close() {
-      if (again) clearTimeout(again)
+      if (retryTimer) clearTimeout(retryTimer)
       store.close()
     },
   }
@@ -131,16 +131,16 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
     }
   }
 
-  /** What this process does not get to aborting is the sweeper's, once its run is over. */
+  /** Retries the abort later. If this process ends before that, the sweeper aborts the upload after the run is over. */
   function abandon(Key: string): void {
     abandoned.add(Key)
-    again ??= setTimeout(async () => {
+    retryTimer ??= setTimeout(async () => {
       const failed: string[] = []
       for (const key of [...abandoned]) {
         abandoned.delete(key)
         await abortUploads(key).catch(() => failed.push(key))
       }
-      again = null
+      retryTimer = null
       for (const key of failed) abandon(key)
     }, abortAgainMs).unref()
   }
@@ -158,7 +158,7 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
         if (Errors.length === 0) return
       } catch (error) {
         if (!(error instanceof StoreFault && [400, 405, 501].includes(error.status ?? 0))) throw error
-        // Not every store has it, nor in the same way.
+        // Not every store supports DeleteObjects, so objects are deleted one by one from now on.
         deletesMany = false
       }
     }
@@ -182,7 +182,7 @@ async function unlessGone(removal: Promise<unknown>): Promise<void> {
   })
 }
 
-/** The same batches, the first of them once this has come true. */
+/** The same batches. The first one waits until `first` has resolved. */
 async function* afterwards<T>(first: Promise<void>, batches: AsyncIterable<T>): AsyncGenerator<T> {
   let waited = false
   for await (const batch of batches) {
@@ -192,14 +192,14 @@ async function* afterwards<T>(first: Promise<void>, batches: AsyncIterable<T>): 
   }
 }
 
-/** Acts at most once in so many milliseconds; who asks in between hears what came of it. */
-function onceIn(ms: number, clock: Clock, act: () => Promise<void>): () => Promise<void> {
+/** Runs the check at most once in `ms`. Calls in between get the last result. */
+function onceIn(ms: number, clock: Clock, check: () => Promise<void>): () => Promise<void> {
   let last: Promise<void> | null = null
   let endedAt = Number.NEGATIVE_INFINITY
   return () => {
     if (last && clock() < endedAt + ms) return last
     endedAt = Number.POSITIVE_INFINITY
-    last = act().finally(() => {
+    last = check().finally(() => {
       endedAt = clock()
     })
     return last

@@ -1,4 +1,4 @@
-/** Talking to one bucket: how long an answer may take, and what a fault is called. */
+/** Sends requests to one bucket, with timeouts, retries and mapped errors. */
 import {
   type $Command,
   ListObjectsV2Command,
@@ -16,14 +16,14 @@ export interface S3Settings {
   region: string
   accessKeyId: string
   secretAccessKey: string
-  /** `endpoint/bucket/key` and not `bucket.endpoint/key`. */
+  /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
   forcePathStyle: boolean
 }
 
-/** Until the head of an answer is here, tries included: who waits for a file hears within two seconds, also where Redis hangs. */
+/** The timeout for the header of a response, retries included. A download must be answered within two seconds, also while Redis hangs. */
 const ANSWER_MS = 1500
 const CONNECT_MS = 900
-/** What takes a store its time may take it, as long as there is no such time in which nothing moves. */
+/** The idle timeout of a slow request. A slow request has no other timeout. */
 const STALL_MS = 10_000
 const TRIES = { prompt: 3, patient: 2 }
 
@@ -44,7 +44,7 @@ export function connection(settings: S3Settings) {
   return {
     bucket: settings.bucket,
 
-    /** For what is answered at once or not at all. Only the head has to come so soon: a body may take longer. */
+    /** For fast requests. Only the header of the response has to arrive in time: a body may take longer. */
     async ask<I extends ServiceInputTypes, O extends ServiceOutputTypes>(
       command: Command<I, O>,
       answerMs = ANSWER_MS,
@@ -61,7 +61,7 @@ export function connection(settings: S3Settings) {
       }
     },
 
-    /** For what takes a store some time: bytes on their way up, and many things at once. */
+    /** For slow requests: uploads, and requests about many objects. */
     async send<I extends ServiceInputTypes, O extends ServiceOutputTypes>(
       command: Command<I, O>,
       abortSignal?: AbortSignal,
@@ -80,10 +80,10 @@ export function connection(settings: S3Settings) {
   }
 }
 
-/** Throws where the bucket cannot be used, naming the setting to look at. Never shows a key. */
+/** Throws an error that names the setting to check if the bucket cannot be used. Never shows a key. */
 export async function tryOut(store: Connection, { bucket, endpoint }: S3Settings): Promise<void> {
   try {
-    // Not HeadBucket: its refusals have no body, and so no reason.
+    // Not HeadBucket: its error responses have no body, and so no reason.
     await store.ask(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }))
   } catch (error) {
     const { reason, status, message } = error as StoreFault
@@ -95,14 +95,14 @@ export async function tryOut(store: Connection, { bucket, endpoint }: S3Settings
       AuthorizationHeaderMalformed: `S3_REGION is not that of the bucket ${bucket}`,
       PermanentRedirect: `S3_REGION or S3_ENDPOINT is not that of the bucket ${bucket}`,
     }
-    const unreachable = `S3_ENDPOINT is ${endpoint}, which ${status === undefined ? 'cannot be reached' : 'is of no use'}`
+    const unreachable = `S3_ENDPOINT is ${endpoint}, which ${status === undefined ? 'cannot be reached' : 'cannot be used'}`
     throw new Error(`${advice[reason] ?? unreachable} (${message})`, { cause: error })
   }
 }
 
 function client(settings: S3Settings, maxAttempts: number, socketTimeout: number): S3Client {
   const { endpoint, region, forcePathStyle, accessKeyId, secretAccessKey } = settings
-  // A slow download keeps its connection for hours; none is to wait for another.
+  // Unlimited, because a slow download keeps its connection for hours, and no request may wait for another.
   const agent = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY }
   const config: S3ClientConfig = {
     endpoint,
@@ -110,10 +110,10 @@ function client(settings: S3Settings, maxAttempts: number, socketTimeout: number
     forcePathStyle,
     credentials: { accessKeyId, secretAccessKey },
     maxAttempts,
-    // Sealed bytes check themselves, and many stores do not know the checksums that would be added.
+    // Sealed bytes are authenticated already, and many stores do not support the additional checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // It would take a connection of its own for each part.
+    // `Expect: 100-continue` would need a new connection for each part.
     expectContinueHeader: false,
     requestHandler: { httpAgent: agent, httpsAgent: agent, connectionTimeout: CONNECT_MS, socketTimeout },
   }

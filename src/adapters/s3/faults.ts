@@ -1,24 +1,24 @@
-/** What an S3 store says went wrong, in the words and codes of `ports.ts`. */
+/** Maps errors of an S3 store to the codes that the port promises. */
 
-/** As much of the SDK's errors as is needed here. */
-interface Answered {
+/** The used fields of the SDK's errors. */
+interface SdkError {
   name?: string
   code?: string
   message?: string
   $metadata?: { httpStatusCode?: number; attempts?: number; requestId?: string }
 }
 
-/** A fault of the store or on the way to it. Never carries what was asked, nor with which key. */
+/** An error of the store or of the connection to it. Never contains the request or its key. */
 export class StoreFault extends Error {
   readonly code: 'EUNREACHABLE' | 'ENOSPC' | undefined
-  /** The store's own name for it, such as `NoSuchKey`, or the system's, such as `ECONNREFUSED`. */
+  /** The error code of the store, such as `NoSuchKey`, or of the system, such as `ECONNREFUSED`. */
   readonly reason: string
   readonly status: number | undefined
-  /** Whether an earlier try of the same request may have been carried out without our hearing of it. */
+  /** Whether the request was retried. An earlier try may have succeeded although its response was lost. */
   readonly retried: boolean
 
   constructor(doing: string, error: unknown) {
-    const { name = '', code, message = '', $metadata = {} } = (error ?? {}) as Answered
+    const { name = '', code, message = '', $metadata = {} } = (error ?? {}) as SdkError
     const { httpStatusCode: status, attempts = 1, requestId } = $metadata
     const reason = status === undefined ? (code ?? name) : name
     const answer = status === undefined ? `: ${message || reason}` : ` with ${status} ${reason}`
@@ -30,20 +30,20 @@ export class StoreFault extends Error {
     this.code = codeOf(status, reason)
   }
 
-  /** The object is not there. A bucket that is gone is another matter. */
+  /** The object does not exist. A missing bucket is another error. */
   get isAbsence(): boolean {
     return this.status === 404 && this.reason !== 'NoSuchBucket'
   }
 }
 
-/** Stores name what has run full in their own ways. */
+/** The error codes of different stores for full storage. */
 const FULL = /quota|storage_?(full|cap)|nospace|insufficientstorage/i
-/** What a client may try again later: the store is overloaded or failing, or does not let the server in at the moment. */
-const PASSING = [403, 408, 429]
+/** Statuses that a client may retry later: the store is overloaded, or refuses the server at the moment. */
+const TEMPORARY = [403, 408, 429]
 
 function codeOf(status: number | undefined, reason: string): StoreFault['code'] {
   if (status === 507 || FULL.test(reason)) return 'ENOSPC'
-  if (status === undefined || status >= 500 || PASSING.includes(status) || reason === 'NoSuchBucket') {
+  if (status === undefined || status >= 500 || TEMPORARY.includes(status) || reason === 'NoSuchBucket') {
     return 'EUNREACHABLE'
   }
   return undefined

@@ -1,26 +1,26 @@
-/** Batches as parts for an upload to S3. */
+/** Splits batches into the parts of an upload to S3. */
 
-/** Each part but the last has at least 5 MiB; and as there are 10,000 at most, this many carry a blob of 78 GiB. */
+/** S3 requires at least 5 MiB for each part except the last, and allows 10,000 parts. So a blob may have 78 GiB. */
 export const PART_BYTES = 8 * 1024 * 1024
 
 export type PartMemory = ReturnType<typeof partMemory>
 
-/** Memory for parts that is used again: a part in new memory costs twice as much to gather. At most so many are kept. */
+/** Reuses the memory of parts: filling a part in new memory costs twice as much. Keeps at most `kept` free parts. */
 export function partMemory(kept: number) {
   const spare: Buffer[] = []
   return {
     take: (): Buffer => spare.pop() ?? Buffer.allocUnsafeSlow(PART_BYTES),
 
-    /** Only for what nobody reads any more. Bytes of other memory are none of its business. */
-    give({ buffer }: Buffer): void {
+    /** Releases a part that is not read any more. Buffers that are not of this memory are ignored. */
+    release({ buffer }: Buffer): void {
       if (buffer.byteLength === PART_BYTES && spare.length < kept) spare.push(Buffer.from(buffer))
     },
   }
 }
 
 /**
- * Parts of `PART_BYTES`, and then the last one, which may be shorter or empty. The bytes are copied as they come: what a
- * socket read them into is free at once, and a part that is sent again has them in one piece.
+ * Yields parts of `PART_BYTES`, and then the last one, which may be shorter or empty. The bytes are copied: this frees the
+ * buffers of the socket at once, and a part that is sent again is one contiguous buffer.
  */
 export async function* inParts(batches: AsyncIterable<Uint8Array[]>, memory: PartMemory) {
   let part: Buffer = Buffer.alloc(0)
@@ -41,7 +41,7 @@ export async function* inParts(batches: AsyncIterable<Uint8Array[]>, memory: Par
   }
   yield { bytes: part.subarray(0, filled), last: true }
 
-  /** Most blobs are one batch: only longer ones take the memory of a whole part. */
+  /** Most blobs are one batch. Only longer blobs use the memory of a whole part. */
   function makeRoom(bytes: number): void {
     if (filled + bytes <= part.length || part.length === PART_BYTES) return
     const larger = filled === 0 && bytes < PART_BYTES ? Buffer.allocUnsafeSlow(bytes) : memory.take()

@@ -2,14 +2,14 @@ import type { Readable } from 'node:stream'
 import type { BlobReader } from '../../ports/blobs.ts'
 import { StoreFault } from './faults.ts'
 
-/** How long bytes may fail to come. Only who waits for them counts: a slow client may pause for as long as it likes. */
+/** The timeout of a read without bytes. It runs only during a read: a slow client may pause for any time. */
 const STALL_MS = 5000
-/** The same at the beginning, where the head of the answer was just there: a client waits for its own, two seconds at most. */
+/** The timeout of the first read. Shorter, because the response to the client must begin within two seconds. */
 const FIRST_STALL_MS = 700
 
 /**
- * Reads the bytes that `fetch` answers, into one buffer again and again. A store closes connections on which a slow
- * client lets nothing move, so where one breaks the rest is fetched once more; without a byte in between it is a fault.
+ * Reads the bytes of `fetch` into one reused buffer. A store closes connections that are idle because of a slow client. So after
+ * a broken connection the rest is fetched again. If it breaks again without a new byte, the read fails.
  */
 export function objectReader(
   first: Readable,
@@ -22,7 +22,7 @@ export function objectReader(
   let brokeAt = -1
   let hasBegun = false
   let buffer = Buffer.alloc(0)
-  // A connection may break while nobody reads; the next read finds out.
+  // A connection may break between two reads. The next read notices it.
   source.on('error', () => {})
 
   return {
@@ -40,7 +40,7 @@ export function objectReader(
     },
 
     async close() {
-      // Read to its end, a connection serves the next request; any other is of no use to anybody.
+      // A connection whose response was read to the end can be reused. Any other is closed.
       if (at === end) source.resume()
       else source.destroy()
     },
@@ -64,7 +64,7 @@ export function objectReader(
 
 class Stall extends Error {}
 
-/** Resolves once there is something to read, or the end, with `null`; with what broke the connection otherwise. */
+/** Resolves with `null` once there are bytes or the end. Resolves with the error if the connection breaks. */
 function arrival(source: Readable, stallMs: number): Promise<Error | null> {
   return new Promise((resolve) => {
     const ready = () => done(null)

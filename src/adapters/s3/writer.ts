@@ -1,4 +1,4 @@
-/** Blobs on their way up: one request for a short one, parts for a long one; in sight only once they are whole. */
+/** Uploads blobs: a short one in one request, a long one in parts. An object is visible only when it is complete. */
 import { setMaxListeners } from 'node:events'
 import {
   AbortMultipartUploadCommand,
@@ -11,25 +11,25 @@ import {
 import type { Connection } from './connection.ts'
 import { StoreFault } from './faults.ts'
 import { inParts, partMemory } from './parts.ts'
-import { turns } from './turns.ts'
+import { semaphore } from './semaphore.ts'
 
-/** Parts that this process sends at a time, of whatever blobs: what they take of memory does not grow with the uploads. */
+/** The maximum of parts that this process sends at a time, for all blobs. So the memory does not grow with the uploads. */
 const PARTS_AT_ONCE = 4
-/** As many are being gathered where uploads are many; idle, they are all that is left of it. */
+/** The maximum of free parts that stay allocated: as many as are usually being filled and sent. */
 const PARTS_KEPT = 8
-const LOOK_MS = 100
+const CHECK_EVERY_MS = 100
 
 type Multipart = Awaited<ReturnType<ReturnType<typeof objectWriter>['begin']>>
 
 /** `check` throws while the store cannot be reached. `abandon` takes the key of an upload that could not be aborted. */
 export function objectWriter(store: Connection, check: () => Promise<void>, abandon: (Key: string) => void) {
   const Bucket = store.bucket
-  const turn = turns(PARTS_AT_ONCE)
+  const permits = semaphore(PARTS_AT_ONCE)
   const memory = partMemory(PARTS_KEPT)
 
   return { write, begin, lengthOf }
 
-  /** Where the batches throw, nothing is left and the same error is thrown on. */
+  /** If the batches throw, the upload is aborted and the same error is thrown. */
   async function write(Key: string, batches: AsyncIterable<Uint8Array[]>): Promise<void> {
     let multipart: Multipart | null = null
     try {
@@ -45,10 +45,10 @@ export function objectWriter(store: Connection, check: () => Promise<void>, aban
     }
   }
 
-  /** A client waits for it. Where the store falls silent meanwhile, it is told, and can soon send so few bytes again. */
+  /** A client waits for this request. If the store stops answering, the request fails early; the client can repeat a short upload. */
   async function writeWhole(Key: string, Body: Buffer): Promise<void> {
     const away = new AbortController()
-    const timer = setInterval(() => check().catch((fault) => away.abort(fault)), LOOK_MS)
+    const timer = setInterval(() => check().catch((fault) => away.abort(fault)), CHECK_EVERY_MS)
     try {
       const command = new PutObjectCommand({ Bucket, Key, Body, ContentLength: Body.length, IfNoneMatch: '*' })
       await store.send(command, away.signal)
@@ -57,34 +57,34 @@ export function objectWriter(store: Connection, check: () => Promise<void>, aban
     } finally {
       clearInterval(timer)
     }
-    memory.give(Body)
+    memory.release(Body)
   }
 
-  /** A store that ignores the condition at the end, as some do, is asked at the beginning. */
+  /** Checks that the key is free. The upload has IfNoneMatch, too, but some stores ignore it. */
   async function begin(Key: string) {
-    if ((await lengthOf(Key)) !== null) throw new Error(`there is a blob ${Key} already`)
+    if ((await lengthOf(Key)) !== null) throw new Error(`blob ${Key} already exists`)
     const { UploadId } = await store.ask(new CreateMultipartUploadCommand({ Bucket, Key })).catch((fault) => {
-      // It may have begun all the same, under an id that nobody told us.
+      // The upload may have been created although its response, with its id, was lost.
       abandon(Key)
       throw fault
     })
     const parts: { PartNumber: number; ETag: string | undefined }[] = []
     const sending = new Set<Promise<void>>()
     const stop = new AbortController()
-    // Each part on its way listens.
+    // Each part that is being sent adds a listener.
     setMaxListeners(0, stop.signal)
     let fault: unknown = null
     let totalBytes = 0
 
     return {
-      /** Takes the bytes on their way, once there is a turn. They must stay as they are. */
+      /** Waits for a permit and starts to send the part. The buffer must not change until it is sent. */
       async send(Body: Buffer): Promise<void> {
-        await turn.take()
+        await permits.acquire()
         const part = { PartNumber: parts.length + 1, ETag: undefined as string | undefined }
         parts.push(part)
         totalBytes += Body.length
         const sent = sendPart(part, Body).finally(() => {
-          turn.give()
+          permits.release()
           sending.delete(sent)
         })
         sending.add(sent)
@@ -107,21 +107,21 @@ export function objectWriter(store: Connection, check: () => Promise<void>, aban
       },
     }
 
-    /** Never rejects: the first fault is for whoever sends the next part, or waits for the last. */
+    /** Never rejects. The first error is thrown by the next `send` or by `complete`. */
     async function sendPart(part: (typeof parts)[number], Body: Buffer): Promise<void> {
       try {
         const { PartNumber } = part
         const command = new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body, ContentLength: Body.length })
         part.ETag = (await store.send(command, stop.signal)).ETag
-        // Where it fails, something may go on sending it.
-        memory.give(Body)
+        // Only after success: after an error the SDK may still be sending the buffer.
+        memory.release(Body)
       } catch (error) {
         fault ??= error
       }
     }
   }
 
-  /** A request that is sent again, as its answer got lost, is refused for what its first sending has done. */
+  /** A retried request is refused if its first try succeeded and only the response was lost. Then it counts as done. */
   async function unlessDone(Key: string, bytes: number, fault: StoreFault): Promise<void> {
     if (fault.retried && (fault.status === 412 || fault.status === 404) && (await lengthOf(Key)) === bytes) return
     throw fault

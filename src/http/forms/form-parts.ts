@@ -1,8 +1,8 @@
 /**
- * The parts of a form as @fastify/multipart hands them out, with headers that we read ourselves. Its parser takes the first
- * of `filename` and `filename*`, drops spaces from unquoted names, passes over parts whose headers it cannot read, and knows
- * no padding behind a boundary (RFC 2046, section 5.1.1). So each part goes to it under a head that it cannot misread: the
- * part's number.
+ * Reads a form with @fastify/multipart, but parses the headers of its parts here. The parser of the package uses the first of
+ * `filename` and `filename*`, drops spaces from unquoted names, skips parts whose headers it cannot read, and does not accept
+ * padding after a boundary (RFC 2046, section 5.1.1). So the headers of each part are replaced by simple ones, with the number
+ * of the part as its name.
  */
 import { Readable } from 'node:stream'
 import type { Multipart } from '@fastify/multipart'
@@ -11,10 +11,10 @@ import { problems } from '../../problems.ts'
 import { readBody } from '../body-reading.ts'
 import { type PartHead, partHeadOf } from './part-heads.ts'
 
-/** Of one form. */
+/** The maximum of parts of one form. */
 const MAX_PARTS = 16
 const MAX_HEAD_BYTES = 16 * 1024
-/** White space that may stand behind a boundary. */
+/** The maximum of white space after a boundary. */
 const MAX_PADDING_BYTES = 1024
 
 const BOUNDARY =
@@ -27,7 +27,7 @@ export interface FormPart {
   part: Multipart
 }
 
-/** Each part in its order. The part called `file` is a file, and so is each with a file name; the others are fields. */
+/** The parts in order. A part called `file` and every part with a file name are files. The others are fields. */
 export async function* formParts(request: FastifyRequest): AsyncGenerator<FormPart> {
   const [, quoted, plain] = BOUNDARY.exec(request.headers['content-type'] ?? '') ?? []
   const boundary = quoted ?? plain
@@ -41,18 +41,18 @@ export async function* formParts(request: FastifyRequest): AsyncGenerator<FormPa
     const rewrittenRequest = Object.create(request, { raw: { value: raw } }) as FastifyRequest
     for await (const part of rewrittenRequest.parts()) yield { head: heads[Number(part.fieldname)] as PartHead, part }
   } finally {
-    // Lets go of the connection, which may have to carry a refusal.
+    // Releases the connection without destroying it: a refusal may have to be sent.
     raw.destroy()
   }
 }
 
-/** The same form with other heads. Throws `malformed-multipart` where it cannot be read without a guess. */
+/** Rewrites the headers of every part. Throws `malformed-multipart` for a form that is ambiguous. */
 async function* rewritten(chunks: AsyncIterable<Buffer>, boundary: string, heads: PartHead[]): AsyncGenerator<Buffer> {
   const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1')
   let within: 'preamble' | 'delimiter' | 'end' | 'head' | 'bytes' | 'epilogue' = 'preamble'
-  // The first delimiter has no line before it where the form begins with it.
+  // The CRLF before the first delimiter is missing if the form begins with it.
   let left: Buffer = CRLF
-  let begun = false
+  let hasBytes = false
   for await (const chunk of chunks) {
     if (within === 'epilogue') continue
     left = left.length > 0 ? Buffer.concat([left, chunk]) : chunk
@@ -61,9 +61,9 @@ async function* rewritten(chunks: AsyncIterable<Buffer>, boundary: string, heads
         const at = left.indexOf(delimiter)
         const end = at >= 0 ? at : left.length - beginningAtEnd(left, delimiter)
         if (within === 'bytes' && end > 0) yield left.subarray(0, end)
-        // A part without bytes needs no line break of its own before the delimiter (RFC 2046, section 5.1.1).
-        if (within === 'bytes' && at === 0 && !begun) yield CRLF
-        begun ||= end > 0
+        // The headers of an empty part may end directly at the delimiter's CRLF (RFC 2046, section 5.1.1).
+        if (within === 'bytes' && at === 0 && !hasBytes) yield CRLF
+        hasBytes ||= end > 0
         left = left.subarray(at >= 0 ? at + delimiter.length : end)
         enough = at >= 0
         if (enough) within = 'delimiter'
@@ -76,7 +76,8 @@ async function* rewritten(chunks: AsyncIterable<Buffer>, boundary: string, heads
           continue
         }
         const end = left.indexOf(CRLF)
-        if (!isPadding(left, end)) throw problems.malformedMultipart('A boundary of the form has something behind it.')
+        if (!isPadding(left, end))
+          throw problems.malformedMultipart('A boundary of the form is followed by other characters.')
         enough = end >= 0
         if (!enough) continue
         yield delimiter
@@ -85,20 +86,21 @@ async function* rewritten(chunks: AsyncIterable<Buffer>, boundary: string, heads
       } else if (within === 'head') {
         const end = left.indexOf(END_OF_HEAD)
         if (end > MAX_HEAD_BYTES || (end < 0 && left.length > MAX_HEAD_BYTES)) {
-          throw problems.malformedMultipart(`The headers of a part have at most ${MAX_HEAD_BYTES} bytes.`)
+          throw problems.malformedMultipart(`The headers of a part may have at most ${MAX_HEAD_BYTES} bytes.`)
         }
         enough = end >= 0
         if (!enough) continue
-        if (heads.length === MAX_PARTS) throw problems.malformedMultipart(`A form has at most ${MAX_PARTS} parts.`)
+        if (heads.length === MAX_PARTS) throw problems.malformedMultipart(`A form may have at most ${MAX_PARTS} parts.`)
         const head = partHeadOf(left.toString('latin1', CRLF.length, end))
         yield Buffer.from(`\r\n${plainHead(head, heads.length)}\r\n`)
         heads.push(head)
         left = left.subarray(end + CRLF.length)
-        begun = false
+        hasBytes = false
         within = 'bytes'
       } else {
         const end = left.indexOf(CRLF)
-        if (!isPadding(left, end)) throw problems.malformedMultipart('The last boundary has something behind it.')
+        if (!isPadding(left, end))
+          throw problems.malformedMultipart('The last boundary is followed by other characters.')
         enough = false
         if (end >= 0) within = 'epilogue'
       }
@@ -110,34 +112,34 @@ async function* rewritten(chunks: AsyncIterable<Buffer>, boundary: string, heads
   yield Buffer.concat([delimiter, Buffer.from('--\r\n')])
 }
 
-/** How many bytes at the end may be the beginning of the delimiter, which has its one CR in front. */
+/** The number of bytes at the end that may begin the delimiter. The delimiter begins with its only CR. */
 function beginningAtEnd(bytes: Buffer, delimiter: Buffer): number {
   const tail = bytes.subarray(Math.max(0, bytes.length - delimiter.length + 1))
   const at = tail.lastIndexOf(0x0d)
   return at >= 0 && delimiter.indexOf(tail.subarray(at)) === 0 ? tail.length - at : 0
 }
 
-/** All before `end`, or what there is so far, which may end with a CR. */
+/** Checks the bytes before `end`. If `end` is not found yet, checks all bytes; they may end with the CR. */
 function isPadding(bytes: Buffer, end: number): boolean {
   const text = bytes.toString('latin1', 0, end >= 0 ? end : Math.min(bytes.length, MAX_PADDING_BYTES + 1))
   return text.length <= MAX_PADDING_BYTES && /^[ \t]*\r?$/.test(text)
 }
 
-/** A field's bytes come as latin1, so that none is lost. */
+/** Fields are declared as latin1, so that every byte is kept. */
 function plainHead({ name, fileName }: PartHead, number: number): string {
   const disposition = `Content-Disposition: form-data; name="${number}"`
   if (name === 'file' || fileName !== null) return `${disposition}; filename="file"`
   return `${disposition}\r\nContent-Type: text/plain; charset=latin1`
 }
 
-/** The value of a field, out of the latin1 that its head called it. Throws `invalid-name`, as only a name is read. */
+/** Decodes the value of a field from latin1. Throws `invalid-name`, because the only field that is read is a name. */
 export function fieldText(value: unknown, { contentType = '' }: PartHead): string {
   const [, charset = 'utf-8'] = /;[ \t]*charset[ \t]*=[ \t]*"?([\w-]+)"?[ \t]*(?:;|$)/i.exec(contentType) ?? []
   const decoder = decoderOf(charset)
   try {
     return decoder.decode(Buffer.from(String(value), 'latin1'))
   } catch (cause) {
-    throw problems.invalidName(`A file name is well-formed ${decoder.encoding.toUpperCase()}.`, cause)
+    throw problems.invalidName(`The file name is not well-formed ${decoder.encoding.toUpperCase()}.`, cause)
   }
 }
 
@@ -145,6 +147,6 @@ function decoderOf(charset: string) {
   try {
     return new TextDecoder(charset, { fatal: true, ignoreBOM: true })
   } catch (cause) {
-    throw problems.malformedMultipart('A field of the form has a charset that is not known.', cause)
+    throw problems.malformedMultipart('A field of the form has an unknown charset.', cause)
   }
 }

@@ -1,10 +1,10 @@
-/** The headers of a part of a form: RFC 7578, section 4, on RFC 2183 and RFC 8187. What they leave open is refused. */
+/** The headers of a part of a form: RFC 7578, section 4, with RFC 2183 and RFC 8187. Ambiguous headers are refused. */
 import { problems } from '../../problems.ts'
 
 export interface PartHead {
-  /** Empty where the part has none. */
+  /** Empty if the part has none. */
   name: string
-  /** `null` where the part has none. */
+  /** `null` if the part has none. */
   fileName: string | null
   /** As it was sent. */
   contentType: string | undefined
@@ -12,24 +12,27 @@ export interface PartHead {
 
 const HEADER = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/
 const CONTROL = /[^\t\x20-\x7e\x80-\xff]/
-/** Unquoted, a value ends where RFC 2045 wants quotes; an extended one (RFC 8187) may have what JavaScript leaves in it. */
+/**
+ * An unquoted value ends at a character that RFC 2045 requires quotes for. An extended value (RFC 8187) may also have the
+ * characters that `encodeURIComponent` of JavaScript does not encode.
+ */
 const PARAMETER =
   /[ \t]*;[ \t]*(?:([!#$%&'+.^_`|~\w-]+)(\*?)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|((?<=\*[ \t]*=[ \t]*)[^\s";,\\]+|[^\s"(),/:;<=>?@[\\\]]+))[ \t]*(?=;|$))?/y
 const EXTENDED = /^(utf-8|iso-8859-1)'[\w-]*'((?:[\x21-\x24\x26-\x7e]|%[\da-f]{2})*)$/i
-/** RFC 2047: .NET sends it, where it is not told to send `filename*`. */
+/** RFC 2047. .NET sends this by default, instead of `filename*`. */
 const ENCODED_WORD = /^=\?[^?]+\?[bq]\?[^?]*\?=$/i
 const IDENTITY = /^(?:7bit|8bit|binary)$/i
 
 /**
- * Reads the block of headers, without the empty line behind it, as latin1. Throws `malformed-multipart`, and `invalid-name`
- * where a file name is no UTF-8.
+ * Parses a block of headers in latin1, without the empty line after it. Throws `malformed-multipart`, or `invalid-name` for a
+ * file name that is not UTF-8.
  */
 export function partHeadOf(block: string): PartHead {
   const headers = new Map<string, string>()
   // A line that begins with white space continues the one before it (RFC 5322, section 2.2.3).
   for (const line of block.replaceAll(/\r\n(?=[ \t])/g, '').split('\r\n')) {
     const [, name, value] = HEADER.exec(line) ?? []
-    if (name === undefined || value === undefined) throw malformed('has a line that is no header')
+    if (name === undefined || value === undefined) throw malformed('has a line that is not a header')
     const field = name.toLowerCase()
     if (field.startsWith('content-') && headers.has(field)) throw malformed(`has two headers ${name}`)
     headers.set(field, value)
@@ -56,7 +59,7 @@ function fileNameOf(parameters: Map<string, string>): string | null {
   if (ENCODED_WORD.test(plain)) {
     throw malformed('has a filename in RFC 2047 encoding. Send it in UTF-8, or in filename* (RFC 8187)')
   }
-  // Browsers write a quote so (HTML, section "multipart form data"). Line breaks, too, which no name has.
+  // Browsers encode a quote as %22 (HTML, section "multipart form data"). They encode line breaks, too, but no name has those.
   return utf8(plain.replaceAll('%22', '"'))
 }
 
@@ -72,7 +75,7 @@ function parametersOf(disposition: string): Map<string, string> {
     if (name === undefined) continue
     const key = `${name}${star}`.toLowerCase()
     if (parameters.has(key)) throw malformed('has a Content-Disposition with a parameter twice')
-    // Browsers do not escape a backslash: where it escapes nothing, it stands for itself.
+    // Browsers do not escape a backslash, so one that escapes nothing is kept.
     parameters.set(key, token ?? (quoted as string).replaceAll(/\\(["\\])/g, '$1'))
   }
   return parameters
@@ -90,7 +93,7 @@ function utf8(latin1: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(latin1, 'latin1'))
   } catch (cause) {
-    throw problems.invalidName('A file name is well-formed UTF-8.', cause)
+    throw problems.invalidName('The file name is not well-formed UTF-8.', cause)
   }
 }
 

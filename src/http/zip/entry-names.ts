@@ -1,25 +1,25 @@
-/** What files are called in a zip, so that they can be unpacked on every system. */
+/** Names of files in a zip. They can be unpacked on every system. */
 import { digestSet } from '../../vault/files/digest-set.ts'
 import { numberedName, numberedPrefix } from '../../vault/files/names.ts'
 
 const MAX_NAME_BYTES = 255
 
-/** What names of Windows have none of: <https://learn.microsoft.com/windows/win32/fileio/naming-a-file>. */
+/** Characters that Windows forbids: <https://learn.microsoft.com/windows/win32/fileio/naming-a-file>. */
 const FORBIDDEN = /[<>:"|?*\\/\p{Cc}]|[. ](?=[. ]*$)/gu
 
-/** Devices of Windows, whatever stands behind a dot. */
+/** Device names of Windows, with any extension. */
 const DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[1-9¹²³]) *(?:\.|$)/iu
 
-/** File systems of Android and of old Macs do not see them in a name. */
+/** Characters that file systems of Android and of old Macs ignore when they compare names. */
 const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu
 
 /**
- * Answers a name for each file of one folder. It is the file's own name if that can be unpacked everywhere and differs
- * from all before it by more than case and normal form; else a similar one of at most 255 bytes.
+ * Returns a function that names each file of one folder. A file keeps its name if that can be unpacked everywhere and differs
+ * from all earlier names by more than case and normal form. Otherwise it gets a similar name of at most 255 bytes.
  */
 export function entryNames(): (name: string) => string {
   const used = digestSet()
-  /** The last number that was tried, by what the numbered names begin with: none is tried twice. */
+  /** The last number that was tried for each prefix of numbered names, so that no number is tried twice. */
   const numbers = new Map<string, number>()
 
   return (name) => {
@@ -30,17 +30,17 @@ export function entryNames(): (name: string) => string {
   }
 
   function numbered(name: string): string {
-    const beginning = folded(numberedPrefix(name))
+    const prefix = folded(numberedPrefix(name))
     for (;;) {
-      const number = (numbers.get(beginning) ?? 0) + 1
-      numbers.set(beginning, number)
+      const number = (numbers.get(prefix) ?? 0) + 1
+      numbers.set(prefix, number)
       const candidate = numberedName(name, number)
       if (!used.has(folded(candidate))) return candidate
     }
   }
 }
 
-/** The name, or a similar one that Windows takes, of at most 255 bytes. */
+/** The name, or a similar name of at most 255 bytes that Windows accepts. */
 export function portableName(name: string): string {
   const allowed = name.replace(FORBIDDEN, '_')
   if (!DEVICE.test(allowed)) return allowed
@@ -49,8 +49,8 @@ export function portableName(name: string): string {
 }
 
 /**
- * The same for names that some file system takes for one. Lower case first: `ẞ` has no upper case and `ß` has no other
- * one than `SS`.
+ * The same result for names that some file system takes as equal. Lower case comes before upper case: `ẞ` has no upper case,
+ * and the upper case of `ß` is `SS`.
  */
 function folded(name: string): string {
   return name.normalize('NFD').replace(IGNORABLE, '').toLowerCase().toUpperCase().normalize('NFD')

@@ -1,7 +1,7 @@
-/** Bytes that are kept until the end of a response. */
+/** Bytes that are buffered until the end of a response. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 
-/** Bytes that are deflated together. */
+/** The size of a block that is deflated. */
 const BLOCK_BYTES = 64 * 1024
 
 export interface KeptBytes {
@@ -11,7 +11,7 @@ export interface KeptBytes {
   batches(): Generator<Buffer[]>
 }
 
-/** Keeps many small pieces. Deflated in blocks, they take a fraction of the memory that a buffer for each would take. */
+/** Buffers many small pieces. They are deflated in blocks, which needs a fraction of the memory of single buffers. */
 export function keptBytes(): KeptBytes {
   const blocks: Buffer[] = []
   let pieces: Buffer[] = []

@@ -1,15 +1,15 @@
 /**
  * Writes zip files as a stream (PKWARE's APPNOTE 6.3.10). The checksum of an entry is known only after its bytes, so it
- * follows them. A reader that never seeks must then find the end of the bytes by itself. It can do so in deflated data, which
- * says where it ends, and not in stored data. So the bytes go out as deflate blocks that are not compressed (RFC 1951,
- * section 3.2.4): photos are compressed already, and the size is known before. Only what exceeds 4 GiB or 65,534 files
- * uses ZIP64, since some old readers do not know it.
+ * follows them. A reader that never seeks must then find the end of the bytes by itself. Deflated data marks its end, stored
+ * data does not. So the bytes are sent as deflate blocks that are not compressed (RFC 1951, section 3.2.4): photos are
+ * compressed already, and the size is known in advance. ZIP64 is used only above 4 GiB or 65,534 files, because some old
+ * readers do not support it.
  */
 import { crc32 } from 'node:zlib'
 import { keptBytes } from './kept-bytes.ts'
 
 export interface ZipEntry {
-  /** Segments with `/` between them. No two entries of a file have the same. */
+  /** Segments separated by `/`. Unique in a zip file. */
   path: string
   /** Milliseconds since the Unix epoch. */
   modifiedAt: number
@@ -17,22 +17,22 @@ export interface ZipEntry {
   batches: AsyncIterable<Buffer[]> | Iterable<Buffer[]>
 }
 
-/** What is known of an entry that was written. */
+/** An entry that was written, as the directory needs it. */
 interface Written extends Pick<ZipEntry, 'modifiedAt' | 'sizeBytes'> {
   path: Buffer
   offset: number
   checksum: number
 }
 
-/** Parts are handed on together until they have about this size. */
+/** The approximate size of a batch. */
 const BATCH_BYTES = 1024 * 1024
 
-/** The most that one deflate block can hold. */
+/** The maximum content of one deflate block. */
 const BLOCK_BYTES = 0xffff
-/** Its length follows in two bytes, and once more inverted. */
+/** One byte of flags, the length in two bytes, and the inverted length. */
 const BLOCK_HEADER_BYTES = 5
 
-/** In a field of so many bits it says: look into the ZIP64 part. */
+/** In a field of 16 or 32 bits this value means: the ZIP64 part has the number. */
 const MAX_16 = 0xffff
 const MAX_32 = 0xffffffff
 
@@ -42,10 +42,10 @@ const ZIP64 = 45
 const FLAGS = (1 << 3) | (1 << 11)
 const DEFLATED = 8
 const MADE_BY_UNIX = (3 << 8) | ZIP64
-/** A regular file that its owner may read and write, in the upper half. */
+/** The upper half is the Unix mode: a regular file, readable and writable by its owner. */
 const ATTRIBUTES = 0o100600 * 2 ** 16
 
-/** The zip file in batches of about 1 MiB. Each entry is asked for when all before it have been taken. */
+/** The zip file in batches of about 1 MiB. The next entry is read when the entries before it are consumed. */
 export async function* zipOf(entries: AsyncIterable<ZipEntry>): AsyncGenerator<Buffer[]> {
   const directory = keptBytes()
   let count = 0
@@ -56,18 +56,18 @@ export async function* zipOf(entries: AsyncIterable<ZipEntry>): AsyncGenerator<B
   for await (const { path, modifiedAt, sizeBytes, batches } of entries) {
     const entry: Written = { path: Buffer.from(path), modifiedAt, sizeBytes, offset, checksum: 0 }
     add(localHeader(entry))
-    let came = 0
+    let received = 0
     if (sizeBytes === 0) add(blockHeader(0, true))
     for await (const batch of batches) {
       for (const bytes of batch) {
-        if (came + bytes.length > sizeBytes) throw new Error(`more than the announced ${sizeBytes} bytes came`)
+        if (received + bytes.length > sizeBytes) throw new Error(`received more than the announced ${sizeBytes} bytes`)
         entry.checksum = crc32(bytes, entry.checksum)
-        addInBlocks(bytes, came, sizeBytes)
-        came += bytes.length
+        addInBlocks(bytes, received, sizeBytes)
+        received += bytes.length
       }
       if (readyBytes >= BATCH_BYTES) yield take()
     }
-    if (came !== sizeBytes) throw new Error(`${came} bytes came, and ${sizeBytes} were announced`)
+    if (received !== sizeBytes) throw new Error(`received ${received} bytes, and ${sizeBytes} were announced`)
     add(descriptor(entry))
     directory.add(directoryRecord(entry))
     count += 1
@@ -88,11 +88,11 @@ export async function* zipOf(entries: AsyncIterable<ZipEntry>): AsyncGenerator<B
     offset += bytes.length
   }
 
-  /** `came` of `sizeBytes` came before. A block has its header once, however many pieces its bytes come in. */
-  function addInBlocks(bytes: Buffer, came: number, sizeBytes: number) {
+  /** `received` is the number of bytes of the entry before these. A block has one header, even if its bytes come in pieces. */
+  function addInBlocks(bytes: Buffer, received: number, sizeBytes: number) {
     for (let at = 0; at < bytes.length; ) {
-      const inBlock = (came + at) % BLOCK_BYTES
-      const left = sizeBytes - came - at
+      const inBlock = (received + at) % BLOCK_BYTES
+      const left = sizeBytes - received - at
       if (inBlock === 0) add(left > BLOCK_BYTES ? FULL_BLOCK : blockHeader(left, true))
       const piece = bytes.subarray(at, at + BLOCK_BYTES - inBlock)
       add(piece)
@@ -113,7 +113,7 @@ function blockHeader(lengthBytes: number, last: boolean): Buffer {
   return Buffer.concat([Buffer.of(last ? 1 : 0), u16(lengthBytes), u16(~lengthBytes & MAX_16)])
 }
 
-/** Of every block but the last one of an entry. */
+/** The header of every block except the last one of an entry. */
 const FULL_BLOCK = blockHeader(BLOCK_BYTES, false)
 
 /** An entry's size in the zip. */
@@ -124,7 +124,7 @@ function packedBytes(sizeBytes: number): number {
 /** Section 4.3.7. */
 function localHeader({ path, modifiedAt, sizeBytes }: Written): Buffer {
   const large = isLarge(sizeBytes)
-  // The sizes are not told here, but whether they will take eight bytes is.
+  // The sizes follow the bytes. The header only says whether each size has eight bytes.
   const extra = [modified(modifiedAt), ...(large ? [field(0x0001, u64(0), u64(0))] : [])]
   const size = u32(large ? MAX_32 : 0)
   return record(0x04034b50, [
@@ -148,15 +148,15 @@ function descriptor({ sizeBytes, checksum }: Written): Buffer {
   return record(0x08074b50, [u32(checksum), size(packedBytes(sizeBytes)), size(sizeBytes)])
 }
 
-/** Readers that never seek, such as Java's, expect sizes of eight bytes exactly where this is true. */
+/** Whether sizes have eight bytes. Readers that never seek, such as Java's, use the same rule. */
 function isLarge(sizeBytes: number): boolean {
   return packedBytes(sizeBytes) > MAX_32
 }
 
-/** Section 4.3.12; the ZIP64 part, section 4.5.3, has only what does not fit. */
+/** Section 4.3.12. The ZIP64 part (section 4.5.3) has only the numbers that do not fit. */
 function directoryRecord({ path, modifiedAt, sizeBytes, offset, checksum }: Written): Buffer {
   const packed = packedBytes(sizeBytes)
-  // All ones in a field of 32 bits is no size: it says that the size is in the ZIP64 part.
+  // MAX_32 itself is no valid size: it means that the ZIP64 part has the size.
   const wide = packed >= MAX_32
   const large = wide ? [u64(sizeBytes), u64(packed)] : []
   const far = offset >= MAX_32 ? [u64(offset)] : []
@@ -183,7 +183,7 @@ function directoryRecord({ path, modifiedAt, sizeBytes, offset, checksum }: Writ
   ])
 }
 
-/** Section 4.3.16, behind sections 4.3.14 and 4.3.15 where a number does not fit. */
+/** Section 4.3.16, after sections 4.3.14 and 4.3.15 if a number does not fit. */
 function endOf(count: number, start: number, sizeBytes: number): Buffer {
   const plain = record(0x06054b50, [
     u16(0),
@@ -196,14 +196,14 @@ function endOf(count: number, start: number, sizeBytes: number): Buffer {
   ])
   if (count < MAX_16 && sizeBytes < MAX_32 && start < MAX_32) return plain
   const numbers = [u64(count), u64(count), u64(sizeBytes), u64(start)]
-  // What follows the field that has this length: it does not count itself, nor the signature.
+  // The length counts only what follows the length field.
   const versions = [u16(MADE_BY_UNIX), u16(ZIP64), u32(0), u32(0)]
   const end = record(0x06064b50, [u64(lengthOf([...versions, ...numbers])), ...versions, ...numbers])
   const locator = record(0x07064b50, [u32(0), u64(start + sizeBytes), u32(1)])
   return Buffer.concat([end, locator, plain])
 }
 
-/** The time in two seconds, in no particular zone: UTC here. Readers that know better look at `modified`. */
+/** The time in units of two seconds. The format has no time zone; UTC is used. Newer readers use `modified` instead. */
 function dosTime(ms: number): Buffer {
   const at = new Date(Math.max(ms, Date.UTC(1980, 0)))
   const time = (at.getUTCHours() << 11) | (at.getUTCMinutes() << 5) | (at.getUTCSeconds() >> 1)

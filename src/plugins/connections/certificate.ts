@@ -1,21 +1,22 @@
-/** The server's certificate is read again and again, so that a renewed one is used without a new start. */
+/** Reads the server's certificate again at an interval, so a renewed certificate needs no restart. */
 import type { Server } from 'node:https'
 import fastifyPlugin from 'fastify-plugin'
 
 export interface Certificate {
-  /** PEM: the server's certificate, and those between it and one that clients know. */
+  /** PEM: the server's certificate and its intermediate certificates. */
   cert: string
   /** PEM, without a passphrase. */
   key: string
 }
 
 export interface TlsRules {
-  /** Throws where there is no pair that can be used. */
+  /** Throws if there is no usable pair of certificate and key. */
   read(): Certificate
+  /** How often the files are read again. */
   lookAgainMs: number
 }
 
-/** TLS 1.2 and 1.3, and of 1.2 only what has forward secrecy and authenticated encryption (RFC 9325, section 4.2). */
+/** TLS 1.3, and the suites of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325, section 4.2). */
 const CIPHERS = [
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
@@ -42,8 +43,8 @@ export const certificateRenewal = fastifyPlugin<TlsRules & { first: Certificate 
       ;({ cert, key } = found)
       app.log.info('using a new certificate')
     } catch (err) {
-      // One of the two files may be written before the other.
-      app.log.error({ err }, 'reading the certificate again failed: the former one stays in use')
+      // The two files are not replaced at the same moment, so for a while they may not match.
+      app.log.error({ err }, 'reading the certificate again failed: the previous one stays in use')
     }
   }, options.lookAgainMs)
   app.addHook('onClose', async () => clearInterval(timer))

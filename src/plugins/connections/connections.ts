@@ -1,7 +1,6 @@
 /**
- * The connections of the server. Each costs memory, and is one of the files that the process may have open, so their number is
- * bounded, in all and for each network. Each has one request at a time. When the server stops, they are closed as soon as they
- * have nothing to do.
+ * Limits and closes the connections of the server. Each connection uses memory and one open file, so their number is limited, in
+ * total and for each network. A connection runs one request at a time. When the server stops, idle connections are closed.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -13,40 +12,40 @@ import { respondRaw } from '../errors.ts'
 import { networkOf } from './network.ts'
 
 export interface ConnectionRules {
-  /** At most so many in all. */
+  /** The maximum in total. */
   most: number
-  /** At most so many from one network. */
+  /** The maximum from one network. */
   mostOfNetwork: number
-  /** A proxy's connections are those of many networks, so only the total counts for it. */
+  /** A proxy connects for many networks, so only the total limits it. */
   isProxy(address: string | undefined): boolean
-  /** How long requests are still taken when the server stops, each as the last of its connection. */
+  /** How long a stopping server still accepts requests, each as the last of its connection. */
   lingerMs: number
 }
 
-/** Requests of one connection that may be on their way at a time. The last of so many ends the connection. */
+/** The maximum of pipelined requests of one connection. The last one ends the connection. */
 export const PIPELINE_DEPTH = 16
 
-/** For files that are open for a moment: a folder to sync, a page of the documentation. */
+/** Reserved for files that are open for a short time: a folder to sync, a page of the documentation. */
 const SPARE_FILES = 8
 
 const CLOSE_IDLE_EVERY_MS = 100
-/** Transfers that are still under way after so long are cut, so that the engines close before the process must end. */
-const PATIENCE_MS = 8000
+/** When the server stops, transfers are cut after this time, so that the engines can close before the process must exit. */
+const TRANSFER_GRACE_MS = 8000
 
 export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => {
-  // Of a connection whose TLS handshake is not done, the server itself knows nothing.
+  // Counted here, because Node's HTTP server does not count a connection before its TLS handshake is done.
   const open = new Set<Socket>()
   const openOfNetwork = new Map<string, number>()
-  const onTheirWay = new WeakMap<Socket, number>()
-  const latest = new WeakMap<Socket, ServerResponse>()
+  const pendingRequests = new WeakMap<Socket, number>()
+  const latestResponse = new WeakMap<Socket, ServerResponse>()
   let refusing = false
 
   app.server.once('listening', () => {
-    // Without a listener, a connection that the system could not hand over would end the process.
-    app.server.on('error', (err) => app.log.error({ err }, 'taking a connection failed'))
+    // Without a listener, a failed accept would end the process.
+    app.server.on('error', (err) => app.log.error({ err }, 'accepting a connection failed'))
   })
 
-  // By default Node closes a connection that the client has half closed, and the response to an executed request is lost.
+  // By default Node closes a half-closed connection, and the response to an executed request is lost.
   Object.assign(app.server, { httpAllowHalfOpen: true })
 
   app.server.on('connection', (socket: Socket) => {
@@ -60,23 +59,23 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
   })
 
   app.server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    // One for each plugin, with those of the framework and of a drained body: Node would warn of more than ten.
+    // The plugins, the framework and a drained body each add a listener. Node warns above ten.
     response.setMaxListeners(20)
-    // Node forgets the address of a closed connection that nobody has asked for before.
+    // Node caches the address at the first read, and cannot read it after the connection is closed.
     void socket.remoteAddress
-    if (!onTheirWay.has(socket)) socket.on('end', () => !changes(latest.get(socket)) && socket.end())
-    latest.set(socket, response)
-    const count = (onTheirWay.get(socket) ?? 0) + 1
-    onTheirWay.set(socket, count)
-    response.once('close', () => onTheirWay.set(socket, (onTheirWay.get(socket) ?? 1) - 1))
+    if (!pendingRequests.has(socket)) socket.on('end', () => !changes(latestResponse.get(socket)) && socket.end())
+    latestResponse.set(socket, response)
+    const count = (pendingRequests.get(socket) ?? 0) + 1
+    pendingRequests.set(socket, count)
+    response.once('close', () => pendingRequests.set(socket, (pendingRequests.get(socket) ?? 1) - 1))
     if (count < PIPELINE_DEPTH) return
-    // RFC 9112, section 9.6: what comes after the last request of a connection is not processed. The client sends it again.
+    // RFC 9112, section 9.6: requests after the last one of a connection are not processed. The client sends them again.
     response.setHeader('connection', 'close')
     ignoreFurtherRequests(socket)
   })
 
-  // A pipelined request waits for those before it, so that one connection holds the memory of one response. Where the client
-  // leaves first, it waits for ever, and holds nothing.
+  // A pipelined request waits until the requests before it are answered, so one connection holds the memory of one response.
+  // If the client leaves first, the request never continues, and holds nothing.
   app.addHook('onRequest', (_request, { raw }, done) => {
     if (raw.socket) done()
     else raw.once('socket', () => done())
@@ -85,11 +84,11 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
   app.addHook('preClose', async () => {
     app.vault.drain()
     await pause(rules.lingerMs)
-    // Node closes the idle ones once, when the closing begins.
+    // Node closes idle connections only once, when closing begins.
     const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
     const cut = setTimeout(() => {
       for (const socket of open) socket.destroy()
-    }, PATIENCE_MS)
+    }, TRANSFER_GRACE_MS)
     app.server.once('close', () => {
       clearInterval(timer)
       clearTimeout(cut)
@@ -110,23 +109,23 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     })
   }
 
-  /** Sends a 503 and closes. The system would close the connection without a response. */
+  /** Sends a 503 and closes the connection. The operating system would close it without a response. */
   function refuse(socket: Socket, why: string) {
-    // A line for each would fill the disk.
-    if (!refusing) app.log.warn(`${why}: new ones are refused`)
+    // Logged once: a line for each connection would fill the disk.
+    if (!refusing) app.log.warn(`${why}: new connections are refused`)
     refusing = true
     respondRaw(socket, problems.notReady('The server has too many connections at the moment.'))
-    // At once: of those that come together each would hold its place until the next turn of the event loop.
+    // Destroyed at once: a closing socket counts as open until the next iteration of the event loop.
     socket.destroy()
   }
 })
 
-/** Whether the response belongs to a request that can change something. A response to a GET is not sent to a client that left. */
+/** Whether the response belongs to a request that can change something. A client that left does not need the response to a GET. */
 function changes(response: ServerResponse | undefined): boolean {
   return response !== undefined && !['GET', 'HEAD'].includes(response.req.method ?? '')
 }
 
-/** Half of the files that the process may still open, so that there is one for each connection. Only Linux says how many. */
+/** Half of the files that the process may still open: each connection may need another file. Only Linux reports the limit. */
 export function connectionsAtMost(): number {
   try {
     const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
@@ -138,8 +137,8 @@ export function connectionsAtMost(): number {
 }
 
 /**
- * One read may bring thousands of requests, and Node parses all that it has read. Its parser hands each to this function, which
- * has no documented name; without it they would only wait their turn.
+ * One read may bring thousands of pipelined requests, and Node parses all of them. Node's parser calls the undocumented
+ * `onIncoming` for each. Replacing it drops the further requests, which would otherwise be queued.
  */
 function ignoreFurtherRequests(socket: Socket) {
   const { parser } = socket as Socket & { parser?: { onIncoming: () => number } }

@@ -1,4 +1,4 @@
-/** One amount of memory for all transfers. A transfer for which there is none waits in a queue, and is refused after a while. */
+/** One memory budget for all transfers. A transfer that does not fit waits in a queue, and is refused after a timeout. */
 import type { ServerResponse } from 'node:http'
 import { problems } from '../../problems.ts'
 
@@ -18,10 +18,10 @@ export interface Claim {
 
 export interface MemoryPool {
   /**
-   * Resolves once the bytes are held, until the response closes. Throws `too-many-requests` where the caller's own share was
-   * used up for `waitMs`, and `not-ready` where everybody's was. Whoever waits keeps nobody else from what there is: of those
-   * who wait, each that fits is served, in their order. A claim that is larger than a share, or than all there is, is met when
-   * nobody else holds anything of it.
+   * Resolves once the bytes are reserved. They are released when the response closes. Throws after `waitMs`:
+   * `too-many-requests` if the share of the caller is used up, `not-ready` if the total is. Waiting claims are granted in
+   * their order, but a claim that does not fit does not block those behind it. A claim that is larger than a share, or than the
+   * total, is granted when nothing else is reserved there.
    */
   hold(claim: Claim, response: ServerResponse): Promise<void>
 }
@@ -41,24 +41,24 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
 
   return {
     async hold(claim, response) {
-      if (fits(claim)) take(claim, response)
-      else await turnOf(claim, response)
+      if (fits(claim)) reserve(claim, response)
+      else await waitFor(claim, response)
     },
   }
 
-  function turnOf(claim: Claim, response: ServerResponse): Promise<void> {
+  function waitFor(claim: Claim, response: ServerResponse): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiter = {
         claim,
         grant() {
           end()
-          take(claim, response)
+          reserve(claim, response)
           resolve()
         },
       }
       const timer = setTimeout(() => {
         end()
-        reject(fitsShares(claim) ? everybodys() : problems.tooManyRequests('transfers at once', RETRY_SECONDS))
+        reject(fitsShares(claim) ? memoryExhausted() : problems.tooManyRequests('transfers at once', RETRY_SECONDS))
       }, waitMs)
       const left = () => {
         end()
@@ -74,19 +74,19 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
     })
   }
 
-  function giveBack({ bytes, network, user }: Claim) {
+  function release({ bytes, network, user }: Claim) {
     heldBytes -= bytes
     ofNetwork.add(network, -bytes)
     ofUser.add(user, -bytes)
     for (const waiter of waiting) if (fits(waiter.claim)) waiter.grant()
   }
 
-  function take(claim: Claim, response: ServerResponse) {
+  function reserve(claim: Claim, response: ServerResponse) {
     const { bytes, network, user } = claim
     heldBytes += bytes
     ofNetwork.add(network, bytes)
     ofUser.add(user, bytes)
-    response.once('close', () => giveBack(claim))
+    response.once('close', () => release(claim))
   }
 
   function fits(claim: Claim): boolean {
@@ -115,6 +115,6 @@ function shareOf(mostBytes: number) {
   }
 }
 
-function everybodys() {
-  return problems.notReady('The server has as many transfers under way as its memory allows.')
+function memoryExhausted() {
+  return problems.notReady('The memory for transfers is in use. Try again later.')
 }

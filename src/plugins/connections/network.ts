@@ -1,14 +1,14 @@
-/** Who is counted as one, and who is a proxy. */
+/** Which addresses are counted as one network, and which addresses are proxies. */
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 
-/** An IPv4 address, or the /64 of an IPv6 address: whoever has one of its addresses has all of them. */
+/** An IPv4 address, or the /64 of an IPv6 address: a client with one address of a /64 usually has all of them. */
 export function networkOf(ip: string | undefined): string {
   if (ip && isIPv4(ip)) return ip
-  // A connection that was reset before it was accepted has no address; nor has a socket of the system's own.
+  // A connection that was reset before it was accepted has no address. Neither has a Unix socket.
   if (!ip || !isIPv6(ip)) return 'unknown'
   const groups = groupsOf(ip)
   const [high = 0, low = 0] = groups.slice(6)
-  // An IPv4 address as a socket for both families has it (RFC 4291, section 2.5.5.2).
+  // An IPv4-mapped address (RFC 4291, section 2.5.5.2), as a socket for both families reports it.
   const isMapped = groups.slice(0, 6).join() === [0, 0, 0, 0, 0, 0xffff].join()
   if (isMapped) return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
   return `${groups
@@ -17,7 +17,7 @@ export function networkOf(ip: string | undefined): string {
     .join(':')}::/64`
 }
 
-/** Whether an address is a proxy's: one of these addresses and CIDRs, or whom this function tells, or nobody's. */
+/** Whether an address is a proxy's, by a list of addresses and CIDRs, by a function, or never with `false`. */
 export function proxyCheck(
   trusted: string[] | ((address: string, hop: number) => boolean) | false,
 ): (address: string | undefined) => boolean {

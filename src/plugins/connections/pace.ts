@@ -1,6 +1,6 @@
 /**
- * A client that sends or reads next to nothing does not hold its connection for ever. There is no limit on a whole
- * transfer: a film may take a day over a slow line, as long as it moves.
+ * Ends requests whose client sends or reads almost nothing. A whole transfer has no time limit: a film may take a day over a
+ * slow line, as long as bytes move.
  */
 import type { ServerResponse } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
@@ -9,26 +9,26 @@ import { problems } from '../../problems.ts'
 import { respondLast } from '../errors.ts'
 
 export interface Pace {
-  /** How often the requests under way are looked at. */
+  /** How often running requests are checked. */
   everyMs: number
-  /** A body brings at least so many bytes, or its end, from one look to the next. */
+  /** The minimum of bytes of a body between two checks, unless the body ends. */
   bodyBytes: number
-  /** The system takes what was written, half a MiB of a download at a time, within so many looks. */
+  /** The maximum of checks for one write (half a MiB of a download) to reach the operating system. */
   looksPerWrite: number
 }
 
-interface Look {
+interface Progress {
   bytesRead: number
-  /** What the system has taken of the bytes written: it may still be on its way. */
+  /** The written bytes that the operating system has accepted. The client may not have received them yet. */
   bytesSent: number
-  /** Whether it is the client's turn to send. */
+  /** Whether the server waits for bytes of the client. */
   awaited: boolean
-  /** So many looks in a row have found nothing sent, though there is something to send. */
+  /** The number of consecutive checks in which nothing was sent, though there was something to send. */
   stuck: number
 }
 
 export const pace = fastifyPlugin<Pace>(async (app, { everyMs, bodyBytes, looksPerWrite }) => {
-  const underWay = new Map<ServerResponse, Look | null>()
+  const underWay = new Map<ServerResponse, Progress | null>()
   app.server.on('request', (_request, response: ServerResponse) => {
     underWay.set(response, null)
     response.once('close', () => underWay.delete(response))
@@ -36,9 +36,9 @@ export const pace = fastifyPlugin<Pace>(async (app, { everyMs, bodyBytes, looksP
   const timer = setInterval(() => {
     for (const [response, before] of underWay) {
       const { socket } = response.req
-      const now = lookAt(response, before)
+      const now = progressOf(response, before)
       underWay.set(response, now)
-      // Of a pipelined answer whose connection ends before its turn, nothing is heard.
+      // A pipelined response that never got the socket emits no `close`.
       if (socket.destroyed) underWay.delete(response)
       else if (now.stuck >= looksPerWrite) socket.destroy()
       else if (before?.awaited && now.awaited && now.bytesRead - before.bytesRead < bodyBytes) {
@@ -50,13 +50,13 @@ export const pace = fastifyPlugin<Pace>(async (app, { everyMs, bodyBytes, looksP
   app.addHook('onClose', async () => clearInterval(timer))
 })
 
-function lookAt({ req: { socket, complete, readableLength } }: ServerResponse, before: Look | null): Look {
+function progressOf({ req: { socket, complete, readableLength } }: ServerResponse, before: Progress | null): Progress {
   const { bytesRead, bytesWritten, writableLength } = socket
   const bytesSent = bytesWritten - writableLength
   return {
     bytesRead,
     bytesSent,
-    // What has come and was not read yet is the server's to move.
+    // While received bytes are unread, the server is the slow side.
     awaited: !complete && readableLength === 0,
     stuck: before && writableLength > 0 && bytesSent === before.bytesSent ? before.stuck + 1 : 0,
   }

@@ -1,11 +1,11 @@
 /**
- * Behind proxies that the operator trusts, the framework finds the client's address in what they append to
- * X-Forwarded-For. What a client wrote there itself stands left of it, and may be anything.
+ * Trusted proxies append to X-Forwarded-For, and the framework takes the client's address from there. The entries on the left
+ * were sent by the client and can be anything.
  */
 import { isIP } from 'node:net'
 import fastifyPlugin from 'fastify-plugin'
 
-/** Leaves of the field what can be read from its right end, so that an address of a client is always an address. */
+/** Removes everything up to the last entry that is no IP address, so the client's address is always an IP address. */
 export const proxies = fastifyPlugin(async (app) => {
   app.addHook('onRequest', (request, _reply, done) => {
     const { headers } = request.raw

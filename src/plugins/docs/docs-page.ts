@@ -1,10 +1,10 @@
-/** The page at /docs on a phone: the package's page has neither a viewport nor room for long words. */
+/** Makes the page at /docs usable on a phone: the package's page has no viewport and does not break long words. */
 import type { FastifyInstance } from 'fastify'
 
 const CHARSET = '<meta charset="UTF-8">'
 const VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 
-/** Long words break, tables scroll within themselves, and what stands side by side stands one below the other. */
+/** Breaks long words, lets tables scroll, and stacks columns. */
 export const narrowScreens = `
 .swagger-ui { overflow-wrap: anywhere; }
 .swagger-ui img, .swagger-ui input, .swagger-ui select, .swagger-ui textarea { max-width: 100%; box-sizing: border-box; }

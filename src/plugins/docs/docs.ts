@@ -10,17 +10,17 @@ import { narrowScreens, withViewport } from './docs-page.ts'
 
 const description = `A private vault behind four steps:
 
-1. **POST /v1/users** with a name, an address and a device id: a four-digit PIN is on its way.
-2. **POST /v1/sessions** with the device id and the PIN: a session token. Press **Authorize** and paste it.
-3. **POST /v1/files** with a file, or **PUT /v1/files/{name}** with its bytes: stored.
-4. **GET /v1/files/{name}**: the bytes again.
+1. **POST /v1/users** with a name, an address and a device id sends a four-digit PIN.
+2. **POST /v1/sessions** with the device id and the PIN returns a session token. Press **Authorize** and paste it.
+3. **POST /v1/files** with a file, or **PUT /v1/files/{name}** with its bytes, stores the file.
+4. **GET /v1/files/{name}** returns the bytes.
 
 Refusals are \`application/problem+json\` (RFC 9457); their \`code\` is stable, and each status lists the codes that it can
-carry. A refusal given before the body was read ends the connection (\`Connection: close\`). An unknown path is a 404
-\`not-found\`, another method of a known path a 405 \`method-not-allowed\` with \`Allow\`. Who asks too often gets a 429
-\`too-many-requests\` with \`Retry-After\`; before it comes to that, \`RateLimit\` tells how much is left.`
+carry. A refusal that is sent before the body was read ends the connection (\`Connection: close\`). An unknown path is a 404
+\`not-found\`, another method of a known path a 405 \`method-not-allowed\` with \`Allow\`. Too many requests are a 429
+\`too-many-requests\` with \`Retry-After\`. \`RateLimit\` in every response of such a route says how much is left.`
 
-/** What Swagger UI needs, and no more: its pictures are data URLs, its downloads are blobs, its styles are inline. */
+/** Only what Swagger UI needs: its pictures are data URLs, its downloads are blobs, its styles are inline. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -33,11 +33,11 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** The headers of every response, and those of the responses of a route that is limited. */
+/** The headers of every response, and those of a route with rate limits. */
 const EVERY_HEADER = ['X-Request-Id']
 const LIMIT_HEADERS = ['RateLimit-Policy', 'RateLimit']
 
-/** What a page or a script may hold of the memory while its client does not read. */
+/** The memory that a page or a script may hold while its client does not read. */
 const PAGE_BYTES = 256 * 1024
 
 export const docs = fastifyPlugin(async (app) => {
@@ -59,28 +59,28 @@ export const docs = fastifyPlugin(async (app) => {
       servers: [{ url: '/' }],
       security: [{ session: [] }],
       tags: [
-        { name: 'register', description: 'A user, and a PIN on its way.' },
-        { name: 'sessions', description: 'From a PIN to a session, and out again.' },
-        { name: 'files', description: 'Bytes in and out.' },
-        { name: 'trash', description: 'Deleted files, to be restored for a while.' },
-        { name: 'account', description: 'Who is signed in, what it uses, what happened, and its end.' },
-        { name: 'health', description: 'For whoever watches the server.' },
+        { name: 'register', description: 'Create a user, and request a PIN.' },
+        { name: 'sessions', description: 'Sign in with a PIN, list sessions, sign out.' },
+        { name: 'files', description: 'Upload, download, list, rename and delete files.' },
+        { name: 'trash', description: 'List, restore and purge deleted files.' },
+        { name: 'account', description: 'The signed-in user: profile, usage, activity, export and deletion.' },
+        { name: 'health', description: 'For monitoring.' },
       ],
       components: {
         headers: {
           'X-Request-Id': {
-            description: 'The id of this request, as in the log: the one that it brought, or a new one.',
+            description: 'The id of this request, as in the log: the X-Request-Id of the request, or a new id.',
             schema: { type: 'string', pattern: '^[A-Za-z0-9._-]{1,64}$' },
             example: 'V1StGXR8_Z5jdHi6B-myT',
           },
           'RateLimit-Policy': {
             description:
-              'The limits of this request by name: how many (`q`), in how many seconds (`w`) or at once (`qu`). Absent where the server has none.',
+              'The limits of this request by name: how many (`q`), in how many seconds (`w`) or at once (`qu`). Absent if the server has no limits.',
             schema: { type: 'string' },
             example: '"sign-in";q=10;w=60',
           },
           RateLimit: {
-            description: 'How many of each are left (`r`), and for how many seconds (`t`).',
+            description: 'How many requests each limit still allows (`r`), and for how many seconds (`t`).',
             schema: { type: 'string' },
             example: '"sign-in";r=9;t=42',
           },
@@ -104,7 +104,7 @@ export const docs = fastifyPlugin(async (app) => {
     staticCSP: CONTENT_SECURITY_POLICY,
     theme: { title: 'minikeepsafe', css: [{ filename: 'narrow-screens.css', content: narrowScreens }] },
     uiConfig: {
-      // Without a bar that offers other documents.
+      // This layout has no bar for loading other documents.
       layout: 'BaseLayout',
       tryItOutEnabled: true,
       displayRequestDuration: true,
@@ -116,8 +116,7 @@ export const docs = fastifyPlugin(async (app) => {
 })
 
 /**
- * Runs in the page: a name that nobody filled in is left out of the form. The page would send it, and no file has an
- * empty name.
+ * Runs in the page. Removes an empty name from the form: the page would send it, and an empty name is refused.
  */
 function withoutEmptyName<Sent extends { body?: unknown }>(request: Sent): Sent {
   if (request.body instanceof FormData && request.body.get('name') === '') request.body.delete('name')
@@ -148,13 +147,13 @@ interface Parameter {
   schema: Record<string, unknown>
 }
 
-/** What any request can be refused for, whatever it asks for. */
+/** The refusals that any request can get. */
 const EVERYWHERE: ProblemCode[] = [
   ...(['malformed-http', 'malformed-url', 'incomplete-body', 'request-timeout', 'headers-too-large'] as const),
   ...(['unsupported-transfer-coding', 'not-ready'] as const),
 ]
 
-/** The refusals of the route itself, and those that come from what is in force across routes. */
+/** Adds the refusals that plugins send on any route to those of the route itself. */
 function withEveryRefusal(schema: FastifySchema, url: string, changes: boolean): FastifySchema {
   const response = schema.response as object
   const codes = [
@@ -163,13 +162,13 @@ function withEveryRefusal(schema: FastifySchema, url: string, changes: boolean):
     ...(changes ? (['unsupported-encoding', 'read-only'] as const) : []),
     ...(changes && !schema.consumes ? (['malformed-json', 'body-too-large', 'unsupported-media-type'] as const) : []),
     ...EVERYWHERE,
-    // Of these nothing is asked that could fail otherwise.
+    // The health routes have no other way to fail.
     ...(url.startsWith('/health/') ? [] : (['internal-error'] as const)),
   ]
   return { ...schema, response: { ...response, ...failures(...new Set(codes)) } }
 }
 
-/** The generated document, with what the generator leaves undone. */
+/** Completes the generated document: parameters, headers, shared examples and named schemas. */
 function finished<Document extends { paths?: object; components?: Components }>(generated: Document): Document {
   const document: Document = JSON.parse(JSON.stringify(generated))
   const examples = {}
@@ -187,7 +186,7 @@ function finished<Document extends { paths?: object; components?: Components }>(
   return withSchemas({ ...document, components: { ...document.components, examples } })
 }
 
-/** The examples of a refusal are the same in all its operations. */
+/** Moves the examples of refusals to the components: they are the same in all operations. */
 function shareExamples({ content }: Response, shared: Record<string, unknown>) {
   const examples = content?.[PROBLEM_JSON]?.examples ?? {}
   for (const [code, example] of Object.entries(examples)) {
@@ -196,7 +195,7 @@ function shareExamples({ content }: Response, shared: Record<string, unknown>) {
   }
 }
 
-/** Each schema with an `x-name` becomes a component; other marks for this server's own plugins are left out. */
+/** Each schema with an `x-name` becomes a component. Other `x-` keys are for this server's plugins, and are removed. */
 function withSchemas<Document extends { components?: Components }>(document: Document): Document {
   const named: Record<string, unknown> = {}
   const rest = plain(document) as Document
@@ -214,7 +213,7 @@ function withSchemas<Document extends { components?: Components }>(document: Doc
   }
 }
 
-/** Tells a choice of words in the way that gives a menu. */
+/** Writes a choice of words as one `enum`, because Swagger UI shows a menu only for that. */
 function menuOf(schema: Record<string, unknown>): Record<string, unknown> {
   const { anyOf, ...rest } = schema as { anyOf?: { enum?: string[] }[] }
   return anyOf?.every((choice) => choice.enum)
@@ -222,7 +221,7 @@ function menuOf(schema: Record<string, unknown>): Record<string, unknown> {
     : schema
 }
 
-/** A page fills an `example` in: good for a path, but nobody wants to send every optional header. */
+/** Swagger UI sends the `example` of every parameter. For an optional one `examples` is used, which is only shown. */
 function finishParameter(parameter: Parameter) {
   if (parameter.in === 'header') parameter.name = parameter.name.replace(/\b[a-z]/g, (letter) => letter.toUpperCase())
   if (parameter.required || parameter.example === undefined) return
@@ -234,7 +233,7 @@ function referencesTo(headers: string[]) {
   return Object.fromEntries(headers.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
 }
 
-/** No answer to HEAD has a body; and its id needs no suffix, since GET has another. */
+/** A response to HEAD has no body. Its operation id needs no suffix, because GET has another id. */
 function finishHead(operation: Operation) {
   operation.operationId = operation.operationId.replace(/-head$/, '')
   for (const response of Object.values(operation.responses)) delete response.content

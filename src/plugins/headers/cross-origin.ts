@@ -1,17 +1,17 @@
 /**
- * Pages of the origins that the operator names may use the API from a browser (CORS, in the Fetch standard). Whatever is
- * answered to them says so, refusals and interrupted downloads included; a page from elsewhere gets nothing.
+ * Lets pages of the configured origins use the API from a browser (CORS, in the Fetch standard). Every response to them has the
+ * headers, refusals and interrupted downloads included. Pages of other origins get no headers.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
-/** What a client of the API may read beside the few fields that every page may. */
+/** The response headers that a page may read, in addition to those that CORS always allows. */
 const EXPOSED = [
   'Accept-Ranges, Allow, Content-Disposition, Content-Length, Content-Range, ETag, Location',
   'RateLimit, RateLimit-Policy, Repr-Digest, Retry-After, WWW-Authenticate, X-Request-Id',
 ].join(', ')
 
-/** What a client of the API may send, for two hours without asking again: browsers remember it no longer. */
+/** The methods and headers that a page may send. Browsers cache this for two hours at most. */
 const PREFLIGHT = {
   'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',
   'access-control-allow-headers': [
@@ -21,19 +21,19 @@ const PREFLIGHT = {
   'access-control-max-age': '7200',
 }
 
-/** Sets the headers for a request from one of the origins, and answers whether it is from one. */
+/** Sets the headers for a request of one of the origins. Returns whether it is one. */
 export function crossOriginHeaders(origins: string[]) {
   return ({ headers }: FastifyRequest, reply: FastifyReply): boolean => {
     if (origins.length === 0) return false
     reply.header('vary', 'Origin')
     if (headers.origin === undefined || !origins.includes(headers.origin)) return false
-    // No credentials are allowed: a token is sent by the page's own script, never by the browser.
+    // No credentials are allowed: the script of the page sends the token, never the browser.
     reply.headers({ 'access-control-allow-origin': headers.origin, 'access-control-expose-headers': EXPOSED })
     return true
   }
 }
 
-/** Before unknown paths and methods are refused: a preflight is about the request that comes after it. */
+/** Registered before the check of unknown paths and methods: a preflight is about the request that comes after it. */
 export const crossOrigin = fastifyPlugin<{ origins: string[] }>(async (app, { origins }) => {
   const setHeaders = crossOriginHeaders(origins)
   app.addHook('onRequest', (request, reply, done) => {

@@ -1,6 +1,6 @@
 /**
- * Headers that every answer carries unless its route says otherwise: nothing here is for a cache, for guessing, or for a
- * page of somebody else. They are those of helmet; what never changes is not computed for each request.
+ * The headers of every response, unless its route sets others. They forbid caching, content sniffing, and use by pages of other
+ * origins. They are the headers of helmet, as constants: helmet computes them for each request.
  */
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -21,14 +21,14 @@ const SAFE_DEFAULTS = {
   'x-xss-protection': '0',
 }
 
-/** Only where the client came over TLS (RFC 6797, section 7.2), and for this host alone: others of its domain are not ours. */
+/** Only over TLS (RFC 6797, section 7.2). Without includeSubDomains: other hosts of the domain are not ours. */
 const OVER_TLS = { ...SAFE_DEFAULTS, 'strict-transport-security': 'max-age=31536000' }
 
 export function setSafeDefaults({ protocol }: FastifyRequest, reply: FastifyReply): void {
   reply.headers(protocol === 'https' ? OVER_TLS : SAFE_DEFAULTS)
 }
 
-/** The same for an answer that is written without the framework. */
+/** The same headers for a response that is written without the framework. */
 export function safeDefaultsOn(socket: Socket): Record<string, string> {
   return 'encrypted' in socket ? OVER_TLS : SAFE_DEFAULTS
 }

@@ -1,4 +1,4 @@
-/** Bodies are taken as they are: a coded one is refused, not stored or parsed in its coded form (RFC 9110, 15.5.16). */
+/** Refuses bodies with a content coding, so they are not stored or parsed in coded form (RFC 9110, section 15.5.16). */
 import type { IncomingMessage } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
@@ -10,15 +10,15 @@ export const identityOnly = fastifyPlugin(async (app) => {
     if (transferCoding !== undefined && transferCoding.trim().toLowerCase() !== 'chunked') {
       throw problems.unsupportedTransferCoding()
     }
-    // Of these no body is read, whatever is announced.
+    // The body of a GET or HEAD is never read.
     if (request.method === 'GET' || request.method === 'HEAD') return
-    // Nothing was coded in an empty body (RFC 9110, section 8.4). An empty upload is a file, whose coding would be lost.
+    // An empty body has no coding (RFC 9110, section 8.4). But an empty upload is a file, and its coding would be lost.
     if (hasNoBody(request.raw) && !request.routeOptions.schema?.consumes) return
     if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') throw problems.unsupportedEncoding()
   })
 })
 
-/** An empty one counts as none. Whether one in chunks is empty is known at its end only. */
+/** An empty body counts as none. A chunked body counts as one, since only its end shows whether it is empty. */
 export function hasNoBody({ headers }: IncomingMessage): boolean {
   return Number(headers['content-length'] ?? 0) === 0 && headers['transfer-encoding'] === undefined
 }

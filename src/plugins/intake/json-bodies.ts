@@ -1,4 +1,4 @@
-/** JSON is what a body is, unless its route says otherwise: strictly UTF-8, and of a limited size. */
+/** Bodies are JSON unless the route says otherwise: strictly UTF-8, and of a limited size. */
 import type { FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
@@ -26,7 +26,7 @@ export const jsonBodies = fastifyPlugin(async (app) => {
     'application/json',
     { parseAs: 'buffer', bodyLimit: JSON_BODY_BYTES },
     (request, body, done) => {
-      // Many clients announce JSON with every request, also with a DELETE that has no body.
+      // Many clients send `Content-Type: application/json` with every request, even with a DELETE that has no body.
       if (body.length === 0) return done(null, undefined)
       try {
         return parse(request, utf8.decode(body), done)
@@ -37,7 +37,7 @@ export const jsonBodies = fastifyPlugin(async (app) => {
   )
 })
 
-/** Does not destroy the stream: the connection still has to carry the refusal. */
+/** Does not destroy the stream, because the refusal must still be sent on the connection. */
 async function hasBytes(body: FastifyRequest['raw']): Promise<boolean> {
   for await (const _chunk of body.iterator({ destroyOnReturn: false })) return true
   return false

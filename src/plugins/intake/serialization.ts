@@ -1,6 +1,6 @@
 /**
- * Compiles a response schema when the first response needs it. Most routes document ten refusals or more, and compiling them
- * all took a third of the start.
+ * Compiles a response schema when the first response needs it. Most routes document ten refusals or more, and compiling all of
+ * them took a third of the start time.
  */
 import { SerializerSelector } from '@fastify/fast-json-stringify-compiler'
 

@@ -1,8 +1,8 @@
-/** What Node lets pass and the standard does not, since two readers of such a request could take it for two things. */
+/** Refuses ambiguous requests that Node accepts and the standard forbids: two servers could read them differently. */
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
 
-/** Fields with one value (RFC 9110, section 5.3). Of several Node takes the first, or puts them together. */
+/** Fields that may appear once (RFC 9110, section 5.3). Node uses the first of several, or joins them. */
 const SINGLE = new Set([
   ...['host', 'origin', 'authorization', 'content-type', 'content-range', 'range', 'if-range'],
   ...['if-modified-since', 'if-unmodified-since'],
@@ -10,10 +10,10 @@ const SINGLE = new Set([
 
 export const strictHttp = fastifyPlugin(async (app) => {
   app.addHook('onRequest', async ({ raw }, reply) => {
-    // RFC 9112, section 3.2. Node would refuse this without a word.
+    // RFC 9112, section 3.2. Node would send a 400 without a body.
     if (raw.httpVersion === '1.1' && raw.headers.host === undefined) throw problems.malformedHttp()
     if (repeatsSingle(raw.rawHeaders)) throw problems.malformedHttp()
-    // RFC 9112, section 6.1: its framing is faulty, so nothing that follows it on this connection is a request.
+    // RFC 9112, section 6.1: the framing is faulty, so the bytes after it are no request.
     if (raw.httpVersion === '1.0' && raw.headers['transfer-encoding'] !== undefined) {
       reply.header('connection', 'close')
       throw problems.malformedHttp()
@@ -21,7 +21,7 @@ export const strictHttp = fastifyPlugin(async (app) => {
   })
 })
 
-/** `fields` are names and values in turn, as they came. */
+/** `fields` are the raw headers: names and values alternate. */
 function repeatsSingle(fields: string[]): boolean {
   const seen = new Set<string>()
   return fields.some((field, i) => {
@@ -31,8 +31,8 @@ function repeatsSingle(fields: string[]): boolean {
 }
 
 /**
- * Whether a target has no fragment (RFC 9112, section 3.2) and a query of percent-encoded UTF-8. The router would cut a fragment
- * off, and the request would be about another file. It would take the `%FF` of a query for three characters.
+ * Whether a target has no fragment (RFC 9112, section 3.2) and a query of percent-encoded UTF-8. The router would cut off a
+ * fragment, and the request would name another file. The router would read `%FF` in a query as three characters.
  */
 export function isReadableTarget(target: string): boolean {
   if (target.includes('#')) return false

@@ -1,6 +1,6 @@
 /**
- * A refusal that comes before the body was read ends the connection, but not before the client could read it: what it
- * is still sending is drained for a while, since closing at once would reset the connection under the answer.
+ * A refusal that is sent before the body was read ends the connection. The rest of the body is drained for a limited time first:
+ * closing at once would reset the connection, and the client would lose the refusal.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PassThrough, type Readable } from 'node:stream'
@@ -10,10 +10,10 @@ import fastifyPlugin from 'fastify-plugin'
 const DRAIN_BYTES = 1024 * 1024
 const DRAIN_MS = 2000
 
-/** Requests whose client waits for a 100 before it sends the body (RFC 9110, section 10.1.1) and has not got it. */
+/** Requests whose client still waits for a 100 before it sends the body (RFC 9110, section 10.1.1). */
 const awaitingContinue = new WeakSet<IncomingMessage>()
 
-/** Sends the refusal; where there is a body left to read, as the last answer of its connection. */
+/** Sends the refusal. If the body is not read to its end, the refusal is the last response of its connection. */
 export function sendRefusal(reply: FastifyReply, refusal: Buffer): void {
   const { raw } = reply.request
   if (!hasUnreadBody(raw)) return void reply.send(refusal)
@@ -23,7 +23,7 @@ export function sendRefusal(reply: FastifyReply, refusal: Buffer): void {
 }
 
 export const lateContinue = fastifyPlugin(async (app) => {
-  // Node would send the 100 at once; here it goes out when somebody begins to read, so a refusal comes instead of it.
+  // Node would send the 100 at once. Here it is sent when the body is first read, so a refusal can replace it.
   app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     awaitingContinue.add(request)
     request.on('newListener', (event) => {
@@ -44,8 +44,8 @@ function hasUnreadBody({ headers, readableEnded, destroyed }: IncomingMessage): 
 }
 
 /**
- * The whole refusal, and after it a wait until the client has stopped sending. What is not drained stays unread until then:
- * to close sooner would reset the connection, and a fast client, or a proxy, would lose the answer that it had not read yet.
+ * Sends the whole refusal, and ends the response when the client has stopped sending or the time is over. Closing sooner would
+ * reset the connection, and a fast client or a proxy would lose a response that it had not read yet.
  */
 function thenDrain(refusal: Buffer, request: IncomingMessage): Readable {
   const response = new PassThrough()

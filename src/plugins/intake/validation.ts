@@ -1,6 +1,6 @@
 /**
- * TypeBox checks requests. Numbers that came as text are converted first; a body is checked as it is. All faults are listed.
- * A checker is compiled when the first request needs it: the server starts sooner.
+ * Validates requests with TypeBox. Numbers in a path, query or header are converted from text first; a body is not converted.
+ * All errors are listed. A checker is compiled when the first request needs it, so the server starts sooner.
  */
 import { FormatRegistry, type TSchema } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
@@ -10,7 +10,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { type Fault, problems } from '../../problems.ts'
 import { mailAddressFault } from '../../vault/sign-in/mail-address.ts'
 
-/** What is wrong with a string of a format; `null` for nothing. */
+/** Returns the error of a string for a format, or `null`. */
 const FORMATS: Record<string, (text: string) => string | null> = { 'idn-email': mailAddressFault }
 
 export const validation = fastifyPlugin(async (app) => {
@@ -42,7 +42,7 @@ function withNumbers(given: Record<string, unknown>, names: string[]): Record<st
   return value
 }
 
-/** One fault for each place, the first that TypeBox finds there. */
+/** The first error that TypeBox finds at each path. */
 function faultsOf(errors: Iterable<ValueError>): Fault[] {
   const faults = new Map<string, Fault>()
   for (const { path, type, message, schema, value } of errors) {

@@ -1,10 +1,10 @@
-/** How a caller stands with one limit: counted in a window of time, or while it is under way. */
+/** Counts a caller's requests against one limit: in a time window, or while they run. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CountedBy, Limit } from '../../config/limits.ts'
 import type { RequestCounter } from '../../ports/counters.ts'
 import { networkOf } from '../connections/network.ts'
 
-export interface Standing {
+export interface LimitState {
   name: string
   /** An item of RateLimit-Policy. */
   policy: string
@@ -14,15 +14,15 @@ export interface Standing {
   waitSeconds: number
 }
 
-/** Counts the request. `null` where it is not one of those that the limit is about. */
-export type Check = (request: FastifyRequest, reply: FastifyReply) => Promise<Standing | null>
+/** Counts the request. `null` if the limit does not apply to it. */
+export type Check = (request: FastifyRequest, reply: FastifyReply) => Promise<LimitState | null>
 
-/** Nobody knows when an answer that is under way will be over. */
+/** `Retry-After` for a limit on running requests: the end of a running request is not known. */
 const WAIT_SECONDS = 60
 
 const NOBODY = ''
 
-/** What stands for who is counted. */
+/** The key that a request is counted under. */
 const callerOf: Record<CountedBy, (request: FastifyRequest) => string> = {
   network: ({ ip }) => networkOf(ip),
   stranger: ({ headers, ip }) => (headers.authorization === undefined ? networkOf(ip) : NOBODY),
@@ -32,7 +32,7 @@ const callerOf: Record<CountedBy, (request: FastifyRequest) => string> = {
   all: () => NOBODY,
 }
 
-/** A request that costs more than the whole limit passes where nothing else was counted: it would never pass otherwise. */
+/** A request that costs more than the whole limit counts as the whole limit. Otherwise it would never pass. */
 export function inWindow(
   counter: RequestCounter,
   name: string,
@@ -51,7 +51,7 @@ export function inWindow(
   }
 }
 
-/** Where nothing can be counted for a while, whoever has a session goes on without this limit. */
+/** Skips the limit while the counter cannot be reached. */
 export function lenient(check: Check): Check {
   return async (request, reply) => {
     try {
@@ -63,7 +63,7 @@ export function lenient(check: Check): Check {
   }
 }
 
-/** In this process alone: what such answers need is its memory. */
+/** Limits running requests. Counted in this process only, because the limit protects its memory. */
 export function underWay(name: string, { max, per }: Limit): Check {
   const policy = `"${name}";q=${max};qu="concurrent-requests"`
   const running = new Map<string, number>()
@@ -74,13 +74,13 @@ export function underWay(name: string, { max, per }: Limit): Check {
     const isExceeded = before >= max
     if (!isExceeded && !request.raw.socket.destroyed) {
       running.set(caller, before + 1)
-      reply.raw.once('close', () => letGo(caller))
+      reply.raw.once('close', () => release(caller))
     }
     const left = `"${name}";r=${Math.max(0, max - before - 1)}`
     return { name, policy, left, isExceeded, waitSeconds: WAIT_SECONDS }
   }
 
-  function letGo(caller: string) {
+  function release(caller: string) {
     const others = (running.get(caller) ?? 0) - 1
     if (others > 0) running.set(caller, others)
     else running.delete(caller)

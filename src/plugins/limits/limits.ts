@@ -1,10 +1,10 @@
 /**
- * Nobody asks more often than `config/limits.ts` allows, nor for more. By network before anything else is known of a caller; by
- * session and user once it is found; in any case before the body is read. Answers tell how the caller stands, in the fields of
+ * Enforces the limits of `config/limits.ts`. Limits by network are checked first, limits by session and user after
+ * authentication, and all of them before the body is read. Responses report the state of each limit in the fields of
  * draft-ietf-httpapi-ratelimit-headers-10.
  *
- * A bad token is known only after it was looked up, and counts against its network for bad tokens alone: whoever shares
- * that network and has a good one is let in, however many bad ones came from there.
+ * A bad token counts against its network under `bad-tokens` only. So bad tokens do not lock out a valid token of the same
+ * network.
  */
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
@@ -16,9 +16,9 @@ import { type Check, inWindow, lenient, underWay } from './limit-checks.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What limits the route, in the order in which it is looked at; `requests` limits whatever needs a session. */
+    /** The limits of the route, in the order of their checks. `requests` applies to every route that needs a session. */
     limits?: LimitName[]
-    /** What a request counts against `requests`, at least 1; 1 where a route does not say. Its query is not checked yet. */
+    /** How much a request counts against `requests`: at least 1, and 1 by default. The query is not validated yet. */
     cost?: (query: Record<string, unknown>) => number
   }
 }
@@ -28,7 +28,7 @@ export interface RequestLimits {
   counter: RequestCounter
 }
 
-/** Where there are no limits, the routes that have them elsewhere are documented all the same. */
+/** Without limits, the 429 is still documented: the document is the same for every server. */
 export const limits = fastifyPlugin<{ rules: RequestLimits | null }>(async (app, { rules }) => {
   app.addHook('onRoute', (route) => {
     if (limitsOf(route).length === 0 || !route.schema) return
@@ -50,7 +50,7 @@ export const limits = fastifyPlugin<{ rules: RequestLimits | null }>(async (app,
     const names = limitsOf(route)
     const before = names.filter((name) => !isKnown(name)).map((name) => checks[name])
     const after = names.filter(isKnown).map((name) => checks[name])
-    // Of one route, but behind those of its scope, by which the session is found.
+    // Hooks of a route run after those of its scope, and the scope finds the session.
     route.onRequest = [hookOf(before), ...[route.onRequest ?? []].flat(), hookOf(after)].filter((hook) => hook !== null)
     if (takesTokens(route)) route.errorHandler = countingBadTokens(checks['bad-tokens'])
   })
@@ -66,12 +66,12 @@ function limitsOf(route: RouteOptions): LimitName[] {
   return takesTokens(route) && route.schema?.security === undefined ? ['requests', ...named] : named
 }
 
-/** The documentation, whose routes are a package's. */
+/** The routes of the documentation, which a package registers. */
 function isPage({ url }: RouteOptions): boolean {
   return url === '/docs' || url.startsWith('/docs/')
 }
 
-/** Needs a session, or makes use of one. */
+/** Whether a session is required or optional for the route. */
 function takesTokens(route: RouteOptions): boolean {
   return !isPage(route) && route.schema?.security?.length !== 0
 }
@@ -81,7 +81,7 @@ function hookOf(checks: Check[]) {
   return (request: FastifyRequest, reply: FastifyReply) => enforce(checks, request, reply)
 }
 
-/** Stands before the handler of all errors, to which everything goes on. */
+/** An error handler that counts bad tokens and passes every error on to the general handler. */
 function countingBadTokens(check: Check) {
   return async (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     if (error instanceof Problem && error.code === 'unauthorized') await enforce([check], request, reply)
@@ -91,11 +91,11 @@ function countingBadTokens(check: Check) {
 
 async function enforce(checks: Check[], request: FastifyRequest, reply: FastifyReply): Promise<void> {
   for (const check of checks) {
-    const standing = await check(request, reply)
-    if (!standing) continue
-    append(reply, 'ratelimit-policy', standing.policy)
-    append(reply, 'ratelimit', standing.left)
-    if (standing.isExceeded) throw problems.tooManyRequests(standing.name, standing.waitSeconds)
+    const state = await check(request, reply)
+    if (!state) continue
+    append(reply, 'ratelimit-policy', state.policy)
+    append(reply, 'ratelimit', state.left)
+    if (state.isExceeded) throw problems.tooManyRequests(state.name, state.waitSeconds)
   }
 }
 

@@ -1,13 +1,13 @@
-/** Every request has an id: the caller's own where it is harmless, else a new one. It is in every answer and log line. */
+/** Every request has an id: a safe X-Request-Id of the client, or a new one. It is in every response and log line. */
 import type { IncomingMessage } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
 import { nanoid } from 'nanoid'
 
-const CALLERS_OWN = /^[A-Za-z0-9._-]{1,64}$/
+const SAFE_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
   const given = headers['x-request-id']
-  return typeof given === 'string' && CALLERS_OWN.test(given) ? given : nanoid()
+  return typeof given === 'string' && SAFE_ID.test(given) ? given : nanoid()
 }
 
 export const requestId = fastifyPlugin(async (app) => {

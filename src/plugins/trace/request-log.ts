@@ -1,9 +1,9 @@
-/** One line for each request, with the route's pattern and never the URL: file names stand in URLs. */
+/** Logs one line for each request, with the route's pattern and never the URL, because URLs contain file names. */
 import { LogController } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { logOf } from '../../http/request-logs.ts'
 
-/** Silences the framework's own lines about requests. */
+/** Turns off the framework's own request log. */
 export const quietFramework = new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' })
 
 export const requestLog = fastifyPlugin<{ clients: boolean }>(async (app, { clients }) => {

@@ -1,15 +1,15 @@
-/** At most so many at a time; who comes then waits for a turn, in the order of coming. */
-export function turns(count: number) {
+/** A semaphore with `count` permits. Waiting callers get a permit in their order. */
+export function semaphore(count: number) {
   let free = count
   const waiting: (() => void)[] = []
 
   return {
-    async take(): Promise<void> {
+    async acquire(): Promise<void> {
       if (free > 0) free -= 1
       else await new Promise<void>((resolve) => waiting.push(resolve))
     },
 
-    give(): void {
+    release(): void {
       const next = waiting.shift()
       if (next) next()
       else free += 1
