@@ -26,16 +26,16 @@ export async function backupTarget(config: Config, folder: string): Promise<Back
     throw new Error(`${folder} is neither empty nor the folder of a backup`)
   }
   makeFolder(folder)
-  const letGo = holdBackupFolder(folder)
+  const release = holdBackupFolder(folder)
   try {
     return {
       copyDatabase: () => copyDatabase(config.DATA_DIR, folder),
       versions: backupVersions(folder),
       blobs: await blobCopies(config.UPLOADS_DIR, join(folder, 'uploads')),
-      close: async () => letGo(),
+      close: async () => release(),
     }
   } catch (error) {
-    letGo()
+    release()
     throw error
   }
 }

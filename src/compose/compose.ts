@@ -29,8 +29,8 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     const isNew = config.READ_ONLY === 'off' && (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
     opened.push(stopWaiting)
-    const { pendingPins, counter, checks, letGo } = await passingOf(config, log, clock)
-    opened.push(letGo)
+    const { pendingPins, counter, checks, close: closeCounters } = await passingOf(config, log, clock)
+    opened.push(closeCounters)
     const masterKeys = masterKeysOf(config, (path) => (isNew ? makeMasterKey(path, log) : missingMasterKey(path)))
     return {
       ...repositories,
@@ -89,7 +89,7 @@ export async function blobsOf(config: Config, clock: Clock) {
 /** What may be forgotten: pending PINs, and counts of mails and requests. */
 async function passingOf({ REDIS_URL }: Config, log: FastifyBaseLogger, clock: Clock) {
   if (!REDIS_URL) {
-    return { pendingPins: memoryPendingPins(clock), counter: memoryCounter(clock), checks: {}, letGo: () => {} }
+    return { pendingPins: memoryPendingPins(clock), counter: memoryCounter(clock), checks: {}, close: () => {} }
   }
   const { redisConnection } = await import('../adapters/redis/connection.ts')
   const redis = await redisConnection(REDIS_URL, (message) => log.warn(message))
@@ -97,7 +97,7 @@ async function passingOf({ REDIS_URL }: Config, log: FastifyBaseLogger, clock: C
     pendingPins: redisPendingPins(redis, clock),
     counter: redisCounter(redis, clock),
     checks: { redis: redis.check },
-    letGo: redis.close,
+    close: redis.close,
   }
 }
 

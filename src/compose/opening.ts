@@ -6,7 +6,7 @@ export function engines() {
   return {
     opened,
     close: async () => {
-      for (const letGo of opened.splice(0).reverse()) await letGo()
+      for (const closeOne of opened.splice(0).reverse()) await closeOne()
     },
   }
 }

@@ -84,9 +84,9 @@ function session({ alone }: Database): Promise<{ ask: Ask; close(): Promise<void
   return new Promise((resolve, reject) => {
     const ended = alone(
       (ask) =>
-        new Promise<void>((letGo) => {
+        new Promise<void>((release) => {
           const close = async () => {
-            letGo()
+            release()
             await ended
           }
           resolve({ ask, close })

@@ -26,9 +26,9 @@ const PAGES = 1000
 
 /** Holds the folder, so that no two backups are made in it at once. The file stays: it says what the folder is. */
 export function holdBackupFolder(folder: string): () => void {
-  const letGo = lockFile(join(folder, LOCK), 0)
-  if (!letGo) throw new Error(`another backup is being made in ${folder}`)
-  return letGo
+  const release = lockFile(join(folder, LOCK), 0)
+  if (!release) throw new Error(`another backup is being made in ${folder}`)
+  return release
 }
 
 export function isBackupFolder(folder: string): boolean {

@@ -108,8 +108,8 @@ export function checkIntegrity(db: Database.Database): void {
  * server holds it.
  */
 export function holdFolder(folder: string): () => void {
-  const letGo = holdFor(folder, HOLD_WAIT_MS)
-  if (letGo) return letGo
+  const release = holdFor(folder, HOLD_WAIT_MS)
+  if (release) return release
   throw new Error('another server is using it; stop that one first, or give this one a folder of its own')
 }
 

@@ -112,18 +112,18 @@ export function sqliteLedgerBeside(db: Database, act: Act, folder: string): Blob
     ...beside,
 
     async endedRuns(run) {
-      const letGo = tryHoldFolder(folder)
+      const release = tryHoldFolder(folder)
       try {
-        return await (letGo ? alone : beside).endedRuns(run)
+        return await (release ? alone : beside).endedRuns(run)
       } finally {
-        letGo?.()
+        release?.()
       }
     },
 
     async livingRuns() {
-      const letGo = tryHoldFolder(folder)
-      letGo?.()
-      return letGo ? [] : beside.livingRuns()
+      const release = tryHoldFolder(folder)
+      release?.()
+      return release ? [] : beside.livingRuns()
     },
   }
 }

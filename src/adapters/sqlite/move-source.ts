@@ -20,13 +20,13 @@ const ROWS = 1000
 /** Throws where there is no vault in the folder, or one of another schema. */
 export function sqliteMoveSource(folder: string): MoveSourceRows {
   const db = openBeside(folder)
-  let letGo = () => {}
+  let release = () => {}
 
   return {
     async freeze() {
       const share = shareFolder(folder)
       if (!share) return false
-      letGo = share
+      release = share
       holdWrites(db)
       checkIntegrity(db)
       return true
@@ -43,7 +43,7 @@ export function sqliteMoveSource(folder: string): MoveSourceRows {
 
     async close() {
       db.close()
-      letGo()
+      release()
     },
   }
 }
