@@ -1,4 +1,4 @@
-/** Measures the longest wait of one user while another user, who has very many files, sends requests, and during sweeps. */
+/** Measures the longest wait of one user during sweeps, and while another user with very many files sends requests. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -10,11 +10,11 @@ import { fill } from './listing.ts'
 import { dataFolder, ourServer, type Server, signedIn } from './servers.ts'
 
 const DAY_MS = 24 * 3600 * 1000
-/** Each kind of request is repeated for so long. */
+/** How long each kind of request is repeated. */
 const REPEATED_MS = 500
-/** A job of the sweeper that takes longer has failed: its next round is minutes away. */
+/** The timeout of a job of the sweeper. After this time it has failed, because its next round is minutes away. */
 const SWEEP_MS = 120_000
-/** Not counted: a compiler that learns. */
+/** Requests that are not counted, while V8 optimises the code. */
 const WARM_UP = 3
 
 export interface Block extends Waited {
@@ -41,14 +41,14 @@ const requests: [doing: string, request: Request][] = [
   ['export, without an end', exportBriefly],
 ]
 
-/** Each once, in this order. */
+/** Requests that are sent once, in this order. */
 const lastRequests: [doing: string, request: Request][] = [
   ['trash of 1,000', asking('/v1/trash?limit=1000')],
   ['DELETE /v1/trash', asking('/v1/trash', 'DELETE')],
   ['DELETE /v1/me', asking('/v1/me', 'DELETE')],
 ]
 
-/** The jobs of a sweep, in its order: `prepare` makes work for the job, `pending` says whether some is left. */
+/** The jobs of a sweep, in their order. `prepare` creates work for the job, `pending` says whether some is left. */
 const sweeps: [doing: string, prepare: (vault: Vault) => void, pending: (vault: Vault) => boolean][] = [
   [
     'sweep: sessions that are over',
@@ -106,7 +106,7 @@ interface Vault {
   some: number
 }
 
-/** Answers as it goes: the whole takes minutes. */
+/** Yields each result at once, because the whole run takes minutes. */
 export async function* bystanding(folder: string, rows: number): AsyncGenerator<Block> {
   const first = await ourServer(folder)
   const { authorization = '' } = await signedIn(first.port, 'bystander')
@@ -149,30 +149,30 @@ export async function* bystanding(folder: string, rows: number): AsyncGenerator<
     bystander.stop()
   }
 
-  async function* onServer(act: (server: Server) => AsyncGenerator<Block>): AsyncGenerator<Block> {
+  async function* onServer(work: (server: Server) => AsyncGenerator<Block>): AsyncGenerator<Block> {
     const server = await ourServer(folder, first.headers)
     try {
       bystander.watch({ port: server.port, pid: server.pid })
-      yield* act(server)
+      yield* work(server)
     } finally {
       bystander.watch(null)
       await server.stop()
     }
   }
 
-  /** Open for a moment only: a server that finds a log at its start checks the whole database. */
-  function onDatabase<T>(act: (vault: Vault) => T): T {
+  /** Opens the database only for `work`: a server that finds a log at its start checks the whole database. */
+  function onDatabase<T>(work: (vault: Vault) => T): T {
     const db = new Database(join(dataFolder(folder), 'minikeepsafe.db'))
     try {
       const owner = db.prepare<[], string>("SELECT id FROM users WHERE email LIKE 'bench@%'").pluck().get() as string
-      return act({ db, owner, uploads: join(folder, 'uploads'), some: Math.ceil(rows / 5) })
+      return work({ db, owner, uploads: join(folder, 'uploads'), some: Math.ceil(rows / 5) })
     } finally {
       db.close()
     }
   }
 }
 
-/** As DELETE does it, the user's counts included. */
+/** Deletes files as DELETE does, and updates the counts of the user. */
 function moveToTrash(db: Database.Database, owner: string, files: number, deletedAt: number): void {
   db.transaction(() => {
     const moved = db
@@ -224,7 +224,7 @@ async function deleteAndRestore(server: Server): Promise<void> {
   await call(server, 'POST', `/v1/trash/${trash.files[0]?.id}/restore?onConflict=rename`)
 }
 
-/** There are no blobs, so it breaks off at once; but not before it has begun. */
+/** The export breaks off right after it has begun, because there are no blobs. */
 async function exportBriefly(server: Server): Promise<void> {
   await call(server, 'GET', '/v1/me/export').catch(() => {})
 }

@@ -1,13 +1,13 @@
-/** What is measured on all servers in turn, and what of it we mean to keep. */
+/** The measurements on all servers, and their goals. */
 import { getLarge, getMany, MANY, postLarge, prepareLarge, prepareMany, putLarge, putMany } from './large.ts'
 import type { Aims, Sample } from './report.ts'
 import type { Server } from './servers.ts'
 import { getSmall, prepareSmall, putSmall, signUp } from './small.ts'
 
 export interface Extent {
-  /** Of a large file, or of sixteen together. */
+  /** The goals for a large file, or for sixteen together. */
   mib: number
-  /** Of small requests. */
+  /** The goals for small requests. */
   seconds: number
 }
 
@@ -28,7 +28,7 @@ export interface Measure {
 
 type Act = (server: Server, extent: Extent) => Promise<Sample>
 
-/** In CPU time the same as 0.85 of the rate. */
+/** The CPU time that corresponds to 0.85 of the rate. */
 const LARGE_RATIOS = { rateRatio: 0.85, cpuRatio: 1 / 0.85 }
 const UPLOAD = { ...LARGE_RATIOS, cpu: 2 }
 const DOWNLOAD = { ...LARGE_RATIOS, cpu: 1 }
