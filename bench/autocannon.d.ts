@@ -1,4 +1,4 @@
-/** What this benchmark uses of autocannon, which has no types of its own. */
+/** Types for the parts of autocannon that the benchmark uses. The package has none. */
 declare module 'autocannon' {
   interface Request {
     method?: string

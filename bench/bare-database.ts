@@ -1,7 +1,7 @@
-/** The yardstick's rows: the same engine, pragmas, tables, indexes and look-ups as the server's, and nothing around them. */
+/** The database of the bare server: the same engine, pragmas, tables, indexes and queries as ours, without anything else. */
 import Database from 'better-sqlite3'
 
-/** In step with `src/adapters/sqlite/migrations`, for what is written and read here. */
+/** The same as `src/adapters/sqlite/migrations`, for the columns that are used here. */
 const SCHEMA = `
 CREATE TABLE users (
   id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL, confirmed_by TEXT NOT NULL,
@@ -92,7 +92,7 @@ export function bareDatabase(path: string) {
     isTaken: (email: string) => byEmail.get(email) !== undefined,
     file: (owner: string, name: string) => byName.get(owner, name) ?? null,
 
-    /** Answers the blob that was replaced, or `null` for none. */
+    /** Returns the replaced blob, or `null`. */
     putFile(owner: string, name: string, file: FileRow): Promise<string | null> {
       return commit(() => {
         const { id, size, contentType, seal, blob } = file
@@ -105,7 +105,7 @@ export function bareDatabase(path: string) {
       })
     },
 
-    /** False where the PIN was used or the address is taken. */
+    /** False if the PIN was used or the address is taken. */
     signIn(pin: Pin, slot: Slot, sessionId: string, deviceId: string, tokenHash: Buffer): Promise<boolean> {
       return commit(() => {
         const { id, name, email } = pin.user
@@ -120,21 +120,21 @@ export function bareDatabase(path: string) {
   }
 }
 
-/** The acts of one turn of the event loop share a transaction, and so a sync. */
+/** The writes of one iteration of the event loop share a transaction, and so one sync. */
 function groupCommit(db: Database.Database) {
-  let waiting: { act: () => void; settle: () => void; reject: (error: unknown) => void }[] = []
+  let waiting: { write: () => void; settle: () => void; reject: (error: unknown) => void }[] = []
   const runAll = db.transaction((group: typeof waiting) => {
-    for (const { act } of group) act()
+    for (const { write } of group) write()
   }).immediate
 
-  return <T>(act: () => T): Promise<T> =>
+  return <T>(write: () => T): Promise<T> =>
     new Promise((resolve, reject) => {
       let answer: T
       const run = () => {
-        answer = act()
+        answer = write()
       }
       if (waiting.length === 0) setImmediate(commitAll)
-      waiting.push({ act: run, settle: () => resolve(answer), reject })
+      waiting.push({ write: run, settle: () => resolve(answer), reject })
     })
 
   function commitAll() {

@@ -1,13 +1,13 @@
 /**
- * The yardstick's bytes: taken in and written 1 MiB at a time, then synced; read 1 MiB at a time into reused buffers. What
- * becomes of them on the way is for an intake and an outlet to say.
+ * The files of the bare server. Bytes are received and written 1 MiB at a time, then synced. They are read 1 MiB at a time into
+ * reused buffers. An intake and an outlet transform the bytes, for example by sealing.
  */
 import fs from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
-/** Taken in, and sent, at a time. */
+/** The number of bytes that are received, or sent, at a time. */
 export const BATCH_BYTES = 1024 * 1024
 
 const open = promisify(fs.open)
@@ -16,21 +16,21 @@ const fsync = promisify(fs.fsync)
 export const unlink = promisify(fs.unlink)
 
 export interface Intake {
-  /** What is to be written for the next bytes: `BATCH_BYTES` of them, or with `last` what there is left, if anything. */
+  /** The bytes to write for the next `BATCH_BYTES`; with `last` for the rest, which may be empty. */
   store(chunks: Buffer[], bytes: number, last: boolean): Buffer[]
 }
 
 export interface Outlet {
   blobBytes: number
-  /** Before the first batch, and read together with it. */
+  /** The size of the header, which is read together with the first batch. */
   headerBytes: number
-  /** Read at a time. */
+  /** The number of bytes that are read at a time. */
   batchBytes: number
-  /** What is to be sent for the next bytes of the blob. */
+  /** The bytes to send for the next bytes of the blob. */
   open(bytes: Buffer): Buffer[]
 }
 
-/** Bytes go through as they are. */
+/** Passes bytes on unchanged. */
 export const copying: Intake = { store: (chunks) => chunks }
 export const uncopied = (size: number): Outlet => ({
   blobBytes: size,
@@ -39,7 +39,7 @@ export const uncopied = (size: number): Outlet => ({
   open: (bytes) => [bytes],
 })
 
-/** Answers how many bytes came. Durable once resolved, its entry in the folder included; where the body breaks off, nothing is left. */
+/** Returns the number of received bytes. The file and its folder entry are durable once resolved. If the body breaks off, no file is left. */
 export async function receive(
   request: IncomingMessage,
   path: string,
@@ -60,7 +60,7 @@ export async function receive(
   }
 }
 
-/** A batch is stored when more than it is there, so that the last one is known for the last. */
+/** A batch is stored only when further bytes have arrived, so that the last batch is known to be the last. */
 function writeBody(request: IncomingMessage, fd: number, intake: Intake): Promise<number> {
   let size = 0
   let gathered: Buffer[] = []
@@ -83,7 +83,7 @@ function writeBody(request: IncomingMessage, fd: number, intake: Intake): Promis
     request.on('close', () => ended || reject(new Error('the body broke off')))
     request.on('error', reject)
 
-    /** Leaves behind what the last chunk has beyond the batch. */
+    /** Keeps the bytes of the last chunk that are beyond the batch. */
     function takeBatch(chunk: Buffer): Buffer[] {
       const batch = gathered
       const cut = chunk.length - (gatheredBytes - BATCH_BYTES)
@@ -142,7 +142,7 @@ export async function sendFile(response: ServerResponse, path: string, outlet: O
   }
 }
 
-/** Also where one fails, the other has ended before this settles: the file is still open, the buffers still theirs. */
+/** Settles only after both have ended, even if one fails: both use the open file and the buffers. */
 async function both(one: Promise<void>, other: Promise<void>): Promise<void> {
   await Promise.allSettled([one, other])
   await one
@@ -158,7 +158,7 @@ function read(fd: number, buffer: Buffer, at: number): Promise<void> {
   })
 }
 
-/** Resolved once the system has taken the pieces, so that their memory may be filled again. */
+/** Resolves once the system has accepted the pieces, so that their memory can be reused. */
 function write(response: ServerResponse, pieces: Buffer[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const last = pieces.pop() as Buffer
@@ -175,7 +175,7 @@ function end(response: ServerResponse, pieces: Buffer[]): void {
   response.end(last)
 }
 
-/** One sync of the file's folder for all who wait at the same time; who comes while one is in flight joins the next. */
+/** Shares one sync of the folder between concurrent calls. A call during a running sync joins the next one. */
 export function sharedFolderSync(path: string): () => Promise<void> {
   const folder = fs.openSync(dirname(path), 'r')
   let running: Promise<void> | null = null

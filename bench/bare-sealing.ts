@@ -1,4 +1,4 @@
-/** The yardstick's sealing: `docs/blob-format.md` on `node:crypto` alone, in the way that README.md found the cheapest. */
+/** The sealing of the bare server: `docs/blob-format.md` with `node:crypto` only, in the cheapest way (see README.md). */
 import { type CipherGCM, createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
 import { BATCH_BYTES, type Intake, type Outlet } from './bare-files.ts'
 
@@ -10,14 +10,14 @@ const FRAME_BYTES = 65_536
 const TAG_BYTES = 16
 const SEALED_FRAME_BYTES = FRAME_BYTES + TAG_BYTES
 
-/** What a seal hides and vouches for. */
+/** The content of a seal. */
 export interface Secrets {
   fileKey: Buffer
   sha256: Buffer
   size: number
 }
 
-/** Vault keys in slots under one master key. */
+/** Vault keys in slots, locked with one master key. */
 export function vaultKeys(masterKey: Buffer) {
   const keyId = derive(masterKey, '', 'minikeepsafe master key id 1', 8).toString('hex')
   const slotKey = derive(masterKey, '', SLOT, 32)
@@ -41,7 +41,7 @@ export function openSecrets(vaultKey: Buffer, owner: string, fileId: string, sea
   return { fileKey: bytes.subarray(0, 32), sha256: bytes.subarray(32, 64), size: Number(bytes.readBigUInt64BE(64)) }
 }
 
-/** Hashes a content and seals it in frames, whose parts are sealed where they lie and never copied. */
+/** Hashes a content and seals it in frames. The pieces of a frame are sealed in place and never copied. */
 export function sealing(): Intake & { secrets(): Omit<Secrets, 'size'> } {
   const chance = randomBytes(64)
   const fileKey = chance.subarray(0, 32)
@@ -87,7 +87,7 @@ export function sealing(): Intake & { secrets(): Omit<Secrets, 'size'> } {
   }
 }
 
-/** Opens the frames of a content, each into memory of its own, and does not hash again: a tag vouches for each. */
+/** Opens the frames of a content, each into its own memory. Does not hash again, because each frame has an authentication tag. */
 export function opening({ fileKey, size }: Secrets): Outlet {
   const frames = Math.max(1, Math.ceil(size / FRAME_BYTES))
   const nonce = Buffer.alloc(12)

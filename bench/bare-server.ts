@@ -1,8 +1,8 @@
 /**
- * The yardstick: a bare `node:http` server that takes in, keeps and hands out the same bytes and rows as durably as
- * this server, sealed as `docs/blob-format.md` says, without a framework, without rules and without care for callers who
- * do anything unexpected. `PORT` is where it listens, `FOLDER` where everything goes. With `COPYING=yes` contents are
- * neither hashed nor sealed, which tells what the bytes cost by themselves.
+ * The bare server, as a reference: it uses only `node:http`, and stores and serves the same bytes and rows as durably as our
+ * server, sealed as in `docs/blob-format.md`. It has no framework, no rules, and no handling of unexpected requests. `PORT` is
+ * its port, `FOLDER` its data folder. With `COPYING=yes` contents are neither hashed nor sealed, to measure the cost of the
+ * bytes alone.
  */
 import { createHash, createHmac, randomBytes, randomInt, randomUUID, timingSafeEqual } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
@@ -70,7 +70,7 @@ async function upload(request: IncomingMessage, response: ServerResponse, { owne
     answer(response, replaced ? 200 : 201, { id, name, size, contentType, sha256: secrets.sha256.toString('hex') })
     if (replaced) await unlink(join(uploads, replaced))
   } catch (error) {
-    // A client that went away is no fault of the server's.
+    // A client that disconnected is no error of the server.
     if (!request.destroyed || request.complete) throw error
   }
 }

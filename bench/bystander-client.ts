@@ -1,15 +1,15 @@
 /**
- * Somebody else's client: asks for its own account, over and over, and tells when asked what it waited for at the most. Hears
- * of a server, asks it from then on, and drops what it has noticed so far. Argument: its token.
+ * The client of another user. It requests its own account in a loop, and reports its longest wait on request. A message with a
+ * server changes its target and resets its measurements. Argument: its token.
  */
 import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mainThreadMs } from './servers.ts'
 
 export interface Waited {
-  /** The longest wait for an answer. */
+  /** The longest wait for a response. */
   longestMs: number
-  /** The most that the server's main thread did in the time of one wait: what is not the noise of a busy machine. */
+  /** The highest CPU time of the server's main thread during one wait. Unlike the wait, it has no noise of a busy machine. */
   busiestMs: number
 }
 
@@ -33,7 +33,7 @@ process.on('disconnect', () => process.exit())
 for (;;) {
   const asked = current()
   const [began, busy] = [performance.now(), asked ? mainThreadMs(asked.pid) : 0]
-  // One that stops answers no more.
+  // A stopping server does not answer any more.
   const answered = asked !== null && (await ask(asked.port).catch(() => false))
   if (answered && asked === current()) {
     waited.longestMs = Math.max(waited.longestMs, performance.now() - began)
@@ -42,7 +42,7 @@ for (;;) {
   await sleep(1)
 }
 
-/** It changes meanwhile. */
+/** Read again each time, because a message may change it. */
 function current(): Target | null {
   return target
 }

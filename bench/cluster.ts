@@ -1,6 +1,6 @@
 /**
- * Two processes behind nginx beside one behind the same nginx, on the same PostgreSQL, Redis and folder of files: what a
- * second process brings. Requests come from wrk, which takes little of the cores that it shares with all of them.
+ * Compares two processes behind nginx with one, on the same PostgreSQL, Redis and folder of files, to measure the gain of a second
+ * process. wrk sends the requests, because it uses little CPU of the shared cores.
  */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -27,7 +27,7 @@ export interface Side {
   perSecond: { one: number; two: number }[]
 }
 
-/** In each round one process and two in turn. */
+/** Measures one process and two processes in each round. */
 export async function clusterRates(folder: string, engines: Engines, rounds: number, seconds: number): Promise<Side[]> {
   const schema = await postgresSchema(engines.database)
   const running: { stop(): Promise<void> }[] = []
@@ -39,7 +39,7 @@ export async function clusterRates(folder: string, engines: Engines, rounds: num
       UPLOADS_DIR: join(folder, 'uploads'),
       LOG_LEVEL: 'warn',
       TRUST_PROXY: '127.0.0.1',
-      // Counted in Redis as ever, and never reached.
+      // Counted in Redis as usual, but never reached.
       RATE_LIMITS: 'requests=100000000/1m',
     }
     const servers = [await serverWith(settings), await serverWith(settings)]
@@ -60,10 +60,10 @@ export async function clusterRates(folder: string, engines: Engines, rounds: num
     for (const [name, path, ...script] of ACTS) {
       const side: Side = { name, perSecond: [] }
       const rate = (url: string, length: number) => rateOf(url + path, header, length, script)
-      // Until the compiler of each process has learned all of it.
+      // Until V8 has optimised the code of each process.
       for (const { url } of [one, two, two]) await rate(url, 2 * seconds)
       for (let round = 0; round < rounds; round += 1) {
-        // Nobody always finds the machine as the other left it.
+        // The order alternates, so neither side always runs after the other.
         const order = round % 2 ? (['one', 'two'] as const) : (['two', 'one'] as const)
         const taken = { one: 0, two: 0 }
         for (const which of order) taken[which] = await rate({ one, two }[which].url, seconds)

@@ -1,4 +1,4 @@
-/** What the rows of very many files take in PostgreSQL, and what an upload writes to its log. */
+/** Measures the size of the rows of very many files in PostgreSQL, and the log bytes of an upload. */
 import pg from 'pg'
 import { openDatabase } from '../src/adapters/postgres/database.ts'
 import { migrate } from '../src/adapters/postgres/migrate.ts'
@@ -7,7 +7,7 @@ import { postgresSchema } from './postgres-schema.ts'
 const BATCH = 20_000
 const FILES_OF_A_USER = 2000
 const COMMITS = 2000
-/** `docs/blob-format.md`: file key, SHA-256, size and number of parts, with nonce and tag. */
+/** The size of a seal (`docs/blob-format.md`): file key, SHA-256, size and number of parts, with nonce and tag. */
 const SEAL_BYTES = 104
 
 export interface Relation {
@@ -17,11 +17,11 @@ export interface Relation {
 
 export interface DatabaseRows {
   relations: Relation[]
-  /** Of the log, for one upload of a new file, without images of whole pages. */
+  /** The log bytes of one upload of a new file, without images of whole pages. */
   logBytesPerUpload: number
 }
 
-/** In a schema of its own, which goes afterwards. */
+/** Runs in its own schema, which is dropped afterwards. */
 export async function databaseRows(server: string, rows: number): Promise<DatabaseRows> {
   const schema = await postgresSchema(server)
   const client = new pg.Client({ connectionString: schema.url })
@@ -38,7 +38,7 @@ export async function databaseRows(server: string, rows: number): Promise<Databa
   }
 }
 
-/** As years of uploads would leave them: by the time of their creation, whose ids and blobs come in no order. */
+/** Inserts rows as years of uploads would: in the order of their creation, with random ids and blobs. */
 async function fill(client: pg.Client, rows: number): Promise<void> {
   const users = Math.max(1, Math.round(rows / FILES_OF_A_USER))
   await client.query(
@@ -58,7 +58,7 @@ async function fill(client: pg.Client, rows: number): Promise<void> {
   }
 }
 
-/** As long as one, and as scattered. */
+/** An id of the same length and randomness as a real one. */
 function nanoid(seed: string): string {
   return `translate(left(encode(sha256((${seed})::text::bytea), 'base64'), 21), '+/', '-_')`
 }

@@ -1,4 +1,4 @@
-/** Large files, one or sixteen at a time, over sockets of our own. */
+/** Measures large files, one or sixteen at a time, over raw sockets. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { rawCall } from './raw-client.ts'
@@ -6,13 +6,13 @@ import type { Sample } from './report.ts'
 import { cpuSeconds, type Server, watchMemory } from './servers.ts'
 
 const MiB = 1024 * 1024
-/** Files on their way together, each over a connection of its own. */
+/** The number of parallel files, each on its own connection. */
 export const MANY = 16
 const BOUNDARY = 'bench-7MA4YWxkTrZu0gW'
-/** What is done after an answer, as deleting a file that was replaced, is not to fall into the next round. */
+/** A pause, so that work after a response, such as the deletion of a replaced file, does not run in the next round. */
 const SETTLE_MS = 200
 
-/** The same bytes again and again: nobody compresses or caches them here. */
+/** The same bytes are sent repeatedly: no server here compresses or caches them. */
 const block = randomBytes(MiB)
 let uploads = 0
 
@@ -23,7 +23,7 @@ export async function putLarge(server: Server, mib: number): Promise<Sample> {
   return sample
 }
 
-/** So many files together, each of so many MiB. */
+/** Uploads `MANY` files in parallel, each of this size. */
 export async function putMany(server: Server, mibEach: number): Promise<Sample> {
   const run = ++uploads
   const paths = Array.from({ length: MANY }, (_, n) => `/v1/files/many-${run}-${n}`)
@@ -56,7 +56,7 @@ export async function postLarge(server: Server, mib: number): Promise<Sample> {
 const LARGE = '/v1/files/large'
 const EACH_OF_MANY = Array.from({ length: MANY }, (_, n) => `/v1/files/each-${n}`)
 
-/** To be done once, before `getLarge`. */
+/** Must run once before `getLarge`. */
 export async function prepareLarge(server: Server, mib: number): Promise<void> {
   await put(server, LARGE, mib)
 }
@@ -65,7 +65,7 @@ export function getLarge(server: Server, mib: number): Promise<Sample> {
   return timed(server, mib, () => get(server, LARGE, mib))
 }
 
-/** To be done once, before `getMany`. */
+/** Must run once before `getMany`. */
 export async function prepareMany(server: Server, mibEach: number): Promise<void> {
   await Promise.all(EACH_OF_MANY.map((path) => put(server, path, mibEach)))
 }
@@ -74,11 +74,11 @@ export function getMany(server: Server, mibEach: number): Promise<Sample> {
   return timed(server, mibEach * MANY, () => Promise.all(EACH_OF_MANY.map((path) => get(server, path, mibEach))))
 }
 
-async function timed(server: Server, mib: number, act: () => Promise<unknown>): Promise<Sample> {
+async function timed(server: Server, mib: number, work: () => Promise<unknown>): Promise<Sample> {
   const memory = watchMemory(server.pid)
   const cpu = cpuSeconds(server.pid)
   const began = performance.now()
-  await act()
+  await work()
   const seconds = (performance.now() - began) / 1000
   const cpuAfter = cpuSeconds(server.pid)
   return {
@@ -97,7 +97,7 @@ async function get(server: Server, path: string, mib: number): Promise<void> {
   if (got !== mib * MiB) throw new Error(`${server.name} sent ${got} bytes`)
 }
 
-/** Empty versions in their place give the disk its room back. */
+/** Replaces the files with empty versions, to free the disk. */
 async function discard(server: Server, paths: string[]): Promise<void> {
   for (const path of paths) await put(server, path, 0)
   await sleep(SETTLE_MS)

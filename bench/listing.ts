@@ -1,4 +1,4 @@
-/** A user with very many files: what the last page of a list costs beside the first. */
+/** Compares the cost of the last page of a list with the first, for a user with very many files. */
 import { randomBytes, randomInt } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,11 +15,11 @@ const YEAR_MS = 365 * 24 * 3600 * 1000
 
 export interface Listing {
   measured: Pages[]
-  /** Of the database. */
+  /** The size of the database for each row. */
   bytesPerRow: number
 }
 
-/** In each round the first and the last page of every sort are asked for in turn, for so long. */
+/** Requests the first and the last page of every sort alternately in each round, for the given time. */
 export async function listing(folder: string, rows: number, rounds: number, seconds: number): Promise<Listing> {
   const before = await ourServer(folder)
   await before.stop()
@@ -40,9 +40,9 @@ export async function listing(folder: string, rows: number, rounds: number, seco
   }
 }
 
-/** Milliseconds a page. Turns are short, so that whatever else the machine does falls on both alike. */
+/** Returns the milliseconds of a page. Turns are short, so that other load of the machine affects both pages equally. */
 async function costs(server: Server, sort: string, cursor: string, seconds: number) {
-  const places = { first: '', last: `&cursor=${cursor}` }
+  const cursors = { first: '', last: `&cursor=${cursor}` }
   const spent = { first: 0, last: 0 }
   const order: ('first' | 'last')[] = ['first', 'last']
   const end = performance.now() + seconds * 1000
@@ -50,7 +50,7 @@ async function costs(server: Server, sort: string, cursor: string, seconds: numb
   do {
     for (const which of order) {
       const began = mainThreadMs(server.pid)
-      await Promise.all(Array.from({ length: PAGES_A_TURN }, () => page(server, sort, PAGE, places[which])))
+      await Promise.all(Array.from({ length: PAGES_A_TURN }, () => page(server, sort, PAGE, cursors[which])))
       spent[which] += mainThreadMs(server.pid) - began
     }
     order.reverse()
@@ -60,8 +60,8 @@ async function costs(server: Server, sort: string, cursor: string, seconds: numb
 }
 
 /**
- * Where the last page begins. Walking there takes a thousand requests, so the cursor of another page is rewritten with
- * what the list has at its other end; the page that it gives is the last, and whole, or this throws.
+ * The cursor of the last page. Paging to it takes a thousand requests, so the cursor of another page is rewritten with the keys
+ * from the other end of the list. Throws if the result is not the complete last page.
  */
 async function lastCursor(server: Server, sort: string): Promise<string> {
   const fromEnd = (await page(server, sort, PAGE + 1, '&order=desc')).files
@@ -86,7 +86,7 @@ async function page(server: Server, sort: string, limit: number, where = '') {
   return (await response.json()) as { files: File[]; nextCursor: string | null }
 }
 
-/** Rows for the first user, whose order is another one by each sort and by id. There are no blobs to them. */
+/** Inserts rows for the first user. Each sort, and the id, gives another order. The rows have no blobs. */
 export async function fill(folder: string, rows: number, nameOf: (n: number) => string = randomName): Promise<void> {
   const database = new Database(join(dataFolder(folder), 'minikeepsafe.db'))
   const { id: owner } = database.prepare<[], { id: string }>('SELECT id FROM users ORDER BY created_at').get() as {
@@ -97,7 +97,7 @@ export async function fill(folder: string, rows: number, nameOf: (n: number) => 
     `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, ${seal.column}, tag)
      VALUES (?, ?, ?, ?, 'image/jpeg', ?, ?, ?, ?, ?)`,
   )
-  // Rows in the order of the table, and indexes made afterwards: minutes less for a million.
+  // Rows are inserted in the order of the table, and indexes are created afterwards: this saves minutes for a million rows.
   const ids = Array.from({ length: rows }, () => nanoid()).sort()
   const indexes = database
     .prepare<[], { name: string; sql: string }>(

@@ -1,13 +1,13 @@
-/** What is measured on all servers in turn, and what of it we mean to keep. */
+/** The measurements on all servers, and their goals. */
 import { getLarge, getMany, MANY, postLarge, prepareLarge, prepareMany, putLarge, putMany } from './large.ts'
 import type { Aims, Sample } from './report.ts'
 import type { Server } from './servers.ts'
 import { getSmall, prepareSmall, putSmall, signUp } from './small.ts'
 
 export interface Extent {
-  /** Of a large file, or of sixteen together. */
+  /** The goals for a large file, or for sixteen together. */
   mib: number
-  /** Of small requests. */
+  /** The goals for small requests. */
   seconds: number
 }
 
@@ -16,19 +16,19 @@ export interface Measure {
   title: string
   cpuUnit: 's/GiB' | 'ms/request' | 'ms/pair'
   aims: Aims
-  ours: Act
-  /** Where it is not what ours does. */
-  bare?: Act
-  /** Who stands beside ours and the bare server. */
+  ours: Action
+  /** The action on the bare server, if it differs from `ours`. */
+  bare?: Action
+  /** The other servers that are measured. */
   beside: ('copying' | 'nginx')[]
   prepare?: (server: Server) => Promise<void>
-  /** Of a line about the memory that it added. */
+  /** The title of a line about the added memory. */
   memory?: string
 }
 
-type Act = (server: Server, extent: Extent) => Promise<Sample>
+type Action = (server: Server, extent: Extent) => Promise<Sample>
 
-/** In CPU time the same as 0.85 of the rate. */
+/** The CPU time that corresponds to 0.85 of the rate. */
 const LARGE_RATIOS = { rateRatio: 0.85, cpuRatio: 1 / 0.85 }
 const UPLOAD = { ...LARGE_RATIOS, cpu: 2 }
 const DOWNLOAD = { ...LARGE_RATIOS, cpu: 1 }
@@ -37,7 +37,7 @@ const DOWNLOAD = { ...LARGE_RATIOS, cpu: 1 }
 const eachOf = (mib: number) => Math.ceil(mib / MANY)
 
 export function measuresOf({ mib }: Extent): Measure[] {
-  const put: Act = (server, extent) => putLarge(server, extent.mib)
+  const put: Action = (server, extent) => putLarge(server, extent.mib)
   return [
     {
       name: 'put',

@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-/** An empty schema of the bench's own, as an address that leads there. */
+/** Creates an empty schema, and returns its address. */
 export async function postgresSchema(server: string): Promise<{ url: string; drop(): Promise<void> }> {
   const schema = `bench_${process.pid}_${Date.now()}`
   await ask(`CREATE SCHEMA ${schema}`)

@@ -1,22 +1,22 @@
-/** One request over a socket of its own. It costs little beside the server: bytes are prepared once and never looked at. */
+/** Sends one request over a raw socket. It uses little CPU: bytes are prepared once and never inspected. */
 import { connect } from 'node:net'
 
 const READ_BYTES = 1024 * 1024
-/** Blocks handed to the socket at a time: one on its way, one behind it. */
+/** The number of blocks in the socket at a time: one is being sent, one waits. */
 const BLOCKS_AHEAD = 2
 
 export interface RawRequest {
   method: string
   path: string
   headers: Record<string, string>
-  /** The body: `before`, then `block` so many times, then `after`. */
+  /** The body: `before`, then `block` repeated `times`, then `after`. */
   before?: string
   block?: Buffer
   times?: number
   after?: string
 }
 
-/** Sends the request and counts the bytes of the answer's body. Throws where the answer is not a 2xx or breaks off. */
+/** Sends the request and counts the bytes of the response body. Throws if the response is not a 2xx or breaks off. */
 export function rawCall(port: number, request: RawRequest): Promise<number> {
   return new Promise((resolve, reject) => {
     const answer = answerReader()
@@ -63,7 +63,7 @@ function send(request: RawRequest, write: (bytes: Buffer | string, sent?: () => 
   }
 }
 
-/** Takes what arrives; answers `null` until the answer is whole, then how long its body was, or what is wrong with it. */
+/** Takes received chunks. Returns `null` until the response is complete, then the length of its body, or an error. */
 function answerReader() {
   let head = ''
   let wanted = -1

@@ -1,33 +1,33 @@
-/** What came out, as text. */
+/** Formats the results as text. */
 import type { Block } from './bystander.ts'
 import type { Side } from './cluster.ts'
 import type { DatabaseRows } from './database-rows.ts'
 import type { Memory } from './servers.ts'
 
 export interface Sample {
-  /** A second. */
+  /** Per second. */
   rate: number
-  /** What the server's process took: seconds for a GiB, or for 1,000 requests; `null` where the system does not tell. */
+  /** The CPU time of the server: seconds for a GiB, or for 1,000 requests. `null` if the system does not report it. */
   cpu: number | null
-  /** What its memory came to meanwhile; `null` where nobody looked. */
+  /** Its memory during the measurement; `null` if not measured. */
   memory: Memory | null
 }
 
 export type Round = Partial<Record<'ours' | 'bare' | 'copying' | 'nginx', Sample>>
 
-/** What we mean to keep: ratios to the bare server, and amounts of our own on a machine like that of the README. */
+/** The goals: ratios to the bare server, and absolute values on a machine like the one in the README. */
 export interface Aims {
-  /** The least ratio of the rates. */
+  /** The minimum ratio of the rates. */
   rateRatio: number
-  /** The greatest ratio of the CPU times. */
+  /** The maximum ratio of the CPU times. */
   cpuRatio?: number
-  /** The least rate. */
+  /** The minimum rate. */
   rate?: number
-  /** The most CPU time. */
+  /** The maximum CPU time. */
   cpu?: number
 }
 
-/** The costs of the first and of the last page of a list, in each round. */
+/** The cost of the first and of the last page of a list in each round. */
 export interface Pages {
   sort: string
   rounds: { first: number; last: number }[]
@@ -42,7 +42,7 @@ const COLUMNS = [36, 9, 8, 9, 22, 8, 9, 9]
 
 export const heading = `${row(['median', 'ours', 'aim', 'bare', 'ours/bare (spread)', 'aim', 'copying', 'nginx'])}\n`
 
-/** A line of rates and one of CPU: medians, and of the ratio within each round also the least and the greatest. */
+/** A line of rates and a line of CPU times: medians, and for the ratios of the rounds also minimum and maximum. */
 export function measureLines(title: string, cpuUnit: string, aims: Aims, rounds: Round[]): string {
   const rates = { ratio: bound('≥', aims.rateRatio), own: bound('≥', aims.rate) }
   const cpus = { ratio: bound('≤', aims.cpuRatio), own: bound('≤', aims.cpu) }
@@ -51,7 +51,7 @@ export function measureLines(title: string, cpuUnit: string, aims: Aims, rounds:
   return `${rate}\n${cpu}\n`
 }
 
-/** The most that one upload added to what the server had resident before it. */
+/** The highest growth of resident memory by one upload. */
 export function growthLine(title: string, rounds: Round[]): string {
   const growth = rounds.flatMap(({ ours }) => (ours?.memory ? [ours.memory.growth] : []))
   return `${title}: ${growth.length === 0 ? 'n/a' : `at most ${Math.max(...growth).toFixed(0)} MiB`}\n`
@@ -74,7 +74,7 @@ export function pagesLine({ sort, rounds }: Pages, aim: number): string {
 export const blockHeading = (rows: number) =>
   `\n${row([`another user, beside ${rows.toLocaleString('en')} files`, 'wait, ms', 'aim', 'CPU, ms'])}\n`
 
-/** The longest wait, and the most CPU time of the server in one wait. */
+/** The longest wait, and the highest CPU time of the server in one wait. */
 export function blockLine({ doing, longestMs, busiestMs }: Block, aim: number): string {
   return `${row([`  ${doing}`, longestMs.toFixed(0), bound('≤', aim), busiestMs.toFixed(0)])}\n`
 }

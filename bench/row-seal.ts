@@ -1,4 +1,4 @@
-/** The one place where the bench makes what the server vouches for a content with. */
+/** The only place where the bench creates seals of our server. */
 import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
@@ -8,8 +8,8 @@ import { sealSecrets } from '../src/vault/crypto/envelope.ts'
 import { openKeyring } from '../src/vault/crypto/keyring.ts'
 
 /**
- * The column of `files` that vouches for a row's content, and what it holds for the files of this owner, whose database
- * it is: a listing opens it.
+ * The name of the seal column of `files`, and a function that creates its value for files of this owner. A listing opens the
+ * seal, so it must be valid.
  */
 export async function rowSeal(database: Database, owner: string) {
   const current = Buffer.from(readKeyFile(join(dirname(database.name), 'master.key')) ?? '', 'base64')

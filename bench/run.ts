@@ -1,11 +1,12 @@
 /**
- * This server beside a bare `node:http` server that does the same work, beside that one without the sealing, and beside
- * nginx where it is installed. Rounds alternate between them, so that whatever else the machine does falls on all; what
- * counts is the ratio within a round. Then, on this server alone, the memory of sixteen large uploads at once, and a list
- * of very many files and what another user notices of it. Then two processes behind nginx beside one, and what rows take in PostgreSQL.
+ * Compares this server with a bare `node:http` server that does the same work, with the bare server without sealing, and with
+ * nginx if it is installed. Rounds alternate between the servers, so that other load of the machine affects all of them. The
+ * result is the ratio within a round. Then measures on this server only: the memory of sixteen parallel large uploads, the list
+ * of very many files, and the waits of another user meanwhile. Then compares two processes behind nginx with one, and measures
+ * the size of rows in PostgreSQL.
  *
  *   npm run bench                  everything
- *   npm run bench -- put get       only what has these names
+ *   npm run bench -- put get       only the measurements with these names
  *
  * `BENCH_ROUNDS` (5), `BENCH_MIB` (1024, of a large file), `BENCH_SECONDS` (5, for a round of small requests) and
  * `BENCH_ROWS` (1,000,000, of the list) make it shorter.
@@ -39,11 +40,11 @@ import { bareServer, nginxServer, onPath, ourServer, type Server } from './serve
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
 const rows = Number(process.env.BENCH_ROWS ?? 1_000_000)
 const full: Extent = { mib: Number(process.env.BENCH_MIB ?? 1024), seconds: Number(process.env.BENCH_SECONDS ?? 5) }
-/** Not counted: a compiler that learns and folders that are new are not what a server costs. */
+/** Warm-up that is not counted: optimising the code and creating folders are no cost of a running server. */
 const warmUp: Extent = { mib: Math.min(128, full.mib), seconds: Math.min(3, full.seconds / 2) }
-/** Of two pages in turn, each of which costs a millisecond or so. */
+/** For two pages in turn. Each page costs about a millisecond. */
 const pageSeconds = Math.min(1, full.seconds / 2)
-/** Where they are is what the tests are told, too. */
+/** The same variables as for the tests. */
 const { TEST_DATABASE_URL: database, TEST_REDIS_URL: redis } = process.env
 const MEMORY_AIM_MIB = 200
 const PAGES_AIM = 1.3
@@ -93,7 +94,7 @@ async function compare(chosen: Measure[]) {
   }
 }
 
-/** The first goes last in the next round: nobody is always the one who finds the machine as another left it. */
+/** The first server is the last one in the next round, so no server always runs after the same other one. */
 async function interleaved({ prepare, ours, bare = ours, beside }: Measure, servers: Server[]): Promise<Round[]> {
   const run = { ours, bare, copying: ours, nginx: ours }
   const taking: Server['name'][] = ['ours', 'bare', ...beside]
@@ -112,7 +113,7 @@ async function interleaved({ prepare, ours, bare = ours, beside }: Measure, serv
   return taken
 }
 
-/** On a server that did nothing before: what others left behind is not what uploads need. */
+/** On a new server, so that memory of earlier requests is not counted. */
 async function measureMemory() {
   const server = await ourServer(join(folder, 'memory'))
   try {

@@ -1,4 +1,4 @@
-/** The servers that are compared, each a process of its own, and what the system says about what they use. */
+/** Starts the compared servers as processes, and reads their CPU time and memory from the system. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { rawCall } from './raw-client.ts'
 
 const START_MS = 30_000
-/** `getconf CLK_TCK`, which Linux has fixed at this. */
+/** `getconf CLK_TCK`, which is constant on Linux. */
 const TICKS_PER_SECOND = 100
 
 export interface Server {
@@ -19,7 +19,7 @@ export interface Server {
   stop(): Promise<void>
 }
 
-/** This server as it is released, built before. With the headers of a session it goes on in a folder where it ran. */
+/** This server, built before. With the headers of a session it continues in the folder of an earlier run. */
 export async function ourServer(folder: string, session?: Server['headers']): Promise<Server> {
   const settings = {
     DATA_DIR: dataFolder(folder),
@@ -32,21 +32,21 @@ export async function ourServer(folder: string, session?: Server['headers']): Pr
   return { ...server, headers: session ?? (await signedIn(server.port)) }
 }
 
-/** The same on other engines, with nobody signed in. */
+/** The same on other engines, without a session. */
 export async function serverWith(settings: Record<string, string>): Promise<Server> {
   return { ...(await start('ours', process.execPath, ['dist/server.js'], settings)), headers: {} }
 }
 
-/** nginx with a configuration that is written for this port. */
+/** nginx with a configuration for this port. */
 export function startNginx(folder: string, prepare: (port: number) => Promise<void>) {
   const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-g', `daemon off; pid ${folder}/pid;`]
   return start('nginx', onPath('nginx') as string, args, {}, prepare)
 }
 
-/** Where `ourServer` keeps its database. */
+/** The folder of the database of `ourServer`. */
 export const dataFolder = (folder: string) => join(folder, 'data')
 
-/** The yardstick, or with `copying` what is left of it without hash and seal. */
+/** The bare server; with `copying` without hash and seal. */
 export async function bareServer(folder: string, name: 'bare' | 'copying'): Promise<Server> {
   mkdirSync(folder)
   const settings = { FOLDER: folder, ...(name === 'copying' && { COPYING: 'yes' }) }
@@ -54,7 +54,7 @@ export async function bareServer(folder: string, name: 'bare' | 'copying'): Prom
   return { ...server, headers: await signedIn(server.port) }
 }
 
-/** `null` where there is no nginx. One worker, since the others are one process too. */
+/** `null` if nginx is not installed. One worker, because the other servers are one process, too. */
 export async function nginxServer(folder: string): Promise<Server | null> {
   const nginx = onPath('nginx')
   if (!nginx) return null
@@ -74,7 +74,7 @@ export async function nginxServer(folder: string): Promise<Server | null> {
   return { ...(await start('nginx', nginx, args, {}, prepare)), headers: {} }
 }
 
-/** Seconds of CPU that the server and its children have used; `null` where the system does not tell. */
+/** The CPU seconds of the server and its children; `null` if the system does not report them. */
 export function cpuSeconds(pid: number): number | null {
   try {
     // The name, in parentheses, may hold spaces; user and system time are the 14th and 15th field.
@@ -89,7 +89,7 @@ export function cpuSeconds(pid: number): number | null {
   }
 }
 
-/** CPU that the server's main thread has used, exact once it is idle; the time of day where the system does not tell. */
+/** The CPU milliseconds of the server's main thread, exact once it is idle. The current time if the system does not report them. */
 export function mainThreadMs(pid: number): number {
   try {
     return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
@@ -100,16 +100,16 @@ export function mainThreadMs(pid: number): number {
 
 /** In MiB. */
 export interface Memory {
-  /** The most that was resident at once. */
+  /** The peak of resident memory. */
   peak: number
-  /** How far that is above what was resident before. */
+  /** The growth from the resident memory before the measurement to the peak. */
   growth: number
 }
 
-/** Begins to watch the server's memory; the answer tells what it came to, or `null` where the system does not. */
+/** Starts to measure the server's memory. The returned function gives the result, or `null` if the system does not report it. */
 export function watchMemory(pid: number): () => Memory | null {
   try {
-    // Makes the peak start again from what is resident now (proc(5)).
+    // Resets the peak to the resident memory now (proc(5)).
     writeFileSync(`/proc/${pid}/clear_refs`, '5')
     const before = resident('VmRSS')
     return () => {
@@ -138,7 +138,7 @@ async function start(
   const env = { ...process.env, ...settings, PORT: String(port) }
   const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
   const stop = () => end(child)
-  // However this process ends, the server does too.
+  // The server ends with this process in any case.
   process.once('exit', () => child.kill())
   await untilListening(name, child, port)
   return { name, port, pid: child.pid as number, stop }
@@ -148,7 +148,7 @@ async function untilListening(name: string, child: ChildProcess, port: number): 
   const deadline = Date.now() + START_MS
   for (;;) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} did not start`)
-    // Any answer will do, and an error may be one.
+    // Any response means that the server listens, even an error.
     const failure = await rawCall(port, { method: 'GET', path: '/', headers: {} }).catch(String)
     if (!String(failure).includes('ECONNREFUSED')) return
     await sleep(50)
@@ -172,7 +172,7 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-/** Registers, signs in, and answers the header of the session. */
+/** Registers, signs in, and returns the header of the session. */
 export async function signedIn(port: number, who = 'bench'): Promise<Record<string, string>> {
   const deviceId = `${who}-0123456789abcdef`
   const { pin } = await post(port, '/v1/users', { name: 'Bench', email: `${who}@example.org`, deviceId })
@@ -199,6 +199,6 @@ export function onPath(program: string): string | null {
       return false
     }
   }
-  const places = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, program))
-  return places.find(isExecutable) ?? null
+  const paths = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, program))
+  return paths.find(isExecutable) ?? null
 }

@@ -1,4 +1,4 @@
-/** Many small requests at once, by autocannon. */
+/** Measures many parallel small requests with autocannon. */
 import { randomBytes } from 'node:crypto'
 import autocannon, { type Request } from 'autocannon'
 import { rawCall } from './raw-client.ts'
@@ -11,7 +11,7 @@ const SMALL = '/v1/files/small'
 
 const body = randomBytes(SMALL_BYTES)
 const json = { 'content-type': 'application/json' }
-/** No two requests of a run, in whatever round, have a name or an address in common. */
+/** A counter for names and addresses, which are unique in a run. */
 let serial = 0
 
 export function putSmall(server: Server, seconds: number): Promise<Sample> {
@@ -19,7 +19,7 @@ export function putSmall(server: Server, seconds: number): Promise<Sample> {
   return fire(server, seconds, [{ method: 'PUT', headers: server.headers, body, setupRequest }])
 }
 
-/** To be done once, before `getSmall`. */
+/** Must run once before `getSmall`. */
 export async function prepareSmall(server: Server): Promise<void> {
   await rawCall(server.port, { method: 'PUT', path: SMALL, headers: server.headers, block: body, times: 1 })
 }
@@ -28,7 +28,7 @@ export function getSmall(server: Server, seconds: number): Promise<Sample> {
   return fire(server, seconds, [{ method: 'GET', path: SMALL, headers: server.headers }])
 }
 
-/** Each connection registers, then signs in with the PIN that it got. A pair counts once. */
+/** Each connection registers, then signs in with its PIN. A pair counts as one. */
 export async function signUp(server: Server, seconds: number): Promise<Sample> {
   const { rate, cpu, ...rest } = await fire(server, seconds, [
     {

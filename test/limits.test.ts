@@ -10,8 +10,8 @@ const HOUR = 60 * 60_000
 describe('RATE_LIMITS', () => {
   it('changes the limits that it names, and no other', () => {
     const { limits: usual } = readLimits()
-    const { limits, faults } = readLimits(' sign-in=20/30s,register = 5/2d , exports-at-once=3, ')
-    expect(faults).toEqual([])
+    const { limits, errors } = readLimits(' sign-in=20/30s,register = 5/2d , exports-at-once=3, ')
+    expect(errors).toEqual([])
     expect(limits).toEqual({
       ...usual,
       'sign-in': { ...usual['sign-in'], max: 20, windowMs: 30_000 },
@@ -39,7 +39,7 @@ describe('RATE_LIMITS', () => {
     expect(() => readConfig({ RATE_LIMITS })).toThrow(message)
   })
 
-  it('tells all its faults at once, on one line', () => {
+  it('tells all its errors at once, on one line', () => {
     const read = () => readConfig({ PORT: 'x', RATE_LIMITS: 'a=1/1m,register=5/1h,exports=7' })
     expect(read).toThrow(/PORT is "x".*\n {2}RATE_LIMITS cannot be read: .*"a".*; "exports=7" must be .*\.$/)
   })

@@ -16,12 +16,12 @@ const NUMBER = /^-?\d+(\.\d+)?$/
 
 /** The errors in the settings, one line for each variable. */
 export class ConfigError extends Error {
-  readonly faults: string[]
+  readonly errors: string[]
 
-  constructor(faults: string[]) {
-    super(`The settings cannot be used:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+  constructor(errors: string[]) {
+    super(`The settings cannot be used:\n${errors.map((line) => `  ${line}`).join('\n')}`)
     this.name = 'ConfigError'
-    this.faults = faults
+    this.errors = errors
   }
 }
 
@@ -33,22 +33,22 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     if (text) given[name] = type !== 'string' && NUMBER.test(text) ? Number(text) : text
   }
   const config = Value.Default(ConfigSchema, given)
-  const faults = new Map<string, string>()
+  const errors = new Map<string, string>()
   for (const { path } of Value.Errors(ConfigSchema, config)) {
     const name = path.slice(1)
-    faults.set(name, faultOf(ConfigSchema.properties, name, environment[name]))
+    errors.set(name, errorOf(ConfigSchema.properties, name, environment[name]))
   }
-  const { faults: limitFaults } = readLimits(environment.RATE_LIMITS)
-  if (limitFaults.length > 0) faults.set('RATE_LIMITS', `RATE_LIMITS cannot be read: ${limitFaults.join('; ')}.`)
+  const { errors: limitErrors } = readLimits(environment.RATE_LIMITS)
+  if (limitErrors.length > 0) errors.set('RATE_LIMITS', `RATE_LIMITS cannot be read: ${limitErrors.join('; ')}.`)
   for (const [name, other] of [
     ['TLS_CERT', 'TLS_KEY'],
     ['TLS_KEY', 'TLS_CERT'],
   ] as const) {
-    if (given[name] && !given[other]) faults.set(other, `${other} is missing; ${name} needs it.`)
+    if (given[name] && !given[other]) errors.set(other, `${other} is missing; ${name} needs it.`)
   }
-  for (const [name, fault] of s3Faults(config as Config)) faults.set(name, fault)
-  if (given.REDIS_URL && !isRedisUrl(String(given.REDIS_URL))) faults.set('REDIS_URL', REDIS_FAULT)
-  if (faults.size > 0) throw new ConfigError([...faults.values()])
+  for (const [name, error] of s3Errors(config as Config)) errors.set(name, error)
+  if (given.REDIS_URL && !isRedisUrl(String(given.REDIS_URL))) errors.set('REDIS_URL', REDIS_ERROR)
+  if (errors.size > 0) throw new ConfigError([...errors.values()])
   return config as Config
 }
 
@@ -57,28 +57,28 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
  * Throws a `ConfigError` without values, because SMTP_URL contains a password.
  */
 export function checkDelivery(config: Config): void {
-  const faults = config.PIN_DELIVERY === 'email' ? mailFaults(config) : exposureFaults(config)
-  if (faults.length > 0) throw new ConfigError(faults)
+  const errors = config.PIN_DELIVERY === 'email' ? mailErrors(config) : exposureErrors(config)
+  if (errors.length > 0) throw new ConfigError(errors)
 }
 
-function mailFaults({ SMTP_URL, MAIL_FROM }: Config): string[] {
+function mailErrors({ SMTP_URL, MAIL_FROM }: Config): string[] {
   const url = 'it must be smtp://[user:password@]host[:port] or smtps://…, with %-escapes in user and password.'
   const sender = 'it must be an address, or a name and an address: Our vault <vault@example.org>.'
   return [
-    ...(isSmtpUrl(SMTP_URL) ? [] : [`SMTP_URL ${fault(SMTP_URL)}; ${url}`]),
-    ...(isSender(MAIL_FROM) ? [] : [`MAIL_FROM ${fault(MAIL_FROM)}; ${sender}`]),
+    ...(isSmtpUrl(SMTP_URL) ? [] : [`SMTP_URL ${missingOrInvalid(SMTP_URL)}; ${url}`]),
+    ...(isSender(MAIL_FROM) ? [] : [`MAIL_FROM ${missingOrInvalid(MAIL_FROM)}; ${sender}`]),
   ]
 }
 
-function fault(value: string | undefined): string {
+function missingOrInvalid(value: string | undefined): string {
   return value === undefined ? 'is missing, and PIN_DELIVERY=email needs it' : 'cannot be used'
 }
 
 /** Does not show the value, which contains a password. */
-const REDIS_FAULT =
+const REDIS_ERROR =
   'REDIS_URL cannot be used; it must be redis://[[user]:password@]host[:port][/database] or rediss://…, with %-escapes in user and password.'
 
-function exposureFaults({ NODE_ENV, PIN_DELIVERY, ALLOW_INSECURE_PIN_DELIVERY }: Config): string[] {
+function exposureErrors({ NODE_ENV, PIN_DELIVERY, ALLOW_INSECURE_PIN_DELIVERY }: Config): string[] {
   if (NODE_ENV !== 'production' || ALLOW_INSECURE_PIN_DELIVERY === 'yes') return []
   const reader = PIN_DELIVERY === 'console' ? 'everyone who reads the log' : 'everyone who registers an address'
   return [
@@ -87,7 +87,7 @@ function exposureFaults({ NODE_ENV, PIN_DELIVERY, ALLOW_INSECURE_PIN_DELIVERY }:
 }
 
 /** Set all required S3_ settings, or none. Values are not shown, because a secret may be in the wrong variable. */
-function* s3Faults(config: Config): Iterable<[name: string, fault: string]> {
+function* s3Errors(config: Config): Iterable<[name: string, error: string]> {
   const together = ['S3_BUCKET', 'S3_ENDPOINT', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const
   const given = together.find((name) => config[name] !== undefined)
   for (const name of together) {
@@ -118,7 +118,7 @@ export function readSettings(path: string): Config {
   try {
     return readConfig(readEnvFile(path))
   } catch (error) {
-    if (error instanceof ConfigError) throw new ConfigError(error.faults.map((fault) => `${path}: ${fault}`))
+    if (error instanceof ConfigError) throw new ConfigError(error.errors.map((line) => `${path}: ${line}`))
     throw error
   }
 }
@@ -128,7 +128,7 @@ export function unknownSettings(file: NodeJS.ProcessEnv): string[] {
   return Object.keys(file).filter((name) => !(name in ConfigSchema.properties))
 }
 
-function faultOf(properties: Record<string, TSchema>, name: string, text: string | undefined): string {
+function errorOf(properties: Record<string, TSchema>, name: string, text: string | undefined): string {
   const { secret } = properties[name] as TSchema
   // The value may contain a password.
   if (secret) return `${name} is invalid (its value is not shown); it must be ${secret}.`

@@ -50,19 +50,19 @@ const AMOUNT = /^([1-9]\d{0,8})(?:\/([1-9]\d{0,3})([smhd]))?$/
 const TRIAL_REGISTRATIONS = { ...defaults.register, max: 100 }
 
 /** The limits with the changes of `text`, such as `sign-in=20/1m, exports-at-once=3`, and the errors in it. */
-export function readLimits(text = '', isTrial = false): { limits: Limits; faults: string[] } {
+export function readLimits(text = '', isTrial = false): { limits: Limits; errors: string[] } {
   const limits: Limits = { ...defaults, ...(isTrial ? { register: TRIAL_REGISTRATIONS } : {}) }
-  const faults: string[] = []
+  const errors: string[] = []
   for (const entry of text.split(',').map((part) => part.trim())) {
     if (entry === '') continue
     const [, name = entry, amount = ''] = /^([^=]*?)\s*=\s*(.*)$/.exec(entry) ?? []
     const limit = Object.hasOwn(limits, name) ? limits[name as LimitName] : undefined
     const changed = limit && withAmount(limit, amount)
     if (changed) limits[name as LimitName] = changed
-    else if (limit) faults.push(`${JSON.stringify(entry)} must be like ${name}=${amountOf(limit)}`)
-    else faults.push(`there is no limit ${JSON.stringify(name)} among ${Object.keys(defaults).join(', ')}`)
+    else if (limit) errors.push(`${JSON.stringify(entry)} must be like ${name}=${amountOf(limit)}`)
+    else errors.push(`there is no limit ${JSON.stringify(name)} among ${Object.keys(defaults).join(', ')}`)
   }
-  return { limits, faults }
+  return { limits, errors }
 }
 
 /** A limit in the format of RATE_LIMITS. */

@@ -8,7 +8,7 @@ export const SignIn = Type.Object(
     pin: Type.String({
       // Base32 (RFC 4648) in any case, with optional spaces or hyphens, as people type it.
       pattern: '^(?:[0-9]{4}|[A-Za-z2-7](?:[ -]?[A-Za-z2-7]){15})$',
-      'x-fault': 'must be a string of four digits, or the code of 16 letters and digits that was sent instead',
+      'x-message': 'must be a string of four digits, or the code of 16 letters and digits that was sent instead',
       description:
         'The PIN that was issued for this device, or the code that was sent in its place while the PINs of an address are paused: 16 characters, in any case, in groups or not.',
       examples: ['0427'],

@@ -15,7 +15,7 @@ import {
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { Clock } from '../../ports/ports.ts'
 import { connection, type S3Settings, tryOut } from './connection.ts'
-import { StoreFault } from './faults.ts'
+import { StoreError } from './errors.ts'
 import { objectReader } from './reader.ts'
 import { objectWriter } from './writer.ts'
 
@@ -73,7 +73,7 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
       try {
         return objectReader(await fetch(start), start, end, fetch)
       } catch (error) {
-        if (error instanceof StoreFault && error.isAbsence) return null
+        if (error instanceof StoreError && error.isAbsence) return null
         throw error
       }
     },
@@ -157,7 +157,7 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
         const { Errors = [] } = await store.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }))
         if (Errors.length === 0) return
       } catch (error) {
-        if (!(error instanceof StoreFault && [400, 405, 501].includes(error.status ?? 0))) throw error
+        if (!(error instanceof StoreError && [400, 405, 501].includes(error.status ?? 0))) throw error
         // Not every store supports DeleteObjects, so objects are deleted one by one from now on.
         deletesMany = false
       }
@@ -178,7 +178,7 @@ function prefixOf(run: string): string {
 
 async function unlessGone(removal: Promise<unknown>): Promise<void> {
   await removal.catch((error) => {
-    if (!(error instanceof StoreFault && error.isAbsence)) throw error
+    if (!(error instanceof StoreError && error.isAbsence)) throw error
   })
 }
 

@@ -8,7 +8,7 @@ import {
   type ServiceInputTypes,
   type ServiceOutputTypes,
 } from '@aws-sdk/client-s3'
-import { StoreFault } from './faults.ts'
+import { StoreError } from './errors.ts'
 
 export interface S3Settings {
   bucket: string
@@ -54,8 +54,8 @@ export function connection(settings: S3Settings) {
       try {
         return await prompt.send(command, { abortSignal: late.signal })
       } catch (error) {
-        if (!late.signal.aborted) throw new StoreFault(nameOf(command), error)
-        throw new StoreFault(nameOf(command), { code: 'ETIMEDOUT', message: `no answer within ${answerMs} ms` })
+        if (!late.signal.aborted) throw new StoreError(nameOf(command), error)
+        throw new StoreError(nameOf(command), { code: 'ETIMEDOUT', message: `no answer within ${answerMs} ms` })
       } finally {
         clearTimeout(timer)
       }
@@ -69,7 +69,7 @@ export function connection(settings: S3Settings) {
       try {
         return await patient.send(command, { ...(abortSignal && { abortSignal }) })
       } catch (error) {
-        throw new StoreFault(nameOf(command), error)
+        throw new StoreError(nameOf(command), error)
       }
     },
 
@@ -86,7 +86,7 @@ export async function tryOut(store: Connection, { bucket, endpoint }: S3Settings
     // Not HeadBucket: its error responses have no body, and so no reason.
     await store.ask(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }))
   } catch (error) {
-    const { reason, status, message } = error as StoreFault
+    const { reason, status, message } = error as StoreError
     const advice: Record<string, string> = {
       NoSuchBucket: `S3_BUCKET is ${bucket}, and there is no such bucket at ${endpoint}`,
       InvalidAccessKeyId: `S3_ACCESS_KEY_ID is not known at ${endpoint}`,

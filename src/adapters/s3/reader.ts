@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { BlobReader } from '../../ports/blobs.ts'
-import { StoreFault } from './faults.ts'
+import { StoreError } from './errors.ts'
 
 /** The timeout of a read without bytes. It runs only during a read: a slow client may pause for any time. */
 const STALL_MS = 5000
@@ -53,7 +53,7 @@ export function objectReader(
       if (source.readableEnded) throw new Error(`a blob ends at ${at}, before ${end}`)
       const broken = await arrival(source, hasBegun ? STALL_MS : FIRST_STALL_MS)
       if (!broken) continue
-      if (brokeAt === at || (broken instanceof Stall && !hasBegun)) throw new StoreFault('reading', broken)
+      if (brokeAt === at || (broken instanceof Stall && !hasBegun)) throw new StoreError('reading', broken)
       brokeAt = at
       source.destroy()
       source = await fetch(at)

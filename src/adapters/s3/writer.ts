@@ -9,7 +9,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import type { Connection } from './connection.ts'
-import { StoreFault } from './faults.ts'
+import { StoreError } from './errors.ts'
 import { inParts, partMemory } from './parts.ts'
 import { semaphore } from './semaphore.ts'
 
@@ -122,7 +122,7 @@ export function objectWriter(store: Connection, check: () => Promise<void>, aban
   }
 
   /** A retried request is refused if its first try succeeded and only the response was lost. Then it counts as done. */
-  async function unlessDone(Key: string, bytes: number, fault: StoreFault): Promise<void> {
+  async function unlessDone(Key: string, bytes: number, fault: StoreError): Promise<void> {
     if (fault.retried && (fault.status === 412 || fault.status === 404) && (await lengthOf(Key)) === bytes) return
     throw fault
   }
@@ -131,7 +131,7 @@ export function objectWriter(store: Connection, check: () => Promise<void>, aban
     try {
       return (await store.ask(new HeadObjectCommand({ Bucket, Key }))).ContentLength ?? 0
     } catch (error) {
-      if (error instanceof StoreFault && error.isAbsence) return null
+      if (error instanceof StoreError && error.isAbsence) return null
       throw error
     }
   }

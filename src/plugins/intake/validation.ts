@@ -54,7 +54,7 @@ function faultsOf(errors: Iterable<ValueError>): Fault[] {
 
 function messageOf(type: ValueErrorType, message: string, schema: TSchema): string {
   if (type === ValueErrorType.ObjectRequiredProperty) return 'is required'
-  if (type === ValueErrorType.StringPattern && schema['x-fault']) return schema['x-fault']
+  if (type === ValueErrorType.StringPattern && schema['x-message']) return schema['x-message']
   if (type === ValueErrorType.Union) {
     return `must be one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}`
   }

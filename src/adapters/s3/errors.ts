@@ -9,7 +9,7 @@ interface SdkError {
 }
 
 /** An error of the store or of the connection to it. Never contains the request or its key. */
-export class StoreFault extends Error {
+export class StoreError extends Error {
   readonly code: 'EUNREACHABLE' | 'ENOSPC' | undefined
   /** The error code of the store, such as `NoSuchKey`, or of the system, such as `ECONNREFUSED`. */
   readonly reason: string
@@ -23,7 +23,7 @@ export class StoreFault extends Error {
     const reason = status === undefined ? (code ?? name) : name
     const answer = status === undefined ? `: ${message || reason}` : ` with ${status} ${reason}`
     super(`S3: ${doing} failed${answer}${requestId ? ` (request ${requestId})` : ''}`)
-    this.name = 'StoreFault'
+    this.name = 'StoreError'
     this.reason = reason
     this.status = status
     this.retried = attempts > 1
@@ -41,7 +41,7 @@ const FULL = /quota|storage_?(full|cap)|nospace|insufficientstorage/i
 /** Statuses that a client may retry later: the store is overloaded, or refuses the server at the moment. */
 const TEMPORARY = [403, 408, 429]
 
-function codeOf(status: number | undefined, reason: string): StoreFault['code'] {
+function codeOf(status: number | undefined, reason: string): StoreError['code'] {
   if (status === 507 || FULL.test(reason)) return 'ENOSPC'
   if (status === undefined || status >= 500 || TEMPORARY.includes(status) || reason === 'NoSuchBucket') {
     return 'EUNREACHABLE'
