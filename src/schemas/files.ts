@@ -103,7 +103,7 @@ const TAG = '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"'
 const header = (description: string, examples: string[]) =>
   Type.Optional(Type.String({ maxLength: MOST_CHARACTERS, description, examples }))
 
-export const Preconditions = {
+const Preconditions = {
   'if-match': header('Continue only if the file has one of these entity tags, or with `*` if it exists.', ['*']),
   'if-none-match': header(
     'Continue only if the file has none of these entity tags, or with `*` if it does not exist.',

@@ -156,7 +156,7 @@ function match(template: string, path: string): Record<string, string> | null {
   return params
 }
 
-export function decoded(segment: string): string | null {
+function decoded(segment: string): string | null {
   try {
     return decodeURIComponent(segment)
   } catch {

@@ -26,7 +26,7 @@ export function validForm(author: Author): Form {
   return { ...formOf(parts, `----${dice.word(20)}`), content }
 }
 
-export function formOf(parts: Part[], boundary: string): Form {
+function formOf(parts: Part[], boundary: string): Form {
   const chunks = parts.flatMap(({ head, content }) => [`--${boundary}\r\n${head}\r\n\r\n`, content, '\r\n'])
   const body = Buffer.concat([...chunks, `--${boundary}--\r\n`].map((chunk) => Buffer.from(chunk)))
   return { contentType: `multipart/form-data; boundary=${boundary}`, body, content: null }
