@@ -1,7 +1,7 @@
 /** Work that no request waits for. The process waits for it before it closes. */
 import type { Needs } from './context.ts'
 
-/** Waits for the work in the background and logs its error; `doing` names the work in the log. */
+/** Registers work in the background and logs its error; `doing` names the work in the log. */
 export type Background = (doing: string, work: Promise<void>) => void
 
 export interface BackgroundWork {

@@ -21,9 +21,9 @@ export function openDoubtfulBlobs({ ports }: Needs<'ledger' | 'blobs' | 'clock'>
     add: (blob) => void doubtful.add(blob),
 
     async giveUp() {
-      const judged = [...doubtful]
-      if (judged.length === 0 || !(await deleteUnlessHeld(ports, await ports.ledger.renounce(judged)))) return
-      for (const blob of judged) doubtful.delete(blob)
+      const candidates = [...doubtful]
+      if (candidates.length === 0 || !(await deleteUnlessHeld(ports, await ports.ledger.renounce(candidates)))) return
+      for (const blob of candidates) doubtful.delete(blob)
     },
   }
 }

@@ -62,7 +62,7 @@ export function openExports({
         const bytes = await open(file, secrets)
         if (bytes) {
           done.add(file.id)
-          yield* lent({ file, bytes: naming(file.id, bytes) }, bytes)
+          yield* lent({ file, bytes: namingFile(file.id, bytes) }, bytes)
         } else if (missing.get(file.id) === file.blob) {
           throw problems.internalError(new Damage(file.id, `its blob ${file.blob} is missing`))
         } else {
@@ -116,7 +116,7 @@ async function* lent(file: ExportedFile, bytes: ContentReader): AsyncGenerator<E
 const NOTHING: ContentReader = { next: async () => null, close: async () => {} }
 
 /** Adds the id of the file to each error of its reader. */
-function naming(id: string, bytes: ContentReader): Pick<ContentReader, 'next'> {
+function namingFile(id: string, bytes: ContentReader): Pick<ContentReader, 'next'> {
   return {
     async next() {
       try {

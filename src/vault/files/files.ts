@@ -105,7 +105,7 @@ export function openFiles(
         if (refusalOf(spot, options) && (await trash.expireOf(owner))) spot = await currentSpot(owner, name)
         const refusal = refusalOf(spot, options)
         if (refusal) throw refusal
-        const received = await receive(bytes, reach(spot.used))
+        const received = await receive(bytes, largestFitting(spot.used))
         options.check(received)
         for (;;) {
           const placement = await place(owner, options.contentType, received, spot, options.replaced)
@@ -189,7 +189,7 @@ export function openFiles(
   async function scanned(owner: string, query: Parameters<typeof files.scan>[1]) {
     const found: SealedFile[] = []
     let goOn = query.after
-    for (let looked = 0; looked < MOST_SCANNED; looked += SCAN) {
+    for (let scannedRows = 0; scannedRows < MOST_SCANNED; scannedRows += SCAN) {
       const step = await files.scan(owner, { ...query, after: goOn, limit: query.limit - found.length }, SCAN)
       found.push(...step.found)
       goOn = step.last
@@ -242,26 +242,26 @@ export function openFiles(
   }
 
   /** The largest upload that can fit. A larger upload always increases usage, so it cannot fit the quota. */
-  function reach(used: Used): number {
+  function largestFitting(used: Used): number {
     return rules.quota.bytes === null ? Number.POSITIVE_INFINITY : Math.max(rules.quota.bytes, used.bytes)
   }
 
   /** The largest upload that the quota allows for a form, whose name is not known yet. */
   async function admitted(owner: string, announced: AddOptions['announced']): Promise<number> {
-    // Without a quota of bytes, the commit refuses a form that arrives at once just as soon. So save this round trip.
+    // Without a quota of bytes, the commit refuses a form that arrives at once just as soon. This saves a round trip.
     if (rules.quota.bytes === null && !announced?.leastBytes) return Number.POSITIVE_INFINITY
     const { bytes, files, trashFiles } = await users.usage(owner)
     const used = { bytes, files: files + trashFiles }
     if (announced) {
       const refusal = isOverBytes(used, announced.leastBytes) ? 'quota' : isFullOfFiles(used) ? 'quota-files' : null
       if (refusal && (await trash.expireOf(owner))) return admitted(owner, announced)
-      if (refusal && !(await mayHave(owner, announced))) throw refusals[refusal](rules, false)
+      if (refusal && !(await mayHaveAlready(owner, announced))) throw refusals[refusal](rules, false)
     }
-    return reach(used)
+    return largestFitting(used)
   }
 
   /** True if the same bytes may be there already, for example after a lost response. Then the upload needs no space. */
-  async function mayHave(owner: string, { leastBytes, mostBytes }: NonNullable<AddOptions['announced']>) {
+  async function mayHaveAlready(owner: string, { leastBytes, mostBytes }: NonNullable<AddOptions['announced']>) {
     const after = { key: leastBytes, id: '' }
     const [next] = await files.list(owner, { prefix: '', sort: 'size', order: 'asc', after, limit: 1 })
     return next !== undefined && next.sizeBytes <= mostBytes

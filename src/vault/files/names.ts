@@ -18,8 +18,8 @@ export const MOST_NUMBER = 999_999_999
  */
 export function fileName(name: string): string {
   const normal = name.normalize('NFC')
-  const fault = faultOf(normal)
-  if (fault) throw problems.invalidName(`A file name ${fault}.`)
+  const brokenRule = brokenRuleOf(normal)
+  if (brokenRule) throw problems.invalidName(`A file name ${brokenRule}.`)
   return normal
 }
 
@@ -28,7 +28,7 @@ export function typeOfName(name: string): string {
   return lookup(extname(name)) || ANY_BYTES
 }
 
-function faultOf(name: string): string | null {
+function brokenRuleOf(name: string): string | null {
   if (name === '') return 'has at least one character'
   if (name === '.' || name === '..') return 'is neither . nor ..'
   if (/[/\\]/.test(name)) return 'is one path segment, without / and \\'

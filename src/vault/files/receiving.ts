@@ -41,7 +41,7 @@ type ReceiveUpTo = (bytes: AsyncIterable<Uint8Array>, mostBytes: number) => Prom
  * deleted before the result settles. Closing the vault waits for it, even if the client has left.
  */
 export type Receiving = <Placement extends { file: { blob: string } }>(
-  act: (receive: ReceiveUpTo) => Promise<Placement>,
+  upload: (receive: ReceiveUpTo) => Promise<Placement>,
 ) => Promise<Placement>
 
 export function openReceiving({
@@ -57,8 +57,8 @@ export function openReceiving({
   const { admit, run, isOver } = admission
   let underWay = 0
 
-  return (act) => {
-    const placing = placeOrDelete(act)
+  return (upload) => {
+    const placing = placeOrDelete(upload)
     background(
       'an upload',
       placing.then(
@@ -70,14 +70,14 @@ export function openReceiving({
   }
 
   async function placeOrDelete<Placement extends { file: { blob: string } }>(
-    act: (receive: ReceiveUpTo) => Promise<Placement>,
+    upload: (receive: ReceiveUpTo) => Promise<Placement>,
   ): Promise<Placement> {
     let reception: Reception | null = null
     let placement: Placement | null = null
     underWay += 1
     try {
       await admit()
-      placement = await act(async (bytes, mostBytes) => {
+      placement = await upload(async (bytes, mostBytes) => {
         reception = await take(bytes, mostBytes)
         return reception.received
       })

@@ -41,7 +41,7 @@ export async function freeNumberedName(
   async function gallop(): Promise<[used: number, free: number]> {
     const at = await firstFree(POWERS)
     if (at !== -1) return [POWERS[at - 1] ?? WIDTH, POWERS[at] as number]
-    // This happens only if an owner took exactly these numbers. Nobody can take random numbers in advance.
+    // This happens only if an owner took exactly these numbers. Random numbers cannot be taken in advance.
     for (;;) {
       const some = Array.from({ length: WIDTH }, () => 1 + (chance.bytes(4).readUInt32BE() % MOST_NUMBER))
       const free = some[await firstFree(some)]
@@ -65,7 +65,7 @@ export async function* numberedWithTag(
 ): AsyncGenerator<SealedFile> {
   const prefix = numberedPrefix(name)
   let after: string | null = null
-  for (let looked = 0; looked < PAGES; looked += 1) {
+  for (let pages = 0; pages < PAGES; pages += 1) {
     const page: SealedFile[] = await files.tagged(owner, tag, { prefix, after, limit: PAGE })
     for (const row of page) if (numberIn(name, row.name) !== null) yield row
     if (page.length < PAGE) return

@@ -55,19 +55,19 @@ export function openTrash({
 
     async restore(owner, id, onConflict) {
       const vaultKey = await keys.vaultKey(owner)
-      let stoodIn: string | null = null
+      let numberedName: string | null = null
       for (;;) {
         const { deletedAt: _deletedAt, ...file } = unseal(vaultKey, owner, await find(owner, id)).file
-        const name: string = stoodIn ?? file.name
+        const name: string = numberedName ?? file.name
         const at = clock()
         const answer = await trash.restore(owner, file, name, at)
         if (answer === 'done') return { ...file, name, namedAt: at }
         if (answer === 'stale') {
-          stoodIn = null
+          numberedName = null
           continue
         }
         if (onConflict === 'fail') throw problems.fileExists()
-        stoodIn = await freeNumberedName(ports, owner, file.name)
+        numberedName = await freeNumberedName(ports, owner, file.name)
       }
     },
 

@@ -38,7 +38,7 @@ export interface BackupReport {
 
 /**
  * Updates the backup to the present state of the vault, while servers write. The new database replaces the former one
- * after all its blobs were copied. Only then the blobs that no version names are removed. So an interrupted run leaves
+ * after all its blobs were copied. After that, blobs that no version names are removed. So an interrupted run leaves
  * the backup as it was before, or as it is now.
  *
  * With `keep` the former database becomes a version. Then the oldest versions are removed until at most `keep` are
@@ -105,9 +105,9 @@ export async function restore(source: BackupSource, incomplete: boolean, watch: 
   const { files, bytes } = await database.totals()
   const lacking: Lacking[] = []
   for await (const page of pagesOf(database)) {
-    const faults = await blobs.lacking(page)
+    const reasons = await blobs.lacking(page)
     for (const [at, { file, blob }] of page.entries()) {
-      const why = faults[at]
+      const why = reasons[at]
       if (why) lacking.push({ file, blob, why })
     }
   }

@@ -57,9 +57,9 @@ export async function move(
   await keys.check()
   const opened = await target.open()
   // No master key has an empty id. So these are slots of any master key.
-  const standing = await opened.rows.begin(await keySlots.notUnder('', PAGE))
-  if (standing === 'other') throw new Error('there is another vault in the target already')
-  if (standing === 'same') return { moved: true, state: 'there', ...NOTHING }
+  const present = await opened.rows.begin(await keySlots.notUnder('', PAGE))
+  if (present === 'other') throw new Error('there is another vault in the target already')
+  if (present === 'same') return { moved: true, state: 'there', ...NOTHING }
   const state = (await source.rows.freeze()) ? 'still' : 'written'
   // If no process writes, no process deletes blobs.
   const hold = state === 'still' ? null : await takeHold(source)
@@ -95,8 +95,8 @@ async function bringAll(
     if (!last) return report
     after = last.file.id
     // The files of a removed user do not open any more, and the target removes their rows.
-    const leaving = await leavers()
-    const wanted = page.filter(({ owner }) => !leaving.has(owner))
+    const departed = await departedUsers()
+    const wanted = page.filter(({ owner }) => !departed.has(owner))
     proven = new Set(await targetRows.expect(wanted.map(({ file }) => file.blob)))
     sound = []
     await inLanes(wanted, bringFile)
@@ -104,15 +104,15 @@ async function bringAll(
     check()
   }
 
-  async function leavers(): Promise<Set<string>> {
+  async function departedUsers(): Promise<Set<string>> {
     return new Set(await users.departed(Number.MAX_SAFE_INTEGER))
   }
 
   async function bringFile(seen: OwnedFile): Promise<void> {
     report.files += 1
-    for (let looked = seen; ; ) {
-      const { id, blob, sizeBytes } = looked.file
-      const finding = await bring(looked).catch((cause) => {
+    for (let current = seen; ; ) {
+      const { id, blob, sizeBytes } = current.file
+      const finding = await bring(current).catch((cause) => {
         throw new Error(`blob ${blob} could not be brought: ${(cause as Error).message}`, { cause })
       })
       if (finding.kind === 'sound') {
@@ -121,7 +121,7 @@ async function bringAll(
         return
       }
       const now = await files.byId(id)
-      if (!now || (await leavers()).has(now.owner)) {
+      if (!now || (await departedUsers()).has(now.owner)) {
         report.files -= 1
         return
       }
@@ -130,7 +130,7 @@ async function bringAll(
         return
       }
       await targetRows.expect([now.file.blob])
-      looked = now
+      current = now
     }
   }
 
@@ -194,12 +194,12 @@ async function* batchesOf(reader: BlobReader, bytes: number): AsyncGenerator<Uin
 /** After an error no lane takes another item. Throws the first error once all lanes have stopped. */
 async function inLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items]
-  const faults: unknown[] = []
+  const errors: unknown[] = []
   const lanes = Array.from({ length: LANES }, async () => {
-    for (let next = queue.shift(); next !== undefined && faults.length === 0; next = queue.shift()) {
-      await work(next).catch((error) => faults.push(error))
+    for (let next = queue.shift(); next !== undefined && errors.length === 0; next = queue.shift()) {
+      await work(next).catch((error) => errors.push(error))
     }
   })
   await Promise.all(lanes)
-  if (faults.length > 0) throw faults[0]
+  if (errors.length > 0) throw errors[0]
 }

@@ -39,7 +39,7 @@ export async function rotate(
   const locked = new Set<string>()
   let replaced = 0
   for (;;) {
-    await refuseBlindRuns()
+    await refuseRunsWithoutKey()
     // Slots that do not open stay at the front of the list.
     const others = await keySlots.notUnder(keys.currentId, BATCH + locked.size)
     const batch = others.filter(({ owner }) => !locked.has(owner))
@@ -48,14 +48,14 @@ export async function rotate(
     replaced += done.filter((one) => one).length
     await pause(batch.length)
   }
-  await refuseBlindRuns()
+  await refuseRunsWithoutKey()
   const current = keys.currentId
   const sealing = new Set((await ledger.livingRuns()).map(({ keyIds: [first] }) => first ?? 'unknown'))
   sealing.delete(current)
   const slots = Object.fromEntries(await keySlots.countByKey())
   return { current, replaced, slots, locked: [...locked], sealing: [...sealing], purged: await keySlots.purge() }
 
-  /** A slot that another process replaced or removed is missing in the next batch, or in its new form. */
+  /** A slot that another process replaced or removed is not in the next batch, or is there in its new form. */
   async function replace({ owner, slot }: { owner: string; slot: KeySlot }): Promise<boolean> {
     const fresh = relock(owner, slot)
     if (fresh) return keySlots.replace(owner, slot, fresh)
@@ -71,9 +71,9 @@ export async function rotate(
     }
   }
 
-  async function refuseBlindRuns() {
-    const blind = (await ledger.livingRuns()).filter(({ keyIds }) => !keyIds.includes(keys.currentId))
-    if (blind.length === 0) return
+  async function refuseRunsWithoutKey() {
+    const withoutKey = (await ledger.livingRuns()).filter(({ keyIds }) => !keyIds.includes(keys.currentId))
+    if (withoutKey.length === 0) return
     throw new Error(
       `a running server cannot open what is locked with the current master key ${keys.currentId}. Add that key to MASTER_KEY_PREVIOUS of every server and restart it; then make it MASTER_KEY, with the former one in MASTER_KEY_PREVIOUS, restart again, and run this once more`,
     )

@@ -94,10 +94,10 @@ export async function verify(
 
   async function checkFile(seen: OwnedFile) {
     report.files += 1
-    let looked = seen
+    let current = seen
     for (;;) {
-      const finding = await inspect(blobs, looked)
-      const { id, blob, sizeBytes } = looked.file
+      const finding = await inspect(blobs, current)
+      const { id, blob, sizeBytes } = current.file
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes
         break
@@ -112,7 +112,7 @@ export async function verify(
         else report.damaged.push({ file: id, blob, why: finding.why })
         break
       }
-      looked = now
+      current = now
     }
   }
 

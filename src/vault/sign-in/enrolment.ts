@@ -108,7 +108,10 @@ export function openEnrolment({
     return { deviceId, pin, pinExpiresAt }
   }
 
-  /** Returns at once. The job then always stores a pending PIN; it opens nothing if there is no user to deliver it to. */
+  /**
+   * Returns at once. The job then stores a pending PIN for known and unknown addresses. It opens nothing if no user may
+   * get it.
+   */
   function send(
     messenger: PinMessenger,
     deviceId: string,
@@ -127,8 +130,8 @@ export function openEnrolment({
       const user = await users.findByEmail(email)
       const grant = user ? grantTo(user, messenger) : otherwise
       const address = addressDigest(await keys.addressKey(), email)
-      // If not, an earlier PIN stays valid. Mails to `null` are counted too: otherwise the state of the earlier PIN
-      // would reveal whether there is a user.
+      // If no mail may be sent, an earlier PIN stays valid. Mails to `null` are counted too: otherwise the state of the
+      // earlier PIN would reveal whether there is a user.
       if (!(await mayWrite(address, user, deviceId))) return
       const kind = (await pinLedger.isPaused(address, clock())) ? 'code' : 'pin'
       const secret = await issue({ deviceId, origin: 'open', kind, address, grant, expiresAt })

@@ -12,7 +12,7 @@ import { endOfSession } from './sessions.ts'
 const MOST_SESSIONS = 1000
 const MOST_DEVICES = 1000
 
-/** The result of a right PIN. Only now does the server know the token. */
+/** The result of a right PIN. The server knows the token only at this moment. */
 export interface OpenedSession {
   sessionId: string
   token: string
@@ -51,9 +51,9 @@ export function openSignIn({
       const opened = match && (await redeem(match, match.grant, guess, caller))
       if (opened) return opened
       const meantFor = fitting.length > 0 ? fitting : guess.pending.filter(({ kind }) => kind === kindOf(secret))
-      const tell = () => tellOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
+      const job = () => warnOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
       // If no job is taken, note it now: a client that keeps the server busy must not prevent the warning of an owner.
-      if (!aside.take('noting a wrong PIN', tell)) background('noting a wrong PIN', tell())
+      if (!aside.take('noting a wrong PIN', job)) background('noting a wrong PIN', job())
       throw problems.invalidPin()
     },
   }
@@ -104,18 +104,18 @@ export function openSignIn({
     }
     const answer = await sessions.redeem({ pinId: pin.id, session, user, givenBack, event, bounds })
     if (typeof answer === 'string') return null
-    if (answer.newDevice && grant.kind === 'user') background('telling of a new device', tellOfDevice(user.id, caller))
+    if (answer.newDevice && grant.kind === 'user') background('telling of a new device', warnOfDevice(user.id, caller))
     const expiresAt = endOfSession(rules, { createdAt: now, lastUsedAt: now })
     return { sessionId: session.id, token, userId: user.id, deviceId, expiresAt }
   }
 
-  async function tellOfDevice(userId: string, caller: Caller): Promise<void> {
+  async function warnOfDevice(userId: string, caller: Caller): Promise<void> {
     const user = await users.find(userId)
     if (user) notices.warn(user, 'new-device', caller)
   }
 
   /** The same work whether there is an owner or not. */
-  async function tellOwners(
+  async function warnOwners(
     { owners, pauses, deviceId }: { owners: Set<string>; pauses: { owner: string | null } | null; deviceId: string },
     at: number,
     caller: Caller,
