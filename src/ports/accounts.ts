@@ -1,7 +1,7 @@
-/** Users, the keys of their vaults, and what happened to them. */
+/** Users, the key slots of their vaults, and their activity lists. */
 import type { PinDeliveryMode, Session } from './sign-in.ts'
 
-/** What a user's files and trash may come to together. */
+/** The maximum of a user's files and trash together. */
 export interface Quota {
   /** `null` for no limit. */
   bytes: number | null
@@ -18,21 +18,21 @@ export interface User {
   createdAt: number
 }
 
-/** Who sent a request. */
+/** The sender of a request. */
 export interface Caller {
-  /** The IP address; empty where it is not known. */
+  /** The IP address; empty if it is not known. */
   address: string
-  /** As sent, cut to 256 characters; empty where there was none. */
+  /** As sent, cut to 256 characters; empty if there was none. */
   userAgent: string
   requestId: string
-  /** Where the caller is signed in. */
+  /** The session of the request, if it has one. */
   session?: Session | undefined
 }
 
 /**
- * `new-device`: the first sign-in of a user on a device. `sign-in`: each later one. `wrong-pin`: somebody
- * guessed at a PIN of the user. `locked`: PINs of the address are paused. `file-purged`
- * without a file: the whole trash was. `damaged-read`: a file's bytes did not open.
+ * `new-device`: the first sign-in of a user on a device. `sign-in`: each later one. `wrong-pin`: a wrong guess at a PIN
+ * of the user. `locked`: PINs of the address are paused. `file-purged` without a file: the whole trash was emptied.
+ * `damaged-read`: a file's bytes did not open.
  */
 export type ActivityKind =
   | 'sign-in'
@@ -46,41 +46,44 @@ export type ActivityKind =
   | 'export'
   | 'damaged-read'
 
-/** Something that happened to a user's account or files. */
+/** An event of a user's account or files. */
 export interface ActivityEvent extends Pick<Caller, 'address' | 'userAgent'> {
   id: string
   kind: ActivityKind
   at: number
-  /** The session that did it, or that it was done to. */
+  /** The session that caused the event, or that the event is about. */
   sessionId: string | null
   deviceId: string | null
   fileId: string | null
 }
 
-/** How an event is kept beside its user's others. */
+/** How an event is stored in the activity list of its user. */
 export interface Keep {
-  /** Each class is bounded by itself, so that nothing is pushed out by events of the other. */
+  /** Each class has its own bound, so events of one class never evict events of the other. */
   class: 'security' | 'routine'
-  /** How many events of its class the user has at most: one more drops the one that was added first. */
+  /** The maximum of events of this class for the user. One more evicts the event that was added first. */
   most: number
-  /** Where the event may be counted with an earlier one instead; `null` for never. */
+  /** Which earlier event may count this one instead of a new entry; `null` for none. */
   fold: Fold | null
 }
 
-/** The earlier event is of the same kind, address and device. It names the session and the file of the last one counted. */
+/**
+ * The earlier event has the same kind, address and device. It then names the session and the file of the last event
+ * that it counts.
+ */
 export interface Fold {
-  /** It is not older than this. */
+  /** The earlier event is not older than this time. */
   since: number
   /**
-   * Where there are so many already that differ in the address alone, an event from a further address is counted with the
-   * last of them.
+   * The maximum of such events that differ only in the address. An event from one more address is counted with the last
+   * of them.
    */
   mostAddresses: number
-  /** `same`: it is about the same file. `any`: about any file, where the event is about one, else about none. */
+  /** `same`: both events are about the same file. `any`: both are about a file, whichever, or both are about none. */
   file: 'same' | 'any'
 }
 
-/** A user's vault key under a lock (`docs/blob-format.md`). */
+/** A user's vault key, sealed under a master key (`docs/blob-format.md`). */
 export interface KeySlot {
   kind: 'server'
   /** The id of the master key that opens it. */
@@ -100,33 +103,40 @@ export interface ListedUser extends Usage {
   id: string
   email: string
   createdAt: number
-  /** Sessions that were not ended; some of them may be too old to be good. */
+  /** Sessions that were not ended. Some of them may have expired. */
   sessions: number
-  /** The last use of a session, or the last sign-in where sessions are forgotten. As exact as `touch` is called. */
+  /**
+   * The last use of a session, or the last sign-in if the sessions are already deleted. It is as exact as the calls of
+   * `touch`.
+   */
   lastSeenAt: number
 }
 
 export interface UserRepository {
   find(owner: string): Promise<User | null>
   findByEmail(email: string): Promise<User | null>
-  /** Nothing is used by a user who does not exist. */
+  /** All zeros for a user who does not exist. */
   usage(owner: string): Promise<Usage>
-  /** At most `limit` users with ids after this one, in their order: what is counted, and what their files come to. */
+  /** At most `limit` users with ids after this one, ordered by id: the stored counts, and the sums of their files. */
   audit(after: string, limit: number): Promise<{ id: string; counted: Usage; actual: Usage }[]>
-  /** At most `limit` users with ids after this one, in their order, for the operator's list. */
+  /** At most `limit` users with ids after this one, ordered by id, for the operator's list. */
   page(after: string, limit: number): Promise<ListedUser[]>
   /**
-   * One act: the user, every session and every key slot are gone, and the address is free. What is left of the files
-   * belongs to a departed user and opens no more. False where there is no such user.
+   * One transaction: deletes the user, every session and every key slot, and frees the address. The remaining files
+   * belong to a departed user and cannot be opened any more. False if there is no such user.
    */
   remove(owner: string): Promise<boolean>
-  /** Users who were removed and whose removal is not finished. */
+  /** At most `limit` removed users whose removal is not finished. */
   departed(limit: number): Promise<string[]>
-  /** Removes at most `limit` files of a departed user; their blobs become garbage in the same act, and are answered. */
+  /**
+   * Removes at most `limit` files of a departed user. In the same transaction their blobs become garbage. The result is
+   * these blobs.
+   */
   clearOut(owner: string, limit: number): Promise<string[]>
   /**
-   * Finishes a removal: nothing is left of the user where keys were kept, not even as freed space, unless the engine keeps
-   * former versions of rows for a while of its own. False where it cannot be finished now; then it is to be tried again.
+   * Finishes a removal: storage that held the user's keys has nothing of them any more, not even as freed space. An
+   * engine may keep former versions of rows for a while of its own. False if the removal cannot be finished now; then
+   * it must be retried.
    */
   forget(owner: string): Promise<boolean>
 }
@@ -134,25 +144,28 @@ export interface UserRepository {
 export interface KeySlotRepository {
   /** Empty for a user who does not exist. */
   find(owner: string): Promise<KeySlot[]>
-  /** Changes nothing where the owner has a slot of this kind. */
+  /** Changes nothing if the owner has a slot of this kind. */
   add(owner: string, slot: KeySlot): Promise<void>
-  /** How many slots there are under each master key, by its id. */
+  /** The number of slots under each master key, by its id. */
   countByKey(): Promise<Map<string, number>>
-  /** At most `limit` slots under another master key than this, with their owners. */
+  /** At most `limit` slots under other master keys than this one, with their owners. */
   notUnder(keyId: string, limit: number): Promise<{ owner: string; slot: KeySlot }[]>
-  /** Puts one slot in place of another. False where that is not there any more. */
+  /** Replaces one slot by another. False if the old slot is not there any more. */
   replace(owner: string, old: KeySlot, fresh: KeySlot): Promise<boolean>
-  /** Leaves nothing of slots that were replaced, not even as freed space. False where that is not possible now. */
+  /** Erases what is left of replaced slots, also in freed space. False if that is not possible now. */
   purge(): Promise<boolean>
 }
 
-/** What happened to a user's account and files, for its owner to read. It goes with the user. */
+/** The activity list of each user, for the user to read. It is deleted with the user. */
 export interface ActivityRepository {
-  /** Counts the event with an earlier one, or adds it, as `keep` says. Nothing happens where there is no such user. */
+  /** Counts the event with an earlier one, or adds it, as `keep` says. Does nothing if there is no such user. */
   note(owner: string, event: ActivityEvent, keep: Keep): Promise<void>
-  /** At most `limit` events after `since`, the last first, ties broken by id; each with how many were counted in it. */
+  /**
+   * At most `limit` events after `since`, the latest first, ties broken by id. `count` is the number of events in an
+   * entry.
+   */
   list(owner: string, query: ActivityQuery): Promise<(ActivityEvent & { count: number })[]>
-  /** Forgets at most `limit` of all users' events up to this time; answers how many. */
+  /** Deletes at most `limit` events of all users up to this time; returns how many. */
   expire(until: number, limit: number): Promise<number>
 }
 

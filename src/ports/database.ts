@@ -1,4 +1,4 @@
-/** What one database keeps of a vault. */
+/** The part of a vault that one database stores. */
 import type { ActivityRepository, KeySlotRepository, UserRepository } from './accounts.ts'
 import type { BlobLedger } from './blobs.ts'
 import type { FileRepository, TrashRepository } from './files.ts'
@@ -14,7 +14,7 @@ export interface Repositories {
   trash: TrashRepository
 }
 
-/** How much there is of everything, at one moment. */
+/** The numbers of all records, at one moment. */
 export interface Census {
   users: number
   sessions: number
@@ -26,19 +26,22 @@ export interface Census {
   runs: number
   /** Slots by the id of their master key. */
   slots: Record<string, number>
-  /** Holds that have not run out. */
+  /** Holds that have not expired. */
   holds: number
   schema: number
   databaseBytes: number
 }
 
-/** An opened database. It was opened for a server, for a server that changes nothing, or beside servers. */
+/** An opened database. It was opened for a server, for a read-only server, or beside servers. */
 export interface DatabaseEngine {
   repositories: Repositories
   ledger: BlobLedger
-  /** Resolves while there is room to take bytes in; throws with the code `ENOSPC` where what is left is for deleting. */
+  /**
+   * Resolves while there is space for uploads. Throws with the code `ENOSPC` if the remaining space is needed for
+   * deletes.
+   */
   room(): Promise<void>
-  /** Each resolves while the database can do its work, by the name that the operator knows it by. */
+  /** Each check resolves while the database can work. Its key is the name that the operator knows. */
   checks: Record<string, () => Promise<void>>
   census(now: number): Promise<Census>
   close(): Promise<void>

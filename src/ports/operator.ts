@@ -1,43 +1,49 @@
-/** What the operator's commands need, and a server does not. */
+/** The ports of the operator's commands that a server does not need. */
 import type { KeySlot } from './accounts.ts'
 import type { BlobStore } from './blobs.ts'
 import type { Census, Repositories } from './database.ts'
 import type { MasterKeys, Ports } from './ports.ts'
 
-/** What the operator's vault needs. */
+/** The ports of the operator's vault. */
 export interface OperatorPorts
   extends Repositories,
     Pick<Ports, 'ledger' | 'blobs' | 'clock' | 'chance' | 'alarm' | 'masterKeys'> {}
 
-/** What each of the operator's commands is given. */
+/** The ports that each of the operator's commands gets. */
 export interface CommandPorts extends OperatorPorts {
   census(): Promise<Census>
   close(): Promise<void>
 }
 
-/** A copy of the database, in a backup or on its way there or back. */
+/** A copy of the database: in a backup, or on its way to or from one. */
 export interface DatabaseCopy {
-  /** Files and trash that it has, and what they hold. */
+  /** The number of its files and trash entries, and the bytes of their contents. */
   totals(): Promise<{ files: number; bytes: number }>
-  /** At most `limit` of its files and trash with blobs after this one, in their order. */
+  /** At most `limit` of its files and trash entries with blobs after this one, ordered by blob. */
   files(after: string, limit: number): Promise<{ id: string; blob: string; sizeBytes: number }[]>
   /** Those of the blobs that it names. */
   named(blobs: string[]): Promise<string[]>
   countByKey(): Promise<Map<string, number>>
-  /** Puts it where it is looked for, in place of what was there. Durable once resolved. */
+  /** Puts the copy in its final place and replaces what was there. Durable once resolved. */
   place(): Promise<void>
-  /** Lets go. A copy that was not placed stays without effect. */
+  /** Releases the copy. A copy that was not placed has no effect. */
   close(): Promise<void>
 }
 
-/** What became of a blob: it was there before; it came; it is not there, or not of its length, where it would come from. */
+/**
+ * The result for one blob. `kept`: it was there before. `copied`: it was copied. `missing`: it is absent from its
+ * source. `damaged`: it has the wrong length in its source.
+ */
 export type Taken = 'kept' | 'copied' | 'missing' | 'damaged'
 
-/** The blobs of a backup, or those of a vault that is being restored. */
+/** The blobs of a backup, or of a vault that is being restored. */
 export interface BlobCopies {
-  /** Has these blobs here too, each whole and of just this length or not at all. Durable once resolved. */
+  /**
+   * Copies the blobs that are not here yet. Each of them is here whole, with exactly this length, or not at all.
+   * Durable once resolved.
+   */
   take(wanted: { blob: string; bytes: number }[]): Promise<Taken[]>
-  /** What is wrong with each of these where they come from; `null` for nothing. Copies nothing. */
+  /** What is wrong with each of these blobs in their source; `null` for nothing. Copies nothing. */
   lacking(wanted: { blob: string; bytes: number }[]): Promise<('missing' | 'damaged' | null)[]>
   /** All blobs that are here, run by run. */
   all(): AsyncIterable<string[]>
@@ -46,18 +52,21 @@ export interface BlobCopies {
 
 /** Databases of former backups in the same place. They share the blobs with the last one. */
 export interface BackupVersions {
-  /** Makes a version of the last backup, which stays where it is. Nothing where there is none. Durable once resolved. */
+  /**
+   * Makes a version of the last backup, which stays in its place. Does nothing if there is no backup. Durable once
+   * resolved.
+   */
   keep(): Promise<void>
-  /** Removes the oldest until there are `most`. */
+  /** Removes the oldest versions until there are at most `most`. */
   thin(most: number): Promise<void>
-  /** By the time of their backup, the newest first. */
+  /** The names of the versions, ordered by the time of their backup, the newest first. */
   names(): Promise<string[]>
   open(name: string): Promise<DatabaseCopy>
 }
 
-/** Where a backup is made. */
+/** The place where a backup is made. */
 export interface BackupTarget {
-  /** The database as it is now, to be placed once all its blobs are here. */
+  /** A copy of the database as it is now. It is placed once all its blobs are here. */
   copyDatabase(): Promise<DatabaseCopy>
   versions: BackupVersions
   blobs: BlobCopies
@@ -72,7 +81,7 @@ export interface BackupSource {
   close(): Promise<void>
 }
 
-/** What a vault takes with it when it moves. Left behind are runs, holds, and blobs that wait to be deleted. */
+/** The tables that move with a vault. Runs, holds and garbage do not move. */
 export type MoveTable =
   | 'users'
   | 'departed'
@@ -85,39 +94,42 @@ export type MoveTable =
   | 'files'
   | 'vacated_names'
 
-/** Rows of one table as they are kept, by the names of their columns. */
+/** Rows of one table as they are stored, by the names of their columns. */
 export interface MoveBatch {
   table: MoveTable
   rows: Record<string, string | bigint | Buffer | null>[]
 }
 
-/** The rows of a vault that moves away. They stay as they are. */
+/** The rows of a vault that moves away. They do not change. */
 export interface MoveSourceRows {
   /**
-   * Keeps every row as it is until `close`: nobody writes, and no server that would can start, while others read on. False
-   * where a server is there that takes writes. Throws where the database is damaged.
+   * Keeps every row as it is until `close`: no process writes, and no server that would write can start. Others can
+   * read. False if a server that writes is running. Throws if the database is damaged.
    */
   freeze(): Promise<boolean>
   counts(): Promise<Record<MoveTable, number>>
-  /** All rows, those of a table after those that they refer to. */
+  /** All rows. A table comes after the tables that its rows refer to. */
   batches(): AsyncIterable<MoveBatch>
   close(): Promise<void>
 }
 
-/** A place for the rows of a vault that moves in. Until `settle` there is none in it. */
+/** The place for the rows of a vault that moves in. Until `settle` it contains no vault. */
 export interface MoveTargetRows {
   /**
-   * Makes it ready. `same`: the vault with one of these slots is here already; `other`: another one is. Throws while a server
-   * uses it, or another move, and where another vault's move was begun and not finished.
+   * Prepares the target. `same`: the vault that has one of these slots is here already. `other`: another vault is.
+   * Throws while a server or another move uses the target, and if the move of another vault was begun and not finished.
    */
   begin(slots: { owner: string; slot: KeySlot }[]): Promise<'empty' | 'same' | 'other'>
-  /** Books blobs before they come, so that none is forgotten here; answers those that were proven already. */
+  /**
+   * Records blobs before they are copied, so that none is forgotten here. Returns those that were marked by `prove`
+   * already.
+   */
   expect(blobs: string[]): Promise<string[]>
-  /** These blobs are here, durable, and open with their rows. */
+  /** Marks these blobs: they are here, durable, and open with their rows. */
   prove(blobs: string[]): Promise<void>
   /**
-   * One act, durable once answered: all rows, and what was expected and is not named by any of them becomes garbage. Throws,
-   * and changes nothing, where there came to be other rows than `counts`, or a vault or a server is here meanwhile.
+   * One transaction, durable once answered: adds all rows; recorded blobs that no row names become garbage. Throws, and
+   * changes nothing, if the number of rows differs from `counts`, or if a vault or a server is here now.
    */
   settle(batches: AsyncIterable<MoveBatch>, counts: Record<MoveTable, number>): Promise<void>
   close(): Promise<void>
@@ -130,10 +142,10 @@ export interface MoveSource
   close(): Promise<void>
 }
 
-/** Where it moves to. */
+/** The place where the vault moves to. */
 export interface MoveTarget {
   masterKeys: MasterKeys
-  /** Makes what is not there yet. */
+  /** Creates what does not exist yet. */
   open(): Promise<{ rows: MoveTargetRows; blobs: BlobStore }>
   close(): Promise<void>
 }

@@ -1,14 +1,19 @@
 /**
- * What the vault needs from the world, and the records that cross that line. No code: a port is a promise,
- * and `test/contracts/` holds every adapter to it. Times are milliseconds since the Unix epoch, sizes are bytes.
- * Absence is `null`, conflict is an answer; only faults throw.
+ * The interfaces that the vault needs, and their records. There is no code here: a port is a promise, and
+ * `test/contracts/` checks every adapter against it. Times are milliseconds since the Unix epoch, sizes are bytes.
+ * Absence is `null`, conflict is a result; only errors throw.
  *
- * A fault of the storage that may pass by itself has a `code`, whatever the engine: `ENOSPC` where there is no room,
- * `EROFS` where it takes no writes at the moment, `EMFILE` or `ENFILE` where too many files are open, `EUNREACHABLE` where
- * a server that keeps it does not answer, or does not let us in. Of a database: `EAGAIN` where it cannot be reached or is too
- * busy, `ECONNABORTED` where it was lost before it answered. A `put` or an act of the database that throws with `ENOSPC`,
- * `EROFS` or `EAGAIN` has changed nothing; after `ECONNABORTED` nobody knows. Of a fault with `told: true` the operator has
- * heard already.
+ * An error of the storage that may pass by itself has a `code`, whatever the engine is:
+ *
+ * - `ENOSPC`: there is no space.
+ * - `EROFS`: the storage takes no writes at the moment.
+ * - `EMFILE` or `ENFILE`: too many files are open.
+ * - `EUNREACHABLE`: a server that stores the data does not answer, or denies us access.
+ * - `EAGAIN`, of a database: it cannot be reached or is too busy.
+ * - `ECONNABORTED`, of a database: the connection was lost before it answered.
+ *
+ * A `put` or a transaction that throws `ENOSPC`, `EROFS` or `EAGAIN` has changed nothing. After `ECONNABORTED` the
+ * result is unknown. `told: true`: the error is already logged.
  */
 import type { Quota } from './accounts.ts'
 import type { BlobStore } from './blobs.ts'
@@ -16,31 +21,31 @@ import type { EventCounter, RequestCounter } from './counters.ts'
 import type { DatabaseEngine, Repositories } from './database.ts'
 import type { PendingPinStore, PinDelivery } from './sign-in.ts'
 
-/** Limits and lifetimes that the operator sets; the vault applies them. */
+/** Limits and lifetimes that the operator sets and the vault applies. */
 export interface VaultRules {
   pinTtlMs: number
   pinMaxAttempts: number
   sessionTtlMs: number
   sessionMaxMs: number
   maxFileBytes: number
-  /** What each user may keep. */
+  /** The maximum for each user. */
   quota: Quota
   /** How long a deleted file can be restored. */
   trashMs: number
-  /** How long a user can read what happened. */
+  /** How long a user can read an entry of the activity list. */
   activityMs: number
-  /** Nothing is written, not even what nobody asked for: use of sessions, what happened, what the sweeper does. */
+  /** The vault writes nothing: also no last use of sessions, no activity list, and no sweeping. */
   readOnly: boolean
-  /** After how long begins the work after an answer that must not tell what it is about: some time between these. */
+  /** Bounds of the random delay of a job after a response. The delay hides what the job is about. */
   asideMs: { least: number; most: number }
-  /** How many mails go out in an hour: to one account, and in all. */
+  /** How many mails are sent in an hour: to one account, and in total. */
   mails: { perAccount: number; overall: number }
 }
 
 /** Milliseconds since the Unix epoch. */
 export type Clock = () => number
 
-/** Where chance comes from; cryptographic outside tests. */
+/** The source of randomness; cryptographic outside tests. */
 export interface Chance {
   /** A nanoid: 21 URL-safe characters, 126 bits. */
   id(): string
@@ -50,14 +55,14 @@ export interface Chance {
   code(): string
   /** `mks_` and 43 URL-safe characters, 256 bits. */
   token(): string
-  /** So many random bytes: keys, salts, nonces. */
+  /** `count` random bytes: for keys, salts, nonces. */
   bytes(count: number): Buffer
 }
 
-/** Tells the operator of work that failed where no request waits for it. */
+/** Logs an error of work that no request waits for. */
 export type Alarm = (error: unknown, doing: string) => void
 
-/** The operator's keys, 32 bytes each. Only the current one seals. */
+/** The operator's keys, 32 bytes each. Only the current one seals; all of them open. */
 export interface MasterKeys {
   current: Buffer
   previous: Buffer[]
@@ -73,9 +78,9 @@ export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'ro
   chance: Chance
   alarm: Alarm
   masterKeys: MasterKeys
-  /** Each resolves while its engine can do its work, by the name that the operator knows it by. */
+  /** Each check resolves while its engine can work. Its key is the name that the operator knows. */
   checks: Record<string, () => Promise<void>>
-  /** Gives up what may wait long for somebody else's server, mail above all, so that work in the background ends. */
+  /** Stops long waits for other servers, mail above all, so that work in the background ends. */
   stopWaiting(): Promise<void>
   close(): Promise<void>
 }

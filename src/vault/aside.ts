@@ -1,22 +1,25 @@
 /**
- * Work that comes after an answer and must not tell what it is about: whoever sends many quick requests feels when the server is
- * busy. Each job begins at a random moment, so nobody knows which requests to compare, and jobs go one at a time. A job does the
- * same work whatever it finds.
+ * Jobs after a response. A job must not reveal what it is about, because a client that sends many quick requests can
+ * measure when the server is busy. So each job begins at a random moment, and one job runs at a time. It does the same
+ * work whatever it finds.
  */
 import { setMaxListeners } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { Needs } from './context.ts'
 
-/** Jobs that wait, about 1 KiB each. */
+/** Jobs that wait, of about 1 KiB each. */
 const MOST_WAITING = 1000
 
-/** A whole number of four random bytes. */
+/** The number of values of four random bytes. */
 const RANGE = 2 ** 32
 
 export interface Aside {
-  /** Takes a job, unless too many wait. The operator hears of that once, until half of them are done. */
+  /**
+   * Takes a job. False if too many jobs wait; then the job is not taken. That is logged once, until half of the jobs
+   * are done.
+   */
   take(doing: string, job: () => Promise<void>): boolean
-  /** From now on no job waits for its moment. */
+  /** From now on jobs start without a delay. */
   hurry(): void
 }
 
@@ -26,7 +29,7 @@ export function openAside({
   background,
 }: Needs<'alarm' | 'chance', 'rules' | 'background'>): Aside {
   const hurrying = new AbortController()
-  // Each job that waits listens.
+  // Each waiting job adds a listener.
   setMaxListeners(0, hurrying.signal)
   let waiting = 0
   let refusing = false

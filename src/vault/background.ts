@@ -1,12 +1,12 @@
-/** Work that no request waits for, and that the process does not leave behind when it closes. */
+/** Work that no request waits for. The process waits for it before it closes. */
 import type { Needs } from './context.ts'
 
-/** Follows the work to its end; `doing` says to the operator what failed. */
+/** Registers work in the background and logs its error; `doing` names the work in the log. */
 export type Background = (doing: string, work: Promise<void>) => void
 
 export interface BackgroundWork {
   run: Background
-  /** Resolves once nothing is under way. */
+  /** Resolves once no work is running. */
   settled(): Promise<void>
 }
 

@@ -1,4 +1,4 @@
-/** What the parts of the vault share. */
+/** The parts of the vault that other parts share. */
 import type { Ports, VaultRules } from '../ports/ports.ts'
 import type { Accounts } from './accounts/account.ts'
 import type { Activity } from './accounts/activity.ts'
@@ -30,7 +30,7 @@ export interface VaultContext {
   accounts: Accounts
 }
 
-/** What one part of the vault asks for: ports by their names, and what it shares with other parts. */
+/** What one part of the vault needs: ports by their names, and shared parts. */
 export type Needs<Port extends keyof Ports, Shared extends Exclude<keyof VaultContext, 'ports'> = never> = {
   ports: Pick<Ports, Port>
 } & Pick<VaultContext, Shared>

@@ -28,19 +28,19 @@ export interface Vault {
   trash: Trash
   account: Accounts
   exports: Exports
-  /** Starts one round of sweeping, after those that were started before; the operator hears of it if it fails. */
+  /** Starts one round of sweeping, after the rounds that were started before. An error is logged. */
   sweep(): void
-  /** Throws `not-ready`, naming what is down. */
+  /** Throws `not-ready`, with the names of the engines that do not work. */
   ready(): Promise<void>
-  /** From now on the vault is not ready; what is under way goes on. */
+  /** From now on the vault is not ready. Running requests go on. */
   drain(): void
   /** Waits for work in the background. */
   settled(): Promise<void>
-  /** Finishes what is under way in the background and closes every engine. */
+  /** Finishes work in the background and closes every engine. */
   close(): Promise<void>
 }
 
-/** Opens the vault for one run of this process. Throws where it is locked with other keys than those at hand. */
+/** Opens the vault for one run of this process. Throws if slots are sealed under a master key that is not given. */
 export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault> {
   const keys = openKeyring({ ports })
   await keys.check()
@@ -119,8 +119,8 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   }
 
   /**
-   * On a full disk there is no run to open yet. Reads and deletes go on, and the first upload after it opens the run. Former
-   * runs end now, and not with the first sweep: what they could open concerns nobody any more.
+   * On a full disk no run can be opened yet. Reads and deletes work, and the first upload that is accepted opens the
+   * run. Former runs end now, not in the first sweep, because the master keys of a former run no longer matter.
    */
   async function begin(): Promise<void> {
     try {

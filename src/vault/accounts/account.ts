@@ -1,9 +1,9 @@
-/** A user's own account: who it is, what it uses, and its end. */
+/** A user's own account: its description, its usage, its removal. */
 import type { Quota, Usage, User } from '../../ports/accounts.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 
-/** Files that are removed in one act: other requests wait for it. */
+/** Files that are removed in one transaction. Other requests wait for it. */
 const BATCH = 100
 
 export interface Account extends User {
@@ -14,11 +14,11 @@ export interface Account extends User {
 export interface Accounts {
   describe(owner: string): Promise<Account>
   /**
-   * The end of an account: first, in one act, the user with every session and key, so that nothing opens any more; then
-   * every file. What a crash leaves of the second is the sweeper's. `unauthorized` where there is no such user.
+   * Removes an account. First one transaction removes the user with every session and key, so nothing opens any more.
+   * Then every file is removed; after a crash the sweeper finishes that. `unauthorized` if there is no such user.
    */
   remove(owner: string): Promise<void>
-  /** Finishes the removals that were broken off. */
+  /** Finishes the removals that were interrupted. */
   finishRemovals(): Promise<void>
 }
 
@@ -42,7 +42,7 @@ export function openAccounts({
       const cleared = clearOut(owner)
       background(
         'removing what was left of a user',
-        // Where somebody is reading, the sweeper tries again.
+        // `forget` is false while another process reads the database. Then the sweeper retries it.
         cleared.then(async () => void (await users.forget(owner))),
       )
       await cleared

@@ -1,46 +1,52 @@
-/** What happened to an account, for its owner to read. */
+/** The activity list of an account. */
 import type { ActivityEvent, ActivityKind, ActivityQuery, Caller, Fold, Keep } from '../../ports/accounts.ts'
 import type { Session } from '../../ports/sign-in.ts'
 import type { Needs } from '../context.ts'
 import { deviceNames } from '../crypto/secrets.ts'
 import { damageIn } from '../files/damage.ts'
 
-/** What anybody can cause any number of times is one entry in so long a time, with a count. */
+/** An event that anybody can cause without end is one entry for this time, with a count. */
 const FOLD_MS = 60 * 60 * 1000
-/** Nor can they have any number of entries by coming from ever more addresses: later ones are counted with the last of so many. */
+/**
+ * A client cannot add entries without end from ever more addresses either: events of further addresses are counted with
+ * the last of these.
+ */
 const MOST_ADDRESSES = 10
-/** So many entries of each class are kept for a user. */
+/** The maximum of entries of each class for a user. */
 const MOST_EVENTS = 5000
-/** What tells an owner of strangers: nothing that a client does pushes it out. */
+/** Events that warn an owner of strangers. Events of other kinds never evict them. */
 const SECURITY: ActivityKind[] = ['new-device', 'wrong-pin', 'locked']
-/** Each of these is an entry of its own: pauses come ever more seldom, and devices are few. */
+/** Each of these events is an entry of its own: pauses become ever rarer, and devices are few. */
 const SINGLE: ActivityKind[] = ['new-device', 'locked']
-/** Entries that are forgotten in one act: other requests wait for it. */
+/** Entries that are deleted in one transaction. Other requests wait for it. */
 const BATCH = 200
 
-/** What an event is about. Where it names no session and no device, they are the caller's own. */
+/** What an event is about. The default for session and device is the caller's own. */
 export interface Involved {
   sessionId?: string
   deviceId?: string
   fileId?: string
-  /** When, where it is noted later than it happened. */
+  /** When it happened, if it is noted later. */
   at?: number
 }
 
-/** Notes an event without keeping anybody waiting. */
+/** Notes an event in the background. */
 export type Note = (owner: string, kind: ActivityKind, caller: Caller, involved?: Involved) => void
 
 export interface Activity {
   note: Note
   eventOf(kind: ActivityKind, caller: Caller, involved?: Involved): ActivityEvent
   keepOf(kind: ActivityKind, at: number): Keep
-  /** Notes that a file of the caller's was found damaged, where that is what went wrong. */
+  /** Notes damage of a file of the caller, if the error is damage. */
   noteDamage(error: unknown, caller: Caller): void
-  /** One page of what happened to the session's user, the last first. Other devices than its own have labels. */
+  /**
+   * One page of the activity list of the session's user, the latest first. Devices other than the session's have
+   * labels.
+   */
   list(session: Session, page: Pick<ActivityQuery, 'after' | 'limit'>): Promise<(ActivityEvent & { count: number })[]>
-  /** As much work as a note, for nobody. */
+  /** The same work as a note, for no user. */
   noteNothing(): void
-  /** Forgets what is too old to be read. */
+  /** Deletes entries that are too old to be shown. */
   expire(): Promise<void>
 }
 
@@ -91,7 +97,7 @@ export function openActivity({
 }
 
 function keepOf(kind: ActivityKind, at: number): Keep {
-  // Of damage an owner wants to know each file.
+  // An owner wants to know each damaged file.
   const file = kind === 'damaged-read' ? 'same' : 'any'
   const fold: Fold = { since: at - FOLD_MS, mostAddresses: MOST_ADDRESSES, file }
   return {

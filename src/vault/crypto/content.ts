@@ -1,4 +1,7 @@
-/** Reading a content out of its sealed blob. Only frames that opened come out, and only what was asked for of them. */
+/**
+ * Reads a content from its sealed blob. It returns only bytes of frames that opened, and of those only the requested
+ * ones.
+ */
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { SealedFile } from '../../ports/files.ts'
 import { Damage } from '../files/damage.ts'
@@ -13,7 +16,7 @@ import {
   type Secrets,
 } from './envelope.ts'
 
-/** Frames that are read at a time. Twice as many are no cheaper, and where many are read at once dearer. */
+/** Frames in one read. Twice as many are no cheaper, and are more expensive if many contents are read at once. */
 const BATCH_FRAMES = 8
 
 export interface Range {
@@ -24,20 +27,20 @@ export interface Range {
 
 export interface ContentReader {
   /**
-   * The next bytes, about half a MiB at most, in memory of their own; `null` after the last. Throws `Damage` where they are
-   * not those that were sealed.
+   * The next bytes, about half a MiB at most, in memory of their own; `null` after the last. Throws `Damage` if they
+   * are not the bytes that were sealed.
    */
   next(): Promise<Buffer[] | null>
-  /** Lets go of the blob. To be called once, however the reading ended. */
+  /** Releases the blob. Call it once, however the reading ended. */
   close(): Promise<void>
 }
 
 type Sealed = Pick<SealedFile, 'id' | 'blob'>
 
-/** The whole of a content, for one that is not empty. */
+/** The range of a whole content that is not empty. */
 export const wholeOf = (sizeBytes: number): Range => ({ start: 0, end: sizeBytes - 1 })
 
-/** Opens a range of a content that is not empty; `null` where the blob is not there. */
+/** Opens a range of a content that is not empty; `null` if the blob is not there. */
 export async function openContent(
   blobs: BlobStore,
   file: Sealed,
@@ -47,7 +50,7 @@ export async function openContent(
   const first = Math.floor(range.start / FRAME_BYTES)
   const last = Math.floor(range.end / FRAME_BYTES)
   const end = Math.min(frameAt(last + 1), blobBytes(sizeBytes))
-  // From the first frame on, the header and the frames are one piece, and so is their first reading.
+  // If the range begins in the first frame, header and frames are adjacent, so one read gets both.
   const header = first === 0 ? null : await headerOf(blobs, file)
   if (first > 0 && !header) return null
   const reader = await blobs.open(file.blob, first === 0 ? 0 : frameAt(first), end)
@@ -72,7 +75,7 @@ export async function openContent(
     close: () => reader.close(),
   }
 
-  /** What was asked for of the frames up to this one. */
+  /** The requested bytes of the frames up to this one. */
   function framesIn(sealed: Buffer, until: number, openFrame: FrameOpener): Buffer[] {
     const opened: Buffer[] = []
     for (let at = 0; frame < until; at += SEALED_FRAME_BYTES, frame += 1) {
@@ -96,7 +99,7 @@ async function headerOf(blobs: BlobStore, file: Sealed): Promise<Buffer | null> 
   }
 }
 
-/** What kept frames from opening, but for a fault of the system's, which says nothing about the file. */
+/** `Damage` with this cause. An error of the system is returned as it is, because it says nothing about the file. */
 function asDamage({ id, blob }: Sealed, error: unknown): unknown {
   const ofTheSystem = (error as NodeJS.ErrnoException).code?.startsWith('E')
   return ofTheSystem ? error : new Damage(id, `its blob ${blob} does not open`, error)

@@ -10,14 +10,14 @@ const TAG_BYTES = 16
 const SALT_BYTES = 32
 const MAGIC = Buffer.from('MKSBLOB\x01', 'latin1')
 export const HEADER_BYTES = MAGIC.length + SALT_BYTES
-/** A plain upload is one part. */
+/** Format 1 has one part. */
 const PARTS = 1
 
-/** Plaintext in a frame; only the last has less. */
+/** Bytes of plaintext in a frame. Only the last frame may be shorter. */
 export const FRAME_BYTES = 64 * 1024
 export const SEALED_FRAME_BYTES = FRAME_BYTES + TAG_BYTES
 
-/** What a seal hides and vouches for. */
+/** The contents of a seal. */
 export interface Secrets {
   fileKey: Buffer
   /** Lower-case hex of the bytes as uploaded. */
@@ -34,7 +34,7 @@ export function sealSecrets(vaultKey: Buffer, nonce: Buffer, owner: string, file
   return seal(vaultKey, nonce, contextOf(owner, fileId), bytes)
 }
 
-/** Throws where the seal is not this file's, or vouches for another size. */
+/** Throws if the seal belongs to another file, or contains another size. */
 export function openSecrets(
   vaultKey: Buffer,
   owner: string,
@@ -48,24 +48,24 @@ export function openSecrets(
   return { fileKey: bytes.subarray(0, KEY_BYTES), sha256: bytes.toString('hex', KEY_BYTES, 2 * KEY_BYTES), sizeBytes }
 }
 
-/** How long the blob of a content is. */
+/** The length of the blob of a content. */
 export function blobBytes(sizeBytes: number): number {
   return HEADER_BYTES + sizeBytes + TAG_BYTES * (lastFrameOf(sizeBytes) + 1)
 }
 
-/** The number of the last frame. An empty content has one, too. */
+/** The number of the last frame. An empty content also has one frame. */
 function lastFrameOf(sizeBytes: number): number {
   return Math.max(0, Math.ceil(sizeBytes / FRAME_BYTES) - 1)
 }
 
-/** Where a frame begins in its blob. */
+/** The offset of a frame in its blob. */
 export function frameAt(frame: number): number {
   return HEADER_BYTES + frame * SEALED_FRAME_BYTES
 }
 
 /**
- * Seals a content piece by piece, its bytes where they lie. A piece is so many whole frames, but for the last one, which
- * may be anything.
+ * Seals a content piece by piece, without copying it. Each piece is a whole number of frames; the last piece may have
+ * any length.
  */
 export function frameSealer(fileKey: Buffer, salt: Buffer) {
   const key = blobKeyOf(fileKey, salt)
@@ -106,10 +106,10 @@ export function frameSealer(fileKey: Buffer, salt: Buffer) {
   }
 }
 
-/** Opens one frame by its number, in memory of its own. Throws for anything but this very frame. */
+/** Opens one frame by its number, into memory of its own. Throws if the bytes are not exactly this frame. */
 export type FrameOpener = (number: number, sealed: Buffer) => Buffer
 
-/** Opens the frames of one blob. Throws where the header is none. */
+/** Opens the frames of one blob. Throws if the header is of an unknown format. */
 export function frameOpener(fileKey: Buffer, header: Buffer, sizeBytes: number): FrameOpener {
   if (!header.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('a blob of an unknown format')
   const key = blobKeyOf(fileKey, header.subarray(MAGIC.length, HEADER_BYTES))
@@ -117,7 +117,7 @@ export function frameOpener(fileKey: Buffer, header: Buffer, sizeBytes: number):
 
   return (number, sealed) => {
     const tagAt = sealed.length - TAG_BYTES
-    // Without its length Node would take a tag that was cut.
+    // Without `authTagLength` Node would accept a truncated tag.
     const decipher = createDecipheriv(ALGORITHM, key, nonceOf(number, number === last), { authTagLength: TAG_BYTES })
     decipher.setAuthTag(sealed.subarray(tagAt))
     const bytes = decipher.update(sealed.subarray(0, tagAt))
@@ -126,12 +126,15 @@ export function frameOpener(fileKey: Buffer, header: Buffer, sizeBytes: number):
   }
 }
 
-/** The key of the first and only part. */
+/** The key of the only part. */
 function blobKeyOf(fileKey: Buffer, salt: Buffer): Buffer {
   return hkdf(fileKey, salt, 'minikeepsafe blob 1\0\0\0\0\0', KEY_BYTES)
 }
 
-/** The STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár, CRYPTO 2015): where a frame stands, and if it ends. */
+/**
+ * The STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár, CRYPTO 2015): the nonce contains the frame's number and
+ * a flag for the last frame.
+ */
 function nonceOf(frame: number, last: boolean): Buffer {
   const nonce = Buffer.alloc(12)
   nonce.writeUInt32BE(frame, 7)

@@ -6,7 +6,7 @@ const VERSION = 1
 const NONCE_END = 13
 const TAG_BYTES = 16
 
-/** Locks the bytes under the key, in a context without which they do not open. */
+/** Seals the bytes under the key, bound to a context: they open only with the same context. */
 export function seal(key: Buffer, nonce: Buffer, context: Buffer, bytes: Buffer): Buffer {
   const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(context)
   const sealed = cipher.update(bytes)
@@ -14,7 +14,7 @@ export function seal(key: Buffer, nonce: Buffer, context: Buffer, bytes: Buffer)
   return Buffer.concat([Buffer.of(VERSION), nonce, sealed, cipher.getAuthTag()])
 }
 
-/** Throws for anything but what was sealed with this key in this context. */
+/** Throws unless the bytes were sealed with this key in this context. */
 export function open(key: Buffer, context: Buffer, sealed: Buffer): Buffer {
   if (sealed[0] !== VERSION) throw new Error('a seal of an unknown version')
   const tagAt = sealed.length - TAG_BYTES

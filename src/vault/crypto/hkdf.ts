@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
 
 /**
- * HKDF-SHA-256 (RFC 5869), of 32 bytes at most: extract and the first block of expand. Node's own `hkdfSync` takes three
- * times as long for the key objects that it makes.
+ * HKDF-SHA-256 (RFC 5869) for at most 32 bytes: extract, and the first block of expand. Node's own `hkdfSync` takes
+ * three times as long, because it makes key objects.
  */
 export function hkdf(key: Buffer, salt: Buffer | '', info: string, bytes: number): Buffer {
   const pseudorandomKey = createHmac('sha256', salt).update(key).digest()

@@ -1,4 +1,4 @@
-/** Master keys and what they lock: every user's vault key, in slots (`docs/blob-format.md`). */
+/** Master keys, and the slots that they seal: each user's vault key (`docs/blob-format.md`). */
 import type { KeySlot, KeySlotRepository } from '../../ports/accounts.ts'
 import type { Chance, Ports } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
@@ -6,26 +6,26 @@ import { open, seal } from './gcm.ts'
 import { hkdf } from './hkdf.ts'
 
 const SLOT = 'minikeepsafe slot 1'
-/** Whose slot the server's own key is in. No user has this id. */
+/** The owner of the slot of the server's own key. No user has this id. */
 const SERVER = 'server'
 
 export interface Keyring {
   currentId: string
-  /** Of all master keys at hand, the current one first. */
+  /** The ids of all given master keys, the current one first. */
   keyIds: string[]
-  /** Keys the digests of pending PINs. */
+  /** The key for digests of pending PINs. */
   pinKey(): Promise<Buffer>
-  /** Keys the digests of addresses at which guesses are counted. */
+  /** The key for digests of addresses at which guesses are counted. */
   addressKey(): Promise<Buffer>
   /** The first slot of a new user's vault. */
   newSlot(owner: string): KeySlot
-  /** The key of the owner's vault out of its slot. */
+  /** Opens a slot: returns the owner's vault key. */
   open(owner: string, slot: KeySlot): Buffer
-  /** The key of the owner's vault; `unauthorized` where there is no such user any more. */
+  /** The owner's vault key; `unauthorized` if the user does not exist any more. */
   vaultKey(owner: string): Promise<Buffer>
-  /** The same vault key under the current master key. */
+  /** Seals the same vault key under the current master key. */
   relock(owner: string, slot: KeySlot): KeySlot
-  /** Throws where vaults are locked with a master key that is not here. */
+  /** Throws if a slot is sealed under a master key that is not given. */
   check(): Promise<void>
 }
 
@@ -34,12 +34,12 @@ interface KeyringPorts extends Pick<Ports, 'masterKeys'> {
   chance: Pick<Chance, 'bytes'>
 }
 
-/** What tells master keys apart; it tells nothing about the key. */
+/** The id of a master key. It reveals nothing about the key. */
 export function keyIdOf(masterKey: Buffer): string {
   return hkdf(masterKey, '', 'minikeepsafe master key id 1', 8).toString('hex')
 }
 
-/** Throws where a key that is needed is not among those at hand. */
+/** Throws if a needed key is not among the given ones. */
 export function refuseMissingKeys(atHand: string[], needed: string[]): void {
   const missing = needed.filter((id) => !atHand.includes(id))
   if (missing.length === 0) return
@@ -75,7 +75,7 @@ export function openKeyring({ ports: { masterKeys, keySlots, chance } }: { ports
     },
   }
 
-  /** The server's own: the same in every process and under every master key, so that no counter starts again. */
+  /** The server's own key. It is the same in every process and under every master key, so no counter starts again. */
   function ownKey(): Promise<Buffer> {
     opening ??= openOwnKey().catch((error: unknown) => {
       opening = null
@@ -88,7 +88,7 @@ export function openKeyring({ ports: { masterKeys, keySlots, chance } }: { ports
     const [slot] = await keySlots.find(SERVER)
     if (slot) return unlock(SERVER, slot)
     await keySlots.add(SERVER, lock(SERVER, chance.bytes(32)))
-    // Another process may have been the first.
+    // Another process may have added its slot first, so the slot is read again.
     return openOwnKey()
   }
 

@@ -1,4 +1,7 @@
-/** Making, hashing and comparing secrets. A PIN or a 256-bit token needs no slow hash: a keyed or a fast one does. */
+/**
+ * Makes, hashes and compares secrets. A PIN needs no slow hash, because its hash is keyed. A 256-bit token needs none
+ * either: a fast one is enough.
+ */
 import { createHash, createHmac, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 import { nanoid } from 'nanoid'
 import type { Chance } from '../../ports/ports.ts'
@@ -10,7 +13,7 @@ const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const CODE_CHARACTERS = 16
 const TOKEN = /^mks_[A-Za-z0-9_-]{43,128}$/
 
-/** Chance from the operating system's cryptographic source. */
+/** Randomness from the operating system's cryptographic source. */
 export const cryptographicChance: Chance = {
   id: () => nanoid(),
   pin: () => String(randomInt(10_000)).padStart(4, '0'),
@@ -19,20 +22,20 @@ export const cryptographicChance: Chance = {
   bytes: (count) => randomBytes(count),
 }
 
-/** SHA-256 of a session token: all of it that is ever stored. `null` for what cannot be a token. */
+/** SHA-256 of a session token; the token itself is never stored. `null` for text that cannot be a token. */
 export function tokenHash(token: string): Buffer | null {
   return TOKEN.test(token) ? createHash('sha256').update(token).digest() : null
 }
 
-/** Where guesses at the PINs of an address are counted: HMAC-SHA-256, so that the counters tell no address. */
+/** The key of the counter of guesses at the PINs of an address: HMAC-SHA-256, so the counters do not reveal addresses. */
 export function addressDigest(key: Buffer, email: string): Buffer {
   return createHmac('sha256', key).update(email).digest()
 }
 
 /**
- * How devices are shown to one device of their user: it sees its own id, and for any other a label, since device ids are secrets.
- * A label is `~`, which no device id has, and eight characters: 48 bits of HMAC-SHA-256 under a key of the user's vault. It is
- * always the same for a device of the user, and nothing about the id follows from it.
+ * How devices are shown to one device of their user. A device sees its own id, and for any other device a label,
+ * because device ids are secrets. A label is `~`, which no device id has, and eight characters: 48 bits of HMAC-SHA-256
+ * under a key of the user's vault. It never changes for a device of the user, and it reveals nothing about the id.
  */
 export function deviceNames(vaultKey: Buffer, ownDeviceId: string): (deviceId: string) => string {
   const key = hkdf(vaultKey, '', 'minikeepsafe device label 1', 32)
@@ -42,19 +45,20 @@ export function deviceNames(vaultKey: Buffer, ownDeviceId: string): (deviceId: s
   }
 }
 
-/** A PIN or a code as it was issued, however a person typed it: codes in any case, in groups. */
+/** A typed PIN or code in the form in which it was issued: a person may type a code in any case and in groups. */
 export function asIssued(typed: string): string {
   return typed.replace(/[\s-]/g, '').toUpperCase()
 }
 
-/** What somebody who typed this meant to type. */
+/** Whether the typed text is a code or a PIN. */
 export function kindOf(secret: string): PendingPin['kind'] {
   return secret.length === CODE_CHARACTERS ? 'code' : 'pin'
 }
 
 /**
- * HMAC-SHA-256 of a PIN under the server's key, and of all that is kept with it: whoever can write to the store of pending
- * PINs, which may be a server of its own, cannot make one open what it was not issued for. No part holds a NUL.
+ * HMAC-SHA-256 under the server's key, over a PIN and all fields that are stored with it. The store of pending PINs may
+ * be a separate server. A process that can write to it cannot make a PIN open anything else than it was issued for. No
+ * part contains a NUL.
  */
 export function pinDigest(key: Buffer, pin: Omit<PendingPin, 'digest'>, secret: string): Buffer {
   const { id, deviceId, origin, kind, address, grant, expiresAt } = pin

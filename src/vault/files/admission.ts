@@ -1,22 +1,22 @@
-/** Whether there is room for uploads: what is left on a full disk is for deletes, which bring room back. */
+/** Whether uploads are accepted. On a full disk the remaining space is for deletes, which free space. */
 import { type Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 
-/** Resolves while bytes may be taken in. */
+/** Resolves while uploads are accepted. */
 export type Admit = () => Promise<void>
 
-/** Where uploads are taken in: the run under which their blobs are written. */
+/** Admits uploads, and has the run under which their blobs are written. */
 export interface Admission {
   admit: Admit
-  /** The run of this process; another one after it turned out that others took it for dead and ended it. */
+  /** The run of this process. After another process has ended it, the process has a new run. */
   run(): string
-  /** Whether this run of ours was ended by others. Then the next upload begins another one. */
+  /** True if another process has ended this run of ours. Then the next upload opens a new run. */
   isOver(run: string): Promise<boolean>
-  /** The run turned out to be over. */
+  /** Records that this run has ended. */
   end(run: string): void
 }
 
-/** Opens a run before it has its first blob, and again after a disk that was full at the start has room. */
+/** Opens a run before its first blob. If the disk was full at the start, it opens the run once there is space. */
 export function openAdmission({
   ports: { room, ledger, clock, chance },
   keys,
@@ -44,18 +44,18 @@ export function openAdmission({
   }
 
   function end(over: string) {
-    // Many uploads may find out about one run.
+    // Several uploads may report the end of the same run.
     if (over === run) run = chance.id()
   }
 }
 
-/** For what was received under a run that is over. */
+/** The 503 for an upload whose run was ended. */
 export function runEnded(cause?: unknown): Problem {
   const ended = new Error('another process took this one for dead and ended its run; it begins another', { cause })
   return problems.notReady('The server stood still for too long to store these bytes. Nothing was changed.', ended)
 }
 
-/** The same batches, until there is no room for them any more: an upload under way takes nothing from the deletes. */
+/** The same batches. Throws before a batch if there is no space any more, because the remaining space is for deletes. */
 export async function* whileAdmitted<T>(batches: AsyncIterable<T>, admit: Admit): AsyncGenerator<T> {
   for await (const batch of batches) {
     await admit()
@@ -63,7 +63,7 @@ export async function* whileAdmitted<T>(batches: AsyncIterable<T>, admit: Admit)
   }
 }
 
-/** Whether a port says of its fault that the act has not happened. */
+/** True if the port promises for this error that the operation changed nothing. */
 export function changedNothing(error: unknown): boolean {
   return ['ENOSPC', 'EROFS', 'EAGAIN'].includes((error as { code?: string }).code ?? '')
 }

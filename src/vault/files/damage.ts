@@ -1,4 +1,4 @@
-/** What is kept is not what was given: a seal does not open, or a blob was changed, cut, exchanged or is gone. */
+/** Stored data differs from the upload: a seal does not open, or a blob was changed, cut, exchanged or is missing. */
 export class Damage extends Error {
   readonly fileId: string
 
@@ -9,7 +9,7 @@ export class Damage extends Error {
   }
 }
 
-/** The damage at the bottom of an error; `null` where something else went wrong. */
+/** The damage among an error and its causes; `null` for any other error. */
 export function damageIn(error: unknown): Damage | null {
   if (error instanceof Damage) return error
   return error instanceof Error && error.cause !== undefined ? damageIn(error.cause) : null

@@ -1,7 +1,10 @@
-/** A set of strings that takes 21 to 43 bytes of memory for each, and half as much again while it grows, however long they are. */
+/**
+ * A set of strings. Each string takes 21 to 43 bytes of memory, whatever its length, and 1.5 times as much while the
+ * set grows.
+ */
 import { createHash } from 'node:crypto'
 
-/** 128 bits of SHA-256: two strings with the same digest are not to be found. */
+/** 128 bits of SHA-256: nobody can find two strings with the same digest. */
 const DIGEST_BYTES = 16
 
 export interface DigestSet {
@@ -9,7 +12,7 @@ export interface DigestSet {
   add(text: string): void
 }
 
-/** Open addressing with linear probing: a digest is its own hash. */
+/** Open addressing with linear probing. A digest serves as its own hash. */
 export function digestSet(): DigestSet {
   let slots = 1024
   let table = new BigUint64Array(slots * 2)
@@ -26,7 +29,7 @@ export function digestSet(): DigestSet {
     },
   }
 
-  /** Where the digest is, or the free slot where it belongs. A free slot has a zero in front. */
+  /** The slot of the digest, or the free slot for it. A free slot begins with a zero. */
   function slotFor(high: bigint, low: bigint): number {
     let slot = Number(low % BigInt(slots))
     while (table[slot * 2] !== 0n && !(table[slot * 2] === high && table[slot * 2 + 1] === low))

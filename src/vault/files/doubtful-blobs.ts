@@ -4,11 +4,14 @@ import { deleteUnlessHeld } from './garbage.ts'
 
 export interface DoubtfulBlobs {
   /**
-   * The store was asked to keep this blob and did not say that it does, or the database was asked to name it, and failed.
-   * By then the database has decided, and a row may name the blob, so only `giveUp` may delete it.
+   * Adds a blob after the store did not answer whether it has the blob, or after a commit with the blob failed. A row
+   * may name the blob, so only `giveUp` may delete it.
    */
   add(blob: string): void
-  /** Deletes those that no row names, and from then on none can. While somebody holds all blobs, they stay in doubt. */
+  /**
+   * Gives up all these blobs, so no row can name them later, and deletes those that no row names. During a hold they
+   * stay doubtful.
+   */
   giveUp(): Promise<void>
 }
 
@@ -18,9 +21,9 @@ export function openDoubtfulBlobs({ ports }: Needs<'ledger' | 'blobs' | 'clock'>
     add: (blob) => void doubtful.add(blob),
 
     async giveUp() {
-      const judged = [...doubtful]
-      if (judged.length === 0 || !(await deleteUnlessHeld(ports, await ports.ledger.renounce(judged)))) return
-      for (const blob of judged) doubtful.delete(blob)
+      const candidates = [...doubtful]
+      if (candidates.length === 0 || !(await deleteUnlessHeld(ports, await ports.ledger.renounce(candidates)))) return
+      for (const blob of candidates) doubtful.delete(blob)
     },
   }
 }

@@ -1,4 +1,4 @@
-/** All files of a user, one after the other, while others go on changing them. */
+/** Reads all files of a user one by one, while other requests change them. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
 import type { FileQuery, SealedFile, SealedTrash, TrashQuery } from '../../ports/files.ts'
@@ -10,20 +10,21 @@ import { Damage } from './damage.ts'
 import { digestSet } from './digest-set.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
 
-/** Rows that are looked at before others are: the fewer, the closer they are to what stands there. */
+/** Rows in one page. Fewer rows are more likely to be still valid when their files are read. */
 const PAGE = 100
 
 export interface ExportedFile {
   file: StoredFile & { deletedAt: number | null }
-  /** Good until the next file is asked for. */
+  /** Valid until the next file is requested. */
   bytes: Pick<ContentReader, 'next'>
 }
 
 export interface Exports {
   /**
-   * Every file and all of the trash that there is now, each once, in a version that stands while this goes on. Only
-   * what goes for good meanwhile may be missing. Where a file is damaged, the error names it. Whoever stops early must
-   * return the generator: it lets go of the bytes. Noted once the first file is asked for.
+   * Every live file and the whole trash, each exactly once, in a version that exists during the export. Only files that
+   * are removed for good meanwhile may be missing. If a file is damaged, the error names it. A caller that stops early
+   * must return the generator, which releases the bytes. The export is noted in the activity list once the first file
+   * is requested.
    */
   begin(owner: string, caller: Caller): { begunAt: number; files: AsyncGenerator<ExportedFile> }
 }
@@ -46,22 +47,22 @@ export function openExports({
     activity.note(owner, 'export', caller)
     const done = digestSet()
     const missing = new Map<string, string>()
-    // A file may slip between two lists, or be replaced between its row and its bytes. So another round looks for what is
-    // left, until there is nothing.
+    // A file may move between the two lists, or be replaced between the reads of its row and its bytes. So further
+    // rounds follow until a round finds nothing new.
     for (let round = 1, left = true; left; round += 1) {
       left = false
-      // By name first, so that the same files come in the same order. A renaming changes that order, so later rounds do not
-      // go by it.
+      // The first round is ordered by name, so that the same files have the same order. A rename changes that order, so
+      // later rounds are ordered by creation.
       for await (const row of rows(owner, round === 1 ? 'name' : 'createdAt')) {
         if (done.has(row.id)) continue
-        // Whoever uploads all the while is not to keep this from ending.
+        // Otherwise a client that uploads all the time could keep the export from ending.
         if (round > 1 && row.createdAt > begunAt) continue
         left = true
         const { file, secrets } = unseal(vaultKey, owner, row)
         const bytes = await open(file, secrets)
         if (bytes) {
           done.add(file.id)
-          yield* lent({ file, bytes: naming(file.id, bytes) }, bytes)
+          yield* lent({ file, bytes: namingFile(file.id, bytes) }, bytes)
         } else if (missing.get(file.id) === file.blob) {
           throw problems.internalError(new Damage(file.id, `its blob ${file.blob} is missing`))
         } else {
@@ -76,7 +77,7 @@ export function openExports({
     return openContent(blobs, file, secrets, wholeOf(file.sizeBytes))
   }
 
-  /** The files in this order, and then the trash. */
+  /** The files in this order, then the trash. */
   async function* rows(
     owner: string,
     sort: 'name' | 'createdAt',
@@ -86,7 +87,7 @@ export function openExports({
       const query: FileQuery = { prefix: '', sort, order: 'asc', after, limit: PAGE }
       const page: SealedFile[] = await files.list(owner, query)
       for (const row of page) yield { ...row, deletedAt: null }
-      // On the last round nothing else is waited for.
+      // In the last round nothing else waits. So let other requests run here.
       await nextTurn()
       const last = page.at(-1)
       after = last && page.length === PAGE ? { key: last[sort], id: last.id } : null
@@ -114,8 +115,8 @@ async function* lent(file: ExportedFile, bytes: ContentReader): AsyncGenerator<E
 
 const NOTHING: ContentReader = { next: async () => null, close: async () => {} }
 
-/** What goes wrong in the middle is told with the file that it went wrong in. */
-function naming(id: string, bytes: ContentReader): Pick<ContentReader, 'next'> {
+/** Adds the id of the file to each error of its reader. */
+function namingFile(id: string, bytes: ContentReader): Pick<ContentReader, 'next'> {
   return {
     async next() {
       try {

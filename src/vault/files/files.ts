@@ -1,4 +1,4 @@
-/** Files: taken in whole or not at all, each under one name of its owner, and handed out again. */
+/** Files. An upload is stored whole or not at all, under one name of its owner. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
 import type { Displaced, FileQuery, SealedFile, Used } from '../../ports/files.ts'
@@ -15,69 +15,72 @@ import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
 import { tagOf } from './tags.ts'
 
-/** Rows of a scan that are looked at in one piece, which takes a few milliseconds: other requests wait for it. */
+/** Rows of a scan that are read in one piece. That takes a few milliseconds, and other requests wait for it. */
 const SCAN = 1000
 const MOST_SCANNED = 20 * SCAN
 
 export interface Placement {
   file: StoredFile
-  /** `created`: new under its name. `replaced`: another version stood there. `same`: this very version stood there. */
+  /** `created`: the name had no file. `replaced`: the name had another version. `same`: the name had this very version. */
   outcome: 'created' | 'replaced' | 'same'
 }
 
-/** Throws where what stands under the name, if anything, is not what the caller asked for. */
+/** Throws if the file of the name, or its absence, is not what the caller requires. */
 export type Guard = (current: StoredFile | null) => void
 
 export interface PutOptions {
-  /** `null` where the client did not say. */
+  /** `null` if the client did not name a type. */
   contentType: string | null
-  /** What becomes of a version with other bytes: it goes to the trash, or is gone at once. */
+  /** Whether a replaced version with other bytes goes to the trash or is deleted at once. */
   replaced: 'trash' | 'discard'
-  /** How many bytes will come, where that is known. */
+  /** The announced number of bytes; `null` if it is not known. */
   announcedBytes: number | null
   guard: Guard
-  /** Throws where the bytes are not those that the caller meant. */
+  /** Throws if the bytes are not those that the client intended. */
   check(received: Received): void
 }
 
-/** What a form turned out to hold, once all of it was read. */
+/** The fields of a form after the whole form was read. */
 export interface ReadForm {
   name: string
-  /** `null` where the client did not say. */
+  /** `null` if the client did not name a type. */
   contentType: string | null
   received: Received
 }
 
 export interface AddOptions {
-  /** How many bytes will come, where that is known: a form is larger than its file. */
+  /** Bounds of the number of bytes, or `null` if they are not known. A form is larger than its file. */
   announced: { leastBytes: number; mostBytes: number } | null
-  /** What to do where the name is taken by other bytes: refuse, or take the first free numbered name. */
+  /** If the name is taken by other bytes: refuse, or use the first free numbered name. */
   onConflict: 'fail' | 'rename'
 }
 
 export interface Files {
-  /** Puts the bytes under exactly this name, in place of what stands there (PUT, RFC 9110, section 9.3.4). */
+  /** Puts the bytes under exactly this name and replaces the file there (PUT, RFC 9110, section 9.3.4). */
   put(owner: string, anyName: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<Placement>
   /**
-   * Adds a file that replaces nothing. `readForm` hands the bytes to `receive` and answers what they are called.
-   * Where the name is taken by the same bytes the answer is the file that is there; by others, `file-exists`, or with
-   * `rename` the first free numbered name.
+   * Adds a file that replaces nothing. `readForm` passes the bytes to `receive` and returns their name. If the name is
+   * taken by the same bytes, the result is the existing file. If it is taken by other bytes, the result is
+   * `file-exists`, or with `rename` the first free numbered name.
    */
   add(owner: string, readForm: (receive: Receive) => Promise<ReadForm>, options: AddOptions): Promise<Placement>
   /** The owner's file of this name, or `file-not-found`. */
   find(owner: string, name: string): Promise<StoredFile>
   /**
-   * A file and the bytes of it that `choose` wants, for the caller to close. A version that is replaced in between is
-   * looked up again, so what is answered always belongs together.
+   * A file, and the bytes that `choose` selects; the caller closes them. If the version is replaced in between, the row
+   * is read again, so file and bytes always belong together.
    */
   open<Choice extends { range: Range | null }>(
     owner: string,
     name: string,
     choose: (file: StoredFile) => Choice,
   ): Promise<{ choice: Choice; bytes: ContentReader | null }>
-  /** One page of the owner's files. Where few match, it may end early: then there is more behind `goOn`. */
+  /**
+   * One page of the owner's files. If few files match, the page may be short; then `goOn` is not `null` and the list
+   * goes on there.
+   */
   list(owner: string, query: FileQuery): Promise<{ files: StoredFile[]; goOn: FileQuery['after'] }>
-  /** Gives a file another name. Where another file has it, `file-exists`. */
+  /** Renames a file. `file-exists` if another file has the name. */
   rename(owner: string, name: string, anyNewName: string, guard: Guard): Promise<StoredFile>
   /** Moves a file to the trash. */
   discard(owner: string, name: string, guard: Guard, caller: Caller): Promise<void>
@@ -102,7 +105,7 @@ export function openFiles(
         if (refusalOf(spot, options) && (await trash.expireOf(owner))) spot = await currentSpot(owner, name)
         const refusal = refusalOf(spot, options)
         if (refusal) throw refusal
-        const received = await receive(bytes, reach(spot.used))
+        const received = await receive(bytes, largestFitting(spot.used))
         options.check(received)
         for (;;) {
           const placement = await place(owner, options.contentType, received, spot, options.replaced)
@@ -179,11 +182,14 @@ export function openFiles(
     },
   }
 
-  /** Names that begin so are found along another order only by looking at all names: a request looks at so many. */
+  /**
+   * In any order but by name, a prefix is found only by reading all rows. One request reads at most `MOST_SCANNED`
+   * rows.
+   */
   async function scanned(owner: string, query: Parameters<typeof files.scan>[1]) {
     const found: SealedFile[] = []
     let goOn = query.after
-    for (let looked = 0; looked < MOST_SCANNED; looked += SCAN) {
+    for (let scannedRows = 0; scannedRows < MOST_SCANNED; scannedRows += SCAN) {
       const step = await files.scan(owner, { ...query, after: goOn, limit: query.limit - found.length }, SCAN)
       found.push(...step.found)
       goOn = step.last
@@ -193,7 +199,7 @@ export function openFiles(
     return { found, goOn }
   }
 
-  /** What stands under the name, sealed, and the key that opens it. */
+  /** The sealed row of the name, and the key that opens it. */
   async function snapshotOf(owner: string, name: string) {
     const found = await files.snapshot(owner, name)
     if (!found) throw problems.unauthorized()
@@ -212,13 +218,13 @@ export function openFiles(
     return current
   }
 
-  /** What is decided at the commit can often be told before the bytes come. */
+  /** The refusal that is certain before the bytes arrive; `null` if only the commit can decide. */
   function refusalOf(
     { used, current }: Spot & { used: Used },
     { announcedBytes, replaced }: Pick<PutOptions, 'announcedBytes' | 'replaced'>,
   ): Problem | null {
     const keeps = current !== null && replaced === 'trash'
-    // Of another length they are other bytes; of the same length they may be those that are there.
+    // A body of another length has other bytes. A body of the same length may have the same bytes.
     if (keeps && (announcedBytes === null || announcedBytes === current.sizeBytes)) return null
     const freedBytes = keeps ? 0 : (current?.sizeBytes ?? 0)
     if (announcedBytes !== null && isOverBytes(used, announcedBytes - freedBytes)) {
@@ -235,35 +241,35 @@ export function openFiles(
     return used.files >= rules.quota.files
   }
 
-  /** No file of more bytes can be placed: none that is there is as large, so none is replaced by it without growing. */
-  function reach(used: Used): number {
+  /** The largest upload that can fit. A larger upload always increases usage, so it cannot fit the quota. */
+  function largestFitting(used: Used): number {
     return rules.quota.bytes === null ? Number.POSITIVE_INFINITY : Math.max(rules.quota.bytes, used.bytes)
   }
 
-  /** How far the quota reaches for a form, whose name is not known yet. */
+  /** The largest upload that the quota allows for a form, whose name is not known yet. */
   async function admitted(owner: string, announced: AddOptions['announced']): Promise<number> {
-    // A form that comes at once is refused as soon at the commit, without a question to the database before it.
+    // Without a quota of bytes, the commit refuses a form that arrives at once just as soon. This saves a round trip.
     if (rules.quota.bytes === null && !announced?.leastBytes) return Number.POSITIVE_INFINITY
     const { bytes, files, trashFiles } = await users.usage(owner)
     const used = { bytes, files: files + trashFiles }
     if (announced) {
       const refusal = isOverBytes(used, announced.leastBytes) ? 'quota' : isFullOfFiles(used) ? 'quota-files' : null
       if (refusal && (await trash.expireOf(owner))) return admitted(owner, announced)
-      if (refusal && !(await mayHave(owner, announced))) throw refusals[refusal](rules, false)
+      if (refusal && !(await mayHaveAlready(owner, announced))) throw refusals[refusal](rules, false)
     }
-    return reach(used)
+    return largestFitting(used)
   }
 
-  /** Bytes that may be there already, as after a lost answer, may come again: then they take no room. */
-  async function mayHave(owner: string, { leastBytes, mostBytes }: NonNullable<AddOptions['announced']>) {
+  /** True if the same bytes may be there already, for example after a lost response. Then the upload needs no space. */
+  async function mayHaveAlready(owner: string, { leastBytes, mostBytes }: NonNullable<AddOptions['announced']>) {
     const after = { key: leastBytes, id: '' }
     const [next] = await files.list(owner, { prefix: '', sort: 'size', order: 'asc', after, limit: 1 })
     return next !== undefined && next.sizeBytes <= mostBytes
   }
 
   /**
-   * Commits the received bytes in place of what stood in the spot; `null` where that is to be looked at once more. Where the
-   * bytes are the same, only their blob is another: whoever sends them again mends what may have been damaged on the disk.
+   * Commits the received bytes in place of the file of the spot. `null` if the spot must be read and tried again. The
+   * same bytes also replace their blob: so a repeated upload repairs a blob that is damaged on the disk.
    */
   async function place(
     owner: string,
@@ -278,7 +284,7 @@ export function openFiles(
     const { id, createdAt } = current ?? { id: chance.id(), createdAt: now }
     const { blob, sizeBytes, sha256 } = received
     const same = sameContent && current.contentType === contentType
-    // A new version is later than any before, also where the clock is not.
+    // A new version is later than every earlier one, even if the clock is not.
     const changedAt = current ? Math.max(now, current.updatedAt + 1) : now
     const updatedAt = same ? current.updatedAt : changedAt
     const namedAt = same ? current.namedAt : now
@@ -290,7 +296,7 @@ export function openFiles(
     const answer = await received.offer(() => files.commit(owner, row, seen, rules.quota, displaced))
     if (answer === 'stale') return null
     if (answer === 'run-ended') admission.end(blob.slice(0, blob.indexOf('/')))
-    // What has expired does not count.
+    // Expired trash does not count for the quota.
     if ((answer === 'quota' || answer === 'quota-files') && (await trash.expireOf(owner))) return null
     if (answer !== 'done') {
       const keeps = displaced !== null && (await fitsInstead(owner, current, sizeBytes))
@@ -300,18 +306,18 @@ export function openFiles(
     return { file: { ...file, sha256 }, outcome: same ? 'same' : current ? 'replaced' : 'created' }
   }
 
-  /** Whether there is room for so many bytes where the version that they replace does not go to the trash. */
+  /** True if the bytes would fit without moving the replaced version to the trash. */
   async function fitsInstead(owner: string, current: StoredFile | null, sizeBytes: number): Promise<boolean> {
     return !isOverBytes(await users.usage(owner), sizeBytes - (current?.sizeBytes ?? 0))
   }
 
-  /** The entry of the trash that a replaced version becomes. */
+  /** The trash entry of a replaced version. */
   function entryFor(owner: string, vaultKey: Buffer, secrets: Secrets, deletedAt: number): Displaced {
     const id = chance.id()
     return { id, seal: sealSecrets(vaultKey, chance.bytes(12), owner, id, secrets), deletedAt }
   }
 
-  /** A free name for the bytes, or the file that holds these very bytes already. */
+  /** The spot of a free name, or of the file that has these very bytes already. */
   async function spotFor(
     owner: string,
     name: string,
@@ -331,16 +337,16 @@ export function openFiles(
   }
 }
 
-/** A name, what stands under it, and the key of whoever owns both. */
+/** A name, its file, and the vault key of its owner. */
 interface Spot {
   name: string
   vaultKey: Buffer
   current: StoredFile | null
-  /** Those of the version that stands there. */
+  /** The secrets of the current version. */
   secrets: Secrets | null
 }
 
-/** `keeps`: the version that was to be replaced would have gone to the trash, and there is room without that. */
+/** `keeps`: the replaced version would have gone to the trash, and the bytes fit without that. */
 const refusals = {
   quota: ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.bytes as number, 'bytes', keeps),
   'quota-files': ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.files, 'files', keeps),

@@ -1,13 +1,13 @@
-/** Deleting blobs that no row names any more. */
+/** Deletes blobs that no row names any more. */
 import type { Ports } from '../../ports/ports.ts'
 import type { Needs } from '../context.ts'
 
 export type Collect = (garbage: string[]) => Promise<void>
 
 /**
- * Deletes blobs that are booked as garbage, unless somebody holds all blobs: then they wait for the sweeper. Looking for a
- * hold comes after the booking, so whoever takes one in between sees rows that do not name these blobs. What fails is the
- * sweeper's as well, and no fault of the act that made the garbage.
+ * Deletes blobs that are recorded as garbage. During a hold they wait for the sweeper. The hold is checked after the
+ * blobs were recorded: a later hold sees rows that do not name these blobs. An error is logged and does not reach the
+ * caller, because the sweeper retries the deletion.
  */
 export function openGarbageCollector({ ports }: Needs<'blobs' | 'ledger' | 'clock' | 'alarm'>): Collect {
   const { ledger, alarm } = ports
@@ -22,8 +22,8 @@ export function openGarbageCollector({ ports }: Needs<'blobs' | 'ledger' | 'cloc
 }
 
 /**
- * Looks for a hold after the choice was made: whoever takes one later sees rows that do not name these blobs. False, and
- * nothing was deleted, while somebody holds all blobs.
+ * Checks for a hold after the blobs were chosen: a later hold sees rows that do not name these blobs. False, and
+ * nothing was deleted, during a hold.
  */
 export async function deleteUnlessHeld(
   { ledger, blobs, clock }: Pick<Ports, 'ledger' | 'blobs' | 'clock'>,

@@ -1,34 +1,34 @@
-/** What a file may be called, and the numbered names that stand in for a taken one. */
+/** Valid file names, and the numbered names for a taken name. */
 import { extname } from 'node:path/posix'
 import { lookup } from 'mime-types'
 import { problems } from '../../problems.ts'
 
-/** What a client says, too, that does not know what it sends. */
+/** Also sent by clients that do not know the type. */
 export const ANY_BYTES = 'application/octet-stream'
 
 const MAX_NAME_BYTES = 255
 
-/** The greatest number that a name may have. */
+/** The greatest number in a numbered name. */
 export const MOST_NUMBER = 999_999_999
 
 /**
- * Answers the name in Unicode normalization form C (phones and Macs send NFD), as it is stored. Throws `invalid-name` if a
- * file cannot have it: it is one path segment, 1–255 bytes of UTF-8 in NFC, without `/`, `\` and control characters, and
- * neither `.` nor `..`.
+ * Returns the name as it is stored: in Unicode normalization form C (phones and Macs send NFD). Throws `invalid-name`
+ * unless it is one path segment, 1–255 bytes of UTF-8 in NFC, without `/`, `\` and control characters, and neither `.`
+ * nor `..`.
  */
 export function fileName(name: string): string {
   const normal = name.normalize('NFC')
-  const fault = faultOf(normal)
-  if (fault) throw problems.invalidName(`A file name ${fault}.`)
+  const brokenRule = brokenRuleOf(normal)
+  if (brokenRule) throw problems.invalidName(`A file name ${brokenRule}.`)
   return normal
 }
 
-/** The media type for the extension of a name; that of any bytes where the extension has none. */
+/** The media type for the extension of a name; `ANY_BYTES` if the extension has none. */
 export function typeOfName(name: string): string {
   return lookup(extname(name)) || ANY_BYTES
 }
 
-function faultOf(name: string): string | null {
+function brokenRuleOf(name: string): string | null {
   if (name === '') return 'has at least one character'
   if (name === '.' || name === '..') return 'is neither . nor ..'
   if (/[/\\]/.test(name)) return 'is one path segment, without / and \\'
@@ -38,14 +38,14 @@ function faultOf(name: string): string | null {
   return null
 }
 
-/** The n-th stand-in, `IMG_1 (2).jpg` for `IMG_1.jpg`; the stem is cut where the name would grow too long. */
+/** The n-th numbered name: `IMG_1 (2).jpg` for `IMG_1.jpg`. The stem is cut if the name would be too long. */
 export function numberedName(name: string, n: number): string {
   const [stem, extension] = split(name)
   const tail = ` (${n})${extension}`
   return cut(stem, MAX_NAME_BYTES - Buffer.byteLength(tail)) + tail
 }
 
-/** Which stand-in of `name` the candidate is, from 1; `null` where it is none. */
+/** The number of the candidate as a numbered name of `name`, from 1; `null` if it is none. */
 export function numberIn(name: string, candidate: string): number | null {
   const [, extension] = split(name)
   if (!candidate.endsWith(extension)) return null
@@ -54,7 +54,7 @@ export function numberIn(name: string, candidate: string): number | null {
   return n && numberedName(name, n) === candidate ? n : null
 }
 
-/** What all stand-ins of `name` begin with. */
+/** The common prefix of all numbered names of `name`. */
 export function numberedPrefix(name: string): string {
   const [stem, extension] = split(name)
   const tail = ` (${MOST_NUMBER})${extension}`
@@ -64,12 +64,12 @@ export function numberedPrefix(name: string): string {
 
 function split(name: string): [stem: string, extension: string] {
   const extension = extname(name)
-  // A name that is nearly all extension is numbered at its end.
+  // If nearly the whole name is an extension, the number is at its end.
   if (Buffer.byteLength(extension) > 64) return [name, '']
   return [name.slice(0, name.length - extension.length), extension]
 }
 
-/** The longest beginning within so many bytes that ends between two code points and stays in NFC. */
+/** The longest prefix of at most so many bytes that ends between two code points and stays in NFC. */
 function cut(text: string, maxBytes: number): string {
   let kept = ''
   let bytes = 0

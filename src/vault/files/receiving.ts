@@ -1,4 +1,7 @@
-/** Bytes on their way in: hashed, sealed and stored under an id that nobody knows yet; placed, or gone again. */
+/**
+ * Receives uploads: bytes are hashed, sealed and stored under an id that no row names yet. Then they are placed or
+ * deleted.
+ */
 import { createHash } from 'node:crypto'
 import { Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
@@ -6,36 +9,39 @@ import { FRAME_BYTES, frameSealer, type Secrets } from '../crypto/envelope.ts'
 import { type Admission, changedNothing, runEnded, whileAdmitted } from './admission.ts'
 import type { DoubtfulBlobs } from './doubtful-blobs.ts'
 
-/** Bytes are hashed, sealed and written so many at a time: large pieces are several times cheaper than small ones. */
+/** Bytes that are hashed, sealed and written at a time. Large pieces are several times cheaper than small ones. */
 const PIECE_BYTES = 16 * FRAME_BYTES
-/** Where many come at once, memory that waits for so much of each outlives the cheap rounds of the garbage collector. */
+/**
+ * The size of pieces while many uploads run at once. The memory of larger pieces would be used for so long that it
+ * survives the cheap rounds of the garbage collector.
+ */
 const PIECE_OF_MANY_BYTES = 4 * FRAME_BYTES
 const MANY = 4
-/** A client may send a byte at a time; each costs far more than a byte to keep. */
+/** A client may send one byte at a time, and each chunk needs far more memory than a byte. */
 const CRUMB_BYTES = 1024
 const CRUMBS = 256
 
-/** Bytes that are on disk, but that nobody can see yet. */
+/** Bytes that are stored, but that no row names yet. */
 export interface Received extends Secrets {
   blob: string
   /**
-   * Runs the commit that asks the database to name the blob. Where it throws without an answer, a row may name the blob, so
-   * it becomes doubtful and is not deleted here.
+   * Runs the commit that makes a row name the blob. If it throws and may have happened, the blob becomes doubtful and
+   * is not deleted here.
    */
   offer<Answer>(commit: () => Promise<Answer>): Promise<Answer>
 }
 
 export type Receive = (bytes: AsyncIterable<Uint8Array>) => Promise<Received>
 
-/** Receives no more than so many bytes, beyond which the quota does not reach. */
+/** Receives at most `mostBytes`, the largest upload that the quota allows. */
 type ReceiveUpTo = (bytes: AsyncIterable<Uint8Array>, mostBytes: number) => Promise<Received>
 
 /**
- * Runs an act that receives bytes and answers the blob that holds them now; what it received and did not place is
- * deleted before this settles. It is waited for before the engines are closed, also where its client has left.
+ * Runs an upload, which receives bytes and returns the file with their blob. Received bytes that were not placed are
+ * deleted before the result settles. Closing the vault waits for it, even if the client has left.
  */
 export type Receiving = <Placement extends { file: { blob: string } }>(
-  act: (receive: ReceiveUpTo) => Promise<Placement>,
+  upload: (receive: ReceiveUpTo) => Promise<Placement>,
 ) => Promise<Placement>
 
 export function openReceiving({
@@ -51,8 +57,8 @@ export function openReceiving({
   const { admit, run, isOver } = admission
   let underWay = 0
 
-  return (act) => {
-    const placing = placeOrDelete(act)
+  return (upload) => {
+    const placing = placeOrDelete(upload)
     background(
       'an upload',
       placing.then(
@@ -64,14 +70,14 @@ export function openReceiving({
   }
 
   async function placeOrDelete<Placement extends { file: { blob: string } }>(
-    act: (receive: ReceiveUpTo) => Promise<Placement>,
+    upload: (receive: ReceiveUpTo) => Promise<Placement>,
   ): Promise<Placement> {
     let reception: Reception | null = null
     let placement: Placement | null = null
     underWay += 1
     try {
       await admit()
-      placement = await act(async (bytes, mostBytes) => {
+      placement = await upload(async (bytes, mostBytes) => {
         reception = await take(bytes, mostBytes)
         return reception.received
       })
@@ -98,9 +104,9 @@ export function openReceiving({
     try {
       await blobs.put(blob, whileAdmitted(batches(), admit))
     } catch (error) {
-      // A store that did not answer may have the blob all the same.
+      // A store that did not answer may have the blob.
       if ((error as NodeJS.ErrnoException).code === 'EUNREACHABLE') doubtfulBlobs.add(blob)
-      // Whoever ends a run may also remove what its blobs are kept in.
+      // A process that ended the run may also have removed the place where its blobs are stored.
       if (!(error instanceof Problem) && (await isOver(ours).catch(() => false))) throw runEnded(error)
       throw error
     }
@@ -143,13 +149,13 @@ export function openReceiving({
   }
 }
 
-/** What was received, and whether the database was asked to name it and has not answered. */
+/** The received bytes, and whether a commit with their blob was started and may have happened. */
 interface Reception {
   received: Received
   isOffered(): boolean
 }
 
-/** Pieces of so many bytes, and then the last one, which may be empty; none of the others is the end of the bytes. */
+/** Pieces of `pieceBytes`, then the last piece, which may be empty. Only the last piece contains the end of the bytes. */
 async function* inPieces(chunks: AsyncIterable<Uint8Array>, pieceBytes: () => number) {
   let gathered: Uint8Array[] = []
   let gatheredBytes = 0
@@ -162,7 +168,7 @@ async function* inPieces(chunks: AsyncIterable<Uint8Array>, pieceBytes: () => nu
       gathered.push(Buffer.concat(gathered.splice(-CRUMBS)))
       crumbs = 0
     }
-    // However large a chunk is, and what is wanted may have become less than is there.
+    // A chunk may have many pieces. And `pieceBytes` may have become less than what is gathered already.
     for (let bytes = pieceBytes(); gatheredBytes > bytes; bytes = pieceBytes()) {
       const [piece, rest] = split(gathered, bytes)
       yield { chunks: piece, bytes, last: false }
@@ -174,7 +180,7 @@ async function* inPieces(chunks: AsyncIterable<Uint8Array>, pieceBytes: () => nu
   yield { chunks: gathered, bytes: gatheredBytes, last: true }
 }
 
-/** The first bytes of the chunks, and the others. */
+/** The first `bytes` bytes of the chunks, and the rest. */
 function split(chunks: Uint8Array[], bytes: number): [first: Uint8Array[], rest: Uint8Array[]] {
   let before = 0
   const at = chunks.findIndex(({ length }) => {

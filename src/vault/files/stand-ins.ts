@@ -1,20 +1,23 @@
-/** The files that stand in for a taken name: `IMG_1 (1).jpg` and so on. However many there are, both take few steps. */
+/**
+ * Finds numbered names for a taken name: `IMG_1 (1).jpg` and so on. Both functions take few steps, however many there
+ * are.
+ */
 import type { FileRepository, SealedFile } from '../../ports/files.ts'
 import type { Chance } from '../../ports/ports.ts'
 import { MOST_NUMBER, numberedName, numberedPrefix, numberIn } from './names.ts'
 
-/** Numbers that are looked up in one step. */
+/** Numbers that one step checks. */
 const WIDTH = 16
 const FIRST = Array.from({ length: WIDTH }, (_, i) => i + 1)
-/** 32, 64 and so on, up to the greatest that a name may have. */
+/** 32, 64 and so on, up to the greatest number of a name. */
 const POWERS = Array.from({ length: 25 }, (_, i) => 2 ** (i + 5))
-/** Files of one content that are looked at for a numbered name. Beyond, only their owner can have named them oddly. */
+/** Files of one content are read in pages of this size, at most `PAGES`. Only an owner who chose unusual names has more. */
 const PAGE = 100
 const PAGES = 10
 
 /**
- * A numbered name that is free: the lowest of the first numbers, else one behind a number that is used. At most ten steps,
- * however many are used.
+ * A free numbered name: the lowest of the first numbers, or else one after a used number. It takes at most ten steps,
+ * however many numbers are used.
  */
 export async function freeNumberedName(
   { files, chance }: { files: Pick<FileRepository, 'taken'>; chance: Pick<Chance, 'bytes'> },
@@ -38,7 +41,7 @@ export async function freeNumberedName(
   async function gallop(): Promise<[used: number, free: number]> {
     const at = await firstFree(POWERS)
     if (at !== -1) return [POWERS[at - 1] ?? WIDTH, POWERS[at] as number]
-    // Only somebody who took just these numbers gets here. Nobody can take those that chance chooses.
+    // This happens only if an owner took exactly these numbers. Random numbers cannot be taken in advance.
     for (;;) {
       const some = Array.from({ length: WIDTH }, () => 1 + (chance.bytes(4).readUInt32BE() % MOST_NUMBER))
       const free = some[await firstFree(some)]
@@ -62,7 +65,7 @@ export async function* numberedWithTag(
 ): AsyncGenerator<SealedFile> {
   const prefix = numberedPrefix(name)
   let after: string | null = null
-  for (let looked = 0; looked < PAGES; looked += 1) {
+  for (let pages = 0; pages < PAGES; pages += 1) {
     const page: SealedFile[] = await files.tagged(owner, tag, { prefix, after, limit: PAGE })
     for (const row of page) if (numberIn(name, row.name) !== null) yield row
     if (page.length < PAGE) return

@@ -1,13 +1,13 @@
-/** A file as its owner may see it: its row, and what its seal vouches for. */
+/** A file as its owner may see it: its row, and the contents of its seal. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SealedFile } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
 import { openSecrets, type Secrets } from '../crypto/envelope.ts'
 import { Damage } from './damage.ts'
 
-/** Seals that are opened in one piece, which takes a millisecond or two: other requests wait for it. */
+/** Seals that are opened in one piece. That takes one or two milliseconds, and other requests wait for it. */
 const PIECE = 100
-/** About 6 MiB of memory. */
+/** The maximum of cached digests: about 6 MiB of memory. */
 const MOST_REMEMBERED = 16_384
 
 export interface StoredFile extends Omit<SealedFile, 'seal' | 'tag'> {
@@ -15,10 +15,10 @@ export interface StoredFile extends Omit<SealedFile, 'seal' | 'tag'> {
   sha256: string
 }
 
-/** A row and what its seal told. */
+/** A row and the SHA-256 from its seal. */
 type Unsealed<Row extends SealedFile> = Omit<Row, 'seal' | 'tag'> & StoredFile
 
-/** Opens a row. One that was tampered with is an `internal-error`: nothing in it can be relied on. */
+/** Opens a row. A row that was changed is an `internal-error`, because nothing in it is reliable. */
 export function unseal<Row extends SealedFile>(
   vaultKey: Buffer,
   owner: string,
@@ -36,8 +36,9 @@ export type UnsealPage = <Row extends SealedFile>(
 ) => Promise<Unsealed<Row>[]>
 
 /**
- * Lists show digests only, so those of the rows that were last listed are remembered; no file key is. What is remembered
- * goes with all that its seal is bound to: another row, size or seal is opened anew.
+ * Opens pages for lists. A list shows only digests, so the digests of recently listed rows are cached; file keys are
+ * not. The cache key contains everything that the seal is bound to: a row with another owner, id, size or seal is
+ * opened again.
  */
 export function openUnsealing(): UnsealPage {
   const digests = new Map<string, string>()
@@ -55,7 +56,7 @@ export function openUnsealing(): UnsealPage {
       } else {
         digests.delete(key)
       }
-      // The one that was used last stands at the end.
+      // The last used digest is at the end.
       digests.set(key, sha256)
       files.push(withDigest(row, sha256))
     }

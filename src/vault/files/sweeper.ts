@@ -1,4 +1,7 @@
-/** Deletes what no row names: the blobs of replaced and removed files, and whatever a crash left of unfinished uploads. */
+/**
+ * Deletes blobs that no row names: those of replaced and removed files, and those that a crash left of unfinished
+ * uploads.
+ */
 import type { Ports } from '../../ports/ports.ts'
 import type { Needs } from '../context.ts'
 import { deleteUnlessHeld } from './garbage.ts'
@@ -6,14 +9,14 @@ import { fillInTags } from './tags.ts'
 
 const BATCH = 500
 
-/** Dates that are forgotten in one transaction: other requests wait for it. */
+/** Dates that are deleted in one transaction. Other requests wait for it. */
 const DATES_BATCH = 100
 
 export interface Sweeper {
   /**
-   * One round: first what makes garbage, then the garbage; what this process alone knows of in any case, all else in turn
-   * with other servers. `run` is the run of this process, if it has one. False where that was not done, since another one is
-   * at it, or the database is away.
+   * One round: first the steps that make garbage, then the garbage. This process always gives up its own doubtful
+   * blobs; the other steps are done by one server at a time. `run` is the run of this process, or `null`. False if the
+   * other steps were not done, because another server does them or the database cannot be reached.
    */
   sweep(run: string | null): Promise<boolean>
 }
@@ -51,16 +54,16 @@ export function openSweeper({
     },
   }
 
-  /** None waits for what ails another. */
+  /** An error of one step is logged, and the other steps run. */
   async function attempt(doing: string, step: () => Promise<void>) {
     await step().catch((error) => ports.alarm(error, doing))
   }
 }
 
 /**
- * One round. A run that has ended can commit nothing any more, so whichever of its blobs no row names by then never
- * will be named; the clock plays no part. Safe to break off anywhere and to repeat, and for several at once. While
- * somebody holds all blobs, nothing is deleted: the next round does it.
+ * One round. A run that has ended can commit nothing any more. So a blob of it that no row names now will never be
+ * named; the clock does not matter. The round may stop anywhere, be repeated, and run in several processes at once.
+ * During a hold nothing is deleted; a later round does it.
  */
 async function sweepBlobs(ports: Pick<Ports, 'ledger' | 'blobs' | 'clock'>, run: string | null): Promise<void> {
   const { ledger, blobs } = ports

@@ -1,4 +1,4 @@
-/** Tags find the files of one content in an index that cannot read contents (`docs/blob-format.md`). */
+/** Tags: an index finds equal contents by them, without reading contents (`docs/blob-format.md`). */
 import { createHmac } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Ports } from '../../ports/ports.ts'
@@ -7,11 +7,11 @@ import { hkdf } from '../crypto/hkdf.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 
 const TAG_BYTES = 16
-/** Rows that get their tags in one act: other requests wait for it. */
+/** Rows that get their tags in one transaction. Other requests wait for it. */
 const BATCH = 50
 
 /**
- * The same for the same bytes in the same vault, and nowhere else: whoever has the disk and knows a digest learns nothing
+ * Equal for equal bytes in the same vault, and only there. So a reader of the disk who knows a digest learns nothing
  * from it. `sha256` is in hex.
  */
 export function tagOf(vaultKey: Buffer, sha256: string): Buffer {
@@ -19,7 +19,7 @@ export function tagOf(vaultKey: Buffer, sha256: string): Buffer {
   return createHmac('sha256', key).update(sha256, 'hex').digest().subarray(0, TAG_BYTES)
 }
 
-/** Gives tags to the rows that were stored before there were any. Rows that do not open stay without. */
+/** Sets the tags of rows that were stored before tags existed. Rows that do not open get no tag. */
 export async function fillInTags({ files, keySlots }: Pick<Ports, 'files' | 'keySlots'>, keys: Keyring): Promise<void> {
   for (let after = ''; ; ) {
     const page = await files.untagged(after, BATCH)
@@ -38,7 +38,7 @@ export async function fillInTags({ files, keySlots }: Pick<Ports, 'files' | 'key
     after = last.file.id
   }
 
-  /** `null` for a user who was removed, or whose key is not here. */
+  /** `null` for a user who was removed, or whose master key is not given. */
   async function vaultKeyOf(owner: string): Promise<Buffer | null> {
     const [slot] = await keySlots.find(owner)
     try {
@@ -53,7 +53,7 @@ function openedTag(vaultKey: Buffer, owner: string, file: Parameters<typeof open
   try {
     return tagOf(vaultKey, openSecrets(vaultKey, owner, file).sha256)
   } catch {
-    // `verify` and whoever reads the file report the damage.
+    // `verify` and reads of the file report the damage.
     return null
   }
 }

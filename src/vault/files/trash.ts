@@ -1,4 +1,4 @@
-/** Deleted files: to be restored for a while, then gone for good. */
+/** Deleted files: they can be restored for a while and are then removed for good. */
 import type { Caller } from '../../ports/accounts.ts'
 import type { SealedTrash, TrashQuery } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
@@ -6,29 +6,29 @@ import type { Needs } from '../context.ts'
 import { freeNumberedName } from './stand-ins.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
 
-/** Files that are removed in one act: other requests wait for it. */
+/** Files that are removed in one transaction. Other requests wait for it. */
 const BATCH = 100
 
 const IN_TRASH = 'of this id in the trash'
 
 export interface TrashedFile extends StoredFile {
   deletedAt: number
-  /** When it is gone for good. */
+  /** When it is removed for good. */
   expiresAt: number
 }
 
 export interface Trash {
   /** One page of the owner's trash, the last deleted first. */
   list(owner: string, page: Pick<TrashQuery, 'after' | 'limit'>): Promise<TrashedFile[]>
-  /** Takes a file out of the trash under the name it had, or with `rename` under the first free numbered one. */
+  /** Moves a file out of the trash under its former name, or with `rename` under the first free numbered name. */
   restore(owner: string, id: string, onConflict: 'fail' | 'rename'): Promise<StoredFile>
   /** Removes one file for good. */
   remove(owner: string, id: string, caller: Caller): Promise<void>
-  /** Removes for good all that is in the trash now. */
+  /** Removes for good all files that are in the trash now. */
   empty(owner: string, caller: Caller): Promise<void>
   /**
-   * Removes for good what has been in the trash of one user for long enough, whose quota it is not to count against any
-   * more. False where there was nothing.
+   * Removes for good the expired files in the trash of one user, so that they do not count for the quota. False if
+   * there were none.
    */
   expireOf(owner: string): Promise<boolean>
   /** The same for all users. */
@@ -55,19 +55,19 @@ export function openTrash({
 
     async restore(owner, id, onConflict) {
       const vaultKey = await keys.vaultKey(owner)
-      let stoodIn: string | null = null
+      let numberedName: string | null = null
       for (;;) {
         const { deletedAt: _deletedAt, ...file } = unseal(vaultKey, owner, await find(owner, id)).file
-        const name: string = stoodIn ?? file.name
+        const name: string = numberedName ?? file.name
         const at = clock()
         const answer = await trash.restore(owner, file, name, at)
         if (answer === 'done') return { ...file, name, namedAt: at }
         if (answer === 'stale') {
-          stoodIn = null
+          numberedName = null
           continue
         }
         if (onConflict === 'fail') throw problems.fileExists()
-        stoodIn = await freeNumberedName(ports, owner, file.name)
+        numberedName = await freeNumberedName(ports, owner, file.name)
       }
     },
 

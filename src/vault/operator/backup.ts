@@ -1,4 +1,4 @@
-/** A second copy of the vault, and the way back. What is sealed stays sealed: neither needs a vault key. */
+/** Backup and restore. Sealed data stays sealed: neither of them needs a vault key. */
 import type {
   BackupSource,
   BackupTarget,
@@ -14,10 +14,10 @@ import { takeHold } from './hold.ts'
 
 const PAGE = 100
 
-/** Tells whoever watches how much there is to do, and answers whom to tell what was done. */
+/** Gets the total of bytes. Returns a function that gets the number of bytes done since its last call. */
 export type Watch = (totalBytes: number) => (doneBytes: number) => void
 
-/** A file whose blob is not there, or not of its length. */
+/** A file whose blob is missing, or has the wrong length. */
 export interface Lacking {
   file: string
   blob: string
@@ -28,7 +28,7 @@ export interface BackupReport {
   files: number
   blobs: { copied: number; kept: number; removed: number }
   copiedBytes: number
-  /** What the vault itself does not have any more; everything else is in the backup. */
+  /** Files whose blobs are missing or damaged in the vault itself. Everything else is in the backup. */
   lacking: Lacking[]
   /** The ids of the master keys that open the backup. */
   masterKeys: string[]
@@ -37,10 +37,12 @@ export interface BackupReport {
 }
 
 /**
- * Brings the backup up to what the vault is now, while servers write. The new database takes the place of the former one
- * once all its blobs are there, and only then blobs that it does not name go; so whenever this breaks off, there is a
- * backup as it was before, or as it is now. With `keep` the former one becomes a version, and of all versions, this backup
- * among them, the oldest go until there are so many. What any version names stays.
+ * Updates the backup to the present state of the vault, while servers write. The new database replaces the former one
+ * after all its blobs were copied. After that, blobs that no version names are removed. So an interrupted run leaves
+ * the backup as it was before, or as it is now.
+ *
+ * With `keep` the former database becomes a version. Then the oldest versions are removed until at most `keep` are
+ * left, this backup included.
  */
 export async function backUp(
   ports: Pick<Ports, 'ledger' | 'chance' | 'clock'>,
@@ -48,7 +50,7 @@ export async function backUp(
   watch: Watch,
   keep: number | null = null,
 ): Promise<BackupReport> {
-  // A blob that was named after this is not deleted before it is copied.
+  // A blob that gets its row after this is not deleted before it is copied.
   const hold = await takeHold(ports)
   try {
     const copy = await copyDatabase()
@@ -79,19 +81,19 @@ export async function backUp(
 }
 
 export interface RestoreReport {
-  /** Whether there is a vault now. */
+  /** True if the vault was restored. */
   restored: boolean
   files: number
   bytes: number
-  /** Files that the backup does not have whole. */
+  /** Files that are not complete in the backup. */
   lacking: Lacking[]
   masterKeys: string[]
 }
 
 /**
- * Makes a vault of a backup. Throws before anything is copied where the master key at hand is not the one. Where files
- * are lacking, nothing is copied either, unless `incomplete` asks for what there is. The database comes last: before, there
- * is no vault.
+ * Restores a vault from a backup. Throws before it copies anything if a needed master key is not given. If files are
+ * lacking, it also copies nothing, unless `incomplete` asks for the rest. The database is placed last: before that
+ * there is no vault.
  */
 export async function restore(source: BackupSource, incomplete: boolean, watch: Watch): Promise<RestoreReport> {
   const { database, blobs } = source
@@ -103,9 +105,9 @@ export async function restore(source: BackupSource, incomplete: boolean, watch: 
   const { files, bytes } = await database.totals()
   const lacking: Lacking[] = []
   for await (const page of pagesOf(database)) {
-    const faults = await blobs.lacking(page)
+    const reasons = await blobs.lacking(page)
     for (const [at, { file, blob }] of page.entries()) {
-      const why = faults[at]
+      const why = reasons[at]
       if (why) lacking.push({ file, blob, why })
     }
   }
@@ -137,9 +139,9 @@ async function takeAll(copy: DatabaseCopy, blobs: BlobCopies, watch: Watch, chec
 interface Wanted {
   file: string
   blob: string
-  /** Of the blob. */
+  /** The length of the blob. */
   bytes: number
-  /** Of the content. */
+  /** The length of the content. */
   sizeBytes: number
 }
 

@@ -1,14 +1,14 @@
-/** Keeping every blob where it is, for as long as somebody copies them. */
+/** A hold: no process deletes a blob while blobs are copied. */
 import type { Clock, Ports } from '../../ports/ports.ts'
 
-/** How long blobs are kept after their holder was killed. */
+/** How long a hold lasts after its process was killed. */
 const LEASE_MS = 60_000
 const RENEW_MS = 10_000
 
 export interface Hold {
-  /** Throws where the hold is known to be lost: blobs may be gone. */
+  /** Throws if the hold is known to be lost: then blobs may have been deleted. */
   check(): void
-  /** Throws where it was lost until now. */
+  /** Renews the hold. Throws if it was lost at any time before. */
   confirm(): Promise<void>
   release(): Promise<void>
 }
@@ -20,7 +20,7 @@ export async function takeHold(
   const id = chance.id()
   let lost = false
   await renew()
-  // Where one renewal fails, the next may come in time; whether it did is seen when it is confirmed.
+  // If one renewal fails, the next one may still be in time. `confirm` shows whether it was.
   const timer = setInterval(() => void renew().catch(() => {}), renewMs)
   return {
     check,

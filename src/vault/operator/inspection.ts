@@ -1,4 +1,4 @@
-/** Whether a file can be had as it was uploaded: its seal, every frame of its blob, its length and its SHA-256. */
+/** Checks whether a file opens as it was uploaded: its seal, every frame of its blob, its length and its SHA-256. */
 import { createHash } from 'node:crypto'
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile, SealedFile } from '../../ports/files.ts'
@@ -7,7 +7,7 @@ import { openContent, wholeOf } from '../crypto/content.ts'
 import { blobBytes, frameOpener, HEADER_BYTES, openSecrets, type Secrets } from '../crypto/envelope.ts'
 import { tagOf } from '../files/tags.ts'
 
-/** `unreadable`: the store has a fault of its own, which says nothing about the bytes. */
+/** `unreadable`: the store has an error of its own, which says nothing about the bytes. */
 export type Finding =
   | { kind: 'sound' }
   | { kind: 'missing' }
@@ -17,9 +17,9 @@ export type Finding =
 const SOUND: Finding = { kind: 'sound' }
 
 export interface Inspection {
-  /** The key, or why there is none. */
+  /** The vault key, or the reason why it cannot be opened. */
   vaultKeyOf(owner: string): Promise<Buffer | string>
-  /** Opens all of a file with the blob that is in this store. */
+  /** Opens the whole file with the blob in this store. */
   inspect(blobs: BlobStore, owned: OwnedFile): Promise<Finding>
 }
 
@@ -87,7 +87,7 @@ export function openInspection({
   }
 }
 
-/** Nobody reads an empty content, but its blob has a frame. */
+/** An empty content has no range to read, but its blob has a frame, which must open. */
 async function digestOfNothing(blobs: BlobStore, { blob }: SealedFile, { fileKey }: Secrets): Promise<string | null> {
   const reader = await blobs.open(blob, 0, blobBytes(0))
   if (!reader) return null
@@ -100,7 +100,7 @@ async function digestOfNothing(blobs: BlobStore, { blob }: SealedFile, { fileKey
   }
 }
 
-/** What is told of a blob that is too long or too short. */
+/** The reason for a blob that is too long or too short. */
 export function lengthFault(length: number, expected: number): string {
   return `its blob has ${length} bytes instead of ${expected}`
 }

@@ -1,4 +1,4 @@
-/** A vault on its way to other engines: blobs as they are, sealed, then all rows at once. The source stays as it is. */
+/** Moves a vault to other engines: blobs as they are, sealed, then all rows at once. The source does not change. */
 import type { BlobReader, BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile } from '../../ports/files.ts'
 import type { MoveSource, MoveTable, MoveTarget, MoveTargetRows } from '../../ports/operator.ts'
@@ -9,11 +9,11 @@ import { takeHold } from './hold.ts'
 import { type Finding, lengthFault, openInspection } from './inspection.ts'
 
 const PAGE = 100
-/** One is written while others are read, opened, and waited for. */
+/** Files that are copied at once: while one is written, others are read, opened or waited for. */
 const LANES = 4
 const BATCH_BYTES = 1024 * 1024
 
-/** A file that is not to be had whole, and so cannot come along whole. */
+/** A file that does not open as it was uploaded, so it cannot be moved whole. */
 export interface Lost {
   file: string
   blob: string
@@ -21,27 +21,30 @@ export interface Lost {
 }
 
 export interface MoveReport {
-  /** Whether the vault is in its new place now. */
+  /** True if the vault is in the target now. */
   moved: boolean
-  /** `there`: it was before, and nothing was done. `written`: a server takes writes, so its rows do not stand still yet. */
+  /**
+   * `there`: it was in the target before, and nothing was done. `written`: a server writes to the source, so its rows
+   * may still change. `still`: its rows cannot change.
+   */
   state: 'there' | 'written' | 'still'
-  /** Files and trash that were looked at, and what they hold. */
+  /** Checked files and trash entries, and the bytes of the sound ones. */
   files: number
   bytes: number
   blobs: { copied: number; kept: number }
   copiedBytes: number
   lost: Lost[]
-  /** How many rows came, by table. */
+  /** The number of moved rows, by table. */
   rows: Partial<Record<MoveTable, number>>
 }
 
 const NOTHING = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [], rows: {} }
 
 /**
- * Brings every blob to the target and opens it there, then all rows, so a move that breaks off is no vault in the target and
- * goes on where it was. While a server takes writes only blobs are brought, since they never change. Where files are lost no
- * rows come either, unless `incomplete` asks for what there is. Throws before anything is copied where the target's master
- * keys do not open the vault.
+ * Copies every blob to the target and opens it there, then moves all rows. So an interrupted move leaves no vault in
+ * the target, and the next run continues it. While a server writes to the source, only blobs are copied, because they
+ * never change. If files are lost, no rows are moved either, unless `incomplete` asks for the rest. Throws before it
+ * copies anything if the target's master keys do not open the vault.
  */
 export async function move(
   source: MoveSource,
@@ -53,12 +56,12 @@ export async function move(
   const keys = openKeyring({ ports: { masterKeys: target.masterKeys, keySlots, chance } })
   await keys.check()
   const opened = await target.open()
-  // No master key has an empty id: of all slots these are some.
-  const standing = await opened.rows.begin(await keySlots.notUnder('', PAGE))
-  if (standing === 'other') throw new Error('there is another vault in the target already')
-  if (standing === 'same') return { moved: true, state: 'there', ...NOTHING }
+  // No master key has an empty id. So these are slots of any master key.
+  const present = await opened.rows.begin(await keySlots.notUnder('', PAGE))
+  if (present === 'other') throw new Error('there is another vault in the target already')
+  if (present === 'same') return { moved: true, state: 'there', ...NOTHING }
   const state = (await source.rows.freeze()) ? 'still' : 'written'
-  // Where nobody writes, nobody deletes.
+  // If no process writes, no process deletes blobs.
   const hold = state === 'still' ? null : await takeHold(source)
   try {
     const brought = await bringAll(source, opened, keys, watch, () => hold?.check())
@@ -91,9 +94,9 @@ async function bringAll(
     const last = page.at(-1)
     if (!last) return report
     after = last.file.id
-    // What is left of a user who was removed opens no more, and is removed in the target.
-    const leaving = await leavers()
-    const wanted = page.filter(({ owner }) => !leaving.has(owner))
+    // The files of a removed user do not open any more, and the target removes their rows.
+    const departed = await departedUsers()
+    const wanted = page.filter(({ owner }) => !departed.has(owner))
     proven = new Set(await targetRows.expect(wanted.map(({ file }) => file.blob)))
     sound = []
     await inLanes(wanted, bringFile)
@@ -101,15 +104,15 @@ async function bringAll(
     check()
   }
 
-  async function leavers(): Promise<Set<string>> {
+  async function departedUsers(): Promise<Set<string>> {
     return new Set(await users.departed(Number.MAX_SAFE_INTEGER))
   }
 
   async function bringFile(seen: OwnedFile): Promise<void> {
     report.files += 1
-    for (let looked = seen; ; ) {
-      const { id, blob, sizeBytes } = looked.file
-      const finding = await bring(looked).catch((cause) => {
+    for (let current = seen; ; ) {
+      const { id, blob, sizeBytes } = current.file
+      const finding = await bring(current).catch((cause) => {
         throw new Error(`blob ${blob} could not be brought: ${(cause as Error).message}`, { cause })
       })
       if (finding.kind === 'sound') {
@@ -118,7 +121,7 @@ async function bringAll(
         return
       }
       const now = await files.byId(id)
-      if (!now || (await leavers()).has(now.owner)) {
+      if (!now || (await departedUsers()).has(now.owner)) {
         report.files -= 1
         return
       }
@@ -127,7 +130,7 @@ async function bringAll(
         return
       }
       await targetRows.expect([now.file.blob])
-      looked = now
+      current = now
     }
   }
 
@@ -142,9 +145,10 @@ async function bringAll(
         return { kind: 'sound' }
       }
       const first = await inspectThere(owned)
-      // The copy of a machine that lost its power may be spoilt, and so may what it is a copy of.
+      // A copy may be damaged if the machine lost power. The source may be damaged as well.
       const isSpoilt = first.kind !== 'sound' && (await inspect(from, owned)).kind === 'sound'
-      // Before it is replaced once more: where both are one place, it is the source's own blob, and was spoilt on the way.
+      // Check again before the blob is replaced. If source and target are one place, it is the source's own blob, and
+      // the damage was only in reading.
       const finding = isSpoilt ? await inspectThere(owned) : first
       if (!isSpoilt || finding.kind === 'sound') {
         report.blobs.kept += 1
@@ -160,7 +164,7 @@ async function bringAll(
     return finding
   }
 
-  /** What is wrong with the blob where it comes from; `null` where it came. */
+  /** What is wrong with the blob in the source; `null` if it was copied. */
   async function copy(blob: string, bytes: number, replaces: boolean): Promise<Finding | null> {
     const length = await from.length(blob)
     if (length !== null && length !== bytes) return { kind: 'damaged', why: lengthFault(length, bytes) }
@@ -182,20 +186,20 @@ async function* batchesOf(reader: BlobReader, bytes: number): AsyncGenerator<Uin
   for (let left = bytes; left > 0; ) {
     const read = await reader.read(Math.min(left, BATCH_BYTES))
     left -= read.length
-    // One batch may be on its way while the next is read, into the same memory.
+    // A copy, because the next read uses the same memory, maybe before this batch is written.
     yield [Buffer.from(read)]
   }
 }
 
-/** Throws once all have stopped. */
+/** After an error no lane takes another item. Throws the first error once all lanes have stopped. */
 async function inLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items]
-  const faults: unknown[] = []
+  const errors: unknown[] = []
   const lanes = Array.from({ length: LANES }, async () => {
-    for (let next = queue.shift(); next !== undefined && faults.length === 0; next = queue.shift()) {
-      await work(next).catch((error) => faults.push(error))
+    for (let next = queue.shift(); next !== undefined && errors.length === 0; next = queue.shift()) {
+      await work(next).catch((error) => errors.push(error))
     }
   })
   await Promise.all(lanes)
-  if (faults.length > 0) throw faults[0]
+  if (errors.length > 0) throw errors[0]
 }

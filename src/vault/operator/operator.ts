@@ -1,4 +1,4 @@
-/** The vault for its operator's commands: beside a server or without one. No run is opened, so nothing is uploaded. */
+/** The vault for the operator's commands, beside a server or without one. It opens no run, so it accepts no uploads. */
 import type { Caller, ListedUser, User, UserRepository } from '../../ports/accounts.ts'
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { OperatorPorts } from '../../ports/operator.ts'
@@ -20,22 +20,25 @@ import { type Rotation, rotate } from './rotation.ts'
 import { type Verification, verify } from './verify.ts'
 
 export interface OperatorsVault {
-  /** Opens every file and compares the books with what is there; `onBytes` is called with the number of bytes read. */
+  /**
+   * Opens every file and compares the ledger with the blobs. `onBytes` is called with the number of bytes that were
+   * read.
+   */
   verify(onBytes: (bytes: number) => void): Promise<Verification>
-  /** Puts every vault key under the current master key; `pause` is waited for after each short batch. */
+  /** Seals every vault key under the current master key. It waits for `pause` after each short batch. */
   rotate(pause: (done: number) => Promise<void>): Promise<Rotation>
-  /** One round of sweeping, as a server does it. False where one is at it. */
+  /** One round of sweeping, as a server does it. False while a server does one. */
   sweep(): Promise<boolean>
-  /** The user with this address or this id. */
+  /** The user with this address or this id; `null` if there is none. */
   findUser(addressOrId: string): Promise<User | null>
   /**
-   * A PIN for a device of this user, for whoever has lost every other. Null where there is no such user. It is handed out
-   * through the database: the server keeps its own pending PINs to itself.
+   * A PIN for a device of this user, meant for a user who has lost every other device. `null` if there is no such user.
+   * The PIN is stored in the database, because the server's pending PINs may be in its memory.
    */
   handOutPin(addressOrId: string, deviceId: string): Promise<ShownPin | null>
-  /** Signs a user out everywhere, and answers how many sessions that were. It is in force at once, in every server. */
+  /** Ends all sessions of a user, in every server at once. Returns the number of sessions that had not expired. */
   endSessions(id: string): Promise<number>
-  /** The end of an account, as its user could bring it about. False where there is no such user. */
+  /** Removes an account, as its user can do it. False if there is no such user. */
   removeUser(id: string): Promise<boolean>
 }
 
@@ -48,7 +51,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
     rules,
     keys,
     background: work.run,
-    // Nothing is uploaded here, so no blob is ever in doubt.
+    // There are no uploads here, so no blob is ever doubtful.
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
     collect: openGarbageCollector({ ports }),
     unsealPage: openUnsealing(),
@@ -116,7 +119,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
     return addressOrId.includes('@') ? users.findByEmail(mailAddress(addressOrId)) : users.find(addressOrId)
   }
 
-  /** A run stands in the books before it has a folder, so one that was found and does not live is over. */
+  /** A run is in the ledger before it has a folder. So a run that was found and does not live is over. */
   async function removeEmptyFolders(): Promise<void> {
     const runs = await blobs.runs()
     const living = new Set((await ledger.livingRuns()).map(({ run }) => run))
@@ -128,10 +131,10 @@ const BATCH = 100
 
 const DEVICE_ID = /^[A-Za-z0-9._:-]{8,128}$/
 
-/** In the list of what happened to an account. */
+/** The caller in the activity list of an account. */
 const OPERATOR: Caller = { address: '', userAgent: 'the operator of this server', requestId: '' }
 
-/** All users, in the order of their ids. */
+/** All users, ordered by id. */
 export async function* allUsers({ page }: Pick<UserRepository, 'page'>): AsyncGenerator<ListedUser> {
   for (let after = ''; ; ) {
     const users = await page(after, BATCH)
@@ -142,7 +145,7 @@ export async function* allUsers({ page }: Pick<UserRepository, 'page'>): AsyncGe
   }
 }
 
-/** How many blobs there are, and their bytes. What goes meanwhile is not counted. */
+/** The number of blobs, and their bytes. Blobs that are deleted meanwhile are not counted. */
 export async function measureBlobs(blobs: Pick<BlobStore, 'runs' | 'list' | 'length'>) {
   const sum = { count: 0, bytes: 0 }
   for (const run of await blobs.runs()) {

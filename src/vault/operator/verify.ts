@@ -1,28 +1,28 @@
-/** Whether all that the vault holds can be had: every file is opened, and the books are compared with what is there. */
+/** Verifies the whole vault: opens every file, and compares the database's records with the blobs. */
 import type { Usage } from '../../ports/accounts.ts'
 import type { OwnedFile } from '../../ports/files.ts'
 import type { Needs } from '../context.ts'
 import { openInspection } from './inspection.ts'
 
 const PAGE = 200
-/** One is read while another is opened. */
+/** Files that are checked at once: one is read while another is opened. */
 const AT_A_TIME = 2
 const BATCH = 500
 
 export interface Verification {
   users: number
-  /** Live files and trash that were opened, and what they hold. */
+  /** Live files and trash entries, and the bytes of those that opened. */
   files: number
   bytes: number
-  /** Blobs on the disk. */
+  /** Blobs in the store. */
   blobs: number
   damaged: { file: string; blob: string; why: string }[]
   missing: { file: string; blob: string }[]
-  /** Blobs that no row names and that nobody is going to delete or to name. */
+  /** Orphans: blobs that neither a row nor the garbage names and that no living run wrote. */
   orphans: string[]
   /** Users whose vault key does not open. */
   slots: { user: string; why: string }[]
-  /** Users whose files come to something else than what is counted. */
+  /** Users whose counted usage differs from the sum of their files. */
   usage: { user: string; counted: Usage; actual: Usage }[]
 }
 
@@ -30,7 +30,10 @@ export function isSound({ damaged, missing, orphans, slots, usage }: Verificatio
   return [damaged, missing, orphans, slots, usage].every((found) => found.length === 0)
 }
 
-/** Reads everything. Changes nothing; what others change meanwhile is looked at again. `onBytes` hears of what was read. */
+/**
+ * Reads everything and changes nothing. A file that changes meanwhile is checked again. `onBytes` is called with the
+ * number of bytes that were read.
+ */
 export async function verify(
   context: Needs<'users' | 'keySlots' | 'files' | 'ledger' | 'blobs', 'keys'> & { onBytes(bytes: number): void },
 ): Promise<Verification> {
@@ -54,7 +57,7 @@ export async function verify(
   await checkBlobs()
   return report
 
-  /** With not one right key, a report would be a list of everything. */
+  /** If no given master key is right, every file would be reported as damaged. */
   async function refuseWrongKeys() {
     const ids = [...(await keySlots.countByKey()).keys()]
     if (ids.every((id) => !keys.keyIds.includes(id))) await keys.check()
@@ -91,10 +94,10 @@ export async function verify(
 
   async function checkFile(seen: OwnedFile) {
     report.files += 1
-    let looked = seen
+    let current = seen
     for (;;) {
-      const finding = await inspect(blobs, looked)
-      const { id, blob, sizeBytes } = looked.file
+      const finding = await inspect(blobs, current)
+      const { id, blob, sizeBytes } = current.file
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes
         break
@@ -109,18 +112,18 @@ export async function verify(
         else report.damaged.push({ file: id, blob, why: finding.why })
         break
       }
-      looked = now
+      current = now
     }
   }
 
-  /** What is left of a user who was removed opens no more, and is removed too. */
+  /** The files of a removed user do not open any more, and are being removed. */
   async function isLeaving(owner: string): Promise<boolean> {
     return (await users.departed(Number.MAX_SAFE_INTEGER)).includes(owner)
   }
 
   /**
-   * A blob comes before its row, and its run before the blob: what was on the disk is looked for in the books after, and
-   * the runs that live after that.
+   * A run is recorded before its first blob, and a blob is stored before its row. So this lists blobs, then asks the
+   * ledger for them, then reads the living runs again.
    */
   async function checkBlobs() {
     const living = await livingRuns()

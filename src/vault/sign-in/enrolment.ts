@@ -1,4 +1,4 @@
-/** Who may have a PIN, and what it opens. A registration lives only in its pending PIN until that PIN is redeemed. */
+/** Issues PINs and decides what they open. A registration exists only in its pending PIN until that PIN is redeemed. */
 import type { Caller, User } from '../../ports/accounts.ts'
 import type {
   PauseRule,
@@ -15,14 +15,14 @@ import { addressDigest, pinDigest, sameDigest } from '../crypto/secrets.ts'
 import { mailAddress } from './mail-address.ts'
 
 /**
- * Every fifth wrong guess in all pauses the PINs of an address, for a quarter of an hour the first time and twice as long
- * each time after: in ten years there are 95 guesses (`docs/security.md`).
+ * Every fifth wrong guess pauses the PINs of the address. The first pause is 15 minutes, and each later one is twice as
+ * long. So in ten years there are 95 guesses (`docs/security.md`).
  */
 export const PAUSES: PauseRule = { every: 5, firstPauseMs: 15 * 60 * 1000 }
 
 /**
- * So many users can have a pending PIN for one device. A further one is refused, so that nobody can take the place of whoever
- * was there before; the operator's command is not bound by it.
+ * The maximum of users with a pending PIN for one device. A further user is refused, so nobody can evict the PIN of an
+ * earlier user. The operator's command has no such limit.
  */
 const MOST_USERS = 16
 
@@ -37,14 +37,14 @@ export interface Applicant {
   deviceId: string
 }
 
-/** A PIN that its caller may read. */
+/** A PIN that its caller may see. */
 export interface ShownPin {
   deviceId: string
   pin: string
   pinExpiresAt: number
 }
 
-/** A PIN that reaches its person some other way; it tells nothing about who has an account. */
+/** A PIN that is delivered. The result does not reveal who has an account. */
 export interface SentPin {
   deviceId: string
   pinDelivery: PinMessenger['mode']
@@ -54,13 +54,14 @@ export interface SentPin {
 export interface Enrolment {
   mode: PinDeliveryMode
   /**
-   * Asks for a PIN for a new user. In `response` mode the PIN is answered, and the address of a user is refused
-   * (`email-taken`); in any other the answer is the same for known and unknown addresses, given before the look-up.
+   * Asks for a PIN for a new user. In `response` mode the PIN is returned, and the address of an existing user is
+   * refused (`email-taken`). In any other mode the result is the same for known and unknown addresses, because it is
+   * returned before the address is looked up.
    */
   register(applicant: Applicant, caller: Caller): Promise<(ShownPin & { userId: string }) | SentPin>
-  /** A PIN for another device of a user who is signed in, or for the same one. It is void once that session is over. */
+  /** A PIN for another device of a signed-in user, or for the same one. It is void once the session is over. */
   pair(session: Session, deviceId: string, caller: Caller): Promise<ShownPin>
-  /** A PIN for whoever owns the address. Not in `response` mode: there it is `unauthorized`. */
+  /** A PIN for the owner of the address. `unauthorized` in `response` mode. */
   remind(email: string, deviceId: string, caller: Caller): Promise<SentPin>
 }
 
@@ -107,7 +108,10 @@ export function openEnrolment({
     return { deviceId, pin, pinExpiresAt }
   }
 
-  /** Answers at once; then puts a pending PIN in any case, one that opens nothing where there is nobody to tell. */
+  /**
+   * Returns at once. The job then stores a pending PIN for known and unknown addresses. It opens nothing if no user may
+   * get it.
+   */
   function send(
     messenger: PinMessenger,
     deviceId: string,
@@ -117,16 +121,17 @@ export function openEnrolment({
   ): SentPin {
     const at = clock()
     const expiresAt = at + rules.pinTtlMs
-    // Where too many wait, this one is dropped: the answer must not tell.
+    // If too many jobs wait, this one is dropped, and the response must not reveal that.
     aside.take('sending a PIN', later)
     return { deviceId, pinDelivery: messenger.mode, pinExpiresAt: expiresAt }
 
-    /** The same work whether there is somebody to tell or not. */
+    /** The same work whether there is a user or not. */
     async function later() {
       const user = await users.findByEmail(email)
       const grant = user ? grantTo(user, messenger) : otherwise
       const address = addressDigest(await keys.addressKey(), email)
-      // The PIN that came before it, if any, stays good. Where nobody is written to as well: what became of it would tell.
+      // If no mail may be sent, an earlier PIN stays valid. Mails to `null` are counted too: otherwise the state of the
+      // earlier PIN would reveal whether there is a user.
       if (!(await mayWrite(address, user, deviceId))) return
       const kind = (await pinLedger.isPaused(address, clock())) ? 'code' : 'pin'
       const secret = await issue({ deviceId, origin: 'open', kind, address, grant, expiresAt })
@@ -139,8 +144,8 @@ export function openEnrolment({
   }
 
   /**
-   * Whoever asks for PINs for somebody else's address must not fill a mailbox, nor keep its owner from getting one: a
-   * device on which the owner has signed in before is counted by itself.
+   * Counts a mail. A stranger who asks for PINs for an address must not fill its mailbox, and must not keep its owner
+   * from getting a PIN. So a device on which the owner has signed in before has its own count.
    */
   async function mayWrite(address: Buffer, user: User | null, deviceId: string): Promise<boolean> {
     const { perAccount, overall } = rules.mails
@@ -152,8 +157,8 @@ export function openEnrolment({
   }
 
   /**
-   * Draws a PIN that no other pending PIN of the device equals, keeps it and answers it. Each try after the second means that
-   * somebody else's PIN for the device came in between.
+   * Draws a PIN that differs from every other pending PIN of the device, stores it and returns it. A try after the
+   * second is needed only if another PIN was stored for the device in between.
    */
   async function issue(pin: Omit<PendingPin, 'id' | 'digest'>): Promise<string> {
     const key = await keys.pinKey()
@@ -178,7 +183,7 @@ export function openEnrolment({
   }
 }
 
-/** A mail proves nothing about who owns an account whose address was never proven by mail. */
+/** A mail does not prove who owns an account whose address was never proven by mail. */
 function grantTo({ id, confirmedBy }: User, { mode }: PinMessenger): PinGrant {
   if (mode === 'email' && confirmedBy !== 'email') return { kind: 'nothing', userId: id }
   return { kind: 'user', userId: id, vouchedBy: null }

@@ -1,7 +1,7 @@
 /**
- * E-mail addresses as people type them, and the one form in which they are kept and compared: in lower case, with the domain in
- * ASCII (RFC 5890, section 2.3.2.1). No quoted strings, comments or literals: each address has one reading, so mail to it goes to
- * nobody else.
+ * E-mail addresses: as people type them, and in the one form in which they are stored and compared, in lower case and
+ * with the domain in ASCII (RFC 5890, section 2.3.2.1). Quoted strings, comments and literals are not allowed. So each
+ * address has one reading, and a mail cannot go to another mailbox.
  */
 import { domainToASCII } from 'node:url'
 
@@ -11,18 +11,21 @@ const MOST_OF_MAILBOX = 64
 
 /** RFC 5322, section 3.2.3: a dot-atom. */
 const MAILBOX = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
-/** Of any script, with the dots that RFC 3490 (section 3.1) knows. All else means something in a URL, which the conversion reads. */
+/**
+ * Characters of any script, and the dots of RFC 3490 (section 3.1). Other characters have a meaning in a URL, and the
+ * conversion parses the domain as part of a URL.
+ */
 const DOMAIN = /^[\p{L}\p{M}\p{N}.\-\u3002\uff0e\uff61]+$/u
-/** Labels as in RFC 1123, the last one not a number. */
+/** Labels as in RFC 1123. The last one is not a number. */
 const ASCII_DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?!\d+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
-/** The address as it is kept. For one in which there is no fault. */
+/** The address as it is stored. The argument must be a valid address. */
 export function mailAddress(typed: string): string {
   const { mailbox, domain } = partsOf(typed)
   return `${mailbox}@${asciiOf(domain)}`.toLowerCase()
 }
 
-/** What is wrong with an address, as the rest of a sentence about it; `null` for nothing. */
+/** What is wrong with an address, as the rest of a sentence about it; `null` if it is valid. */
 export function mailAddressFault(typed: string): string | null {
   const { mailbox, domain } = partsOf(typed)
   if (mailbox === '' || domain === '') return 'must be an e-mail address, with a mailbox and a domain around an @'
@@ -40,7 +43,7 @@ function partsOf(typed: string): { mailbox: string; domain: string } {
   return at === -1 ? { mailbox: '', domain: '' } : { mailbox: address.slice(0, at), domain: address.slice(at + 1) }
 }
 
-/** Empty for what is no domain in any script. */
+/** Empty for text that is not a domain in any script. */
 function asciiOf(domain: string): string {
   return DOMAIN.test(domain) ? domainToASCII(domain) : ''
 }

@@ -1,12 +1,12 @@
-/** What the owner of an account is written, unasked. */
+/** Mails that warn the owner of an account. */
 import type { Caller, User } from '../../ports/accounts.ts'
 import type { Notice } from '../../ports/sign-in.ts'
 import type { Needs } from '../context.ts'
 
 export interface Notices {
   /**
-   * Writes to the owner, if there is one, the address was proven by mail, and mail is what this server sends. Where the
-   * address is not to be written to, as much work is done for nobody.
+   * Sends a mail to the user if this server sends mail and the address was proven by mail. Otherwise a server that
+   * sends mail does the same work for `null`, so timing does not reveal whether there is a user.
    */
   warn(user: User | null, event: Notice['event'], caller: Caller): void
 }
@@ -19,7 +19,7 @@ export function openNotices({
     warn(user, event, { address, requestId }) {
       if (delivery.mode !== 'email') return
       const email = user?.confirmedBy === 'email' ? user.email : null
-      // Whoever signs in knows that there is a user.
+      // A client that signs in knows that the user exists, so there is nothing to hide.
       if (email === null && event === 'new-device') return
       const notice = { email, event, at: clock(), address, requestId }
       background('telling the owner of an account', delivery.notify(notice))

@@ -1,4 +1,4 @@
-/** A session's life: it slides with use up to a fixed end, and is over the moment it is ended. */
+/** Sessions: use extends a session up to a fixed end. An ended session is refused at once. */
 import type { Caller } from '../../ports/accounts.ts'
 import type { VaultRules } from '../../ports/ports.ts'
 import type { Session } from '../../ports/sign-in.ts'
@@ -10,28 +10,31 @@ const MINUTE_MS = 60_000
 /** No session has this id. */
 const NO_SESSION = ''
 
-/** A session that its user may see. */
+/** A session as its user sees it. */
 export interface ListedSession extends Session {
   expiresAt: number
 }
 
 export interface Sessions {
   /**
-   * The session of an `Authorization` header (RFC 6750, section 2.1), or `unauthorized`. Its `lastUsedAt` has this use, which
-   * is written later.
+   * The session of an `Authorization` header (RFC 6750, section 2.1), or `unauthorized`. Its `lastUsedAt` includes this
+   * use, which is written later.
    */
   authenticate(authorization: string | undefined): Promise<Session>
-  /** Whether a session that was seen before is still good: running transfers ask again. */
+  /** True if a session is still valid. Running transfers check it again and again. */
   lives(session: Session): Promise<boolean>
-  /** The sessions of this one's user that are good, the last opened first. Other devices than its own have labels. */
+  /** The valid sessions of this session's user, the last opened first. Devices other than the session's have labels. */
   list(session: Session): Promise<ListedSession[]>
-  /** Signs a session of the owner out. In force at once, also for PINs that it asked for. */
+  /** Ends a session of the owner at once. PINs that it asked for are void, too. */
   end(owner: string, sessionId: string, caller: Caller): Promise<void>
-  /** Signs all others of its user out. */
+  /** Ends all other sessions of the user. */
   endOthers(session: Session, caller: Caller): Promise<void>
-  /** Signs the owner out everywhere. Answers how many sessions were good. */
+  /** Ends all sessions of the owner. Returns the number of sessions that had not expired. */
   endAll(owner: string, caller: Caller): Promise<number>
-  /** Forgets sessions and handed-out PINs that are over. One that was ended is kept until no PIN that opened it can be pending. */
+  /**
+   * Deletes sessions and handed-out PINs that are over. An ended session is kept until no PIN that opened it can be
+   * pending.
+   */
   forgetEnded(): Promise<void>
 }
 
@@ -42,7 +45,7 @@ export function openSessions({
   background,
   activity,
 }: Needs<'sessions' | 'pinLedger' | 'clock', 'rules' | 'keys' | 'background' | 'activity'>): Sessions {
-  /** How far `lastUsedAt` may lag behind: it is written no more often than this. */
+  /** The minimum time between two writes of `lastUsedAt`, so also the maximum of its error. */
   const exactnessMs = Math.min(MINUTE_MS, rules.sessionTtlMs / 10)
 
   return {
@@ -68,7 +71,7 @@ export function openSessions({
       const now = clock()
       const nameOf = deviceNames(await keys.vaultKey(userId), deviceId)
       const kept = await sessions.list(userId)
-      // The use by the request that asks may not be written yet.
+      // The use by the present request may not be written yet.
       const all = kept.map((one) =>
         one.id === id ? { ...one, lastUsedAt: Math.max(one.lastUsedAt, lastUsedAt) } : one,
       )
@@ -110,7 +113,7 @@ export function openSessions({
   }
 }
 
-/** When a session is over that is not used again. */
+/** When a session expires if it is not used again. */
 export function endOfSession(
   { sessionTtlMs, sessionMaxMs }: Pick<VaultRules, 'sessionTtlMs' | 'sessionMaxMs'>,
   { createdAt, lastUsedAt }: Pick<Session, 'createdAt' | 'lastUsedAt'>,

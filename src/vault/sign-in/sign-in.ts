@@ -1,4 +1,4 @@
-/** PIN to session. */
+/** Signs users in: a PIN becomes a session. */
 import type { Caller } from '../../ports/accounts.ts'
 import type { PendingPin, PinGrant, Redemption } from '../../ports/sign-in.ts'
 import { problems } from '../../problems.ts'
@@ -8,11 +8,11 @@ import { asIssued, kindOf, pinDigest, sameDigest, tokenHash } from '../crypto/se
 import { NOBODY, PAUSES } from './enrolment.ts'
 import { endOfSession } from './sessions.ts'
 
-/** A user's sessions that are not over, and the devices that are known. */
+/** The maximum of sessions and known devices of a user. */
 const MOST_SESSIONS = 1000
 const MOST_DEVICES = 1000
 
-/** The answer to a right PIN: the only moment at which the token is known to the server. */
+/** The result of a right PIN. The server knows the token only at this moment. */
 export interface OpenedSession {
   sessionId: string
   token: string
@@ -22,7 +22,7 @@ export interface OpenedSession {
 }
 
 export interface SignIn {
-  /** Redeems a PIN. Whatever is wrong with it, the answer is one and the same: `invalid-pin`. */
+  /** Redeems a PIN. Every reason for a refusal is the same error: `invalid-pin`. */
   open(deviceId: string, pin: string, caller: Caller): Promise<OpenedSession>
 }
 
@@ -51,14 +51,14 @@ export function openSignIn({
       const opened = match && (await redeem(match, match.grant, guess, caller))
       if (opened) return opened
       const meantFor = fitting.length > 0 ? fitting : guess.pending.filter(({ kind }) => kind === kindOf(secret))
-      const tell = () => tellOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
-      // Nobody can keep an owner from hearing of it by keeping the server busy.
-      if (!aside.take('noting a wrong PIN', tell)) background('noting a wrong PIN', tell())
+      const job = () => warnOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
+      // If no job is taken, note it now: a client that keeps the server busy must not prevent the warning of an owner.
+      if (!aside.take('noting a wrong PIN', job)) background('noting a wrong PIN', job())
       throw problems.invalidPin()
     },
   }
 
-  /** Counts a guess before anything is compared, and answers what it may be compared with. */
+  /** Counts a guess before any comparison. Returns the PINs that it may be compared with. */
   async function countGuess(deviceId: string) {
     const maxAttempts = rules.pinMaxAttempts
     const pending = await pendingPins.guess(deviceId, maxAttempts)
@@ -68,16 +68,16 @@ export function openSignIn({
     const { counted, handedOut } = await pinLedger.count(guess)
     const asked = pending.filter(({ origin }) => origin === 'vouched')
     const { latest, replaced } = latestOfEach(asked, handedOut)
-    // Replaced for good, and not until the PIN that came after it is used.
+    // A replaced PIN is void for good, not only until the later PIN is used.
     for (const pin of replaced) if (asked.includes(pin)) await pendingPins.spend(pin)
     return {
       comparable: [...latest, ...(open && counted.as !== 'paused' ? [open] : [])],
-      /** These, and the one that is paused. */
+      /** These, and the open one even if it is paused. */
       pending: [...latest, ...(open ? [open] : [])],
       handedOut,
       deviceId,
       givenBack: counted.as === 'counted' && address ? { address, every: PAUSES.every } : null,
-      /** The owner of the address whose PINs are paused from now on, if it has one. */
+      /** Set if this guess has paused the PINs of the address. `owner` is its user, or `null` if there is none. */
       pauses: counted.as === 'counted' && counted.pauses && open ? { owner: [...ownersOf([open])][0] ?? null } : null,
     }
   }
@@ -89,7 +89,7 @@ export function openSignIn({
     caller: Caller,
   ): Promise<OpenedSession | null> {
     const { deviceId } = pin
-    // The store has nothing of what was handed out; the database has the last word on both.
+    // A handed-out PIN is not in the pending store. For both kinds the database decides in the end.
     if (!handedOut.includes(pin) && !(await pendingPins.spend(pin))) return null
     const now = clock()
     const token = chance.token()
@@ -104,18 +104,18 @@ export function openSignIn({
     }
     const answer = await sessions.redeem({ pinId: pin.id, session, user, givenBack, event, bounds })
     if (typeof answer === 'string') return null
-    if (answer.newDevice && grant.kind === 'user') background('telling of a new device', tellOfDevice(user.id, caller))
+    if (answer.newDevice && grant.kind === 'user') background('telling of a new device', warnOfDevice(user.id, caller))
     const expiresAt = endOfSession(rules, { createdAt: now, lastUsedAt: now })
     return { sessionId: session.id, token, userId: user.id, deviceId, expiresAt }
   }
 
-  async function tellOfDevice(userId: string, caller: Caller): Promise<void> {
+  async function warnOfDevice(userId: string, caller: Caller): Promise<void> {
     const user = await users.find(userId)
     if (user) notices.warn(user, 'new-device', caller)
   }
 
-  /** The same work whether there is anybody to tell or not. */
-  async function tellOwners(
+  /** The same work whether there is an owner or not. */
+  async function warnOwners(
     { owners, pauses, deviceId }: { owners: Set<string>; pauses: { owner: string | null } | null; deviceId: string },
     at: number,
     caller: Caller,
@@ -133,15 +133,15 @@ export function openSignIn({
 type Opening = Exclude<PinGrant, { kind: 'nothing' }>
 
 /**
- * What the digits open. PINs that one server keeps are all different; what the operator hands out may equal one of another
- * user. Then it is not to be told whose was meant, so it opens nothing: each asks for another.
+ * The PIN that the digits open. Pending PINs of one server all differ, but a handed-out PIN may equal a PIN of another
+ * user. Then it is unknown which user was meant, so the digits open nothing, and each user needs another PIN.
  */
 function theOnly(fitting: PendingPin[]): (PendingPin & { grant: Opening }) | undefined {
   const opening = fitting.filter((pin): pin is PendingPin & { grant: Opening } => pin.grant.kind !== 'nothing')
   return new Set(opening.map(({ grant }) => grant.userId)).size === 1 ? opening[0] : undefined
 }
 
-/** For each user a device has one PIN that a session or the operator asked for: the last. */
+/** For each user, a device has one PIN that a session or the operator asked for: the latest. */
 function latestOfEach(asked: PendingPin[], handedOut: PendingPin[]) {
   const ofUser = new Map<string | null, PendingPin>()
   const replaced: PendingPin[] = []
@@ -154,7 +154,7 @@ function latestOfEach(asked: PendingPin[], handedOut: PendingPin[]) {
   return { latest: [...ofUser.values()], replaced }
 }
 
-/** The users that these PINs open, or that would be told of them. */
+/** The users of these PINs, also of those that open nothing. */
 function ownersOf(pins: PendingPin[]): Set<string> {
   return new Set(
     pins.flatMap(({ grant }) => (grant.kind === 'registration' || grant.userId === null ? [] : [grant.userId])),
