@@ -1,4 +1,4 @@
-/** The settings' vault and a folder beside it: where a backup is made, and where it comes from. */
+/** Connects the settings' vault with a folder of a backup: the target of a new backup, or the source of a restore. */
 import { basename, dirname, join, resolve } from 'node:path'
 import { blobCopies } from '../adapters/disk/copies.ts'
 import { contentsBut, overlap } from '../adapters/disk/folders.ts'
@@ -16,10 +16,10 @@ import type { BackupSource, BackupTarget } from '../ports/operator.ts'
 import { masterKeysOf } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 
-/** What is in the way nowhere: a checkout's placeholder, a file system's own folder. */
+/** Names that may be in an empty folder: a checkout's placeholder and a file system's own folder. */
 const HARMLESS = ['.gitkeep', 'lost+found']
 
-/** Where a backup of the embedded engines is made: a folder that is new or has one already. */
+/** The target of a backup of SQLite and the disk. Throws unless the folder is new, empty, or has a backup already. */
 export async function backupTarget(config: Config, folder: string): Promise<BackupTarget> {
   refuseUnfit(config, folder)
   if (!isBackupFolder(folder) && contentsBut(folder, HARMLESS).length > 0) {
@@ -40,7 +40,10 @@ export async function backupTarget(config: Config, folder: string): Promise<Back
   }
 }
 
-/** A backup of the embedded engines, the last or a version of it, and the folders of the settings for it, which must hold no vault. */
+/**
+ * The source of a restore: the last backup of SQLite and the disk, or a version of it. Throws if the folders of the settings,
+ * which are restored into, are not empty.
+ */
 export async function backupSource(config: Config, folder: string, version?: string): Promise<BackupSource> {
   refuseUnfit(config, folder)
   const { opened, close } = engines()
@@ -90,7 +93,7 @@ function refuseContents(folder: string, allowed: string[]): void {
   throw new Error('it is not empty. Restore into a new folder, or empty this one if a restore broke off here')
 }
 
-/** The names in DATA_DIR under which a master key may be waiting for its vault. */
+/** The names under which a master key may be in DATA_DIR before its vault is. */
 function keyFilesIn({ DATA_DIR, MASTER_KEY_FILE }: Config): string[] {
   const own =
     MASTER_KEY_FILE && resolve(dirname(MASTER_KEY_FILE)) === resolve(DATA_DIR) ? [basename(MASTER_KEY_FILE)] : []

@@ -1,4 +1,4 @@
-/** Settings to the ports of the operator's commands: the same engines, opened beside a server or without one. */
+/** Turns settings into the ports of the operator's commands: the same engines, opened beside a server or without one. */
 import { access } from 'node:fs/promises'
 import { diskBlobs } from '../adapters/disk/blobs.ts'
 import { openSqliteBeside } from '../adapters/sqlite/engine.ts'
@@ -12,8 +12,8 @@ import { engines, naming } from './opening.ts'
 import { databasePlace } from './telling.ts'
 
 /**
- * Makes nothing and changes no schema; throws where there is no vault. The master keys are looked for when they are asked
- * for: not every command needs them.
+ * Creates nothing and changes no schema. Throws if there is no vault. The master keys are read only when they are used,
+ * because not every command needs them.
  */
 export async function composeBeside(config: Config, clock: Clock, chance: Chance, alarm: Alarm): Promise<CommandPorts> {
   const { opened, close } = engines()

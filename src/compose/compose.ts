@@ -1,8 +1,8 @@
-/** Settings to a server's ports: each setting chooses an engine. Only files of this folder know adapters. */
+/** Turns settings into a server's ports: each setting chooses an engine. Only files of this folder import adapters. */
 import type { FastifyBaseLogger } from 'fastify'
 import { consoleDelivery } from '../adapters/delivery/console.ts'
 import { diskBlobs } from '../adapters/disk/blobs.ts'
-import { tellingFaults } from '../adapters/disk/faults.ts'
+import { logErrors } from '../adapters/disk/errors.ts'
 import { memoryCounter } from '../adapters/memory/counter.ts'
 import { memoryPendingPins } from '../adapters/memory/pending-pins.ts'
 import { redisCounter } from '../adapters/redis/counter.ts'
@@ -16,7 +16,7 @@ import { makeMasterKey, masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 import { databasePlace } from './telling.ts'
 
-/** Opens every engine that the settings choose. Where one cannot be opened, closes the others and throws. */
+/** Opens every engine that the settings choose. If one cannot be opened, closes the others and throws. */
 export async function compose(config: Config, log: FastifyBaseLogger, clock: Clock, chance: Chance): Promise<Ports> {
   checkDelivery(config)
   const { opened, close } = engines()
@@ -59,7 +59,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
   }
 }
 
-/** `DATABASE_URL`: PostgreSQL, whose driver is not loaded where it is not wanted. Else SQLite in `DATA_DIR`. */
+/** PostgreSQL if `DATABASE_URL` is set; only then is its driver loaded. Otherwise SQLite in `DATA_DIR`. */
 async function databaseOf(
   { DATABASE_URL: url, DATA_DIR: folder, READ_ONLY }: Config,
   log: FastifyBaseLogger,
@@ -74,11 +74,11 @@ async function databaseOf(
   return naming('DATABASE_URL', databasePlace(url), () => open(url))
 }
 
-/** Where the files are. The folder is made where it is missing. */
+/** The blob store: S3 or the disk. Creates the folder if it is missing. */
 export async function blobsOf(config: Config, clock: Clock) {
   return (
     (await bucketOf(config, clock)) ??
-    tellingFaults(
+    logErrors(
       await naming('UPLOADS_DIR', config.UPLOADS_DIR, () =>
         diskBlobs(config.UPLOADS_DIR, { shared: config.DATABASE_URL !== undefined }),
       ),
@@ -86,7 +86,7 @@ export async function blobsOf(config: Config, clock: Clock) {
   )
 }
 
-/** What may be forgotten: pending PINs, and counts of mails and requests. */
+/** The ports for data that may be lost: pending PINs, and counts of mails and requests. */
 async function passingOf({ REDIS_URL }: Config, log: FastifyBaseLogger, clock: Clock) {
   if (!REDIS_URL) {
     return { pendingPins: memoryPendingPins(clock), counter: memoryCounter(clock), checks: {}, close: () => {} }
@@ -110,7 +110,7 @@ async function deliveryOf(config: Config, log: FastifyBaseLogger, clock: Clock) 
     const delivery = emailDelivery({ url, from }, clock, (fields, message) => log.warn(fields, message))
     return { delivery, stopWaiting: delivery.close }
   }
-  // Whatever the level of the log, this mode is for reading PINs there.
+  // The operator reads the PINs in the log, so they are logged whatever its level is.
   const out = log.child({}, { level: 'info' })
   return { delivery: consoleDelivery((fields, message) => out.info(fields, message)), stopWaiting: nothing }
 }

@@ -1,11 +1,11 @@
-/** The operator's keys: where they come from, and what to say where there are none. */
+/** Reads the operator's keys, and creates the first one or reports that one is missing. */
 import { join, resolve } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import { makeKeyFile, masterKeyIn, readKeyFile } from '../adapters/disk/key-file.ts'
 import type { Config } from '../config/config.ts'
 import type { MasterKeys } from '../ports/ports.ts'
 
-/** Where the settings name no key, it is the one beside the database; `missing` says what to do where that is not there. */
+/** If the settings name no key, reads the key file in `DATA_DIR`. If that is missing, `missing` returns a key or throws. */
 export function masterKeysOf(config: Config, missing: (path: string) => string): MasterKeys {
   const { MASTER_KEY, MASTER_KEY_FILE, MASTER_KEY_PREVIOUS = '', DATA_DIR } = config
   if (config.DATABASE_URL && !MASTER_KEY && !MASTER_KEY_FILE) {
@@ -27,7 +27,7 @@ function keyTextOf(named: string | undefined, usual: string, missing: (path: str
   return missing(usual)
 }
 
-/** For a vault in which there is nothing yet that a new key could not open. */
+/** Creates a master key. Only for a vault without slots: a new key could not open them. */
 export function makeMasterKey(path: string, log: FastifyBaseLogger): string {
   log.warn(
     `made a master key: ${resolve(path)}. Keep a copy of it in another place: without it every file is lost, and while it lies beside the files, whoever has this disk can read them`,

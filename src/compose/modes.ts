@@ -1,4 +1,4 @@
-/** What other users of the machine may read: the master key, and the folders of data. */
+/** Checks what other users of the machine may read: the file of the master key, and the folders of data. */
 import { chmodSync, existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
@@ -6,11 +6,11 @@ import type { Config } from '../config/config.ts'
 const OTHERS = 0o077
 
 /**
- * Warns of each that has a permission for group or others. Folders that git made, and that are this user's, get 0700
- * instead: git keeps no modes. Any other mode may be meant, so it stays.
+ * Returns a warning for each path that has a permission for group or others. Folders that git created and this user owns get
+ * 0700 instead, except with READ_ONLY, because git stores no modes. Any other mode may be intended, so it is not changed.
  */
 export function closeToOthers(config: Config): string[] {
-  // Elsewhere than on Unix modes say nothing.
+  // Outside Unix, modes mean nothing.
   if (!process.getuid) return []
   const { DATABASE_URL, DATA_DIR, UPLOADS_DIR, S3_BUCKET, MASTER_KEY_FILE, READ_ONLY } = config
   const folders = {

@@ -1,4 +1,4 @@
-/** Two sets of settings: where a vault is, and where it moves to. */
+/** Opens the source and the target of a move, each from its own settings. */
 import { sqliteMoveSource } from '../adapters/sqlite/move-source.ts'
 import type { Config } from '../config/config.ts'
 import type { MoveSource, MoveTarget } from '../ports/operator.ts'
@@ -9,11 +9,11 @@ import { masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 import { databasePlace } from './telling.ts'
 
-/** The vault in SQLite that the settings name. Throws where there is none. Its master key is not asked for. */
+/** The vault in SQLite that the settings name. Throws if there is none. Its master key is not needed. */
 export async function openMoveSource(config: Config, clock: Clock, chance: Chance): Promise<MoveSource> {
   const { opened, close } = engines()
   try {
-    // Nothing goes on behind a move that could fail unheard.
+    // A move has no background work, so no failure needs the alarm.
     const beside = await composeBeside(config, clock, chance, () => {})
     opened.push(beside.close)
     const rows = sqliteMoveSource(config.DATA_DIR)
@@ -26,7 +26,7 @@ export async function openMoveSource(config: Config, clock: Clock, chance: Chanc
   }
 }
 
-/** What the settings name, with PostgreSQL. Nothing is opened, and so nothing made, until it is asked for. */
+/** The engines that the settings name, with PostgreSQL. Nothing is opened or created before `open`. */
 export function moveTargetOf(config: Config, clock: Clock): MoveTarget {
   const url = config.DATABASE_URL as string
   const { opened, close } = engines()

@@ -1,6 +1,4 @@
-/** What is opened on the way to the ports. */
-
-/** What was opened, to be let go in turn. */
+/** A list of functions that release opened engines. `close` calls them, the last one first. */
 export function engines() {
   const opened: (() => unknown)[] = []
   return {
@@ -11,12 +9,12 @@ export function engines() {
   }
 }
 
-/** What goes wrong with a folder is told with the setting that names it. */
-export function naming<T>(setting: string, folder: string, act: () => T): T {
+/** Runs `work`. An error gets the name and the value of the setting that caused it. */
+export function naming<T>(setting: string, folder: string, work: () => T): T {
   const named = (cause: unknown) =>
     new Error(`${setting} is ${folder}, which cannot be used: ${(cause as Error).message}`, { cause })
   try {
-    const result = act()
+    const result = work()
     return result instanceof Promise ? (result.catch((cause) => Promise.reject(named(cause))) as T) : result
   } catch (cause) {
     throw named(cause)

@@ -1,4 +1,4 @@
-/** Settings to rules: those of the vault, and those of HTTP. */
+/** Turns settings into the rules of the vault and those of HTTP. */
 import { certificateIn } from '../adapters/disk/certificate.ts'
 import { PART_BYTES } from '../adapters/s3/parts.ts'
 import type { Config } from '../config/config.ts'
@@ -26,7 +26,7 @@ export function rulesOf(config: Config): VaultRules {
     trashMs: config.TRASH_DAYS * DAY_MS,
     activityMs: config.ACTIVITY_DAYS * DAY_MS,
     readOnly: config.READ_ONLY === 'on',
-    // A PIN is to leave within two seconds.
+    // A PIN must be sent within two seconds.
     asideMs: { least: 200, most: 1500 },
     mails: { perAccount: most(limits['mails-per-account']), overall: most(limits['mails-overall']) },
   }
@@ -35,14 +35,14 @@ export function rulesOf(config: Config): VaultRules {
 const MOST_FILES = 1_000_000
 const LEAST_FILES = 1000
 
-/** A row takes room, too: where bytes are limited, so is the number of files, to one for each KiB. */
+/** Rows take room too. So if bytes are limited, the number of files is limited to one for each KiB, at least 1,000. */
 function quotaOf({ QUOTA_BYTES, QUOTA_FILES }: Config): Quota {
   const byBytes = QUOTA_BYTES === undefined ? MOST_FILES : Math.floor(QUOTA_BYTES / 1024)
   const files = QUOTA_FILES ?? Math.min(MOST_FILES, Math.max(LEAST_FILES, byBytes))
   return { bytes: QUOTA_BYTES ?? null, files }
 }
 
-/** How the server deals with clients, before the vault hears of them. Throws where the certificate cannot be used. */
+/** The rules for connections and requests, before the vault is called. Throws if the certificate cannot be used. */
 export function httpRulesOf({ LOG_CLIENT_ADDRESS, TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY, S3_BUCKET }: Config) {
   return {
     logClients: LOG_CLIENT_ADDRESS === 'on',
@@ -51,9 +51,9 @@ export function httpRulesOf({ LOG_CLIENT_ADDRESS, TRUST_PROXY, CORS_ORIGINS, TLS
     tls: TLS_CERT && TLS_KEY ? tlsRulesOf(TLS_CERT, TLS_KEY) : null,
     headerMs: MINUTE_MS,
     idleMs: 2 * MINUTE_MS,
-    // An idle connection that is closed at once may have a request on its way. A proxy does not send a POST again.
+    // When an idle connection is closed at once, a request may be on its way to it. A proxy does not resend a POST.
     lingerMs: TRUST_PROXY === 'off' ? 0 : SECOND_MS,
-    // An ended session has no transfer after 5 seconds.
+    // The transfers of an ended session must end within 5 seconds.
     sessionCheckMs: 4 * SECOND_MS,
     pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, looksPerWrite: 10 },
     mostConnections: 4096,
@@ -63,23 +63,23 @@ export function httpRulesOf({ LOG_CLIENT_ADDRESS, TRUST_PROXY, CORS_ORIGINS, TLS
       totalBytes: 384 * MiB,
       networkBytes: 128 * MiB,
       userBytes: 96 * MiB,
-      // Pieces are gathered, sealed and written; for S3 a whole part is gathered.
+      // A batch is gathered, sealed and written; for S3 a whole part is gathered.
       uploadBytes: MiB + (S3_BUCKET === undefined ? 0 : PART_BYTES),
       waitMs: 30 * SECOND_MS,
     },
   }
 }
 
-/** How much callers may ask for; `null` for no limits. */
+/** The rate limits of callers; `null` for no limits. */
 export function requestLimitsOf(config: Config, { requestCounter }: Pick<Ports, 'requestCounter'>) {
   const { limits } = readLimits(config.RATE_LIMITS, isTrial(config))
   return config.RATE_LIMIT === 'on' ? { limits, counter: requestCounter } : null
 }
 
 /**
- * A server that only its own machine reaches and that shows PINs to whoever registers. A proxy before it would make everybody a
- * caller of this machine, so no limit on guessing is another one here; and what `register` keeps rare is mail and claims to
- * addresses, which a server that shows PINs does not protect anyway.
+ * A server that only its own machine can reach, and that shows PINs in the response. Only the limit `register` is higher
+ * there: it makes mail and claims to addresses rare, and a server that shows PINs does not protect these anyway. The limits
+ * on guessing stay the same, because behind an unknown proxy every caller seems to be on this machine.
  */
 function isTrial({ PIN_DELIVERY, HOST, TRUST_PROXY }: Config): boolean {
   return PIN_DELIVERY === 'response' && LOOPBACK.includes(HOST) && TRUST_PROXY === 'off'
@@ -87,13 +87,13 @@ function isTrial({ PIN_DELIVERY, HOST, TRUST_PROXY }: Config): boolean {
 
 function tlsRulesOf(certPath: string, keyPath: string) {
   const read = certificateIn(certPath, keyPath)
-  // The operator hears of a wrong one before anything else is opened.
+  // A wrong certificate is an error before anything else is opened.
   read()
   return { read, lookAgainMs: MINUTE_MS }
 }
 
 function trustedIn(text: string) {
   if (text === 'off') return false as const
-  // Given the number itself, the framework would trust nobody.
+  // If the framework got the number itself, it would trust no proxy.
   return /^\d$/.test(text) ? (_address: string, hop: number) => hop < Number(text) : listOf(text)
 }

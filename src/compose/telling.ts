@@ -1,23 +1,23 @@
-/** What the first lines of the log tell the operator of the settings. */
+/** The texts about the settings in the first lines of the log. */
 import { resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
 
 export const LOOPBACK = ['127.0.0.1', '::1', '[::1]', 'localhost']
 
-/** Where what is kept is kept, for the operator. */
+/** The places where data and files are stored, for the operator. */
 export function placesOf({ DATABASE_URL, DATA_DIR, UPLOADS_DIR, S3_BUCKET, S3_ENDPOINT }: Config): string {
   const data = DATABASE_URL ? `PostgreSQL at ${databasePlace(DATABASE_URL)}` : resolve(DATA_DIR)
   const files = S3_BUCKET === undefined ? resolve(UPLOADS_DIR) : `the bucket ${S3_BUCKET} at ${S3_ENDPOINT}`
   return `data in ${data}, files in ${files}`
 }
 
-/** Where the database is, without who is let in. */
+/** The host and name of the database, without user and password. */
 export function databasePlace(url: string): string {
   const { host, pathname } = new URL(url)
   return `${host}${pathname}`
 }
 
-/** What is in use, for the operator who reads the first lines of the log. */
+/** The engines in use, for the operator. */
 export function adaptersOf(config: Config): string {
   const database = config.DATABASE_URL ? 'PostgreSQL' : 'SQLite'
   const passing = config.REDIS_URL ? 'pending PINs and counts in Redis' : 'pending PINs in memory'
@@ -25,7 +25,7 @@ export function adaptersOf(config: Config): string {
   return `${database}, ${passing}, sealed files ${files}, PIN delivery by ${config.PIN_DELIVERY}`
 }
 
-/** What the operator must not overlook before strangers can reach the server. */
+/** The warnings that the operator must see before strangers can reach the server. */
 export function warningsOf(config: Config): string[] {
   const open = {
     response: ['PIN_DELIVERY=response: whoever registers an address reads the PIN in the answer and proves nothing'],

@@ -53,13 +53,16 @@ describe('a fault of SQLite', () => {
     const db = openDatabase(folder)
     onTestFinished(() => void db.close())
     const reserve = diskReserve(folder, () => {})
-    const act = groupCommit(db, reserve.rescue)
+    const inTransaction = groupCommit(db, reserve.rescue)
     const insert = db.prepare('INSERT INTO runs (id, started_at) VALUES (?, 0)')
     db.pragma('query_only = ON')
-    const answers = await Promise.allSettled([act(() => insert.run('a')), act(() => insert.run('b'))])
+    const answers = await Promise.allSettled([
+      inTransaction(() => insert.run('a')),
+      inTransaction(() => insert.run('b')),
+    ])
     expect(answers.map((answer) => answer.status === 'rejected' && codeOf(answer.reason))).toEqual(['EROFS', 'EROFS'])
     db.pragma('query_only = OFF')
-    await act(() => insert.run('a'))
+    await inTransaction(() => insert.run('a'))
     expect(db.prepare('SELECT id FROM runs').all()).toEqual([{ id: 'a' }])
   })
 })
@@ -118,14 +121,17 @@ describe('the reserve', () => {
     onTestFinished(() => void db.close())
     const reserve = diskReserve(disk.path, () => {})
     await reserve.take()
-    const act = groupCommit(db, reserve.rescue)
+    const inTransaction = groupCommit(db, reserve.rescue)
     const insert = db.prepare('INSERT INTO runs (id, started_at) VALUES (?, 0)')
     disk.fill()
     const ids = Array.from({ length: 300 }, (_, n) => `${n}`.repeat(20))
-    const failing = act(() => {
+    const failing = inTransaction(() => {
       throw new Error('an act of its own mind')
     })
-    await Promise.all([...ids.map((id) => act(() => insert.run(id))), expect(failing).rejects.toThrow('own mind')])
+    await Promise.all([
+      ...ids.map((id) => inTransaction(() => insert.run(id))),
+      expect(failing).rejects.toThrow('own mind'),
+    ])
     expect(existsSync(join(disk.path, 'reserve'))).toBe(false)
     expect(db.prepare('SELECT count(*) AS n FROM runs').get()).toEqual({ n: 300 })
   })

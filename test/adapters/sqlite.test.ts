@@ -46,8 +46,8 @@ async function repositories() {
 }
 
 function repositoriesOn(db: Database.Database) {
-  const act = groupCommit(db)
-  return { ...repositoriesOf(db, act), ledger: sqliteLedger(db, act, true) }
+  const inTransaction = groupCommit(db)
+  return { ...repositoriesOf(db, inTransaction), ledger: sqliteLedger(db, inTransaction, true) }
 }
 
 it('checks foreign keys', async () => {
@@ -114,9 +114,9 @@ it('does not touch a database from a newer version', async () => {
 
 it('ends no run where it is not alone', async () => {
   const db = await database()
-  const act = groupCommit(db)
-  await sqliteLedger(db, act, true).openRun('server', 0, [])
-  const guest = sqliteLedger(db, act, false)
+  const inTransaction = groupCommit(db)
+  await sqliteLedger(db, inTransaction, true).openRun('server', 0, [])
+  const guest = sqliteLedger(db, inTransaction, false)
   expect(await guest.endedRuns('guest')).toEqual([])
   expect(await guest.livingRuns()).toHaveLength(1)
 })
@@ -124,8 +124,8 @@ it('ends no run where it is not alone', async () => {
 it('leaves nothing of a removed user’s keys on the disk', async () => {
   const folder = await temporaryFolder()
   const db = await database(folder)
-  const act = groupCommit(db)
-  const [users, sessions] = [sqliteUsers(db, act), sqliteSessions(db, act)]
+  const inTransaction = groupCommit(db)
+  const [users, sessions] = [sqliteUsers(db, inTransaction), sqliteSessions(db, inTransaction)]
   const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
   const session = { id: 's', deviceId: 'd', tokenHash: randomBytes(32), createdAt: 0 }
   const user = { id: 'u', name: 'Ada', email: 'a@b', confirmedBy: 'response' as const, createdAt: 0, slot }
@@ -218,10 +218,10 @@ it('lets one server hold a folder, and the next one once it is let go', async ()
 it('fails every act of a group whose commit fails', async () => {
   const db = await database()
   db.exec('CREATE TABLE later (id INTEGER REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED)')
-  const act = groupCommit(db)
+  const inTransaction = groupCommit(db)
   const answers = await Promise.allSettled([
-    act(() => db.prepare('INSERT INTO runs (id, started_at) VALUES (?, 0)').run('run')),
-    act(() => db.exec('INSERT INTO later VALUES (1)')),
+    inTransaction(() => db.prepare('INSERT INTO runs (id, started_at) VALUES (?, 0)').run('run')),
+    inTransaction(() => db.exec('INSERT INTO later VALUES (1)')),
   ])
   expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
   expect(db.prepare('SELECT count(*) AS n FROM runs').get()).toEqual({ n: 0 })
@@ -229,14 +229,14 @@ it('fails every act of a group whose commit fails', async () => {
 
 it('fails every act of a group whose transaction was ended under it', async () => {
   const db = await database()
-  const act = groupCommit(db)
+  const inTransaction = groupCommit(db)
   const answers = await Promise.allSettled([
-    act(() => db.prepare('INSERT INTO runs (id, started_at) VALUES (?, 0)').run('run')),
-    act(() => db.exec('ROLLBACK')),
-    act(() => 'never run'),
+    inTransaction(() => db.prepare('INSERT INTO runs (id, started_at) VALUES (?, 0)').run('run')),
+    inTransaction(() => db.exec('ROLLBACK')),
+    inTransaction(() => 'never run'),
   ])
   expect(answers.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
-  expect(await act(() => 'works again')).toBe('works again')
+  expect(await inTransaction(() => 'works again')).toBe('works again')
 })
 
 it.each(['name', 'createdAt', 'updatedAt', 'size'] as const)(

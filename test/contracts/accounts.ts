@@ -1,4 +1,4 @@
-/** What every database promises besides: what a user keeps, renames, deletes and leaves, key slots and holds. */
+/** The contract of every database for usage, renames, trash, removed users, key slots and holds. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile, TrashQuery } from '../../src/ports/files.ts'
@@ -20,7 +20,7 @@ import {
 /** `T` is the first moment of a second. */
 const SECOND_AFTER_T = T + 1000
 
-/** A quota of bytes, or of files, alone. */
+/** A quota of bytes alone, and one of files alone. */
 const bytes = (count: number) => ({ bytes: count, files: Number.MAX_SAFE_INTEGER })
 const filesOf = (count: number) => ({ bytes: null, files: count })
 

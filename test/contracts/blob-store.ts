@@ -1,4 +1,4 @@
-/** What every blob store promises. */
+/** The contract of every blob store. */
 import { randomBytes } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
@@ -196,7 +196,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStore>) 
   })
 }
 
-/** In batches of 16 chunks of 64 KiB, as the vault makes them. */
+/** Batches of 16 chunks of 64 KiB, like those of the vault. */
 async function* batches(bytes: Buffer): AsyncGenerator<Buffer[]> {
   for (let at = 0; at < bytes.length; at += MiB) {
     const batch = []
@@ -216,7 +216,7 @@ async function read(store: BlobStore, blob: string, start: number, end: number):
   return all(await store.open(blob, start, end))
 }
 
-/** Copies, as a reader's memory is used again. */
+/** Copies each chunk, because the reader reuses its memory. */
 async function all(reader: BlobReader | null): Promise<Buffer> {
   const chunks = []
   try {

@@ -1,4 +1,4 @@
-/** What everything that counts acts and requests promises. */
+/** The contract of every counter of events and requests. */
 import { describe, expect, it } from 'vitest'
 import type { EventCounter, RequestCounter } from '../../src/ports/counters.ts'
 import type { Clock } from '../../src/ports/ports.ts'
@@ -11,7 +11,7 @@ export function actCounterContract(name: string, make: (clock: Clock) => Promise
     it('and lets so many pass within a window, and no more', async () => {
       const counter = await make(testClock())
       const answers = []
-      for (let act = 1; act <= 5; act += 1) answers.push(await counter.take('ada', 3, MINUTE))
+      for (let event = 1; event <= 5; event += 1) answers.push(await counter.take('ada', 3, MINUTE))
       expect(answers).toEqual([true, true, true, false, false])
     })
 

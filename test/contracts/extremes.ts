@@ -1,10 +1,10 @@
-/** What every database answers to the extreme values that the types of its ports allow: the same as any other, and no fault. */
+/** Every database answers extreme values that the types of its ports allow like any other value, and without an error. */
 import { describe, expect, it } from 'vitest'
 import type { FileSort, SealedFile } from '../../src/ports/files.ts'
 import { EACH, newEvent, newFile, newSlot, type Repositories, random, standing, T, withOwners } from './rows.ts'
 
 const MOST = Number.MAX_SAFE_INTEGER
-/** None of them is the id, the name or the address of anything. */
+/** No row has any of these as its id, name or address. */
 const TEXTS = [
   '',
   '\0',

@@ -1,4 +1,4 @@
-/** What every database promises beyond what requests need: the operator's view of all users at once. */
+/** The contract of every database for the operator's commands, which see all users at once. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports/files.ts'

@@ -1,4 +1,4 @@
-/** What every store of pending PINs promises. */
+/** The contract of every store of pending PINs. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../src/ports/ports.ts'
@@ -21,7 +21,7 @@ export function pendingPin(clock: Clock, fields: Partial<PendingPin> = {}): Pend
 
 const MOST = { mostUsers: 16 }
 
-/** Keeps a PIN beside whatever else is pending for the device. */
+/** Stores a PIN beside all other pending PINs of the device. */
 export async function keep(store: PendingPinStore, pin: PendingPin): Promise<Put> {
   const first = await store.put(pin, { compared: [], ...MOST })
   return first.as === 'unlike' ? store.put(pin, { compared: idsOf(first.others), ...MOST }) : first
@@ -104,7 +104,7 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       expect(await store.guess('device-1', 5)).toEqual([ada])
       expect(await store.put(ben, { compared: [ada.id], ...MOST })).toEqual({ as: 'kept' })
       expect(await store.put(open, { compared: [ada.id], ...MOST })).toMatchObject({ as: 'unlike' })
-      // Its own earlier one goes, so there is nothing to compare.
+      // The new PIN replaces the earlier PIN of ada, so these two need not differ.
       expect(await store.put(of('ada'), { compared: [ben.id], ...MOST })).toEqual({ as: 'kept' })
     })
 

@@ -1,4 +1,4 @@
-/** What every database promises: users, their sessions and files, and the books on blobs. */
+/** The contract of every database for users, their sessions and files, and the ledger of blobs. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { FileQuery, SealedFile } from '../../src/ports/files.ts'

@@ -13,7 +13,7 @@ export type Repositories = Pick<
 export const random = () => randomBytes(8).toString('hex')
 export const T = Date.UTC(2026, 10, 22)
 
-/** Each event by itself, and as many as there are. */
+/** Each event is a separate entry, and no entry is evicted. */
 export const EACH: Keep = { class: 'routine', most: 1_000_000, fold: null }
 export const BOUNDS: Redemption['bounds'] = {
   sessions: 1000,
@@ -22,7 +22,7 @@ export const BOUNDS: Redemption['bounds'] = {
   signIn: EACH,
 }
 
-/** Files of one owner that were deleted at these times. */
+/** Files of one owner that were deleted at `times`. */
 export async function discarded(make: () => Promise<Repositories>, times: number[]) {
   const repositories = await withOwners(make)
   const discards = times.map((_, n) => newFile(`file-${n}`))
@@ -118,7 +118,7 @@ export async function names(files: FileRepository, owner: string, query: Partial
   }
 }
 
-/** The file that stands under a name. */
+/** The live file that has this name. */
 export async function standing(files: FileRepository, owner: string, name: string): Promise<SealedFile | null> {
   return (await files.snapshot(owner, name))?.file ?? null
 }

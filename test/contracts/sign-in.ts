@@ -1,4 +1,4 @@
-/** What every database promises about guesses, PINs that were handed out, devices, and what happened to an account. */
+/** The contract of every database for guesses, PINs from the operator, devices, and the activity list. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Fold, Keep } from '../../src/ports/accounts.ts'
@@ -19,7 +19,7 @@ import {
 const MINUTE = 60_000
 const RULE = { every: 5, firstPauseMs: 15 * MINUTE }
 
-/** An event is counted with an earlier one. */
+/** The event is counted with an earlier one. */
 const folded = (since: number, fold: Partial<Fold> = {}): Keep => ({
   ...EACH,
   fold: { since, mostAddresses: 9, file: 'any', ...fold },
@@ -366,7 +366,7 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       for (let n = 1; n <= 5; n += 1) await noted(ana, `r${n}`, {})
       await noted(ben, 'r1', {})
       expect(await idsOf(ana)).toEqual(['r3', 'r4', 'r5', 's1'])
-      // One that is counted pushes none out, nor do older ones that have been forgotten make room.
+      // A counted event evicts no entry, and expired entries make no room for others.
       await noted(ana, 'r6', { fold: { since: T, mostAddresses: 9, file: 'any' } })
       await noted(ana, 'r7', {}, { at: T + 2 })
       expect(await idsOf(ana)).toEqual(['r4', 'r5', 'r7', 's1'])

@@ -1,4 +1,4 @@
-/** What every database promises of the dates of names: which come when a name is taken again, and when they are forgotten. */
+/** The contract of every database for the dates of vacated names: the next date of such a name, and when it is deleted. */
 import { describe, expect, it } from 'vitest'
 import type { FileRepository, SealedFile } from '../../src/ports/files.ts'
 import { newFile, type Repositories, random, standing, T, withOwners } from './rows.ts'
@@ -94,7 +94,7 @@ export function vacatedNamesContract(name: string, make: () => Promise<Repositor
         expect(second, `step ${n}`).toBeGreaterThan(seconds.get(taken) ?? 0)
         seconds.set(taken, second)
 
-        /** The name that a content came to. */
+        /** Returns the name that a content got; `null` if no content got one. */
         async function step(): Promise<string | null> {
           const kind = anyOf(['commit', 'discard', 'rename', 'restore'] as const)
           if (kind === 'commit') {
@@ -127,7 +127,7 @@ export function vacatedNamesContract(name: string, make: () => Promise<Repositor
   })
 }
 
-/** A name that holds no file any more. */
+/** Vacates the name of a new file. */
 async function vacated(files: FileRepository, owner: string, file: SealedFile, at: number) {
   expect(await files.commit(owner, file, null, null)).toBe('done')
   expect(await files.discard(owner, file, at)).toBe('done')

@@ -320,9 +320,13 @@ describe('what a member uses', () => {
     const db = openDatabase(folder)
     // A power cut is not what this is about.
     db.pragma('synchronous = OFF')
-    const act = groupCommit(db)
-    const [users, sessions] = [sqliteUsers(db, act), sqliteSessions(db, act)]
-    const [files, trash, ledger] = [sqliteFiles(db, act), sqliteTrash(db, act), sqliteLedger(db, act, true)]
+    const inTransaction = groupCommit(db)
+    const [users, sessions] = [sqliteUsers(db, inTransaction), sqliteSessions(db, inTransaction)]
+    const [files, trash, ledger] = [
+      sqliteFiles(db, inTransaction),
+      sqliteTrash(db, inTransaction),
+      sqliteLedger(db, inTransaction, true),
+    ]
     await ledger.openRun('run', 0, [])
     let last = 0
     const next = () => {

@@ -1,45 +1,46 @@
-/** Connections to one PostgreSQL database: every statement is an act of its own, answered in one round trip and in time. */
+/** Connections to one PostgreSQL database. Each statement is its own transaction, with one round trip and a time limit. */
 import pg from 'pg'
 import { databaseFault, isConflict, lost, notReached } from './faults.ts'
 
-/** A request is answered within two seconds, whatever hangs: it stops at the first act that does. */
+/** A request is answered within two seconds, even if the database hangs: it fails at the first transaction that hangs. */
 const REQUEST_LIMIT_MS = 1500
 /**
- * What the first act of a request has while the database is slow, that is for a while after any act took as long: where all is
- * well such an act takes a millisecond, and a request that waits long for each of its acts is not answered within two seconds.
+ * The limit of a request's first transaction while the database is slow, that is for `SLOW_FOR_MS` after any transaction
+ * took this long. Usually such a transaction takes a millisecond. A request that waits long for each of its transactions is
+ * not answered within two seconds.
  */
-const DOOR_MS = 500
+const FIRST_LIMIT_MS = 500
 const SLOW_FOR_MS = 5000
-/** Nobody waits for an operator's command but the operator. */
+/** Only the operator waits for an operator's command. */
 const OPERATOR_LIMIT_MS = 60_000
 /**
- * As many as the driver's own choice. A statement takes about a millisecond, so ten serve thousands of requests a second, and
- * ten processes stay within what a server takes out of the box (`max_connections` is 100).
+ * The driver's default. A statement takes about a millisecond, so ten connections serve thousands of requests a second. Ten
+ * processes stay within a server's default (`max_connections` is 100).
  */
 const CONNECTIONS = 10
-/** Of acts that PostgreSQL gave up in favour of others, to be done again. */
+/** The maximum of attempts at a transaction that PostgreSQL rolls back in favour of others. */
 const ATTEMPTS = 3
 
-/** Runs one statement and answers its rows. */
+/** Runs one statement and returns its rows. */
 export type Ask = <Row>(text: string, values?: unknown[]) => Promise<Row[]>
 
 export interface Database {
-  /** A whole act in one round trip, durable once answered. Throws with the codes that `ports.ts` promises. */
+  /** Runs a whole transaction in one round trip, durable once resolved. Throws with the codes that `ports.ts` promises. */
   ask: Ask
-  /** The same for the first act of a request: where the database is slow, requests end here, and soon. */
+  /** Like `ask`, for the first transaction of a request: while the database is slow, requests fail here, and soon. */
   askFirst: Ask
-  /** The same through a function of ours in the database, with its arguments by name. */
+  /** Like `ask`, through a function of ours in the database, with named arguments. */
   call<Row>(name: string, values: Record<string, unknown>, how?: Ask): Promise<Row[]>
-  /** A connection of its own. Without a limit a statement takes as long as it takes. */
+  /** Runs `work` on its own connection. Without `limitMs`, a statement has no time limit. */
   alone<T>(work: (ask: Ask) => Promise<T>, limitMs?: number): Promise<T>
   close(): Promise<void>
 }
 
-/** Connects with the first statement. */
+/** Connects at the first statement. */
 export function openDatabase(url: string, { beside = false, readOnly = false } = {}): Database {
   const limitMs = beside ? OPERATOR_LIMIT_MS : REQUEST_LIMIT_MS
   const pool = new pg.Pool({ ...settings(url, limitMs, readOnly), max: CONNECTIONS, connectionTimeoutMillis: limitMs })
-  // A connection that breaks is told to whoever waits for it, and once more: then nobody else need hear of it.
+  // A broken connection rejects the statement that waits for it and also emits this event, so the event is ignored.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
   const names = new Map<string, string>()
@@ -61,7 +62,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
   }
 
   function askFirst<Row>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return askWithin(performance.now() < slowUntil ? DOOR_MS : limitMs, text, values)
+    return askWithin(performance.now() < slowUntil ? FIRST_LIMIT_MS : limitMs, text, values)
   }
 
   async function askWithin<Row>(ms: number, text: string, values: unknown[]): Promise<Row[]> {
@@ -78,7 +79,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     } finally {
       time.stop()
       const now = performance.now()
-      if (now - startedAt >= DOOR_MS) slowUntil = now + SLOW_FOR_MS
+      if (now - startedAt >= FIRST_LIMIT_MS) slowUntil = now + SLOW_FOR_MS
     }
   }
 
@@ -90,9 +91,9 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
       client.release()
       return rows as Row[]
     } catch (error) {
-      const fault = databaseFault(error)
-      client.release(fault.breaks)
-      throw fault.error
+      const mapped = databaseFault(error)
+      client.release(mapped.breaks)
+      throw mapped.error
     }
   }
 
@@ -101,13 +102,13 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     try {
       return await Promise.race([connecting, over])
     } catch (error) {
-      // One that comes late is for the next act.
+      // A connection that comes late goes back to the pool, for the next transaction.
       connecting.then((late) => late.release()).catch(() => {})
       throw notReached(error)
     }
   }
 
-  /** A statement is parsed once on each connection. */
+  /** A named statement is parsed only once on each connection. */
   function nameOf(text: string): string {
     const name = names.get(text) ?? `minikeepsafe_${names.size + 1}`
     names.set(text, name)
@@ -115,7 +116,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
   }
 }
 
-/** Throws while the database does not answer, or takes no writes. */
+/** Throws while the database does not answer or takes no writes. */
 export function databaseCheck({ askFirst }: Database): () => Promise<void> {
   return async () => {
     const [answer] = await askFirst<{ readOnly: boolean }>(
@@ -142,12 +143,12 @@ async function alone<T>(given: pg.ClientConfig, work: (ask: Ask) => Promise<T>):
       }
     })
   } finally {
-    // Undoes what was begun and not finished.
+    // The end of the connection rolls an unfinished transaction back.
     await client.end()
   }
 }
 
-/** What our promises rest on is asked for by every connection, whatever the server's own defaults are. */
+/** Every connection sets the options that our promises depend on, whatever the server's own defaults are. */
 function settings(url: string, limitMs: number, readOnly: boolean): pg.ClientConfig {
   const address = new URL(url)
   const given = address.searchParams.get('options') ?? ''
@@ -168,21 +169,24 @@ function settings(url: string, limitMs: number, readOnly: boolean): pg.ClientCon
   }
 }
 
-/** Sizes and times are bigint, which the driver would hand out as text. */
+/** Sizes and times are bigint, which the driver would return as text. */
 const parserOf: typeof pg.types.getTypeParser = (type: number, format?: 'text' | 'binary') =>
   type === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(type, format as 'text')
 
-/** JSON for `jsonb`, whose strings are text, too. */
+/** JSON for `jsonb`. Its strings have the same limits as text. */
 export function jsonOf(value: unknown): string {
   return JSON.stringify(value, (_key, part) => storable(part))
 }
 
-/** What stands for characters that PostgreSQL's text cannot hold: U+FFFD may be in a name, and a control character may not. */
+/**
+ * Replaces the characters that PostgreSQL's text cannot hold. It is a control character, because a name cannot contain one
+ * but may contain U+FFFD.
+ */
 const NONE = '\u0001'
 
 /**
- * PostgreSQL's text can hold neither NUL nor half of a surrogate pair. Nothing that is kept has one, so what asks for one is to
- * find nothing.
+ * PostgreSQL's text can hold neither NUL nor half of a surrogate pair. No stored text has one, so a query for one must find
+ * nothing.
  */
 function storable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(storable)
@@ -195,7 +199,7 @@ function countdown(ms: number): { over: Promise<never>; stop(): void } {
     const timer = setTimeout(() => reject(lost('no answer in time')), ms)
     stop = () => clearTimeout(timer)
   })
-  // Whoever races with it hears of it; after that nobody does.
+  // The race handles the rejection. After the race, nothing does, and the rejection must not end the process.
   over.catch(() => {})
   return { over, stop }
 }

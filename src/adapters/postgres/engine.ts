@@ -1,4 +1,4 @@
-/** Everything that a vault keeps in PostgreSQL, opened for a server or beside one. Loading this loads the driver. */
+/** Opens everything that a vault keeps in PostgreSQL, for a server or beside one. Importing this file loads the driver. */
 import type { BlobLedger } from '../../ports/blobs.ts'
 import type { DatabaseEngine, Repositories } from '../../ports/database.ts'
 import { postgresActivity } from './activity.ts'
@@ -13,7 +13,7 @@ import { postgresSessions } from './sessions.ts'
 import { postgresTrash } from './trash.ts'
 import { postgresUsers } from './users.ts'
 
-/** Brings the schema up to date. Throws where the server cannot be reached, or a newer version made the schema. */
+/** Migrates the schema. Throws if PostgreSQL cannot be reached, a newer version made the schema, or a move is unfinished. */
 export function openPostgres(url: string): Promise<DatabaseEngine> {
   return opened(openDatabase(url), async (db) => {
     await migrate(db)
@@ -23,7 +23,7 @@ export function openPostgres(url: string): Promise<DatabaseEngine> {
   })
 }
 
-/** For a server that changes nothing. Throws where there is no vault, and where it has another schema. */
+/** For a server that changes nothing. Throws if there is no vault, or if it has another schema. */
 export function openPostgresReadOnly(url: string): Promise<DatabaseEngine> {
   return opened(openDatabase(url, { readOnly: true }), async (db) => {
     await checkSchema(db)
@@ -32,7 +32,7 @@ export function openPostgresReadOnly(url: string): Promise<DatabaseEngine> {
   })
 }
 
-/** Beside servers that may be using it. Throws where there is no vault, and where it has another schema. */
+/** Beside servers that may be using it. Throws if there is no vault, or if it has another schema. */
 export function openPostgresBeside(url: string): Promise<DatabaseEngine> {
   return opened(openDatabase(url, { beside: true }), async (db) => {
     await checkSchema(db)
@@ -75,7 +75,7 @@ async function opened(
   }
 }
 
-/** A server would begin a vault of its own where another one is about to be. */
+/** During an unfinished move a server would create its own vault in the place of the one that is moved. */
 async function refuseUnfinishedMove({ ask }: Database): Promise<void> {
   const [found] = await ask<{ arriving: boolean }>("SELECT to_regclass('arrivals') IS NOT NULL AS arriving")
   if (found?.arriving) {

@@ -14,11 +14,11 @@ const SORT_COLUMN: Record<FileSort, string> = {
 
 const SORT_FIELD = { createdAt: 'createdAt', updatedAt: 'updatedAt', size: 'sizeBytes' } as const
 
-/** What no name goes on with to its end: the greatest character, more often than a name has room for. */
+/** A prefix with this text after it is greater than any name with the prefix: no name has room for so many characters. */
 const BEYOND = '\u{10ffff}'.repeat(64)
 
 export function postgresFiles({ ask, call }: Database): FileRepository {
-  const act = async <Answer>(name: string, values: Record<string, unknown>): Promise<Answer> => {
+  const transact = async <Answer>(name: string, values: Record<string, unknown>): Promise<Answer> => {
     const [row] = await call<{ answer: Answer }>(name, values)
     return row?.answer as Answer
   }
@@ -33,7 +33,7 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
     },
 
     commit: (owner, file, replaces, quota, displaced) =>
-      act('commit_file', {
+      transact('commit_file', {
         owner,
         new_id: file.id,
         new_name: file.name,
@@ -54,10 +54,10 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
       }),
 
     rename: (owner, { id, name, blob }, newName, at) =>
-      act('rename_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, new_name: newName, at }),
+      transact('rename_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, new_name: newName, at }),
 
     discard: (owner, { id, name, blob }, at) =>
-      act('discard_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, at }),
+      transact('discard_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, at }),
 
     async forgetVacated(at, limit) {
       const [row] = await call<{ forgotten: number }>('forget_vacated_names', { at, most: limit })
@@ -134,7 +134,7 @@ function ownedFile({ owner, ...file }: Owned): OwnedFile {
   return { owner, file }
 }
 
-/** Keyset paging: a page begins where an index says the last one ended, so it costs the same however far in it is. */
+/** Keyset paging: a page starts at the place in an index where the last page ended, so every page costs the same. */
 export function pageOf(owner: string, { prefix, sort, order, after, limit }: FileQuery) {
   const column = SORT_COLUMN[sort]
   const past = order === 'asc' ? '>' : '<'
@@ -142,14 +142,14 @@ export function pageOf(owner: string, { prefix, sort, order, after, limit }: Fil
   const given = (value: unknown) => `$${values.push(value)}`
   const conditions = ['user_id = $1', 'deleted_at IS NULL']
   if (prefix !== '') conditions.push(`name >= ${given(prefix)}`, `name < ${given(prefix + BEYOND)}`)
-  // Names are unique for their owner, so they need no tie-break.
+  // Names of one owner are unique, so they need no tie-break.
   if (after && sort === 'name') conditions.push(`name ${past} ${given(after.key)}`)
   else if (after) conditions.push(`(${column}, id) ${past} (${given(after.key)}, ${given(after.id)})`)
   const by = sort === 'name' ? `name ${order}` : `${column} ${order}, id ${order}`
   return { text: `SELECT ${FILE} FROM files WHERE ${conditions.join(' AND ')} ORDER BY ${by} LIMIT $2`, values }
 }
 
-/** Of so many rows along the index those whose names begin so, and the last of the rows. */
+/** Of the next `rows` rows of the index: those with the prefix, and the last row. */
 function scanOf(owner: string, { prefix, sort, order, after }: Omit<FileQuery, 'limit'>, rows: number) {
   const column = SORT_COLUMN[sort]
   const by = `${column} ${order}, id ${order}`

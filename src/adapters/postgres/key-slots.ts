@@ -3,7 +3,7 @@ import type { Database } from './database.ts'
 import type { DatabaseFault } from './faults.ts'
 
 const SLOT = 'kind, key_id AS "keyId", sealed'
-/** Rewriting the table keeps everybody from it, so nobody is to wait long for it to begin. */
+/** Rewriting needs an exclusive lock. All other access waits while the lock is waited for, so this wait is short. */
 const PURGE_WAIT_MS = 100
 
 export function postgresKeySlots({ ask, alone }: Database): KeySlotRepository {
@@ -45,7 +45,7 @@ export function postgresKeySlots({ ask, alone }: Database): KeySlotRepository {
       try {
         await alone(async (ask) => {
           await ask(`SET lock_timeout = ${PURGE_WAIT_MS}`)
-          // Former versions of rows stand in the table until it is written anew.
+          // Former versions of rows stay in the table until it is rewritten.
           await ask('VACUUM FULL key_slots')
         })
         return true

@@ -1,12 +1,13 @@
 import type { BlobLedger } from '../../ports/blobs.ts'
 import type { Database } from './database.ts'
 
-/** A run beats this often, by the database's clock; one that was silent for as long as several beats is over. */
+/** The interval of a run's heartbeats, which are times of the database's clock. */
 const BEAT_MS = 10_000
+/** A run that was silent for this long, several heartbeats, is over. */
 const SILENCE_MS = 60_000
-/** Until the database says whose turn it is. */
+/** The limit for asking the database for the lock of `takeTurn`. */
 const TURN_LIMIT_MS = 10_000
-/** A hold that is over is remembered for so long that nobody takes it for a new one. */
+/** An expired hold is kept for this time, so that its renewal is not taken for a new hold. */
 const DAY_MS = 24 * 60 * 60 * 1000
 
 interface Rhythm {
@@ -79,7 +80,7 @@ export function postgresLedger(
     },
 
     async hold(id, now, until) {
-      // One that has run out is not renewed: blobs may be gone by now.
+      // An expired hold is not renewed: blobs may have been deleted since.
       const rows = await ask(
         `WITH forgotten AS (DELETE FROM holds WHERE until <= $4 AND id <> $1)
          INSERT INTO holds (id, until) VALUES ($1, $3)
@@ -97,7 +98,7 @@ export function postgresLedger(
       return (await ask('SELECT FROM holds WHERE until > $1 LIMIT 1', [now])).length === 1
     },
 
-    /** A lock of a connection of its own: whoever dies, or is cut off, lets go of it. */
+    /** A lock of a separate connection: it is released if the process dies or is cut off. */
     takeTurn: (work) =>
       alone(async (ask) => {
         const [turn] = await ask<{ mine: boolean }>(
@@ -109,13 +110,13 @@ export function postgresLedger(
 
     async close() {
       if (timer) clearInterval(timer)
-      // Where that fails, others see that it is silent.
+      // If this fails, other processes see that the runs are silent.
       await call('end_runs', { ids: [...own], silent_for: '0' }).catch(() => {})
     },
   }
 
   function beat() {
-    // A beat that fails is followed by the next one, and requests tell the operator what is wrong.
+    // A failed heartbeat is followed by the next one, and requests log the cause.
     ask('UPDATE runs SET beat_at = now() WHERE id = ANY ($1) AND NOT ended', [[...own]]).catch(() => {})
   }
 
@@ -124,7 +125,7 @@ export function postgresLedger(
   }
 }
 
-/** For a process beside the servers, which may be the only one: runs that fell silent are over before they are looked at. */
+/** For a process beside the servers, which may be the only process: it ends silent runs before it reads the living ones. */
 export function postgresLedgerBeside(db: Pick<Database, 'ask' | 'call' | 'alone'>, rhythm = RHYTHM): BlobLedger {
   const ledger = postgresLedger(db, rhythm)
   return {

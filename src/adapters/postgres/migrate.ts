@@ -1,4 +1,4 @@
-/** Numbered migrations: each runs once, in its own transaction, and is never changed after it was released (docs/migrations.md). */
+/** Numbered migrations. Each runs once, in its own transaction, and never changes after its release (docs/migrations.md). */
 import type { Ask, Database } from './database.ts'
 import { tables } from './migrations/001-tables.ts'
 import { acts } from './migrations/002-acts.ts'
@@ -12,14 +12,14 @@ import { vacatedNames } from './migrations/008-vacated-names.ts'
 /** The schema's version, in `schema_version`, is the number of migrations that have run. */
 const migrations = [tables, acts, fileQuota, bounds, pinsByUser, tags, names, vacatedNames]
 
-/** Brings the schema up to date. Of processes that start together one does it, and the others wait. */
+/** Migrates the schema. If several processes start together, one migrates and the others wait. */
 export async function migrate({ alone }: Database): Promise<void> {
   await alone(async (ask) => {
     while (await migrateOnce(ask));
   })
 }
 
-/** Throws where this program did not make the schema what it is now. */
+/** Throws if the schema is not exactly this program's. */
 export async function checkSchema({ ask }: Database): Promise<void> {
   const version = await versionOf(ask)
   if (version === 0) throw new Error('there is no vault in this database')
@@ -28,7 +28,7 @@ export async function checkSchema({ ask }: Database): Promise<void> {
   throw new Error(`the database has schema ${version}; this program works with ${migrations.length}. ${remedy}`)
 }
 
-/** Runs the next migration; false where there is none. What it throws ends its connection, and so undoes it. */
+/** Runs the next migration; false if there is none. An error ends the connection, which rolls the migration back. */
 async function migrateOnce(ask: Ask): Promise<boolean> {
   await ask('BEGIN')
   await ask("SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || current_schema(), 0))")

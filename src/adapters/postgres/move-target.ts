@@ -1,4 +1,4 @@
-/** A vault that moves in: its blobs are booked while they come, and its rows come in one transaction. */
+/** The target of a move. Blobs are recorded while they are copied, and rows are inserted in one transaction. */
 import type { KeySlot } from '../../ports/accounts.ts'
 import type { MoveBatch, MoveTable, MoveTargetRows } from '../../ports/operator.ts'
 import { type Ask, type Database, openDatabase } from './database.ts'
@@ -6,7 +6,7 @@ import type { DatabaseFault } from './faults.ts'
 import { postgresLedgerBeside } from './ledger.ts'
 import { migrate } from './migrate.ts'
 
-/** Somebody who was killed lets go of what he held in less. */
+/** The locks of a killed process are released in less time. */
 const LOCK_WAIT_MS = 5000
 
 const TABLES: Record<MoveTable, true> = {
@@ -34,7 +34,7 @@ export async function postgresMoveTarget(url: string): Promise<MoveTargetRows> {
       const standing = await whose(ask, slots)
       if (standing !== 'empty') return standing
       if ((await postgresLedgerBeside(db).livingRuns()).length > 0) throw inUse()
-      // There for as long as the move is not finished.
+      // This table exists until the move is finished.
       await ask(
         'CREATE TABLE IF NOT EXISTS arrivals (blob text COLLATE "C" PRIMARY KEY, proven boolean NOT NULL DEFAULT false)',
       )
@@ -63,7 +63,7 @@ export async function postgresMoveTarget(url: string): Promise<MoveTargetRows> {
            SELECT blob FROM arrivals WHERE NOT EXISTS (SELECT FROM files WHERE files.blob = arrivals.blob)`,
         )
         await ask('DROP TABLE arrivals, arriving')
-        // What its first queries are planned by.
+        // Statistics for the planner of the first queries.
         await ask(`ANALYZE ${NAMES.join(', ')}`)
         await ask('COMMIT')
       } catch (error) {
@@ -79,7 +79,7 @@ export async function postgresMoveTarget(url: string): Promise<MoveTargetRows> {
   }
 }
 
-/** A connection of its own, until it is closed. */
+/** Opens a separate connection, which lasts until `close`. */
 function session({ alone }: Database): Promise<{ ask: Ask; close(): Promise<void> }> {
   return new Promise((resolve, reject) => {
     const ended = alone(
@@ -117,8 +117,9 @@ async function whose(ask: Ask, slots: { owner: string; slot: KeySlot }[]): Promi
 }
 
 /**
- * Vaults are told apart by whose keys they have; the server's own, of which each has one, by its seal. What another vault's
- * move has brought here so far may be all that that vault has, where both keep files in one place.
+ * Throws if another vault's unfinished move is here. If both vaults keep their blobs in one place, the blobs that this move
+ * has brought may be the only ones of its vault. A vault is recognized by its users' ids and the seals of its slots; the id
+ * `server` is in every vault, so it does not count.
  */
 async function refuseOthers(ask: Ask, slots: { owner: string; slot: KeySlot }[]): Promise<void> {
   await ask('CREATE TABLE IF NOT EXISTS arriving (owner text COLLATE "C" NOT NULL, sealed bytea NOT NULL)')
@@ -134,7 +135,7 @@ async function refuseOthers(ask: Ask, slots: { owner: string; slot: KeySlot }[])
   await ask('INSERT INTO arriving SELECT * FROM unnest($1::text[], $2::bytea[]) EXCEPT SELECT * FROM arriving', known)
 }
 
-/** From here on to the end of the transaction nobody else writes a row, and no server opens a run. */
+/** Locks the tables to the end of the transaction: no other process writes a row, and no server opens a run. */
 async function refuseCompany(ask: Ask): Promise<void> {
   await ask(`LOCK TABLE ${NAMES.join(', ')}, runs IN SHARE ROW EXCLUSIVE MODE`)
   if ((await whose(ask, [])) !== 'empty') throw new Error('another vault came to be in this database meanwhile')
@@ -145,7 +146,7 @@ function inUse(): Error {
   return new Error('a server uses this database, or did until a minute ago; stop it until the vault is here')
 }
 
-/** The table itself says of what type its columns are. A column that is not named here is a fault where it has no default. */
+/** The table defines the types of the columns. The statement fails if a missing column has no default. */
 async function insert(ask: Ask, { table, rows }: MoveBatch): Promise<void> {
   const columns = Object.keys(rows[0] ?? {}).join(', ')
   await ask(

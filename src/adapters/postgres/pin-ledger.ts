@@ -25,7 +25,7 @@ export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger 
     },
 
     async noteNothing(at) {
-      // Spread over rows that are nobody's, as `count_guess` does.
+      // Spread over rows that belong to no address, as in `count_guess`.
       await ask(
         `INSERT INTO guesses (address, wrong, paused_until)
          VALUES (set_byte('\\x00', 0, floor(random() * 256)::integer), 0, $1)

@@ -3,7 +3,7 @@ import { type Ask, type Database, jsonOf } from './database.ts'
 
 const SESSION = `id, user_id AS "userId", device_id AS "deviceId", created_at AS "createdAt",
   last_used_at AS "lastUsedAt"`
-/** Sessions that are forgotten in one act. */
+/** Sessions that are deleted in one transaction. */
 const BATCH = 5000
 
 type Answer = 'new-device' | 'known-device' | 'spent' | 'taken' | 'gone'

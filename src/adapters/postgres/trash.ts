@@ -5,7 +5,7 @@ import { FILE } from './files.ts'
 const TRASH = `SELECT ${FILE}, deleted_at AS "deletedAt" FROM files`
 
 export function postgresTrash({ ask, call }: Database): TrashRepository {
-  /** Drops the files of a list of ids, where they are still in the trash and were deleted up to that time. */
+  /** Drops the files with these ids that are still in the trash and were deleted no later than `until`. */
   const drop = async (ids: string, values: unknown[], until: number): Promise<string[]> => {
     const text = `SELECT dropped_blob AS blob FROM drop_files(ARRAY(${ids}), $${values.length + 1})`
     return (await ask<{ blob: string }>(text, [...values, until])).map(({ blob }) => blob)

@@ -80,7 +80,7 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
     },
 
     async forget(owner) {
-      // Another process may be clearing the same user out: who comes last finishes it.
+      // Another process may be clearing the same user out. The last process to finish deletes the row.
       const left = 'SELECT FROM files WHERE user_id = $1'
       const [answer] = await ask<{ done: boolean }>(
         `WITH forgotten AS (DELETE FROM departed WHERE user_id = $1 AND NOT EXISTS (${left}) RETURNING user_id)

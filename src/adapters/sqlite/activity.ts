@@ -1,10 +1,10 @@
 import type { Database } from 'better-sqlite3'
 import type { ActivityEvent, ActivityRepository, Keep } from '../../ports/accounts.ts'
-import type { Act } from './group-commit.ts'
+import type { InTransaction } from './group-commit.ts'
 
 type Row = ActivityEvent & { owner: string }
 
-export function sqliteActivity(db: Database, act: Act): ActivityRepository {
+export function sqliteActivity(db: Database, inTransaction: InTransaction): ActivityRepository {
   const keepEvent = eventKeeper(db)
   const list = db.prepare<
     [{ owner: string; since: number; at: number; id: string; limit: number }],
@@ -21,7 +21,7 @@ export function sqliteActivity(db: Database, act: Act): ActivityRepository {
 
   return {
     async note(owner, event, keep) {
-      await act(() => keepEvent({ ...event, owner }, keep))
+      await inTransaction(() => keepEvent({ ...event, owner }, keep))
     },
 
     async list(owner, { since, after, limit }) {
@@ -29,12 +29,15 @@ export function sqliteActivity(db: Database, act: Act): ActivityRepository {
     },
 
     expire(until, limit) {
-      return act(() => expire.run(until, limit).changes)
+      return inTransaction(() => expire.run(until, limit).changes)
     },
   }
 }
 
-/** Counts or adds an event inside whatever act the caller runs; nothing for a user who does not exist. */
+/**
+ * Returns a function that adds an event, or counts it with an earlier one. It runs inside the caller's transaction. It does
+ * nothing if the user does not exist.
+ */
 export function eventKeeper(db: Database): (row: Row, keep: Keep) => void {
   const countIn = db.prepare<[Row & NonNullable<Keep['fold']>]>(
     `WITH alike AS MATERIALIZED (

@@ -1,4 +1,4 @@
-/** Copies of a database: taken while servers write, and put in place by a rename. */
+/** Copies of a database. They are made while servers write, and placed by a rename. */
 import {
   chmodSync,
   constants,
@@ -19,12 +19,12 @@ import { checkMigratable } from './migrate.ts'
 
 const LOCK = 'backup.lock'
 const VERSIONS = 'versions'
-/** `2026-11-28T19-03-05.123Z`: a time that every file system takes for a name. */
+/** `2026-11-28T19-03-05.123Z`: a time that is a valid name on every file system. */
 const VERSION = /^(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z)\.db$/
-/** Pages that are copied at a time; between two, the process gets to its other work. */
+/** Pages that are copied at a time. Between two batches the event loop runs other work. */
 const PAGES = 1000
 
-/** Holds the folder, so that no two backups are made in it at once. The file stays: it says what the folder is. */
+/** Locks the folder; throws if another backup is being made in it. The file stays, because it marks a backup's folder. */
 export function holdBackupFolder(folder: string): () => void {
   const release = lockFile(join(folder, LOCK), 0)
   if (!release) throw new Error(`another backup is being made in ${folder}`)
@@ -35,13 +35,13 @@ export function isBackupFolder(folder: string): boolean {
   return existsSync(join(folder, LOCK))
 }
 
-/** Copies the database of `from` as it is at one moment, to be placed in `to`. Nobody has to wait meanwhile. */
+/** Copies the database of `from` as it is at one moment, to be placed in `to`. Readers and writers do not wait. */
 export async function copyDatabase(from: string, to: string): Promise<DatabaseCopy> {
   const fresh = freshPath(to)
   writeFileSync(fresh, '', { mode: 0o600 })
   const source = openBeside(from)
   try {
-    // While it reads, the database does not change for this connection, so the copy never has to begin anew.
+    // In this transaction the connection sees one state of the database, so the copying never restarts.
     source.exec('BEGIN')
     source.prepare('SELECT 1 FROM users').get()
     await source.backup(fresh, { progress: () => PAGES })
@@ -50,11 +50,11 @@ export async function copyDatabase(from: string, to: string): Promise<DatabaseCo
   }
   const db = new Database(fresh)
   try {
-    // One file, with all that is in it.
+    // Without a write-ahead log the copy is one file.
     db.pragma('journal_mode = DELETE')
     db.pragma('synchronous = FULL')
-    refuseStranger(db, join(to, DATABASE))
-    // The hold under which this copy is made is not the copy's.
+    refuseOtherVault(db, join(to, DATABASE))
+    // The copy must not contain the hold under which it was made.
     db.exec('DELETE FROM holds')
   } catch (error) {
     db.close()
@@ -80,7 +80,7 @@ export function backupVersions(folder: string): BackupVersions {
       const found = statSync(last, { throwIfNoEntry: false })
       if (!found) return
       const path = pathOf(found.mtime.toISOString().replaceAll(':', '-'))
-      // A former try broke off after this.
+      // An earlier attempt stopped after this step.
       if (existsSync(path)) return
       makeFolder(versions)
       const fresh = join(versions, 'new')
@@ -114,8 +114,8 @@ function versionsIn(folder: string): string[] {
 }
 
 /**
- * Opens the backup in `from`, the last or the version of this name, to be placed in `to`. Throws where there is none that
- * this program could use.
+ * Opens the last backup in `from`, or its version of this name, to be placed in `to`. Throws if there is none, or if this
+ * program cannot use it.
  */
 export function openBackup(from: string, to: string, version?: string): DatabaseCopy {
   if (version !== undefined && !versionsIn(from).includes(version)) {
@@ -166,7 +166,7 @@ function opened(first: Database.Database, place: () => string, drop = () => {}):
       db = new Database(place(), { readonly: true })
     },
 
-    /** What was not placed is not left lying about. */
+    /** Also deletes a new copy that was not placed. */
     async close() {
       db.close()
       drop()
@@ -174,8 +174,11 @@ function opened(first: Database.Database, place: () => string, drop = () => {}):
   }
 }
 
-/** A server that began with nothing, after all was lost, would replace the last that is left of it. */
-function refuseStranger(db: Database.Database, former: string): void {
+/**
+ * Throws if the folder has the backup of another vault. After all data was lost, a new server has an empty vault, whose
+ * backup would replace the last copy.
+ */
+function refuseOtherVault(db: Database.Database, former: string): void {
   if (!existsSync(former)) return
   db.prepare('ATTACH ? AS former').run(former)
   const had = db.prepare('SELECT 1 FROM former.users LIMIT 1').get()
@@ -198,21 +201,21 @@ function checkIntegrity(copy: string, original: string): void {
   }
 }
 
-/** What a copy is called before it is placed; what is left of a former try is gone. */
+/** The path of a copy before it is placed. Deletes the files that an earlier attempt left there. */
 function freshPath(folder: string): string {
   const path = join(folder, `${DATABASE}.new`)
   for (const suffix of ['', '-journal', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true })
   return path
 }
 
-/** Answers where it is now. */
+/** Places the copy and returns its new path. */
 function placed(fresh: string): string {
   const path = join(dirname(fresh), DATABASE)
   move(fresh, path)
   return path
 }
 
-/** To another name in the same folder, durably. */
+/** Renames a file in its folder, durably. */
 function move(fresh: string, path: string): void {
   chmodSync(fresh, 0o600)
   syncPath(fresh)

@@ -1,4 +1,4 @@
-/** One SQLite file, opened so that a commit survives a power cut, and brought up to the newest schema. */
+/** Opens one SQLite file so that a commit survives a power cut, migrates it to the newest schema, and locks its folder. */
 import { accessSync, chmodSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
@@ -8,18 +8,18 @@ export type { Database } from 'better-sqlite3'
 
 export const DATABASE = 'minikeepsafe.db'
 const LOCK = 'server.lock'
-/** While it waits for another process's write, every request waits with it. */
+/** All requests wait while the server waits for another process's write. */
 const SERVER_WAIT_MS = 250
-/** Nobody waits for an operator's command but the operator. */
+/** Only the operator waits for an operator's command. */
 const OPERATOR_WAIT_MS = 5000
-/** An operator's command that looks for a server holds the folder for a moment. */
+/** An operator's command holds the folder for a moment to check for a server. A starting server waits for it. */
 const HOLD_WAIT_MS = 1000
 const TRY_WAIT_MS = 100
 
 /**
- * Opens `minikeepsafe.db` in the folder, which is made where it is missing. Where the last process did not close it, it is
- * checked first, and `onCheck` is called before. Throws where it is damaged, or was written by a newer version of this
- * program.
+ * Opens `minikeepsafe.db` in the folder, and creates the folder if it is missing. If the last process did not close the
+ * database, calls `onCheck` and then checks the database. Throws if it is damaged, or if a newer version of this program
+ * wrote it.
  */
 export function openDatabase(folder: string, onCheck = () => {}): Database.Database {
   makeFolder(folder)
@@ -42,8 +42,8 @@ export function openDatabase(folder: string, onCheck = () => {}): Database.Datab
 }
 
 /**
- * Opens the database beside a server that may be using it. Throws where there is none, and where it has another schema
- * than this program's: neither is for this process to change.
+ * Opens the database beside a server that may be using it. Throws if there is none, or if its schema is not this program's:
+ * only a server creates or migrates a database.
  */
 export function openBeside(folder: string): Database.Database {
   const path = join(folder, DATABASE)
@@ -59,14 +59,14 @@ export function openBeside(folder: string): Database.Database {
   }
 }
 
-/** The same for a server that changes nothing: no statement of this connection does. */
+/** Like `openBeside`, for a server that changes nothing: the connection refuses every write. */
 export function openReadOnly(folder: string): Database.Database {
   const db = openBeside(folder)
   db.pragma('query_only = ON')
   return db
 }
 
-/** Throws while the database does not answer, or its folder takes no writes. */
+/** Throws while the database does not answer, or while its folder cannot be written. */
 export function databaseCheck(db: Database.Database, folder: string): () => Promise<void> {
   const ping = db.prepare('SELECT 1 FROM users')
   return async () => {
@@ -77,35 +77,35 @@ export function databaseCheck(db: Database.Database, folder: string): () => Prom
 
 function settle(db: Database.Database, waitMs: number): void {
   db.pragma('journal_mode = WAL')
-  // better-sqlite3 is built so that WAL would mean NORMAL, which may lose the last commits in a power cut.
+  // better-sqlite3 is compiled with NORMAL as the default for WAL. NORMAL may lose the last commits in a power cut.
   db.pragma('synchronous = FULL')
-  // Where the system has it (macOS), a sync then passes the drive's own cache too.
+  // On systems that have it (macOS), a sync then also flushes the drive's own cache.
   db.pragma('fullfsync = ON')
   db.pragma('foreign_keys = ON')
-  // A key that was deleted is not to be found in what was its space.
+  // Overwrites deleted rows, so that a deleted key cannot be read from the freed space.
   db.pragma('secure_delete = ON')
   db.pragma('trusted_schema = OFF')
-  // 4 MiB: a checkpoint runs in the event loop, and one of 16 MiB held it for 100 ms and more.
+  // 4 MiB: a checkpoint blocks the event loop, and one of 16 MiB blocked it for 100 ms or more.
   db.pragma('wal_autocheckpoint = 1000')
   db.pragma(`busy_timeout = ${waitMs}`)
 }
 
-/** Whoever closes a database last writes its log into it and removes the log. */
+/** The last process to close a database moves the log into it and deletes the log. So a log shows an unclean stop. */
 function hasLog(path: string): boolean {
   return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
 }
 
 export function checkIntegrity(db: Database.Database): void {
-  const [fault] = db.pragma('integrity_check(1)') as { integrity_check: string }[]
-  if (fault?.integrity_check !== 'ok') {
-    throw new Error(`the database is damaged (${fault?.integrity_check}); restore a backup of it`)
+  const [found] = db.pragma('integrity_check(1)') as { integrity_check: string }[]
+  if (found?.integrity_check !== 'ok') {
+    throw new Error(`the database is damaged (${found?.integrity_check}); restore a backup of it`)
   }
 }
 
 /**
- * Holds the folder for the life of the process, so that no second server sweeps what this one is writing: the lock is
- * SQLite's own on a file beside the database, and the system drops it however the process ends. Throws where another
- * server holds it.
+ * Holds the folder for the lifetime of the process, so that no second server sweeps what this one is writing. The lock is
+ * SQLite's own, on a file beside the database; the system releases it however the process ends. Throws if another server
+ * holds it.
  */
 export function holdFolder(folder: string): () => void {
   const release = holdFor(folder, HOLD_WAIT_MS)
@@ -114,14 +114,17 @@ export function holdFolder(folder: string): () => void {
 }
 
 /**
- * Keeps servers that write from the folder for the life of the process, in company of others that only read. `null` where
- * one is there.
+ * Takes a shared lock on the folder for the lifetime of the process. It excludes servers that write, but not others that
+ * only read. `null` if a server that writes holds the folder.
  */
 export function shareFolder(folder: string): (() => void) | null {
   return lockFile(join(folder, LOCK), HOLD_WAIT_MS, 'BEGIN; SELECT 1 FROM sqlite_master')
 }
 
-/** Holds the folder where no server does, for a moment only: a server that starts meanwhile waits no longer. */
+/**
+ * Holds the folder; `null` if a server holds it. Release it within a moment, because a server that starts meanwhile waits
+ * only `HOLD_WAIT_MS`.
+ */
 export function tryHoldFolder(folder: string): (() => void) | null {
   return holdFor(folder, TRY_WAIT_MS)
 }
@@ -131,14 +134,14 @@ function holdFor(folder: string, waitMs: number): (() => void) | null {
   return lockFile(join(folder, LOCK), waitMs)
 }
 
-/** Locks a file for the life of this process, or until the answer is called; `null` where another has it. */
-export function lockFile(path: string, waitMs: number, act = 'BEGIN EXCLUSIVE'): (() => void) | null {
+/** Locks a file until the process ends or the returned function is called; `null` if another process has the lock. */
+export function lockFile(path: string, waitMs: number, statement = 'BEGIN EXCLUSIVE'): (() => void) | null {
   const lock = new Database(path, { timeout: waitMs })
   try {
     chmodSync(path, 0o600)
-    // Holding takes no room on the disk.
+    // The lock then needs no disk space.
     lock.pragma('journal_mode = MEMORY')
-    lock.exec(act)
+    lock.exec(statement)
     return () => void lock.close()
   } catch (error) {
     lock.close()
@@ -148,8 +151,8 @@ export function lockFile(path: string, waitMs: number, act = 'BEGIN EXCLUSIVE'):
 }
 
 /**
- * A folder for this user alone, whose entry survives a power cut. Made level by level: in a place where nothing can be made,
- * such as /proc, Node's own recursive mkdir never comes back.
+ * Creates a folder for this user alone, whose entry survives a power cut. It is created level by level: where nothing can be
+ * created, such as in /proc, Node's own recursive mkdir never returns.
  */
 export function makeFolder(folder: string): void {
   if (isFolder(folder)) return
@@ -158,7 +161,7 @@ export function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { mode: 0o700 })
   } catch (error) {
-    // Another process may have made it meanwhile.
+    // Another process may have created it meanwhile.
     if (!isFolder(folder)) throw error
   }
   syncPath(parent)
@@ -168,7 +171,7 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
-/** A file's bytes, or a folder's entries. */
+/** Syncs a file's bytes or a folder's entries. */
 export function syncPath(path: string): void {
   const opened = openSync(path, 'r')
   fsyncSync(opened)

@@ -1,4 +1,4 @@
-/** Everything that a vault keeps in SQLite, opened for a server or beside one. */
+/** Opens everything that a vault keeps in SQLite, for a server or beside one. */
 import type { DatabaseEngine, Repositories } from '../../ports/database.ts'
 import { sqliteActivity } from './activity.ts'
 import { sqliteCensus } from './census.ts'
@@ -12,7 +12,7 @@ import {
   shareFolder,
 } from './database.ts'
 import { sqliteFiles } from './files.ts'
-import { type Act, groupCommit } from './group-commit.ts'
+import { groupCommit, type InTransaction } from './group-commit.ts'
 import { sqliteKeySlots } from './key-slots.ts'
 import { sqliteLedger, sqliteLedgerBeside } from './ledger.ts'
 import { sqlitePinLedger } from './pin-ledger.ts'
@@ -22,8 +22,8 @@ import { sqliteTrash } from './trash.ts'
 import { sqliteUsers } from './users.ts'
 
 /**
- * Takes the folder for this process alone, with the room that a full disk's deletes need, and brings the schema up to date.
- * Throws where another server holds the folder, and where the database is damaged or a newer version made its schema.
+ * Holds the folder for this process alone, with the reserve for a full disk, and migrates the schema. Throws if another
+ * server holds the folder, if the database is damaged, or if a newer version made its schema.
  */
 export function openSqlite(folder: string, warn: (message: string) => void): DatabaseEngine {
   return opened((own) => {
@@ -32,13 +32,13 @@ export function openSqlite(folder: string, warn: (message: string) => void): Dat
     const checking = () => warn('the last stop was not clean: checking the database')
     const db = reserve.rescue(() => openDatabase(folder, checking))
     own(() => db.close())
-    const act = groupCommit(db, reserve.rescue)
+    const inTransaction = groupCommit(db, reserve.rescue)
     const checks = { database: databaseCheck(db, folder), space: reserve.take }
-    return { db, act, ledger: sqliteLedger(db, act, true), room: reserve.take, checks }
+    return { db, inTransaction, ledger: sqliteLedger(db, inTransaction, true), room: reserve.take, checks }
   })
 }
 
-/** For a server that changes nothing, in a folder where nobody writes for as long as this process lives. */
+/** For a server that changes nothing. While this process lives, no server can write in the folder. */
 export function openSqliteReadOnly(folder: string): DatabaseEngine {
   return opened((own) => {
     const db = openReadOnly(folder)
@@ -46,38 +46,43 @@ export function openSqliteReadOnly(folder: string): DatabaseEngine {
     const release = shareFolder(folder)
     if (!release) throw new Error('another server is using it, and it writes; stop that one first')
     own(release)
-    const act = groupCommit(db)
-    return { db, act, ledger: sqliteLedger(db, act, false), checks: { database: databaseCheck(db, folder) } }
+    const inTransaction = groupCommit(db)
+    return {
+      db,
+      inTransaction,
+      ledger: sqliteLedger(db, inTransaction, false),
+      checks: { database: databaseCheck(db, folder) },
+    }
   })
 }
 
-/** Beside a server that may be using it. Throws where there is no vault, and where it has another schema. */
+/** Beside a server that may be using it. Throws if there is no vault, or if it has another schema. */
 export function openSqliteBeside(folder: string): DatabaseEngine {
   return opened((own) => {
     const db = openBeside(folder)
     own(() => db.close())
-    const act = groupCommit(db)
-    return { db, act, ledger: sqliteLedgerBeside(db, act, folder), checks: {} }
+    const inTransaction = groupCommit(db)
+    return { db, inTransaction, ledger: sqliteLedgerBeside(db, inTransaction, folder), checks: {} }
   })
 }
 
 interface Parts extends Pick<DatabaseEngine, 'ledger' | 'checks'> {
   db: Database
-  act: Act
-  /** Where it is not given, there is always room. */
+  inTransaction: InTransaction
+  /** If it is absent, there is always room. */
   room?: DatabaseEngine['room']
 }
 
-/** What `own` was told is released in turn when the engine is closed, and where it cannot be opened. */
+/** When the engine is closed or cannot be opened, calls the functions that `own` got, the last one first. */
 function opened(open: (own: (release: () => unknown) => void) => Parts): DatabaseEngine {
   const owned: (() => unknown)[] = []
   const releaseAll = () => {
     for (const release of owned.splice(0).reverse()) release()
   }
   try {
-    const { db, act, ledger, room = async () => {}, checks } = open((release) => void owned.push(release))
+    const { db, inTransaction, ledger, room = async () => {}, checks } = open((release) => void owned.push(release))
     return {
-      repositories: repositoriesOf(db, act),
+      repositories: repositoriesOf(db, inTransaction),
       ledger,
       room,
       checks,
@@ -90,14 +95,14 @@ function opened(open: (own: (release: () => unknown) => void) => Parts): Databas
   }
 }
 
-export function repositoriesOf(db: Database, act: Act): Repositories {
+export function repositoriesOf(db: Database, inTransaction: InTransaction): Repositories {
   return {
-    users: sqliteUsers(db, act),
-    keySlots: sqliteKeySlots(db, act),
-    sessions: sqliteSessions(db, act),
-    pinLedger: sqlitePinLedger(db, act),
-    activity: sqliteActivity(db, act),
-    files: sqliteFiles(db, act),
-    trash: sqliteTrash(db, act),
+    users: sqliteUsers(db, inTransaction),
+    keySlots: sqliteKeySlots(db, inTransaction),
+    sessions: sqliteSessions(db, inTransaction),
+    pinLedger: sqlitePinLedger(db, inTransaction),
+    activity: sqliteActivity(db, inTransaction),
+    files: sqliteFiles(db, inTransaction),
+    trash: sqliteTrash(db, inTransaction),
   }
 }

@@ -1,22 +1,22 @@
-/** Faults of the disk below SQLite, told by the codes that `ports.ts` promises. */
+/** Maps errors of the disk below SQLite to the codes that `ports.ts` promises. */
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-const SAYING: Record<string, (folder: string) => string> = {
+const MESSAGES: Record<string, (folder: string) => string> = {
   ENOSPC: (folder) => `the disk of ${folder} is full`,
   EROFS: (folder) => `${folder} cannot be written`,
   EMFILE: () => 'too many files are open',
 }
 
-/** More than what is left on a disk that was full a moment ago. */
+/** More than the space that is left on a disk that was full a moment ago. */
 const PROBE_BYTES = 64 * 1024
 
-/** The fault with its promised code; the same error where it is none of the disk's. `folder` is the database's. */
+/** The error with its promised code, or the same error if it is not the disk's. `folder` is the database's. */
 export function diskFault(error: unknown, folder: string): unknown {
   const own = (error as NodeJS.ErrnoException).code ?? ''
   const code = promised(own) ?? ofSqlite(own, folder)
   if (code === null) return error
-  return Object.assign(new Error(`${SAYING[code]?.(folder)} (${own})`, { cause: error }), { code })
+  return Object.assign(new Error(`${MESSAGES[code]?.(folder)} (${own})`, { cause: error }), { code })
 }
 
 function ofSqlite(code: string, folder: string): string | null {
@@ -26,7 +26,7 @@ function ofSqlite(code: string, folder: string): string | null {
   return code === 'SQLITE_IOERR_WRITE' ? probe(folder) : null
 }
 
-/** SQLite keeps to itself why a write failed. What the system says to another one, in the same place, is the reason. */
+/** SQLite does not report why a write failed. So this writes a file in the same folder and returns the system's reason. */
 function probe(folder: string): string | null {
   const path = join(folder, 'probe')
   try {

@@ -1,7 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { KeySlot } from '../../ports/accounts.ts'
 import type { FileQuery, FileRepository, FileSort, OwnedFile, SealedFile, Seen, Used } from '../../ports/files.ts'
-import type { Act } from './group-commit.ts'
+import type { InTransaction } from './group-commit.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
@@ -21,7 +21,7 @@ const SORT_FIELD: Record<FileSort, keyof SealedFile> = {
   size: 'sizeBytes',
 }
 
-export function sqliteFiles(db: Database, act: Act): FileRepository {
+export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRepository {
   const vacatedNames = sqliteVacatedNames(db)
   const byName = db.prepare<[string, string], SealedFile>(
     `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL`,
@@ -88,7 +88,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     },
 
     commit(owner, file, replaces, quota, displaced = null) {
-      return act(() => {
+      return inTransaction(() => {
         if (!runLives.get(file.blob.slice(0, file.blob.indexOf('/')))) return 'run-ended'
         const used = use.get(owner)
         if (!used) return 'gone'
@@ -97,7 +97,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
         const bytes = file.sizeBytes - (displaced ? 0 : (current?.sizeBytes ?? 0))
         const added = current === null || displaced ? 1 : 0
         const { bytes: mostBytes, files: mostFiles } = quota ?? { bytes: null, files: Number.POSITIVE_INFINITY }
-        // Who is over the quota already may still make a file smaller.
+        // A user who is over the quota may still replace a file with a smaller one.
         if (mostBytes !== null && bytes > 0 && used.bytes + bytes > mostBytes) return 'quota'
         if (added > 0 && used.files + added > mostFiles) return 'quota-files'
         count.run({ owner, files: current === null ? 1 : 0, bytes })
@@ -120,7 +120,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     },
 
     rename(owner, { id, name, blob }, newName, at) {
-      return act(() => {
+      return inTransaction(() => {
         const seen = { owner, id, name, blob }
         const formerly = seenNamedAt.get(seen)
         if (formerly === undefined) return 'stale'
@@ -133,7 +133,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     },
 
     discard(owner, { id, name, blob }, at) {
-      return act(() => {
+      return inTransaction(() => {
         const formerly = discard.get({ owner, id, name, blob, at })
         if (formerly === undefined) return 'stale'
         countDiscarded.run(owner)
@@ -143,7 +143,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     },
 
     forgetVacated(at, limit) {
-      return act(() => vacatedNames.forgetPassed(at, limit))
+      return inTransaction(() => vacatedNames.forgetPassed(at, limit))
     },
 
     async list(owner, { prefix, sort, order, after, limit }) {
@@ -170,7 +170,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     },
 
     async fillInTags(tags) {
-      await act(() => {
+      await inTransaction(() => {
         for (const { id, blob, tag } of tags) fillIn.run({ id, blob, tag })
       })
     },
@@ -193,7 +193,7 @@ export function sqliteFiles(db: Database, act: Act): FileRepository {
     },
   }
 
-  /** One statement for each kind of page, prepared when it is first asked for. */
+  /** Each kind of page has one statement, which is prepared at its first use. */
   function pageStatement(prefix: string, sort: FileSort, order: FileQuery['order'], resumed: boolean) {
     const beyond = successor(prefix)
     return prepared(pageSql({ sort, order, resumed, prefixed: prefix !== '', bounded: beyond !== null }))
@@ -223,20 +223,20 @@ interface PageKind {
   bounded: boolean
 }
 
-/** Keyset paging: a page begins where an index says the last one ended, so it costs the same however far in it is. */
+/** Keyset paging: a page starts at the place in an index where the last page ended, so every page costs the same. */
 export function pageSql({ sort, order, resumed, prefixed, bounded }: PageKind): string {
   const column = SORT_COLUMN[sort]
   const past = order === 'asc' ? '>' : '<'
   const conditions = ['user_id = :owner', 'deleted_at IS NULL']
   if (prefixed) conditions.push('name >= :prefix')
   if (prefixed && bounded) conditions.push('name < :beyond')
-  // Names are unique for their owner, so they need no tie-break.
+  // Names of one owner are unique, so they need no tie-break.
   if (resumed) conditions.push(sort === 'name' ? `name ${past} :key` : `(${column}, id) ${past} (:key, :id)`)
   const by = sort === 'name' ? `name ${order}` : `${column} ${order}, id ${order}`
   return `SELECT ${FILE_COLUMNS} FROM files WHERE ${conditions.join(' AND ')} ORDER BY ${by} LIMIT :limit`
 }
 
-/** Of so many rows along the index those whose names begin so, and where the last of the rows is. */
+/** `found`: of the next `:rows` rows of the index, those with the prefix. `last`: the place of the last of these rows. */
 function scanSql({ sort, order, resumed }: Pick<PageKind, 'sort' | 'order' | 'resumed'>) {
   const column = SORT_COLUMN[sort]
   const past = resumed ? `AND (${column}, id) ${order === 'asc' ? '>' : '<'} (:key, :id)` : ''
@@ -248,7 +248,7 @@ function scanSql({ sort, order, resumed }: Pick<PageKind, 'sort' | 'order' | 're
   }
 }
 
-/** The least string, in the order of UTF-8 bytes, that is greater than all that begin so; `null` where none is. */
+/** The least string, in the order of UTF-8 bytes, that is greater than all strings with the prefix; `null` if none is. */
 function successor(prefix: string): string | null {
   const points = [...prefix].map((character) => character.codePointAt(0) as number)
   while (points.at(-1) === 0x10ffff) points.pop()

@@ -1,22 +1,26 @@
 /**
- * Several requests' writes in one transaction: a commit costs one sync however many acts it holds, so those that come
- * in one turn of the event loop share it. Each act has a savepoint of its own, so one that throws undoes only itself.
+ * Commits the transactions of several requests together. A commit costs one sync, however many transactions it contains.
+ * So all transactions of one turn of the event loop share a commit. Each has its own savepoint, so one that throws undoes
+ * only itself.
  */
 import type { Database } from 'better-sqlite3'
 
-/** Runs the act with the next commit. Nothing settles before that commit is durable; where it fails, all its acts do. */
-export type Act = <T>(act: () => T) => Promise<T>
+/**
+ * Runs `work` as a transaction in the next commit. The promise settles only after that commit is durable. If the commit
+ * fails, all its transactions fail.
+ */
+export type InTransaction = <T>(work: () => T) => Promise<T>
 
-/** `rescue` may run a commit that failed once more. */
-export function groupCommit(db: Database, rescue = (commit: () => void) => commit()): Act {
+/** `rescue` may run a failed commit once more. */
+export function groupCommit(db: Database, rescue = (commit: () => void) => commit()): InTransaction {
   const inSavepoint = db.transaction((work: () => void) => work())
-  const inTransaction = db.transaction((work: () => void) => work()).immediate
+  const inOneCommit = db.transaction((work: () => void) => work()).immediate
   let waiting: Waiting[] = []
 
-  return (act) =>
+  return (work) =>
     new Promise((resolve, reject) => {
       if (waiting.length === 0) setImmediate(commitAll)
-      waiting.push({ act, resolve: resolve as (answer: unknown) => void, reject })
+      waiting.push({ work, resolve: resolve as (answer: unknown) => void, reject })
     })
 
   function commitAll() {
@@ -26,20 +30,20 @@ export function groupCommit(db: Database, rescue = (commit: () => void) => commi
     try {
       const commit = () => {
         settle.length = 0
-        for (const { act, resolve, reject } of group) {
+        for (const { work, resolve, reject } of group) {
           try {
             inSavepoint(() => {
-              const answer = act()
+              const answer = work()
               settle.push(() => resolve(answer))
             })
           } catch (error) {
-            // A fault that has ended the whole transaction is everybody's.
+            // This error has ended the shared transaction, so all transactions of the group fail.
             if (!db.inTransaction) throw error
             settle.push(() => reject(error))
           }
         }
       }
-      rescue(() => inTransaction(commit))
+      rescue(() => inOneCommit(commit))
     } catch (error) {
       for (const { reject } of group) reject(error)
       return
@@ -49,7 +53,7 @@ export function groupCommit(db: Database, rescue = (commit: () => void) => commi
 }
 
 interface Waiting {
-  act: () => unknown
+  work: () => unknown
   resolve: (answer: unknown) => void
   reject: (error: unknown) => void
 }

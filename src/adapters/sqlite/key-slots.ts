@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3'
 import type { KeySlot, KeySlotRepository } from '../../ports/accounts.ts'
 import { erase } from './erasure.ts'
-import type { Act } from './group-commit.ts'
+import type { InTransaction } from './group-commit.ts'
 
-export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
+export function sqliteKeySlots(db: Database, inTransaction: InTransaction): KeySlotRepository {
   const ofUser = db.prepare<[string], KeySlot>(
     'SELECT kind, key_id AS keyId, sealed FROM key_slots WHERE user_id = ? ORDER BY kind',
   )
@@ -29,7 +29,7 @@ export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
     },
 
     async add(owner, slot) {
-      await act(() => add.run({ ...slot, owner }))
+      await inTransaction(() => add.run({ ...slot, owner }))
     },
 
     async countByKey() {
@@ -41,7 +41,7 @@ export function sqliteKeySlots(db: Database, act: Act): KeySlotRepository {
     },
 
     replace(owner, old, { kind, keyId, sealed }) {
-      return act(() => replace.run({ owner, kind, old: old.sealed, keyId, sealed }).changes === 1)
+      return inTransaction(() => replace.run({ owner, kind, old: old.sealed, keyId, sealed }).changes === 1)
     },
 
     async purge() {

@@ -1,13 +1,13 @@
 import type { Database } from 'better-sqlite3'
 import type { BlobLedger } from '../../ports/blobs.ts'
 import { tryHoldFolder } from './database.ts'
-import type { Act } from './group-commit.ts'
+import type { InTransaction } from './group-commit.ts'
 
-/** A hold that is over is remembered for so long that nobody takes it for a new one. */
+/** An expired hold is kept for this time, so that its renewal is not taken for a new hold. */
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** `alone`: this process holds the folder (`holdFolder`), so every run but its own is over. */
-export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger {
+/** `alone`: this process holds the folder (`holdFolder`), so every other run is over. */
+export function sqliteLedger(db: Database, inTransaction: InTransaction, alone: boolean): BlobLedger {
   const open = db.prepare<[string, number, string]>(
     'INSERT INTO runs (id, started_at, key_ids) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
   )
@@ -27,7 +27,7 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
   const forget = db.prepare<[string]>('DELETE FROM runs WHERE id = ? AND ended = 1')
   const oldest = db.prepare<[number], { blob: string }>('SELECT blob FROM garbage ORDER BY position LIMIT ?')
   const forgetGarbage = db.prepare<[string]>('DELETE FROM garbage WHERE blob IN (SELECT value FROM json_each(?))')
-  // A hold that has run out is not renewed: blobs may be gone by now.
+  // An expired hold is not renewed: blobs may have been deleted since.
   const hold = db.prepare<[{ id: string; now: number; until: number }]>(
     'INSERT INTO holds (id, until) VALUES (:id, :until) ON CONFLICT (id) DO UPDATE SET until = :until WHERE until > :now',
   )
@@ -36,14 +36,14 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
   const heldAt = db.prepare<[number], unknown>('SELECT 1 FROM holds WHERE until > ?')
 
   return {
-    // There is one server.
+    // Only one server uses a folder, so no lock is needed.
     async takeTurn(work) {
       await work()
       return true
     },
 
     openRun(run, at, keyIds) {
-      return act(() => void open.run(run, at, JSON.stringify(keyIds)))
+      return inTransaction(() => void open.run(run, at, JSON.stringify(keyIds)))
     },
 
     async goesOn(run) {
@@ -51,7 +51,7 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
     },
 
     endedRuns(run) {
-      return act(() => {
+      return inTransaction(() => {
         if (alone) endOthers.run(run)
         return ended.all().map(({ id }) => id)
       })
@@ -66,7 +66,7 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
     },
 
     async renounce(blobs) {
-      // A commit has happened or failed by the time it throws, so none comes late.
+      // When a commit throws, it has already happened or failed. So no commit comes late.
       const found = new Set(named.all(JSON.stringify(blobs)).map(({ blob }) => blob))
       return blobs.filter((blob) => !found.has(blob))
     },
@@ -76,7 +76,7 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
     },
 
     async forgetRun(run) {
-      await act(() => forget.run(run))
+      await inTransaction(() => forget.run(run))
     },
 
     async garbage(limit) {
@@ -84,18 +84,18 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
     },
 
     async forgetGarbage(blobs) {
-      await act(() => forgetGarbage.run(JSON.stringify(blobs)))
+      await inTransaction(() => forgetGarbage.run(JSON.stringify(blobs)))
     },
 
     hold(id, now, until) {
-      return act(() => {
+      return inTransaction(() => {
         forgetOver.run(now - DAY_MS, id)
         return hold.run({ id, now, until }).changes === 1
       })
     },
 
     async release(id) {
-      await act(() => release.run(id))
+      await inTransaction(() => release.run(id))
     },
 
     async held(now) {
@@ -104,10 +104,10 @@ export function sqliteLedger(db: Database, act: Act, alone: boolean): BlobLedger
   }
 }
 
-/** For a process beside the server: where it matters, it looks whether there is one. */
-export function sqliteLedgerBeside(db: Database, act: Act, folder: string): BlobLedger {
-  const beside = sqliteLedger(db, act, false)
-  const alone = sqliteLedger(db, act, true)
+/** For a process beside the server. It checks for a server in each method whose answer depends on one. */
+export function sqliteLedgerBeside(db: Database, inTransaction: InTransaction, folder: string): BlobLedger {
+  const beside = sqliteLedger(db, inTransaction, false)
+  const alone = sqliteLedger(db, inTransaction, true)
   return {
     ...beside,
 

@@ -1,4 +1,4 @@
-/** Numbered migrations: each runs once and is never changed after it was released. */
+/** Numbered migrations. Each runs once and is never changed after its release. */
 import type { Database } from 'better-sqlite3'
 import { initial } from './migrations/001-initial.ts'
 import { sealed } from './migrations/002-sealed.ts'
@@ -12,10 +12,10 @@ import { vacatedNames } from './migrations/009-vacated-names.ts'
 
 /** The schema's version, in `PRAGMA user_version`, is the number of migrations that have run. */
 const migrations = [initial, sealed, signIn, fileQuota, bounds, pinsByUser, tags, names, vacatedNames]
-/** The first schema of which nothing is lost. */
+/** The first schema that is migrated without loss. */
 const FIRST_KEPT = 2
 
-/** Throws where this program did not make the schema what it is now. */
+/** Throws if the schema is not exactly this program's. */
 export function checkSchema(db: Database, folder: string): void {
   const version = versionOf(db)
   if (version === 0) throw new Error(`there is no vault in ${folder}`)
@@ -24,7 +24,7 @@ export function checkSchema(db: Database, folder: string): void {
   throw new Error(`the database has schema ${version}; this program works with ${migrations.length}. ${remedy}`)
 }
 
-/** Throws where a server of this version could not take the database over. */
+/** Throws if a server of this version could not migrate the database. */
 export function checkMigratable(db: Database, folder: string): void {
   const version = versionOf(db)
   if (version < FIRST_KEPT || version > migrations.length) checkSchema(db, folder)

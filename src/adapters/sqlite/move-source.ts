@@ -1,8 +1,8 @@
-/** A vault that moves away: every row as it stands, while nobody writes. */
+/** The source of a move: reads every row of a vault while no process writes. */
 import type { MoveBatch, MoveSourceRows, MoveTable } from '../../ports/operator.ts'
 import { checkIntegrity, type Database, openBeside, shareFolder } from './database.ts'
 
-/** In an order in which no row comes before one that it refers to. */
+/** A table comes after the tables that it refers to. */
 const TABLES: MoveTable[] = [
   'users',
   'departed',
@@ -17,7 +17,7 @@ const TABLES: MoveTable[] = [
 ]
 const ROWS = 1000
 
-/** Throws where there is no vault in the folder, or one of another schema. */
+/** Throws if the folder has no vault, or one with another schema. */
 export function sqliteMoveSource(folder: string): MoveSourceRows {
   const db = openBeside(folder)
   let release = () => {}
@@ -48,7 +48,7 @@ export function sqliteMoveSource(folder: string): MoveSourceRows {
   }
 }
 
-/** Servers that only read are not disturbed by it; whoever writes waits, and gives up. */
+/** Takes the write lock. Servers that only read are not affected; a writer waits for the lock and then fails. */
 function holdWrites(db: Database): void {
   try {
     db.exec('BEGIN IMMEDIATE')
@@ -58,7 +58,7 @@ function holdWrites(db: Database): void {
 }
 
 function* batchesOf(db: Database, table: MoveTable): Generator<MoveBatch> {
-  // Exact, whatever their size: a pause doubles without an upper bound.
+  // Integers stay exact at any size: a pause doubles without an upper bound.
   const all = db.prepare<[], MoveBatch['rows'][number]>(`SELECT * FROM ${table}`).safeIntegers()
   let rows: MoveBatch['rows'] = []
   for (const row of all.iterate()) {

@@ -1,8 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import type { GuessOutcome, PauseRule, PendingPin, PinLedger } from '../../ports/sign-in.ts'
-import type { Act } from './group-commit.ts'
+import type { InTransaction } from './group-commit.ts'
 
-/** Where a guess is counted that has no address, so that it costs the same. No keyed hash is empty. */
+/** Counts guesses that have no address, so that they cost the same as others. No keyed hash is empty. */
 const NOBODY = Buffer.alloc(0)
 
 interface HandedOut {
@@ -12,7 +12,7 @@ interface HandedOut {
   expiresAt: number
 }
 
-export function sqlitePinLedger(db: Database, act: Act): PinLedger {
+export function sqlitePinLedger(db: Database, inTransaction: InTransaction): PinLedger {
   const pausedUntil = db.prepare<[Buffer], number>('SELECT paused_until FROM guesses WHERE address = ?').pluck()
   const countOne = db
     .prepare<[Buffer], number>(
@@ -38,14 +38,14 @@ export function sqlitePinLedger(db: Database, act: Act): PinLedger {
 
   return {
     count({ deviceId, address, at, maxAttempts, rule }) {
-      return act(() => {
+      return inTransaction(() => {
         const handedOut = guessHandedOut.all({ deviceId, at, maxAttempts }).map((row) => pinOf(deviceId, row))
         return { counted: countAt(address, at, rule), handedOut }
       })
     },
 
     async noteNothing(at) {
-      await act(() => noteNothing.run(NOBODY, at))
+      await inTransaction(() => noteNothing.run(NOBODY, at))
     },
 
     async isPaused(address, at) {
@@ -53,11 +53,11 @@ export function sqlitePinLedger(db: Database, act: Act): PinLedger {
     },
 
     async handOut({ id, deviceId, digest, expiresAt, grant: { userId } }) {
-      await act(() => handOut.run({ id, deviceId, userId, digest, expiresAt }))
+      await inTransaction(() => handOut.run({ id, deviceId, userId, digest, expiresAt }))
     },
 
     async forget(until) {
-      await act(() => forget.run(until))
+      await inTransaction(() => forget.run(until))
     },
   }
 

@@ -1,6 +1,6 @@
 /**
- * Room that is kept for bad times. On a full disk a delete needs room too, in the database's log, before any comes
- * back; a file in the data folder holds that room, and is given up for it.
+ * The reserve: disk space for the time when the disk is full. A delete needs space in the database's log before it frees
+ * any. A file in the data folder occupies that space, and is deleted when the space is needed.
  */
 import { randomFillSync } from 'node:crypto'
 import { closeSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -12,36 +12,36 @@ const TRY_AGAIN_MS = 1000
 
 export interface Reserve {
   /**
-   * Runs an act that writes to the database. Where the disk is full, the reserve is given up and the act is run once
-   * more, so it must be one that undoes itself. Faults of the disk come with the codes that `ports.ts` promises.
+   * Runs `work`, which writes to the database. If the disk is full, releases the reserve and runs `work` once more, so
+   * `work` must undo its changes if it throws. Errors of the disk have the codes that `ports.ts` promises.
    */
-  rescue<T>(act: () => T): T
+  rescue<T>(work: () => T): T
   /**
-   * Resolves while the reserve is there. Where it is not, tries to take it, at most once a second; throws where that
-   * fails, with the code `ENOSPC` where there is no room.
+   * Resolves while the reserve exists. Otherwise tries to allocate it, at most once a second. Throws if that fails, with
+   * the code `ENOSPC` if there is no room.
    */
   take(): Promise<void>
 }
 
-/** `tell` hears when the reserve goes and comes. */
-export function diskReserve(folder: string, tell: (message: string) => void): Reserve {
+/** Calls `log` when the reserve is released, and when it is allocated again. */
+export function diskReserve(folder: string, log: (message: string) => void): Reserve {
   const path = join(folder, 'reserve')
   let held = isWhole(path)
-  let fault: unknown = null
+  let lastError: unknown = null
   let triedAt = Number.NEGATIVE_INFINITY
 
   return {
-    rescue(act) {
+    rescue(work) {
       let full: unknown
       try {
-        return act()
+        return work()
       } catch (error) {
         full = diskFault(error, folder)
         if (!held || !isFull(full)) throw full
       }
       try {
-        giveUp(full)
-        return act()
+        release(full)
+        return work()
       } catch (error) {
         throw diskFault(error, folder)
       }
@@ -49,39 +49,39 @@ export function diskReserve(folder: string, tell: (message: string) => void): Re
 
     async take() {
       if (held) return
-      if (performance.now() - triedAt < TRY_AGAIN_MS) throw fault
+      if (performance.now() - triedAt < TRY_AGAIN_MS) throw lastError
       try {
         fill(path)
       } catch (error) {
         missed(diskFault(error, folder))
-        throw fault
+        throw lastError
       }
       held = true
-      if (fault) tell(`there is room in ${folder} again: uploads are taken`)
-      fault = null
+      if (lastError) log(`there is room in ${folder} again: uploads are taken`)
+      lastError = null
     },
   }
 
-  function giveUp(full: unknown) {
+  function release(full: unknown) {
     rmSync(path, { force: true })
     held = false
     missed(full)
-    tell(`the disk of ${folder} is full: its reserve is given up, and no upload is taken until there is room`)
+    log(`the disk of ${folder} is full: its reserve is given up, and no upload is taken until there is room`)
   }
 
   function missed(why: unknown) {
-    fault = why
+    lastError = why
     triedAt = performance.now()
   }
 }
 
-/** Allocates the room. At once, so that no commit can meet the disk between: it takes a few milliseconds. */
+/** Allocates the reserve in a few milliseconds. It is synchronous, so that no commit runs in between. */
 function fill(path: string) {
   rmSync(path, { force: true })
   const file = openSync(path, 'wx', 0o600)
   try {
     const block = Buffer.alloc(1024 * 1024)
-    // At random, so that a disk that packs what it is given cannot make it small.
+    // Random bytes, because a disk that compresses would store others in less space.
     for (let at = 0; at < RESERVE_BYTES; at += block.length) writeFileSync(file, randomFillSync(block))
   } catch (error) {
     rmSync(path)

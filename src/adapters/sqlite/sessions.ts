@@ -2,15 +2,15 @@ import type { Database } from 'better-sqlite3'
 import type { KeySlot, User } from '../../ports/accounts.ts'
 import type { Redemption, Session, SessionRepository } from '../../ports/sign-in.ts'
 import { eventKeeper } from './activity.ts'
-import type { Act } from './group-commit.ts'
+import type { InTransaction } from './group-commit.ts'
 
 const COLUMNS =
   'id, user_id AS userId, device_id AS deviceId, created_at AS createdAt, last_used_at AS lastUsedAt FROM sessions'
 
-/** Rows that are looked at, and may be deleted, in one act: requests wait for it. */
+/** Rows that one transaction reads and may delete: requests wait for it. */
 const PIECE = 200
 
-export function sqliteSessions(db: Database, act: Act): SessionRepository {
+export function sqliteSessions(db: Database, inTransaction: InTransaction): SessionRepository {
   const byTokenHash = db.prepare<[Buffer], Session>(`SELECT ${COLUMNS} WHERE token_hash = ? AND ended_at IS NULL`)
   const byId = db.prepare<[string, string], Session>(
     `SELECT ${COLUMNS} WHERE user_id = ? AND id = ? AND ended_at IS NULL`,
@@ -23,7 +23,7 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const addSlot = db.prepare<[KeySlot & { owner: string }]>(
     'INSERT INTO key_slots (user_id, kind, key_id, sealed) VALUES (:owner, :kind, :keyId, :sealed)',
   )
-  /** The session that vouched, where one did, is not over. */
+  /** The user exists, and the session that vouched, if there was one, has not ended. */
   const mayJoin = db.prepare<[{ id: string; vouchedBy: string | null }], unknown>(
     `SELECT 1 FROM users WHERE id = :id AND (:vouchedBy IS NULL OR EXISTS (
        SELECT 1 FROM sessions WHERE user_id = :id AND id = :vouchedBy AND ended_at IS NULL))`,
@@ -31,7 +31,7 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const endOfDevice = db.prepare<[number, string, string]>(
     'UPDATE sessions SET ended_at = ? WHERE user_id = ? AND device_id = ? AND ended_at IS NULL',
   )
-  // Each count is of one range of an index; what is over the bound is looked for only where there is something.
+  // Each count reads one range of an index. Rows over the bound are searched only if there are any.
   const openSessions = db
     .prepare<[string], number>('SELECT count(*) FROM sessions WHERE user_id = ? AND ended_at IS NULL')
     .pluck()
@@ -55,7 +55,7 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
   const seeDevice = db.prepare<[{ owner: string; deviceId: string; at: number }]>(
     'UPDATE devices SET last_seen_at = :at WHERE user_id = :owner AND device_id = :deviceId',
   )
-  /** Devices that are signed in stay. */
+  /** Devices that are signed in are kept. */
   const dropDevices = db.prepare<[{ owner: string; most: number }]>(
     `DELETE FROM devices WHERE user_id = :owner AND device_id IN (
        SELECT device_id FROM devices AS d WHERE user_id = :owner
@@ -92,7 +92,7 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
 
   return {
     redeem({ pinId, session, user, givenBack, event, bounds }) {
-      return act(() => {
+      return inTransaction(() => {
         if (pinUsed.get(pinId)) return 'spent'
         if ('email' in user) {
           const { slot, ...person } = user
@@ -137,21 +137,21 @@ export function sqliteSessions(db: Database, act: Act): SessionRepository {
     },
 
     async touch(owner, sessionId, at) {
-      await act(() => touch.run(at, owner, sessionId))
+      await inTransaction(() => touch.run(at, owner, sessionId))
     },
 
     end(owner, sessionId, at) {
-      return act(() => end.get(at, owner, sessionId) ?? null)
+      return inTransaction(() => end.get(at, owner, sessionId) ?? null)
     },
 
     endOthers(owner, sessionId, at) {
-      return act(() => endOthers.all(at, owner, sessionId))
+      return inTransaction(() => endOthers.all(at, owner, sessionId))
     },
 
     async forget(endedBefore, lastUsedBefore, createdBefore) {
       for (let after: string | null = ''; after !== null; ) {
         const from: string = after
-        after = await act(() => {
+        after = await inTransaction(() => {
           const end = endOfPiece.get(from) ?? null
           if (end !== null) forget.run(from, end, endedBefore, lastUsedBefore, createdBefore)
           return end

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { SealedTrash, TrashRepository } from '../../ports/files.ts'
 import { FILE_COLUMNS } from './files.ts'
-import type { Act } from './group-commit.ts'
+import type { InTransaction } from './group-commit.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
 
 const COLUMNS = `${FILE_COLUMNS}, deleted_at AS deletedAt`
@@ -15,7 +15,7 @@ interface Dropped {
 
 const DROPPED = 'SELECT id, user_id AS owner, size AS sizeBytes, blob FROM files'
 
-export function sqliteTrash(db: Database, act: Act): TrashRepository {
+export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRepository {
   const vacatedNames = sqliteVacatedNames(db)
   const byId = db.prepare<[string, string], SealedTrash>(
     `SELECT ${COLUMNS} FROM files WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL`,
@@ -57,7 +57,7 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
     },
 
     restore(owner, { id, blob }, name, at) {
-      return act(() => {
+      return inTransaction(() => {
         if (byId.get(id, owner)?.blob !== blob) return 'stale'
         if (holder.get(owner, name)) return 'taken'
         restore.run(name, vacatedNames.take(owner, name, at), id, owner)
@@ -67,18 +67,18 @@ export function sqliteTrash(db: Database, act: Act): TrashRepository {
     },
 
     remove(owner, id) {
-      return act(() => {
+      return inTransaction(() => {
         const file = one.get(id, owner)
         return file ? dropForGood(file) : null
       })
     },
 
     empty(owner, deletedUntil, limit) {
-      return act(() => oldestOfUser.all(owner, deletedUntil, limit).map(dropForGood))
+      return inTransaction(() => oldestOfUser.all(owner, deletedUntil, limit).map(dropForGood))
     },
 
     expire(deletedUntil, limit) {
-      return act(() => oldest.all(deletedUntil, limit).map(dropForGood))
+      return inTransaction(() => oldest.all(deletedUntil, limit).map(dropForGood))
     },
   }
 

@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3'
 import type { ListedUser, Usage, User, UserRepository } from '../../ports/accounts.ts'
 import { erase } from './erasure.ts'
-import type { Act } from './group-commit.ts'
+import type { InTransaction } from './group-commit.ts'
 
 const COLUMNS = 'id, name, email, confirmed_by AS confirmedBy, created_at AS createdAt FROM users'
 
-export function sqliteUsers(db: Database, act: Act): UserRepository {
+export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRepository {
   const byId = db.prepare<[string], User>(`SELECT ${COLUMNS} WHERE id = ?`)
   const byEmail = db.prepare<[string], User>(`SELECT ${COLUMNS} WHERE email = ?`)
   const usage = db.prepare<[string], Usage>(
@@ -29,13 +29,13 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
          coalesce((SELECT max(last_seen_at) FROM devices WHERE user_id = users.id), 0)) AS lastSeenAt
      FROM users WHERE id > ? ORDER BY id LIMIT ?`,
   )
-  // All but key slots and files goes with the user.
+  // Cascades to all rows of the user except key slots and files.
   const remove = db.prepare<[string]>('DELETE FROM users WHERE id = ?')
   const dropSlots = db.prepare<[string]>('DELETE FROM key_slots WHERE user_id = ?')
   const depart = db.prepare<[string]>('INSERT INTO departed (user_id) VALUES (?)')
   const departed = db.prepare<[number], { owner: string }>('SELECT user_id AS owner FROM departed LIMIT ?')
   const leftBehind = db.prepare<[{ owner: string; limit: number }], { id: string; blob: string }>(
-    // The one index that has live files and trash.
+    // The only index that has both live files and trash.
     'SELECT id, blob FROM files INDEXED BY files_by_tag WHERE user_id = :owner LIMIT :limit',
   )
   const dropFile = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
@@ -66,7 +66,7 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
     },
 
     remove(owner) {
-      return act(() => {
+      return inTransaction(() => {
         if (remove.run(owner).changes === 0) return false
         dropSlots.run(owner)
         depart.run(owner)
@@ -79,7 +79,7 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
     },
 
     clearOut(owner, limit) {
-      return act(() => {
+      return inTransaction(() => {
         const files = leftBehind.all({ owner, limit })
         for (const { id, blob } of files) {
           dropFile.run(id)
@@ -91,7 +91,7 @@ export function sqliteUsers(db: Database, act: Act): UserRepository {
 
     async forget(owner) {
       if (!erase(db)) return false
-      await act(() => forget.run(owner))
+      await inTransaction(() => forget.run(owner))
       return true
     },
   }

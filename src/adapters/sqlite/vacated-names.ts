@@ -1,15 +1,15 @@
 /**
- * The date of each name that holds no file, so that the next content of the name gets a later second. A row is forgotten once
- * the second of its date has passed, since any new date is later then, unless the clock is set back. For that case
- * `users.vacated_at` is the latest date of all forgotten rows of the user, and every new date of the user's names is after it.
- * So no row has to be kept for as long as a clock may be wrong. With a right clock `vacated_at` is in the past and changes no
- * date. Each function runs inside the transaction of its caller.
+ * Keeps the date of each name that has no file, so that the next content of the name gets a later second. A row is deleted
+ * once the second of its date has passed, because any new date is later then, unless the clock is set back. For that case
+ * `users.vacated_at` is the latest date of all deleted rows of the user, and every new date of the user's names is after it.
+ * So no row has to be kept for as long as a clock may be wrong. With a correct clock `vacated_at` is in the past and changes
+ * no date. Each function runs inside its caller's transaction.
  */
 import type { Database } from 'better-sqlite3'
 
-/** A user has at most so many rows. Beyond that the earliest are forgotten, even if their second has not passed. */
+/** The maximum of rows of one user. Beyond it the earliest are deleted, even if their second has not passed. */
 const MOST_NAMES = 500
-/** Rows that are forgotten at once. */
+/** Rows of one user that are deleted at a time. */
 const BATCH = 100
 
 interface Row {
@@ -41,7 +41,7 @@ export function sqliteVacatedNames(db: Database) {
   const earliest = db.prepare<[number, number], Row>(`${ROWS} WHERE named_at < ? ORDER BY named_at LIMIT ?`)
 
   return {
-    /** The date of a content that comes to the name at this time. The name is not vacated any more. */
+    /** Returns the date of a content that gets the name at this time. The name is no longer vacated. */
     take(owner: string, name: string, at: number, replacedAt = 0): number {
       return laterSecond(at, Math.max(latest.get(owner) ?? 0, drop.get(owner, name) ?? 0, replacedAt))
     },
@@ -54,7 +54,7 @@ export function sqliteVacatedNames(db: Database) {
       for (const row of earliestOfUser.all(owner, before, BATCH)) forget(row)
     },
 
-    /** Forgets at most `limit` rows of all users whose second has passed at this time; answers how many. */
+    /** Deletes at most `limit` rows, of all users, whose second has passed at this time; returns their number. */
     forgetPassed(at: number, limit: number): number {
       const rows = earliest.all(secondOf(at), limit)
       for (const row of rows) forget(row)
@@ -73,7 +73,7 @@ function secondOf(at: number): number {
   return Math.floor(at / 1000) * 1000
 }
 
-/** This time, or the first moment of the second after `other` where that is later. */
+/** This time, or the first moment of the second after `other` if that is later. 0 stands for no other time. */
 function laterSecond(at: number, other: number): number {
   return other === 0 ? at : Math.max(at, secondOf(other) + 1000)
 }

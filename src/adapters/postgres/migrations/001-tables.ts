@@ -1,6 +1,6 @@
 /**
- * Users, their sessions, keys and files, and the books on blobs. Times are milliseconds since the Unix epoch by the vault's
- * clock. Whatever is sorted or looked for by its beginning is compared byte by byte (COLLATE "C"), as in every engine.
+ * Users, their sessions, keys and files, and the ledger of blobs. Times are milliseconds since the Unix epoch by the vault's
+ * clock. Columns that are sorted or searched by prefix are compared byte by byte (COLLATE "C"), as in every engine.
  */
 export const tables = `
 CREATE TABLE schema_version (version integer NOT NULL);

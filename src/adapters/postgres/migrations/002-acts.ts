@@ -1,7 +1,7 @@
 /**
- * The acts that are more than one statement, each in one round trip. Every statement in them sees what was committed before
- * it (READ COMMITTED), so what is read after a lock was taken is true until the end of the act. Locks are taken in one
- * order: a run or a PIN, then users, then the rest.
+ * Functions for the transactions that have several statements, each in one round trip. Each statement sees all earlier
+ * commits (READ COMMITTED), so a value read under a lock is true until the end of the transaction. All functions take locks
+ * in one order: a run or a PIN, then users, then the rest.
  */
 export const acts = `
 -- Who names a blob shares its run; who ends the run, or gives a blob of it up, waits for all of them and keeps others out.

@@ -1,6 +1,6 @@
 /**
- * The quota of files: deleted files are counted beside the live ones. What a function takes anew has a default, so servers of
- * the version before go on.
+ * For the quota of files, deleted files are counted separately from live ones. New parameters of functions have defaults, so
+ * servers of the previous version keep working.
  */
 export const fileQuota = `
 ALTER TABLE users ADD COLUMN trash_count bigint NOT NULL DEFAULT 0 CHECK (trash_count >= 0);

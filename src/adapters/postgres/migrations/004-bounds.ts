@@ -1,6 +1,6 @@
 /**
- * What happened is bounded for each user and class: an event has its place in the order in which its class grew. Sessions and
- * devices are bounded as well. What a function takes anew has a default, so servers of the version before go on.
+ * Bounds the activity list for each user and class: an event has its place in the order of its class. Bounds sessions and
+ * devices as well. New parameters of functions have defaults, so servers of the previous version keep working.
  */
 export const bounds = `
 ALTER TABLE activity ADD COLUMN class text NOT NULL DEFAULT 'routine';

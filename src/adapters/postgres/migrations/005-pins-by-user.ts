@@ -1,6 +1,6 @@
 /**
- * A device has one PIN that was handed out for each user, and not one in all. A guess counts against all of them, and a sign-in
- * takes away that of its own user alone.
+ * A device has one PIN from the operator for each user, not one in total. A guess counts against all of them. A sign-in
+ * deletes only that of its own user.
  */
 export const pinsByUser = `
 ALTER TABLE handed_out_pins DROP CONSTRAINT handed_out_pins_pkey, ADD PRIMARY KEY (device_id, user_id);

@@ -1,6 +1,7 @@
 /**
- * Files of one content are found by a keyed tag of it, also in the trash. Rows from before have none: the sweeper fills
- * them in (`src/vault/files/tags.ts`). A server of the version before calls `commit_file` without a tag, and so leaves none.
+ * Files with equal contents are found by a keyed tag of the content, also in the trash. Earlier rows have no tag: the
+ * sweeper adds it (`src/vault/files/tags.ts`). Servers of the previous version call `commit_file` without a tag, so their
+ * rows have none.
  */
 export const tags = `
 ALTER TABLE files ADD COLUMN tag bytea;

@@ -1,7 +1,7 @@
 /**
- * When a content came to stand under its name, which dates of HTTP go by; and of each user the last such moment of a content that
- * left its name. A replaced version becomes an entry of the trash.
- * What a function takes anew has a default, so servers of the version before go on.
+ * `files.named_at` is the time when a content got its name; HTTP dates use it. `users.vacated_at` is the latest such time of
+ * a user's contents that left their names. A replaced version becomes an entry of the trash.
+ * New parameters of functions have defaults, so servers of the previous version keep working.
  */
 export const names = `
 ALTER TABLE files ADD COLUMN named_at bigint NOT NULL DEFAULT 0;

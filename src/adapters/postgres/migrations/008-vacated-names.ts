@@ -1,9 +1,9 @@
 /**
- * The date of each name that holds no file: when its last content came to it. A row is forgotten once the second of its date
- * has passed, since any new date is later then, unless the clock is set back. For that case `users.vacated_at` is from now on
- * the latest date of all forgotten rows of the user, and every new date of the user's names is after it. With a right clock it
- * is in the past and changes no date.
- * No function changes what it takes or answers, so servers of the version before go on.
+ * The date of each name that has no file: the time when its last content got it. A row is deleted once the second of its
+ * date has passed, because any new date is later then, unless the clock is set back. For that case `users.vacated_at` is
+ * from now on the latest date of all deleted rows of the user, and every new date of the user's names is after it. With a
+ * correct clock it is in the past and changes no date.
+ * No function changes its parameters or its result, so servers of the previous version keep working.
  */
 export const vacatedNames = `
 CREATE TABLE vacated_names (

@@ -1,4 +1,4 @@
-/** Users, their sessions and files, and the books on blobs. Times are milliseconds since the Unix epoch. */
+/** Users, their sessions and files, and the ledger of blobs. Times are milliseconds since the Unix epoch. */
 export const initial = `
 CREATE TABLE users (
   id TEXT PRIMARY KEY,

@@ -1,4 +1,7 @@
-/** Contents are sealed, deleted files can be restored, and what a user keeps is counted. Only for a database without users. */
+/**
+ * Contents are sealed, deleted files can be restored, and the usage of each user is counted. Only for a database without
+ * users.
+ */
 export const sealed = `
 ALTER TABLE users ADD COLUMN file_count INTEGER NOT NULL DEFAULT 0 CHECK (file_count >= 0);
 ALTER TABLE users ADD COLUMN byte_count INTEGER NOT NULL DEFAULT 0 CHECK (byte_count >= 0);

@@ -1,6 +1,6 @@
 /**
- * What guessing PINs must not outlive, the devices that a user has used, and what happened to an account. The server's own
- * key gets a slot among those of the users, so slots do not refer to users any more.
+ * Adds wrong guesses, PINs from the operator, the devices that a user has used, and the activity list. The server's own key
+ * gets a slot beside those of the users, so slots no longer refer to users.
  */
 export const signIn = `
 CREATE TABLE slots (

@@ -1,4 +1,4 @@
-/** The quota of files: deleted files are counted beside the live ones. */
+/** For the quota of files, deleted files are counted separately from live ones. */
 export const fileQuota = `
 ALTER TABLE users ADD COLUMN trash_count INTEGER NOT NULL DEFAULT 0 CHECK (trash_count >= 0);
 UPDATE users SET trash_count =

@@ -1,6 +1,6 @@
 /**
- * What happened is bounded for each user and class: an event has its place in the order in which its class grew. Devices are
- * bounded as well, and those used longest ago go first.
+ * Bounds the activity list for each user and class: an event has its place in the order of its class. Bounds devices as
+ * well; those used longest ago are deleted first.
  */
 export const bounds = `
 ALTER TABLE activity ADD COLUMN class TEXT NOT NULL DEFAULT 'routine';

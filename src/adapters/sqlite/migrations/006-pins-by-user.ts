@@ -1,4 +1,4 @@
-/** A device has one PIN that was handed out for each user, and not one in all. */
+/** A device has one PIN from the operator for each user, not one in total. */
 export const pinsByUser = `
 CREATE TABLE handed_out (
   device_id TEXT NOT NULL,

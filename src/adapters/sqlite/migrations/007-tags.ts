@@ -1,6 +1,6 @@
 /**
- * Files of one content are found by a keyed tag of it, also in the trash. Rows from before have none: the sweeper fills
- * them in (`src/vault/files/tags.ts`).
+ * Files with equal contents are found by a keyed tag of the content, also in the trash. Earlier rows have no tag: the
+ * sweeper adds it (`src/vault/files/tags.ts`).
  */
 export const tags = `
 ALTER TABLE files ADD COLUMN tag BLOB;

@@ -1,6 +1,6 @@
 /**
- * When a content came to stand under its name, which dates of HTTP go by; and of each user the last such moment of a content that
- * left its name. What was renamed or restored before is taken for what it was.
+ * `files.named_at` is the time when a content got its name; HTTP dates use it. `users.vacated_at` is the latest such time of
+ * a user's contents that left their names. Earlier renames and restores are unknown, so earlier rows get `updated_at`.
  */
 export const names = `
 ALTER TABLE files ADD COLUMN named_at INTEGER NOT NULL DEFAULT 0;

@@ -1,6 +1,7 @@
 /**
- * The date of each name that holds no file: when its last content came to it. A row is forgotten once the second of its date
- * has passed. From now on `users.vacated_at` is the latest date of all forgotten rows of the user (`../vacated-names.ts`).
+ * The date of each name that has no file: the time when its last content got it. A row is deleted once the second of its
+ * date has passed. From now on `users.vacated_at` is the latest date of all deleted rows of the user
+ * (`../vacated-names.ts`).
  */
 export const vacatedNames = `
 CREATE TABLE vacated_names (
