@@ -2,7 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { consoleDelivery } from '../adapters/delivery/console.ts'
 import { diskBlobs } from '../adapters/disk/blobs.ts'
-import { logErrors } from '../adapters/disk/errors.ts'
+import { mapErrors } from '../adapters/disk/errors.ts'
 import { memoryCounter } from '../adapters/memory/counter.ts'
 import { memoryPendingPins } from '../adapters/memory/pending-pins.ts'
 import { redisCounter } from '../adapters/redis/counter.ts'
@@ -78,7 +78,7 @@ async function databaseOf(
 export async function blobsOf(config: Config, clock: Clock) {
   return (
     (await bucketOf(config, clock)) ??
-    logErrors(
+    mapErrors(
       await naming('UPLOADS_DIR', config.UPLOADS_DIR, () =>
         diskBlobs(config.UPLOADS_DIR, { shared: config.DATABASE_URL !== undefined }),
       ),

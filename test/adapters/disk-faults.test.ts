@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { diskBlobs } from '../../src/adapters/disk/blobs.ts'
-import { logErrors } from '../../src/adapters/disk/errors.ts'
+import { mapErrors } from '../../src/adapters/disk/errors.ts'
 import { blobStoreContract } from '../contracts/blob-store.ts'
 import { temporaryFolder } from '../support/app.ts'
 
@@ -10,7 +10,7 @@ async function store() {
   return blobs
 }
 
-blobStoreContract('disk, with its faults told,', async () => logErrors(await store()))
+blobStoreContract('disk, with its faults told,', async () => mapErrors(await store()))
 
 it.each([
   ['EDQUOT', 'write', 'ENOSPC'],
@@ -26,7 +26,7 @@ it.each([
   ['EACCES', undefined, 'EACCES'],
 ])('%s in %s is told as %s', async (code, syscall, told) => {
   const fail = () => Promise.reject(Object.assign(new Error('a fault'), { code, syscall }))
-  const blobs = logErrors({ ...(await store()), put: fail, delete: fail, closeRun: fail })
+  const blobs = mapErrors({ ...(await store()), put: fail, delete: fail, closeRun: fail })
   await expect(blobs.put('run/a', (async function* () {})())).rejects.toMatchObject({ code: told })
   await expect(blobs.delete(['run/a'])).rejects.toMatchObject({ code: told })
   await expect(blobs.closeRun('run')).rejects.toMatchObject({ code: told })

@@ -4,7 +4,7 @@ import type { DiskBlobs } from './blobs.ts'
 const PROMISED: Record<string, string> = { EDQUOT: 'ENOSPC', EACCES: 'EROFS', EPERM: 'EROFS', ENFILE: 'EMFILE' }
 
 /** Wraps the operations that write. Reads are not wrapped: an unreadable blob does not mean that the storage is read-only. */
-export function logErrors(blobs: DiskBlobs): DiskBlobs {
+export function mapErrors(blobs: DiskBlobs): DiskBlobs {
   return {
     ...blobs,
     put: (blob, batches) => blobs.put(blob, batches).catch(rethrow),
