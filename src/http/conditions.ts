@@ -31,14 +31,17 @@ export function evaluate(
 ): 'go' | 'not-modified' | 'failed' {
   const ifMatch = headers['if-match']
   if (ifMatch !== undefined) {
-    if (!file || !names(ifMatch, entityTag(file), 'strong')) return 'failed'
+    if (!file || names(ifMatch, entityTag(file), 'strong') !== true) return 'failed'
   } else if (file && isAfter(file, headers['if-unmodified-since'])) {
     return 'failed'
   }
 
   const ifNoneMatch = headers['if-none-match']
   if (ifNoneMatch !== undefined) {
-    if (file && names(ifNoneMatch, entityTag(file), 'weak')) return reading ? 'not-modified' : 'failed'
+    const isNamed = file !== null && names(ifNoneMatch, entityTag(file), 'weak')
+    if (isNamed) return reading ? 'not-modified' : 'failed'
+    // A change must not happen because the server could not read its condition.
+    if (isNamed === null && !reading) return 'failed'
   } else if (reading && file && isAfter(file, headers['if-modified-since']) === false) {
     return 'not-modified'
   }
@@ -105,10 +108,17 @@ function ifRangeHolds(condition: string | string[] | undefined, file: StoredFile
   return timeOf(condition) === modifiedAt(file)
 }
 
-/** Whether a list of entity tags, or `*`, names this one (RFC 9110, section 8.8.3.2). */
-function names(list: string, tag: string, comparison: 'strong' | 'weak'): boolean {
+/** One entity tag and what follows it up to the next. A list may have empty members (RFC 9110, section 5.6.1.2). */
+const LISTED_TAG = /(W\/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,[ \t,]*|$)/y
+
+/**
+ * Whether a list of entity tags, or `*`, names this one (RFC 9110, section 8.8.3.2). `null` if it is no such list.
+ */
+function names(list: string, tag: string, comparison: 'strong' | 'weak'): boolean | null {
   if (list.trim() === '*') return true
-  const tags = [...list.matchAll(/(W\/)?("[\x21\x23-\x7e\x80-\xff]*")/g)]
+  const members = list.replace(/^[ \t,]+/, '')
+  const tags = [...members.matchAll(new RegExp(LISTED_TAG, 'gy'))]
+  if (tags.length === 0 || tags.map(([text]) => text).join('') !== members) return null
   return tags.some(([, weak, opaque]) => opaque === tag && (comparison === 'weak' || !weak))
 }
 
@@ -120,7 +130,10 @@ function isAfter(file: StoredFile, date: string | undefined): boolean | null {
 
 /** The three date formats of RFC 9110, section 5.6.7. The asctime format has no time zone, so GMT is added. */
 function timeOf(date: string): number {
-  if (/^[A-Z][a-z]{2,8}, \d\d[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT$/.test(date)) return Date.parse(date)
-  if (/^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/.test(date)) return Date.parse(`${date} GMT`)
-  return Number.NaN
+  const common = /^[A-Z][a-z]{2,8}, (\d\d)[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT$/.exec(date)
+  const asctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} ([ \d]\d) \d\d:\d\d:\d\d \d{4}$/.exec(date)
+  const time = Date.parse(asctime ? `${date} GMT` : date)
+  const day = Number((common ?? asctime)?.[1])
+  // 30 February parses as a day in March.
+  return new Date(time).getUTCDate() === day ? time : Number.NaN
 }

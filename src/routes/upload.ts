@@ -62,6 +62,7 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       if (!request.isMultipart()) throw problems.unsupportedMediaType('multipart/form-data')
+      refuseUnfinished(request)
       refuseOversized(request, maxFileBytes + FORM_OVERHEAD_BYTES, maxFileBytes)
       const { userId } = request.session
       const { onConflict = 'fail' } = request.query
@@ -120,6 +121,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { headers, session } = request
       if (headers['content-range'] !== undefined) throw problems.rangeNotAllowed()
+      refuseUnfinished(request)
       refuseOversized(request, maxFileBytes, maxFileBytes)
       const check = digestCheckOf(headers)
       const bytes = readBody(request.raw)
@@ -159,6 +161,18 @@ function contentTypeOf(given: string | undefined): string {
 function specificType(given: string | undefined): string | null {
   const type = contentTypeOf(given)
   return /^application\/octet-stream\s*(;|$)/i.test(type) ? null : type
+}
+
+/**
+ * A client of resumable uploads sends the first part of a file so (draft-ietf-httpbis-resumable-upload; `Upload-Incomplete` in
+ * its first versions). It must not be stored as the whole file.
+ */
+function refuseUnfinished({ headers }: FastifyRequest) {
+  const complete = headers['upload-complete'] ?? '?1'
+  const incomplete = headers['upload-incomplete'] ?? '?0'
+  const message = 'the body must be the whole file: this server has no resumable uploads'
+  if (complete !== '?1') throw problems.invalidRequest([{ path: '/upload-complete', message }])
+  if (incomplete !== '?0') throw problems.invalidRequest([{ path: '/upload-incomplete', message }])
 }
 
 /** Refuses an upload whose Content-Length is too large, before its body is read. */

@@ -398,3 +398,12 @@ describe('the log', () => {
     expect(log).not.toContain(owner.deviceId)
   })
 })
+
+it.each([
+  ['0', 'must be at least 1'],
+  ['1001', 'must be at most 1000'],
+  ['1.5', 'must be integer'],
+])('the detail of a limit of %s says what it may be', async (limit, message) => {
+  const ada = await member(await testApp())
+  expect((await ada.request(`/v1/files?limit=${limit}`)).body).toMatchObject({ errors: [{ path: '/limit', message }] })
+})

@@ -263,6 +263,8 @@ describe('conditions of a download', () => {
     ['If-None-Match of another version', { 'if-none-match': '"another"' }, 200],
     ['If-Modified-Since now', { 'if-modified-since': NOW }, 304],
     ['If-Modified-Since before', { 'if-modified-since': BEFORE }, 200],
+    ['If-Modified-Since on a day that no calendar has', { 'if-modified-since': 'Sun, 30 Feb 2098 00:00:00 GMT' }, 200],
+    ['If-None-Match without quotes', { 'if-none-match': 'x' }, 200],
     ['If-Modified-Since nonsense', { 'if-modified-since': 'yesterday' }, 200],
     ['If-None-Match goes before If-Modified-Since', { 'if-none-match': '"x"', 'if-modified-since': NOW }, 200],
     ['If-Match of this version', { 'if-match': etag('bytes') }, 200],

@@ -99,6 +99,26 @@ describe('the name of a file in a form', () => {
     expect(await send(ada, Buffer.from(named('a\xffb.jpg'), 'latin1'))).toBeProblem(400, 'invalid-name')
   })
 
+  it.each([
+    ['UTF-8', 'A\u00e9.jpg', 'utf8', 201],
+    ['"utf-8"', 'A\u00e9.jpg', 'utf8', 201],
+    ['ISO-8859-1', 'A\u00e9.jpg', 'latin1', 201],
+    ['us-ascii', 'A.jpg', 'latin1', 201],
+    ['us-ascii', 'A\u00e9.jpg', 'latin1', 400],
+    ['utf-16', '\u00fe\u00ff\0v\0w', 'latin1', 400],
+    ['gbk', 'A\u00ff.jpg', 'latin1', 400],
+    ['windows-1252', 'A\u0080.jpg', 'latin1', 400],
+    ['__proto__', 'A.jpg', 'latin1', 400],
+  ] as const)('of a field in charset=%s is %j, or refused', async (charset, name, bytes, status) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const head = `Content-Disposition: form-data; name="name"\r\nContent-Type: text/plain; charset=${charset}`
+    const answer = await send(ada, Buffer.from(FILE + part(head, name) + END, bytes))
+    expect(answer.status).toBe(status)
+    if (status === 201) expect(answer.body).toMatchObject({ name })
+    else expect(await blobsOnDisk(app)).toEqual([])
+  })
+
   it('of 255 bytes is counted in NFC', async () => {
     const app = await testApp()
     const ada = await member(app)

@@ -442,6 +442,29 @@ describe('uploading raw bytes', () => {
   })
 })
 
+describe('the first part of a resumable upload', () => {
+  it.each([
+    ['upload-complete', '?0'],
+    ['upload-incomplete', '?1'],
+  ])('is not stored as the whole file: %s: %s', async (field, value) => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('film', 'whole')
+    const headers = { [field]: value, 'upload-draft-interop-version': '6' }
+    expect(await ada.put('film', 'wh', headers)).toBeProblem(400, 'invalid-request')
+    const file = form([{ name: 'file', filename: 'other', content: 'wh' }])
+    const posted = await ada.request('/v1/files', { method: 'POST', ...file, headers: { ...file.headers, ...headers } })
+    expect(posted).toBeProblem(400, 'invalid-request')
+    expect((await ada.get('film')).body).toBe('whole')
+    expect(await blobsOnDisk(app)).toHaveLength(1)
+  })
+
+  it('is the whole file where the client says so', async () => {
+    const ada = await member(await testApp())
+    expect((await ada.put('film', 'whole', { 'upload-complete': '?1' })).status).toBe(201)
+  })
+})
+
 describe('digests', () => {
   it.each(['repr-digest', 'content-digest'])('of %s are checked', async (field) => {
     const app = await testApp()
@@ -494,6 +517,18 @@ describe('preconditions of an upload', () => {
     ['If-Match of another version', 'old', { 'if-match': etag('other') }, 412],
     ['If-Match, weakly', 'old', { 'if-match': `W/${etag('old')}` }, 412],
     ['If-Match without quotes', 'old', { 'if-match': sha256Hex('old') }, 412],
+    ['If-Match with a weak prefix in lower case', 'old', { 'if-match': `w/${etag('old')}` }, 412],
+    ['If-Match with something behind a tag', 'old', { 'if-match': `${etag('old')}; x` }, 412],
+    ['If-Match with no comma between tags', 'old', { 'if-match': `"x" ${etag('old')}` }, 412],
+    ['If-Match with empty members', 'old', { 'if-match': `, "x",, ${etag('old')} ,` }, 200],
+    ['If-None-Match without quotes', 'old', { 'if-none-match': sha256Hex('other') }, 412],
+    ['If-None-Match: * in a list', 'old', { 'if-none-match': '"x", *' }, 412],
+    [
+      'If-Unmodified-Since on a day that no calendar has',
+      'old',
+      { 'if-unmodified-since': 'Sun, 30 Feb 2020 00:00:00 GMT' },
+      200,
+    ],
     ['If-Match: * on a taken name', 'old', { 'if-match': '*' }, 200],
     ['If-Match: * on a new name', 'new', { 'if-match': '*' }, 412],
     ['If-Match on a new name', 'new', { 'if-match': etag('old') }, 412],

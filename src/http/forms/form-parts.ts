@@ -132,21 +132,29 @@ function plainHead({ name, fileName }: PartHead, number: number): string {
   return `${disposition}\r\nContent-Type: text/plain; charset=latin1`
 }
 
-/** Decodes the value of a field from latin1. Throws `invalid-name`, because the only field that is read is a name. */
-export function fieldText(value: unknown, { contentType = '' }: PartHead): string {
-  const [, charset = 'utf-8'] = /;[ \t]*charset[ \t]*=[ \t]*"?([\w-]+)"?[ \t]*(?:;|$)/i.exec(contentType) ?? []
-  const decoder = decoderOf(charset)
-  try {
-    return decoder.decode(Buffer.from(String(value), 'latin1'))
-  } catch (cause) {
-    throw problems.invalidName(`The file name is not well-formed ${decoder.encoding.toUpperCase()}.`, cause)
-  }
+/** The charsets of a field. Others are refused, because Node decodes some of them in another way than browsers do. */
+const CHARSETS: Record<string, (bytes: Buffer) => string> = {
+  'utf-8': (bytes) => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
+  'us-ascii': (bytes) => {
+    if (bytes.some((byte) => byte > 0x7f)) throw new TypeError('a byte above 0x7f')
+    return bytes.toString('latin1')
+  },
+  'iso-8859-1': (bytes) => bytes.toString('latin1'),
 }
 
-function decoderOf(charset: string) {
+/** Decodes the value of a field from latin1. Throws `invalid-name`, because the only field that is read is a name. */
+export function fieldText(value: unknown, { contentType = '' }: PartHead): string {
+  const [, named = 'utf-8'] = /;[ \t]*charset[ \t]*=[ \t]*"?([\w-]+)"?[ \t]*(?:;|$)/i.exec(contentType) ?? []
+  const charset = named.toLowerCase()
+  const decode = Object.hasOwn(CHARSETS, charset) ? CHARSETS[charset] : undefined
+  if (!decode) {
+    throw problems.malformedMultipart(
+      `A field of the form has another charset than ${Object.keys(CHARSETS).join(', ')}.`,
+    )
+  }
   try {
-    return new TextDecoder(charset, { fatal: true, ignoreBOM: true })
+    return decode(Buffer.from(String(value), 'latin1'))
   } catch (cause) {
-    throw problems.malformedMultipart('A field of the form has an unknown charset.', cause)
+    throw problems.invalidName(`The file name is not well-formed ${charset.toUpperCase()}.`, cause)
   }
 }

@@ -58,5 +58,8 @@ function messageOf(type: ValueErrorType, message: string, schema: TSchema): stri
   if (type === ValueErrorType.Union) {
     return `must be one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}`
   }
-  return message.replace(/^Expected/, 'must be')
+  return message
+    .replace(/^Expected (?:integer|number) to be greater or equal to /, 'must be at least ')
+    .replace(/^Expected (?:integer|number) to be less or equal to /, 'must be at most ')
+    .replace(/^Expected/, 'must be')
 }
