@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
 import { presentAccount, presentExported } from '../http/presenting.ts'
 import { sendBytes } from '../http/sending.ts'
-import { entryNames, portableName } from '../http/zip/entry-names.ts'
+import { type EntryNames, entryNames, portableName } from '../http/zip/entry-names.ts'
 import { keptBytes } from '../http/zip/kept-bytes.ts'
 import { type ZipEntry, zipOf } from '../http/zip/zip.ts'
 import { Export } from '../schemas/account.ts'
@@ -39,14 +39,15 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const user = await app.vault.account.describe(request.session.userId)
-      const { begunAt, files } = app.vault.exports.begin(user.id, callerOf(request))
+      const names = entryNames()
+      const { begunAt, files } = app.vault.exports.begin(user.id, callerOf(request), names.keeps)
       reply.headers({
         'content-type': 'application/zip',
         'content-disposition': `attachment; filename="minikeepsafe-${timestamp(begunAt).slice(0, 10)}.zip"`,
       })
       // The length of the zip is known only after it was sent, so HEAD has none.
       if (request.method === 'HEAD') return reply.send(Readable.from([]))
-      return sendBytes(reply, readerOf(zipOf(entriesOf(user, begunAt, files))), null)
+      return sendBytes(reply, readerOf(zipOf(entriesOf(user, begunAt, files, names))), null)
     },
   )
 }
@@ -56,16 +57,16 @@ async function* entriesOf(
   user: Account,
   begunAt: number,
   files: AsyncIterable<ExportedFile>,
+  names: EntryNames,
 ): AsyncGenerator<ZipEntry> {
   const { usage: _usage, quota: _quota, ...person } = presentAccount(user)
   const account = keptBytes()
   const add = (text: string) => account.add(Buffer.from(text))
   add(`{"exportedAt":${JSON.stringify(timestamp(begunAt))},"user":${JSON.stringify(person)},"files":[`)
-  const nameInFiles = entryNames()
   let separator = '\n'
   for await (const { file, bytes } of files) {
     const path =
-      file.deletedAt === null ? `files/${nameInFiles(file.name)}` : `trash/${file.id}/${portableName(file.name)}`
+      file.deletedAt === null ? `files/${names.nameFor(file.name)}` : `trash/${file.id}/${portableName(file.name)}`
     yield { path, modifiedAt: file.updatedAt, sizeBytes: file.sizeBytes, batches: batchesOf(bytes) }
     add(separator + JSON.stringify(presentExported(file, path)))
     separator = ',\n'

@@ -19,7 +19,7 @@ describe('names in a zip', () => {
     'Aux Cord.jpg',
     'x'.repeat(255),
   ])('stay as they are where nothing is against it: %j', (name) => {
-    expect(entryNames()(name)).toBe(name)
+    expect(entryNames().nameFor(name)).toBe(name)
   })
 
   it.each([
@@ -41,7 +41,7 @@ describe('names in a zip', () => {
     ['a|b*c?.jpg', 'a_b_c_.jpg'],
     [`CON.${'x'.repeat(251)}`, `_ON.${'x'.repeat(251)}`],
   ])('become such that Windows takes: %j', (name, expected) => {
-    expect(entryNames()(name)).toBe(expected)
+    expect(entryNames().nameFor(name)).toBe(expected)
   })
 
   it.each([
@@ -74,7 +74,7 @@ describe('names in a zip', () => {
       ['a.jpg', 'a (1).jpg', 'A (2).jpg', 'A (1) (1).jpg'],
     ],
   ])('differ by more than case and normal form: %j', (names, expected) => {
-    expect(names.map(entryNames())).toEqual(expected)
+    expect(names.map(entryNames().nameFor)).toEqual(expected)
   })
 
   const character = fc.constantFrom(...'aAéÉßẞsS:?. |<N', 'e\u0301', '🏖', 'K', 'K', 'x'.repeat(60), 'X'.repeat(60))
@@ -85,7 +85,7 @@ describe('names in a zip', () => {
   it('can be unpacked on every system, whatever the files are called', () => {
     fc.assert(
       fc.property(fc.array(anyName, { maxLength: 40 }), (names) => {
-        const found = names.map(entryNames())
+        const found = names.map(entryNames().nameFor)
         for (const name of found) expect([isPortable(name), Buffer.byteLength(name) <= 255]).toEqual([true, true])
         for (const form of ['NFC', 'NFD'] as const) {
           expect(new Set(found.map((name) => name.toLowerCase().normalize(form))).size).toBe(names.length)
@@ -95,12 +95,21 @@ describe('names in a zip', () => {
     )
   })
 
+  it('are kept exactly where `keeps` says so', () => {
+    fc.assert(
+      fc.property(fc.array(anyName, { maxLength: 40 }), (names) => {
+        const { keeps, nameFor } = entryNames()
+        for (const name of names) expect(keeps(name)).toBe(nameFor(name) === name)
+      }),
+    )
+  })
+
   it('are tried once each, however many are alike', () => {
     const count = 20_000
-    const nameInZip = entryNames()
+    const { nameFor } = entryNames()
     const long = 'x'.repeat(240)
     const found = new Set<string>()
-    for (let n = 0; n < count; n += 1) found.add(nameInZip(n % 2 ? 'same?' : `${long}${n % 1000}`).toLowerCase())
+    for (let n = 0; n < count; n += 1) found.add(nameFor(n % 2 ? 'same?' : `${long}${n % 1000}`).toLowerCase())
     expect(found.size).toBe(count)
   })
 })

@@ -189,6 +189,51 @@ describe('an export', () => {
     expect(await pathsByName([...names].reverse())).toEqual(paths)
   })
 
+  it.each([
+    ['a name that Windows forbids', { 'IMG:1.jpg': 'IMG_1 (1).jpg', 'IMG_1.jpg': 'IMG_1.jpg' }],
+    ['a quote', { 'p"q': 'p_q (1)', p_q: 'p_q' }],
+    ['a dot at the end', { 'zz.': 'zz_ (1)', zz_: 'zz_' }],
+    ['another case', { 'IMG:1.JPG': 'IMG_1 (1).JPG', 'img_1.jpg': 'img_1.jpg' }],
+    [
+      'a real numbered name',
+      { 'IMG:1.jpg': 'IMG_1 (2).jpg', 'IMG_1 (1).jpg': 'IMG_1 (1).jpg', 'IMG_1.jpg': 'IMG_1.jpg' },
+    ],
+    ['a real numbered name that comes later', { 'B.TXT': 'B.TXT', 'B.txt': 'B (2).txt', 'b (1).txt': 'b (1).txt' }],
+  ])('leaves a file its name where it needs no change, beside %s', async (_, expected) => {
+    const app = await testApp()
+    const pathsByName = async (order: string[]) => {
+      const owner = await member(app)
+      for (const name of order) {
+        app.clock.turn(1)
+        await put(owner, name)
+      }
+      const { account, contents } = await taken(owner)
+      for (const { name, path } of account.files) expect(contents.get(path)).toBe(name)
+      return Object.fromEntries(account.files.map(({ name, path }) => [name, path.replace('files/', '')]))
+    }
+    const names = Object.keys(expected)
+    expect(await pathsByName(names)).toEqual(expected)
+    expect(await pathsByName([...names].reverse())).toEqual(expected)
+  })
+
+  it('leaves files of later pages their names', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const numbers = Array.from({ length: 52 }, (_, n) => n)
+    await Promise.all(numbers.map((n) => put(ada, `a:${n}`)))
+    await Promise.all(numbers.map((n) => put(ada, `a_${n}`)))
+    const { account } = await taken(ada)
+    const pathsByName = Object.fromEntries(account.files.map(({ name, path }) => [name, path]))
+    expect(pathsByName).toEqual(
+      Object.fromEntries(
+        numbers.flatMap((n) => [
+          [`a:${n}`, `files/a_${n} (1)`],
+          [`a_${n}`, `files/a_${n}`],
+        ]),
+      ),
+    )
+  })
+
   it('is a download of its own kind and day', async () => {
     const app = await testApp()
     const ada = await member(app)
@@ -294,6 +339,22 @@ describe('what changes while an export goes on', () => {
       return page
     }
     expect([...(await taken(ada)).contents.values()]).toContain('moved')
+  })
+
+  it('is there where it waited for files that keep their names, and was renamed, deleted or dated ahead', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    for (const name of ['a:1', 'a_1', 'deleted?', 'renamed.']) await put(ada, name)
+    app.clock.turn(DAY)
+    await put(ada, 'ahead?')
+    app.clock.turn(-DAY)
+    afterReading(app, 'trash', async () => {
+      await discard(ada, 'deleted?')
+      await rename(ada, 'renamed.', 'a:0')
+    })
+    const { account, contents } = await taken(ada)
+    expect([...contents.values()].sort()).toEqual(['a:1', 'a_1', 'ahead?', 'deleted?', 'renamed.'])
+    expect(account.files.find(({ name }) => name === 'a_1')?.path).toBe('files/a_1')
   })
 
   it('is not there where it is gone for good', async () => {

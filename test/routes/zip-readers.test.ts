@@ -33,8 +33,8 @@ beforeAll(async () => {
     'trail ',
     '日本 🏖.jpg',
   ]
-  const nameInZip = entryNames()
-  for (const name of names) contents.set(`files/${nameInZip(name)}`, Buffer.from(`bytes of ${name}`))
+  const { nameFor } = entryNames()
+  for (const name of names) contents.set(`files/${nameFor(name)}`, Buffer.from(`bytes of ${name}`))
   contents.set('files/empty', Buffer.alloc(0))
   contents.set('files/inner.zip', inner)
   for (const size of [1, 65_534, 65_535, 65_536, 131_070, 3_000_000]) contents.set(`files/${size}`, randomBytes(size))

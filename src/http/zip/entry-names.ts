@@ -13,20 +13,30 @@ const DEVICE = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[1-9¹²³]) *(?
 /** Characters that file systems of Android and of old Macs ignore when they compare names. */
 const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu
 
-/**
- * Returns a function that names each file of one folder. A file keeps its name if that can be unpacked everywhere and differs
- * from all earlier names by more than case and normal form. Otherwise it gets a similar name of at most 255 bytes.
- */
-export function entryNames(): (name: string) => string {
+/** Names each file of one folder. */
+export interface EntryNames {
+  /**
+   * Whether `nameFor` would return this name unchanged: the name can be unpacked everywhere, and differs from all
+   * earlier results by more than case and normal form. If all such files are named first, no changed name takes theirs.
+   */
+  keeps(name: string): boolean
+  /** The name, if a file keeps it, otherwise a similar name of at most 255 bytes. No later file gets the same name. */
+  nameFor(name: string): string
+}
+
+export function entryNames(): EntryNames {
   const used = digestSet()
   /** The last number that was tried for each prefix of numbered names, so that no number is tried twice. */
   const numbers = new Map<string, number>()
 
-  return (name) => {
-    const wanted = portableName(name)
-    const unused = used.has(folded(wanted)) ? numbered(wanted) : wanted
-    used.add(folded(unused))
-    return unused
+  return {
+    keeps: (name) => portableName(name) === name && !used.has(folded(name)),
+    nameFor(name) {
+      const wanted = portableName(name)
+      const unused = used.has(folded(wanted)) ? numbered(wanted) : wanted
+      used.add(folded(unused))
+      return unused
+    },
   }
 
   function numbered(name: string): string {

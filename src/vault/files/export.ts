@@ -25,8 +25,16 @@ export interface Exports {
    * are removed for good meanwhile may be missing. If a file is damaged, the error names it. A caller that stops early
    * must return the generator, which releases the bytes. The export is noted in the activity list once the first file
    * is requested.
+   *
+   * Live files whose names `comesFirst` accepts come before all other live files, both in the order of their names.
+   * Only files that change meanwhile may come later. `comesFirst` is called right before its file, so it may depend on
+   * earlier files.
    */
-  begin(owner: string, caller: Caller): { begunAt: number; files: AsyncGenerator<ExportedFile> }
+  begin(
+    owner: string,
+    caller: Caller,
+    comesFirst: (name: string) => boolean,
+  ): { begunAt: number; files: AsyncGenerator<ExportedFile> }
 }
 
 export function openExports({
@@ -36,27 +44,38 @@ export function openExports({
   activity,
 }: Needs<'files' | 'trash' | 'blobs' | 'clock', 'rules' | 'keys' | 'activity'>): Exports {
   return {
-    begin(owner, caller) {
+    begin(owner, caller, comesFirst) {
       const begunAt = clock()
-      return { begunAt, files: everything(owner, begunAt, caller) }
+      return { begunAt, files: everything(owner, begunAt, caller, comesFirst) }
     },
   }
 
-  async function* everything(owner: string, begunAt: number, caller: Caller): AsyncGenerator<ExportedFile> {
+  async function* everything(
+    owner: string,
+    begunAt: number,
+    caller: Caller,
+    comesFirst: (name: string) => boolean,
+  ): AsyncGenerator<ExportedFile> {
     const vaultKey = await keys.vaultKey(owner)
     activity.note(owner, 'export', caller)
     const done = digestSet()
     const missing = new Map<string, string>()
+    let waiting = false
     // A file may move between the two lists, or be replaced between the reads of its row and its bytes. So further
     // rounds follow until a round finds nothing new.
     for (let round = 1, left = true; left; round += 1) {
-      left = false
-      // The first round is ordered by name, so that the same files have the same order. A rename changes that order, so
-      // later rounds are ordered by creation.
-      for await (const row of rows(owner, round === 1 ? 'name' : 'createdAt')) {
+      // The files that come first, and then those that wait for them, are ordered by name, so that the same files have
+      // the same order. A rename changes that order, so further rounds, at least one, are ordered by creation.
+      const byName = round === 1 || (round === 2 && waiting)
+      left = byName
+      for await (const row of rows(owner, byName ? 'name' : 'createdAt')) {
         if (done.has(row.id)) continue
+        if (round === 1 && row.deletedAt === null && !comesFirst(row.name)) {
+          waiting = true
+          continue
+        }
         // Otherwise a client that uploads all the time could keep the export from ending.
-        if (round > 1 && row.createdAt > begunAt) continue
+        if (!byName && row.createdAt > begunAt) continue
         left = true
         const { file, secrets } = unseal(vaultKey, owner, row)
         const bytes = await open(file, secrets)
