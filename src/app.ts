@@ -96,6 +96,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.decorate('vault', vault)
+  app.decorateRequest('session', null)
 
   await app.register(connections, {
     most,

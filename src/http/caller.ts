@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Caller } from '../ports/accounts.ts'
+import type { Session } from '../ports/sign-in.ts'
 
 const USER_AGENT_CHARACTERS = 256
 
@@ -7,5 +8,11 @@ const USER_AGENT_CHARACTERS = 256
 export function callerOf({ ip, headers, id, session }: FastifyRequest): Caller {
   const userAgent = (headers['user-agent'] ?? '').slice(0, USER_AGENT_CHARACTERS)
   // A connection that was reset before it was accepted has no address.
-  return { address: ip ?? '', userAgent, requestId: id, session }
+  return { address: ip ?? '', userAgent, requestId: id, session: session ?? undefined }
+}
+
+/** The session of a request in the members' scope, which `plugins/auth.ts` has authenticated. */
+export function sessionOf({ session }: FastifyRequest): Session {
+  if (!session) throw new Error('the route is outside the members’ scope, so the request has no session')
+  return session
 }

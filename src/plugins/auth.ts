@@ -13,7 +13,8 @@ declare module 'fastify' {
     vault: Vault
   }
   interface FastifyRequest {
-    session: Session
+    /** `null` outside the members' scope. `sessionOf` reads it inside. */
+    session: Session | null
   }
   interface FastifyContextConfig {
     /** The route ends the caller's own session, and its response must still go out. So its connection is not cut. */
@@ -31,15 +32,16 @@ export interface SessionCheck {
 
 export const auth = fastifyPlugin<SessionCheck>(async (app, { sessionCheckMs }) => {
   app.addHook('onRequest', async (request, reply) => {
-    request.session = await app.vault.sessions.authenticate(request.headers.authorization)
-    cutWhenEnded(request, reply, app.vault, sessionCheckMs)
+    const session = await app.vault.sessions.authenticate(request.headers.authorization)
+    request.session = session
+    cutWhenEnded(session, request, reply, app.vault, sessionCheckMs)
   })
 })
 
-function cutWhenEnded(request: FastifyRequest, reply: FastifyReply, vault: Vault, everyMs: number) {
+function cutWhenEnded(session: Session, request: FastifyRequest, reply: FastifyReply, vault: Vault, everyMs: number) {
   if (request.raw.socket.destroyed || request.routeOptions.config.endsSession) return
   const timer = setInterval(() => {
-    vault.sessions.lives(request.session).then(
+    vault.sessions.lives(session).then(
       (lives) => {
         if (lives || stopReading(request.raw, problems.unauthorized())) return
         respondLast(request.raw.socket, problems.unauthorized())

@@ -1,5 +1,6 @@
 /** The account of the signed-in user: description and deletion. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { sessionOf } from '../http/caller.ts'
 import { presentAccount } from '../http/presenting.ts'
 import { Me } from '../schemas/account.ts'
 import { failures, nothing } from '../schemas/common.ts'
@@ -16,7 +17,7 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: Me },
       },
     },
-    async ({ session }) => presentAccount(await app.vault.account.describe(session.userId)),
+    async (request) => presentAccount(await app.vault.account.describe(sessionOf(request).userId)),
   )
 
   app.delete(
@@ -35,8 +36,8 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async ({ session }, reply) => {
-      await app.vault.account.remove(session.userId)
+    async (request, reply) => {
+      await app.vault.account.remove(sessionOf(request).userId)
       return reply.code(204).send(null)
     },
   )

@@ -1,5 +1,6 @@
 /** The activity list of an account. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { sessionOf } from '../http/caller.ts'
 import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
 import { presentEvent } from '../http/presenting.ts'
 import { ActivityList, ActivityQuery } from '../schemas/activity.ts'
@@ -22,10 +23,11 @@ export const activity: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ActivityList, ...failures('invalid-request', 'invalid-cursor') },
       },
     },
-    async ({ session, query: { limit = 50, cursor } }) => {
+    async (request) => {
+      const { limit = 50, cursor } = request.query
       const ended = readCursor(cursor, LIST, 'number')
       const after = ended && { at: ended.key, id: ended.id }
-      const found = await app.vault.activity.list(session, { after, limit: limit + 1 })
+      const found = await app.vault.activity.list(sessionOf(request), { after, limit: limit + 1 })
       const { page, nextCursor } = pageOf(found, limit, LIST, ({ at }) => at)
       return { events: page.map(presentEvent), nextCursor }
     },

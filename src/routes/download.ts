@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import contentDisposition from 'content-disposition'
 import type { FastifyRequest } from 'fastify'
+import { sessionOf } from '../http/caller.ts'
 import { entityTag, evaluate, lastModified, rangeOf } from '../http/conditions.ts'
 import { reprDigest } from '../http/digests.ts'
 import { DOWNLOAD_BYTES, sendBytes } from '../http/sending.ts'
@@ -50,7 +51,7 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
       // A range is defined for GET only (RFC 9110, section 14.2).
       const answer = answerTo(
         request,
-        await app.vault.files.find(request.session.userId, request.params.name),
+        await app.vault.files.find(sessionOf(request).userId, request.params.name),
         () => null,
       )
       return reply
@@ -77,8 +78,8 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { session, params } = request
-      const { choice, bytes } = await app.vault.files.open(session.userId, params.name, (file) => {
+      const { userId } = sessionOf(request)
+      const { choice, bytes } = await app.vault.files.open(userId, request.params.name, (file) => {
         return answerTo(request, file, rangeOf)
       })
       reply.code(choice.status).headers(choice.headers)

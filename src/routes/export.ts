@@ -1,7 +1,7 @@
 /** Exports all files of a user as one zip file. */
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, sessionOf } from '../http/caller.ts'
 import { presentAccount, presentExported } from '../http/presenting.ts'
 import { sendBytes } from '../http/sending.ts'
 import { type EntryNames, entryNames, portableName } from '../http/zip/entry-names.ts'
@@ -23,8 +23,8 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: {
         limits: ['exports-at-once', 'exports'],
-        holds: async ({ session }) => {
-          const { usage } = await app.vault.account.describe(session.userId)
+        holds: async (request) => {
+          const { usage } = await app.vault.account.describe(sessionOf(request).userId)
           return EXPORT_BYTES + EXPORT_BYTES_PER_FILE * (usage.files + usage.trashFiles)
         },
       },
@@ -38,7 +38,7 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const user = await app.vault.account.describe(request.session.userId)
+      const user = await app.vault.account.describe(sessionOf(request).userId)
       const names = entryNames()
       const { begunAt, files } = app.vault.exports.begin(user.id, callerOf(request), names.keeps)
       reply.headers({

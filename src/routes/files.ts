@@ -1,6 +1,6 @@
 /** Lists, renames and deletes files. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, sessionOf } from '../http/caller.ts'
 import { entityTag, guardOf } from '../http/conditions.ts'
 import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
 import { presentFile } from '../http/presenting.ts'
@@ -60,7 +60,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
       const list = [prefix, sort, order].join('\0')
       const after = readCursor(cursor, list, sort === 'name' ? 'string' : 'number')
       const query = { prefix, sort, order, after, limit: limit + 1 }
-      const { files, goOn } = await app.vault.files.list(request.session.userId, query)
+      const { files, goOn } = await app.vault.files.list(sessionOf(request).userId, query)
       const { page, nextCursor } = pageOf(files, limit, list, SORT_KEY[sort], goOn)
       return { files: page.map(presentFile), nextCursor }
     },
@@ -90,8 +90,9 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async ({ session, params, body, headers }, reply) => {
-      const file = await app.vault.files.rename(session.userId, params.name, body.name, guardOf(headers))
+    async (request, reply) => {
+      const { params, body, headers } = request
+      const file = await app.vault.files.rename(sessionOf(request).userId, params.name, body.name, guardOf(headers))
       return reply.header('etag', entityTag(file)).send(presentFile(file))
     },
   )
@@ -114,8 +115,8 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { session, params, headers } = request
-      await app.vault.files.discard(session.userId, params.name, guardOf(headers), callerOf(request))
+      const { params, headers } = request
+      await app.vault.files.discard(sessionOf(request).userId, params.name, guardOf(headers), callerOf(request))
       return reply.code(204).send(null)
     },
   )

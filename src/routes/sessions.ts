@@ -1,6 +1,6 @@
 /** The sessions of the signed-in user: lists and ends them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, sessionOf } from '../http/caller.ts'
 import { failures, nothing, timestamp } from '../schemas/common.ts'
 import { BySession, SessionList } from '../schemas/sessions.ts'
 
@@ -20,16 +20,20 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: SessionList },
       },
     },
-    async ({ session }) => ({
-      sessions: (await app.vault.sessions.list(session)).map(({ id, deviceId, createdAt, lastUsedAt, expiresAt }) => ({
-        sessionId: id,
-        deviceId,
-        createdAt: timestamp(createdAt),
-        lastUsedAt: timestamp(lastUsedAt),
-        expiresAt: timestamp(expiresAt),
-        current: id === session.id,
-      })),
-    }),
+    async (request) => {
+      const session = sessionOf(request)
+      const sessions = (await app.vault.sessions.list(session)).map(
+        ({ id, deviceId, createdAt, lastUsedAt, expiresAt }) => ({
+          sessionId: id,
+          deviceId,
+          createdAt: timestamp(createdAt),
+          lastUsedAt: timestamp(lastUsedAt),
+          expiresAt: timestamp(expiresAt),
+          current: id === session.id,
+        }),
+      )
+      return { sessions }
+    },
   )
 
   app.delete(
@@ -49,7 +53,8 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { session, params } = request
+      const { params } = request
+      const session = sessionOf(request)
       const sessionId = params.sessionId === 'current' ? session.id : params.sessionId
       await app.vault.sessions.end(session.userId, sessionId, callerOf(request))
       return reply.code(204).send(null)
@@ -71,7 +76,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await app.vault.sessions.endOthers(request.session, callerOf(request))
+      await app.vault.sessions.endOthers(sessionOf(request), callerOf(request))
       return reply.code(204).send(null)
     },
   )

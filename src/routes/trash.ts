@@ -1,6 +1,6 @@
 /** Lists, restores and purges deleted files. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, sessionOf } from '../http/caller.ts'
 import { entityTag } from '../http/conditions.ts'
 import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
 import { presentFile, presentTrashed } from '../http/presenting.ts'
@@ -24,10 +24,11 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: TrashList, ...failures('invalid-request', 'invalid-cursor') },
       },
     },
-    async ({ session, query: { limit = 50, cursor } }) => {
+    async (request) => {
+      const { limit = 50, cursor } = request.query
       const ended = readCursor(cursor, LIST, 'number')
       const after = ended && { deletedAt: ended.key, id: ended.id }
-      const found = await app.vault.trash.list(session.userId, { after, limit: limit + 1 })
+      const found = await app.vault.trash.list(sessionOf(request).userId, { after, limit: limit + 1 })
       const { page, nextCursor } = pageOf(found, limit, LIST, ({ deletedAt }) => deletedAt)
       return { files: page.map(presentTrashed), nextCursor }
     },
@@ -49,8 +50,9 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async ({ session, params, query: { onConflict = 'fail' } }, reply) => {
-      const file = await app.vault.trash.restore(session.userId, params.id, onConflict)
+    async (request, reply) => {
+      const { onConflict = 'fail' } = request.query
+      const file = await app.vault.trash.restore(sessionOf(request).userId, request.params.id, onConflict)
       return reply.header('etag', entityTag(file)).send(presentFile(file))
     },
   )
@@ -71,7 +73,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await app.vault.trash.remove(request.session.userId, request.params.id, callerOf(request))
+      await app.vault.trash.remove(sessionOf(request).userId, request.params.id, callerOf(request))
       return reply.code(204).send(null)
     },
   )
@@ -91,7 +93,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await app.vault.trash.empty(request.session.userId, callerOf(request))
+      await app.vault.trash.empty(sessionOf(request).userId, callerOf(request))
       return reply.code(204).send(null)
     },
   )

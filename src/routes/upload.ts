@@ -3,6 +3,7 @@ import multipart, { type MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { readBody } from '../http/body-reading.ts'
+import { sessionOf } from '../http/caller.ts'
 import { entityTag, guardOf } from '../http/conditions.ts'
 import { digestCheckOf } from '../http/digests.ts'
 import { fieldText, formParts } from '../http/forms/form-parts.ts'
@@ -64,7 +65,7 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
       if (!request.isMultipart()) throw problems.unsupportedMediaType('multipart/form-data')
       refuseUnfinished(request)
       refuseOversized(request, maxFileBytes + FORM_OVERHEAD_BYTES, maxFileBytes)
-      const { userId } = request.session
+      const { userId } = sessionOf(request)
       const { onConflict = 'fail' } = request.query
       const mostBytes = announcedBytes(request)
       const placement = await app.vault.files.add(userId, (receive) => readForm(request, receive), {
@@ -119,7 +120,8 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { headers, session } = request
+      const { headers } = request
+      const { userId } = sessionOf(request)
       if (headers['content-range'] !== undefined) throw problems.rangeNotAllowed()
       refuseUnfinished(request)
       refuseOversized(request, maxFileBytes, maxFileBytes)
@@ -132,7 +134,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
         guard: guardOf(headers),
         check,
       }
-      const placement = await app.vault.files.put(session.userId, request.params.name, bytes, options)
+      const placement = await app.vault.files.put(userId, request.params.name, bytes, options)
       if (placement.outcome === 'created') reply.header('location', pathOf(placement))
       return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
     },
