@@ -5,7 +5,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { standing } from '../contracts/rows.ts'
-import { blobsOnDisk, type Member, member, newDeviceId, SECOND, type TestApp, testApp } from '../support/app.ts'
+import {
+  blobsOnDisk,
+  type Member,
+  member,
+  newDeviceId,
+  SECOND,
+  SESSIONS_CHECKED_OFTEN,
+  type TestApp,
+  testApp,
+} from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
 const me = (owner: Member) => owner.request('/v1/me')
@@ -160,7 +169,7 @@ describe('deleting an account', () => {
   })
 
   it('cuts what is under way, and keeps nothing of it', async () => {
-    const app = await testApp()
+    const app = await testApp({}, undefined, SESSIONS_CHECKED_OFTEN)
     const ada = await member(app)
     const headers = { authorization: `Bearer ${ada.token}` }
     const film = Buffer.alloc(32_000_000, 'film')
@@ -210,7 +219,7 @@ describe('deleting an account', () => {
   })
 
   it('is answered also where it takes longer than a session is left unwatched', async () => {
-    const app = await testApp()
+    const app = await testApp({}, undefined, SESSIONS_CHECKED_OFTEN)
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand')
     const clearOut = app.ports.users.clearOut

@@ -3,7 +3,7 @@ import { readdir, readlink, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { member, type TestApp, testApp } from '../support/app.ts'
+import { member, SESSIONS_CHECKED_OFTEN, type TestApp, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
 const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest()
@@ -395,7 +395,7 @@ it.each([1, 2, 20])('lets go of its blob when the reader of %i requests in a row
 })
 
 it('cuts a download whose session was ended', async () => {
-  const app = await testApp()
+  const app = await testApp({}, undefined, SESSIONS_CHECKED_OFTEN)
   const ada = await member(app)
   await ada.put('large', randomBytes(30_000_000))
   const line = wire(app.url)

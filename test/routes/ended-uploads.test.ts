@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { blobsOnDisk, member, paired, testApp } from '../support/app.ts'
+import { blobsOnDisk, member, paired, SESSIONS_CHECKED_OFTEN, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
 const ORIGIN = 'https://app.example.org'
@@ -20,7 +20,7 @@ type Upload = typeof RAW
 
 /** A server with a user who has two devices; the one that uploads is signed out by the other. */
 async function scene() {
-  const app = await testApp({ CORS_ORIGINS: ORIGIN })
+  const app = await testApp({ CORS_ORIGINS: ORIGIN }, undefined, SESSIONS_CHECKED_OFTEN)
   const ada = await member(app)
   const lost = await paired(app, ada)
   return {

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports/files.ts'
 import { standing } from '../contracts/rows.ts'
-import { DAY, type Member, member, SECOND, type TestApp, testApp } from '../support/app.ts'
+import { DAY, type Member, member, SECOND, SESSIONS_CHECKED_OFTEN, type TestApp, testApp } from '../support/app.ts'
 import { unzip } from '../support/unzip.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 
@@ -477,7 +477,7 @@ describe('an export that its client does not read', () => {
   })
 
   it('is cut when its session is ended', async () => {
-    const app = await testApp()
+    const app = await testApp({}, undefined, SESSIONS_CHECKED_OFTEN)
     const ada = await member(app)
     for (let n = 0; n < 2; n += 1) await put(ada, `film ${n}`, randomBytes(16 * MiB))
     const readers = watchReaders(app)

@@ -14,6 +14,7 @@ import {
   paired,
   pinFrom,
   SECOND,
+  SESSIONS_CHECKED_OFTEN,
   type TestApp,
   testApp,
 } from '../support/app.ts'
@@ -39,7 +40,7 @@ const end = (owner: Member, sessionId: string) => owner.request(`/v1/sessions/${
 const endOthers = (owner: Member) => owner.request('/v1/sessions', { method: 'DELETE' })
 
 async function withDevices() {
-  const app = await testApp()
+  const app = await testApp({}, undefined, SESSIONS_CHECKED_OFTEN)
   const ada = await member(app)
   app.clock.turn(SECOND)
   const phone = await paired(app, ada)

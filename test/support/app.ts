@@ -53,6 +53,9 @@ export const DAY = 24 * 60 * MINUTE
 /** Work after a response begins in the next iteration of the event loop, without a random delay. */
 export const AT_ONCE = { least: 0, most: 0 }
 
+/** For tests that wait until a running transfer checks its session. */
+export const SESSIONS_CHECKED_OFTEN = { sessionCheckMs: 200 }
+
 export function testClock(now = Date.UTC(2026, 10, 22, 8, 30)): TestClock {
   const clock = () => now
   return Object.assign(clock, {
@@ -94,7 +97,6 @@ export async function testApp(
   const app = await buildApp(vault, logger, {
     ...httpRulesOf(config),
     lingerMs: 0,
-    sessionCheckMs: 200,
     limits,
     ...http,
   })
