@@ -11,7 +11,7 @@ import { buildApp } from './app.ts'
 import { compose } from './compose/compose.ts'
 import { foldersAnswer } from './compose/folders.ts'
 import { closeToOthers } from './compose/modes.ts'
-import { httpRulesOf, requestLimitsOf, rulesOf } from './compose/rules.ts'
+import { BACKLOG, httpRulesOf, requestLimitsOf, rulesOf } from './compose/rules.ts'
 import { adaptersOf, placesOf, warningsOf } from './compose/telling.ts'
 import { type Config, ConfigError, readConfig, readEnvFile, unknownSettings } from './config/config.ts'
 import { cryptographicChance } from './vault/crypto/secrets.ts'
@@ -62,6 +62,7 @@ async function serve(config: Config, unknown: string[]) {
   await app.listen({
     host,
     port: config.PORT,
+    backlog: BACKLOG,
     listenTextResolver: (url) => `listening on ${url} (Swagger UI at ${url}/docs)`,
   })
   log.info(placesOf(config))

@@ -42,6 +42,12 @@ function quotaOf({ QUOTA_BYTES, QUOTA_FILES }: Config): Quota {
   return { bytes: QUOTA_BYTES ?? null, files }
 }
 
+/**
+ * The connections that wait to be accepted. If a proxy opens more than Node's default of 511 in a burst, the system drops some, and
+ * the proxy gives up before it sends them again. The system may lower it (`net.core.somaxconn`).
+ */
+export const BACKLOG = 4096
+
 /** The rules for connections and requests, before the vault is called. Throws if the certificate cannot be used. */
 export function httpRulesOf({ LOG_CLIENT_ADDRESS, TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY, S3_BUCKET }: Config) {
   return {

@@ -9,7 +9,7 @@ import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import { buildApp, type HttpRules } from '../../src/app.ts'
 import { compose } from '../../src/compose/compose.ts'
-import { httpRulesOf, requestLimitsOf, rulesOf } from '../../src/compose/rules.ts'
+import { BACKLOG, httpRulesOf, requestLimitsOf, rulesOf } from '../../src/compose/rules.ts'
 import { type Config, readConfig } from '../../src/config/config.ts'
 import type { Ports } from '../../src/ports/ports.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
@@ -102,7 +102,7 @@ export async function testApp(
   })
   const connections: Socket[] = []
   app.server.on('connection', (socket: Socket) => connections.push(socket))
-  await app.listen({ port: 0, host: '127.0.0.1' })
+  await app.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG })
   const url = `http${config.TLS_CERT ? 's' : ''}://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   let closing: Promise<void> | null = null
   const close = () => {
