@@ -149,3 +149,25 @@ it('a vault whose database is broken does not start', async () => {
   ports.ledger.openRun = () => Promise.reject(new Error('the database is broken'))
   await expect(openVault(ports, rulesOf(readConfig({})))).rejects.toThrow('is broken')
 })
+
+it('a vault on a full disk starts without a run, tells its operator, and opens the run once there is room', async () => {
+  const { ports } = await testApp()
+  const alarms: string[] = []
+  let isFull = true
+  const full = {
+    ...ports,
+    room: async () => {
+      if (isFull) throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
+    },
+    alarm: (error: unknown, doing: string) => void alarms.push(`${doing}: ${(error as Error).message}`),
+  }
+  const before = await ports.ledger.livingRuns()
+  const vault = await openVault(full, rulesOf(readConfig({})))
+  expect(alarms).toEqual(['getting ready for uploads: the disk is full'])
+  expect(await ports.ledger.livingRuns()).toEqual(before)
+
+  isFull = false
+  const put = vault.files.put('nobody', 'a', (async function* () {})(), {} as never)
+  await put.catch(() => {})
+  expect(await ports.ledger.livingRuns()).toHaveLength(before.length + 1)
+})
