@@ -24,8 +24,8 @@ declare module 'fastify' {
 
 export interface SessionCheck {
   /**
-   * How often a running transfer checks its session. An upload whose session has ended gets its 401 as any other refusal in the
-   * middle of a body; a response that has begun breaks off.
+   * How often a running transfer checks its session. If the session has ended, an upload gets a 401, and a response that has begun
+   * is cut.
    */
   sessionCheckMs: number
 }
