@@ -1,18 +1,18 @@
-/** A body that a route reads as a stream, and how a plugin stops that. */
+/** Reads the body of a request for a route, and lets a plugin stop the reading with an error. */
 import type { IncomingMessage } from 'node:http'
 
 interface Reading {
-  /** With this the next bytes are refused. */
+  /** The error that the next read throws. */
   stoppedBy: Error | null
-  /** All bytes were handed out, so the request is carried out, whatever happens from now on. */
+  /** The route has all bytes, so the request will be executed. */
   done: boolean
-  /** Rejects the bytes that are waited for. */
+  /** Rejects the read that waits for bytes. */
   reject(error: Error): void
 }
 
 const readings = new WeakMap<IncomingMessage, Reading>()
 
-/** The bytes of the body. Whatever ends the reading early, the connection stays open, since it has to carry the refusal. */
+/** The bytes of the body. If the reading ends early, the connection stays open, because the refusal must be sent on it. */
 export function readBody(raw: IncomingMessage): AsyncIterable<Buffer> & AsyncIterator<Buffer> {
   const chunks: AsyncIterator<Buffer> = raw.iterator({ destroyOnReturn: false })
   const reading: Reading = { stoppedBy: null, done: false, reject: () => {} }
@@ -40,15 +40,15 @@ export function readBody(raw: IncomingMessage): AsyncIterable<Buffer> & AsyncIte
     },
   }
 
-  /** In effect after the bytes that are waited for: then what still comes can be drained. */
+  /** Takes effect after the running read. Then the rest of the body can be drained. */
   function release() {
     chunks.return?.().catch(() => {})
   }
 }
 
 /**
- * Makes the reader of the body throw this error. Answers false where the body is not read as a stream: then nobody throws it.
- * Where the whole body was read already, nothing is stopped: the response has to say that the request was carried out.
+ * Makes the reader of the body throw this error. Returns false if no route reads the body as a stream, so nothing throws it. If the
+ * whole body was read already, nothing is stopped, because the response must say that the request was executed.
  */
 export function stopReading(raw: IncomingMessage, error: Error): boolean {
   const reading = readings.get(raw)
