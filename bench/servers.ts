@@ -136,10 +136,13 @@ async function start(
   const port = await freePort()
   await prepare(port)
   const env = { ...process.env, ...settings, PORT: String(port) }
-  const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  // Its log goes to stderr: a server that ends early says why.
+  const child = spawn(command, args, { env, stdio: ['ignore', 2, 2] })
   const stop = () => end(child)
   // The server ends with this process in any case.
-  process.once('exit', () => child.kill())
+  const kill = () => child.kill()
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
   await untilListening(name, child, port)
   return { name, port, pid: child.pid as number, stop }
 }
@@ -148,9 +151,13 @@ async function untilListening(name: string, child: ChildProcess, port: number): 
   const deadline = Date.now() + START_MS
   for (;;) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${name} did not start`)
-    // Any response means that the server listens, even an error.
-    const failure = await rawCall(port, { method: 'GET', path: '/', headers: {} }).catch(String)
-    if (!String(failure).includes('ECONNREFUSED')) return
+    // Any response means that the server is ready, even an error. A connection without one does not: our server tries
+    // its port before it opens the vault.
+    const answered = await rawCall(port, { method: 'GET', path: '/', headers: {} }).then(
+      () => true,
+      (error: Error) => /^(unexpected answer|no Content-Length)/.test(error.message),
+    )
+    if (answered) return
     await sleep(50)
   }
 }

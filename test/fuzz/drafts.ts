@@ -61,10 +61,20 @@ function addParameter(
 ) {
   const { in: place, name, required, schema } = parameter
   if (!required && !dice.oneIn(place === 'query' ? 3 : 4)) return
-  const value = place === 'header' ? fieldOf(dice, memory, name, schema.examples) : String(made.valueFor(schema, name))
+  const value =
+    place === 'header'
+      ? fieldOf(dice, memory, name, schema.examples)
+      : (place === 'path' && entryOf(draft.path, dice, memory)) || String(made.valueFor(schema, name))
   if (place === 'header') draft.headers.push([name, value])
   else if (place === 'query') draft.query.push([name, encodeURIComponent(value)])
   else draft.path = draft.path.replace(`{${name}}`, encodeURIComponent(value))
+}
+
+/** The id of an entry of the trash, where the path wants one: most ids that answers told are of something else. */
+function entryOf(path: string, dice: Dice, memory: Memory): string | null {
+  if (!path.startsWith('/v1/trash/{id}') || dice.oneIn(4)) return null
+  const known = memory.records(['id', 'deletedAt']).slice(-6)
+  return known.length > 0 ? String(dice.pick(known).id) : null
 }
 
 /** Conditions are about what answers told. */

@@ -51,7 +51,8 @@ export async function fuzz(target: Target, api: OpenApi, { seed, rounds, between
       return { ...own, ...lane({ target, document, dice: dice.for(`lane ${i}`), strangers, witness, ...own }) }
     })
     await Promise.all(
-      lanes.map(async ({ step }) => {
+      lanes.map(async ({ tour, step }) => {
+        await tour()
         for (let done = 0; done < STEPS; done += 1) await step()
       }),
     )

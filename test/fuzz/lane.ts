@@ -33,8 +33,11 @@ export interface LaneOptions {
   witness: Witness
 }
 
+/** The first requests: what succeeds only after others, which chance alone seldom sends in this order. */
+const TOUR = ['putFile', 'deleteFile', 'listTrash', 'restoreFile', 'deleteFile', 'listTrash', 'deleteForGood']
+
 /** What ends an account, a session or a whole trash would leave little to work with. */
-const RARE: Readonly<Record<string, number>> = { signOut: 8, deleteMe: 16, emptyTrash: 4 }
+const RARE: Readonly<Record<string, number>> = { signOut: 4, deleteMe: 16, emptyTrash: 16 }
 
 export type Lane = ReturnType<typeof lane>
 
@@ -45,6 +48,15 @@ export function lane({ target, document, dice, memory, crew, strangers, witness 
   let line: Line | null = null
   /** The last one as documented, to be sent again as after a lost answer. */
   let before: Draft | null = null
+
+  /** A file that is made, deleted, restored, deleted and gone, as far as the values fit. */
+  async function tour(): Promise<void> {
+    if (crew.sessions().length === 0) await signUp()
+    for (const id of TOUR) {
+      const operation = document.operations.find((one) => one.id === id)
+      if (operation) await send(validDraft(author, operation, tokenFor(operation, crew)))
+    }
+  }
 
   /** One request, of whatever kind. */
   async function step(): Promise<void> {
@@ -189,6 +201,7 @@ export function lane({ target, document, dice, memory, crew, strangers, witness 
   }
 
   return {
+    tour,
     step,
     exchange,
     end: async () => line?.end(),
