@@ -48,11 +48,17 @@ async function fill(client: pg.Client, rows: number): Promise<void> {
   )
   for (let from = 0; from < rows; from += BATCH) {
     await client.query(
-      `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, seal)
-       SELECT ${nanoid("'id' || n")}, ${nanoid("'user' || 1 + n % $2::integer")}, 'IMG_' || n || '.jpg',
-         (random() * 1e7)::bigint, 'image/jpeg', 1795000000000 + n * 997, 1795000000000 + n * 997,
-         ${nanoid("'run' || n / 100000")} || '/' || ${nanoid("'blob' || n")}, decode(repeat('5a', ${SEAL_BYTES}), 'hex')
-       FROM generate_series($1::bigint, $1::bigint + $3::bigint - 1) AS n`,
+      `WITH stored AS (
+         INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, version, seal)
+         SELECT ${nanoid("'id' || n")}, ${nanoid("'user' || 1 + n % $2::integer")}, 'IMG_' || n || '.jpg',
+           (random() * 1e7)::bigint, 'image/jpeg', 1795000000000 + n * 997, 1795000000000 + n * 997,
+           ${nanoid("'version' || n")}, decode(repeat('5a', ${SEAL_BYTES}), 'hex')
+         FROM generate_series($1::bigint, $1::bigint + $3::bigint - 1) AS n
+         RETURNING version, size, created_at
+       )
+       INSERT INTO parts (version, start, size, blob)
+       SELECT version, 0, size,
+         ${nanoid("'run' || created_at / 100000000")} || '/' || ${nanoid("'blob' || version")} FROM stored`,
       [from, users, Math.min(BATCH, rows - from)],
     )
   }
@@ -66,7 +72,8 @@ function nanoid(seed: string): string {
 async function relationsOf(client: pg.Client, rows: number): Promise<Relation[]> {
   const { rows: found } = await client.query<{ name: string; bytes: string }>(
     `SELECT relname AS name, pg_relation_size(oid) AS bytes FROM pg_class
-     WHERE oid = 'files'::regclass OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'files'::regclass)
+     WHERE oid IN ('files'::regclass, 'parts'::regclass)
+       OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN ('files'::regclass, 'parts'::regclass))
      ORDER BY relkind DESC, bytes DESC`,
   )
   return found.map(({ name, bytes }) => ({ name, bytesPerRow: Number(bytes) / rows }))
@@ -80,7 +87,8 @@ async function logOf(client: pg.Client): Promise<number> {
   for (let n = 0; n < COMMITS; n += 1) {
     const { rows } = await client.query(
       `SELECT answer FROM commit_file(${nanoid("'user1'")}, ${nanoid('$1')}, $1, 1000, 'image/jpeg',
-         1795900000000, 1795900000000, 'run/' || ${nanoid("'blob' || $1")}, decode(repeat('5a', ${SEAL_BYTES}), 'hex'), NULL, NULL)`,
+         1795900000000, 1795900000000, 1795900000000, ${nanoid("'version' || $1")}, 'run/' || ${nanoid("'blob' || $1")},
+         decode(repeat('5a', ${SEAL_BYTES}), 'hex'), NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
       [`new-${n}.jpg`],
     )
     if (rows[0]?.answer !== 'done') throw new Error(`a commit was answered with ${rows[0]?.answer}`)

@@ -94,9 +94,10 @@ export async function fill(folder: string, rows: number, nameOf: (n: number) => 
   }
   const seal = await rowSeal(database, owner)
   const insert = database.prepare(
-    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, ${seal.column}, tag)
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, version, ${seal.column}, tag)
      VALUES (?, ?, ?, ?, 'image/jpeg', ?, ?, ?, ?, ?)`,
   )
+  const insertPart = database.prepare('INSERT INTO parts (version, start, size, blob) VALUES (?, 0, ?, ?)')
   // Rows are inserted in the order of the table, and indexes are created afterwards: this saves minutes for a million rows.
   const ids = Array.from({ length: rows }, () => nanoid()).sort()
   const indexes = database
@@ -115,7 +116,8 @@ export async function fill(folder: string, rows: number, nameOf: (n: number) => 
       const createdAt = now - randomInt(YEAR_MS)
       const updatedAt = createdAt + randomInt(YEAR_MS)
       const sealed = seal.of({ id, sizeBytes })
-      insert.run(id, owner, name, sizeBytes, createdAt, updatedAt, `bench/${id}`, sealed, randomBytes(16))
+      insert.run(id, owner, name, sizeBytes, createdAt, updatedAt, id, sealed, randomBytes(16))
+      insertPart.run(id, sizeBytes, `bench/${id}`)
     }
     for (const { sql } of indexes) database.exec(sql)
     database.exec(

@@ -20,7 +20,7 @@ export async function rowSeal(database: Database, owner: string) {
   return {
     column: 'seal',
     of({ id, sizeBytes }: { id: string; sizeBytes: number }): string | Buffer {
-      const secrets = { fileKey: randomBytes(32), sha256: randomBytes(32).toString('hex'), sizeBytes }
+      const secrets = { fileKey: randomBytes(32), sha256: randomBytes(32).toString('hex'), sizeBytes, parts: 1 }
       return sealSecrets(vaultKey, randomBytes(12), owner, id, secrets)
     },
   }

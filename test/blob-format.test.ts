@@ -2,13 +2,27 @@ import { createCipheriv, createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { blobKeyOf, contentOf, frameNonce, keyIdOf, openBlob, openSeal, openSlot } from './support/blob-reader.ts'
+import {
+  blobKeyOf,
+  contentOf,
+  frameNonce,
+  keyIdOf,
+  openBlob,
+  openPartKeys,
+  openSeal,
+  openSlot,
+} from './support/blob-reader.ts'
 
 type FileVector = Record<'fileId' | 'fileKey' | 'sha256' | 'seal', string> & { size: number } & (
     | { blob: string }
     | { blobSha256: string; salt: string }
   )
-type Vectors = Record<'masterKey' | 'keyId' | 'userId' | 'vaultKey' | 'slot', string> & { files: FileVector[] }
+type PartVector = Record<'key' | 'seal' | 'salt' | 'blobSha256', string> & Record<'start' | 'size', number>
+type VersionVector = Record<'fileId' | 'fileKey' | 'sha256' | 'seal', string> & { size: number; parts: PartVector[] }
+type Vectors = Record<'masterKey' | 'keyId' | 'userId' | 'vaultKey' | 'slot', string> & {
+  files: FileVector[]
+  versions: VersionVector[]
+}
 
 const vectors: Vectors = JSON.parse(
   readFileSync(join(import.meta.dirname, '..', 'docs', 'blob-format-vectors.json'), 'utf8'),
@@ -61,7 +75,6 @@ describe('a seal', () => {
     { what: 'the seal of another file', change: { seal: empty.seal } },
     { what: 'another size in clear', change: { size: 0 } },
     { what: 'no parts', change: { seal: sealOf(1, 0) } },
-    { what: 'two parts', change: { seal: sealOf(1, 2) } },
     { what: 'a byte more inside', change: { seal: sealOf(1, 1, Buffer.of(0)) } },
     { what: 'more than a blob holds', change: { size: 2 ** 48, seal: sealOf(2 ** 48, 1) } },
   ])('is refused: $what', ({ change }) => {
@@ -82,6 +95,53 @@ describe('a seal', () => {
     return Buffer.concat([Buffer.of(1), nonce, gcm(vaultKey, nonce, aad, inside)])
   }
 })
+
+describe.each(vectors.versions)(
+  'a content of $size bytes in parts',
+  ({ fileId, fileKey, sha256: digest, size, seal, ...version }) => {
+    const opened = openSeal(vaultKey, { userId, fileId, size, seal: hex(seal) })
+    const rows = version.parts.map(({ seal, ...part }) => ({ ...part, seal: hex(seal) }))
+    const [first, second] = rows as [(typeof rows)[number], (typeof rows)[number]]
+
+    it('opens, part by part', () => {
+      expect(opened).toEqual({ fileKey: hex(fileKey), sha256: hex(digest), size, parts: rows.length })
+      const keys = openPartKeys(opened, rows)
+      expect(keys).toEqual(rows.map(({ key }) => hex(key)))
+      const contents = rows.map(({ start, size, salt, blobSha256 }, n) => {
+        const bytes = contentOf(start + size).subarray(start)
+        const blob = sealed(keys[n] as Buffer, 0, hex(salt), framesOf(bytes))
+        expect(sha256(blob)).toBe(blobSha256)
+        return openBlob(keys[n] as Buffer, 0, size, blob)
+      })
+      expect(sha256(Buffer.concat(contents))).toBe(digest)
+    })
+
+    it.each<[string, { seal: Buffer | null; start: number; size: number }[]]>([
+      ['a part fewer', rows.slice(0, -1)],
+      ['a part more', [...rows, first]],
+      ['two parts exchanged', [{ ...first, seal: second.seal }, { ...second, seal: first.seal }, ...rows.slice(2)]],
+      ['a part without a seal', [{ ...first, seal: null }, ...rows.slice(1)]],
+      [
+        'a part that begins later',
+        [first, { ...second, start: second.start + 1, size: second.size - 1 }, ...rows.slice(2)],
+      ],
+      [
+        'another cut',
+        [
+          { ...first, size: first.size + 1 },
+          { ...second, start: second.start + 1, size: second.size - 1 },
+          ...rows.slice(2),
+        ],
+      ],
+      ...damaged(first.seal).map(([what, bytes]): [string, typeof rows] => [
+        what,
+        [{ ...first, seal: bytes }, ...rows.slice(1)],
+      ]),
+    ])('is refused: %s', (_, changed) => {
+      expect(() => openPartKeys(opened, changed)).toThrow()
+    })
+  },
+)
 
 describe('a blob', () => {
   it.each(files)('of $size bytes comes out as its vector, and opens', (file) => {
@@ -165,8 +225,11 @@ function flipped(bytes: Buffer, at: number): Buffer {
 }
 
 function pieces(size: number): Buffer[] {
-  const content = contentOf(size)
-  const count = Math.max(1, Math.ceil(size / frameBytes))
+  return framesOf(contentOf(size))
+}
+
+function framesOf(content: Buffer): Buffer[] {
+  const count = Math.max(1, Math.ceil(content.length / frameBytes))
   return Array.from({ length: count }, (_, i) => content.subarray(i * frameBytes, (i + 1) * frameBytes))
 }
 

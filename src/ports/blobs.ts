@@ -16,19 +16,18 @@ export interface BlobLedger {
   endedRuns(run: string | null): Promise<string[]>
   /** The runs that may still live, each with the master keys that it can open. */
   livingRuns(): Promise<{ run: string; keyIds: string[] }[]>
-  /** Those of the blobs that a row still names. */
+  /** Those of the blobs that parts name, garbage included. */
   named(blobs: string[]): Promise<string[]>
   /**
    * Gives up blobs whose commit threw before it was answered. From now on such a commit has no effect, however late it
-   * reaches the database. Returns those of the blobs that no row names.
+   * reaches the database. Returns those of the blobs that no part names.
    */
   renounce(blobs: string[]): Promise<string[]>
-  /** Those of the blobs that neither a row nor the garbage names. */
-  unaccounted(blobs: string[]): Promise<string[]>
   /** Deletes the record of a run whose blobs are swept. So the run does not go on. */
   forgetRun(run: string): Promise<void>
-  /** At most `limit` blobs of the garbage, the oldest first. */
-  garbage(limit: number): Promise<string[]>
+  /** At most `limit` blobs of the garbage, the oldest first; with `versions` only those of these versions. */
+  garbage(limit: number, versions?: string[]): Promise<string[]>
+  /** Deletes the parts of these blobs of the garbage, and each version that has no part any more. */
   forgetGarbage(blobs: string[]): Promise<void>
   /**
    * Takes or renews a hold. While a hold lasts, no process deletes a blob. True if it was taken, or renewed before it

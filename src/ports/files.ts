@@ -16,16 +16,32 @@ export interface SealedFile {
    * whole seconds never stands for two contents of a name.
    */
   namedAt: number
-  /** The blob that holds this version. A new version has a new blob, so it also identifies the version. */
-  blob: string
+  /** Identifies these bytes as the caller saw them. New bytes have a new version, also if they equal the former ones. */
+  version: string
   /** File key, SHA-256 and size, sealed under the vault key. */
   seal: Buffer
   /** Equal for equal contents of this owner; `null` for a row that has no tag yet. */
   tag: Buffer | null
 }
 
+/** A part of a version: bytes that were sealed together into one blob. A version has its parts in order, without gaps. */
+export interface Part {
+  /** The place of its first byte in the version. */
+  start: number
+  sizeBytes: number
+  blob: string
+  /** The part's own key, sealed under the file key; `null` for the only part of a version, which uses the file key. */
+  seal: Buffer | null
+}
+
+/** A file that arrived in one piece. */
+export interface NewFile extends SealedFile {
+  /** The blob of its only part. */
+  blob: string
+}
+
 /** Identifies a file as the caller saw it, under its name. */
-export type Seen = Pick<SealedFile, 'id' | 'name' | 'blob'>
+export type Seen = Pick<SealedFile, 'id' | 'name' | 'version'>
 
 /** The trash entry that a replaced version becomes. It takes all other columns from the row of that version. */
 export interface Displaced {
@@ -48,6 +64,8 @@ export interface Snapshot {
   used: Used
   /** The file of this name. */
   file: SealedFile | null
+  /** The first part of the file. */
+  firstPart: Part | null
 }
 
 /** A file or a deleted one, with its owner. */
@@ -82,11 +100,11 @@ export interface FileRepository {
   /** The file of a name, with everything that a change of it needs; `null` if there is no such user. */
   snapshot(owner: string, name: string): Promise<Snapshot | null>
   /**
-   * One transaction, durable once answered: puts the file under its name. In the same transaction the replaced version
-   * becomes the trash entry `displaced`, or, with `null`, its blob becomes garbage. Any result but `done` has changed
+   * One transaction, durable once answered: puts the file under its name, with its only part. In the same transaction the
+   * replaced version becomes the trash entry `displaced`, or, with `null`, garbage. Any result but `done` has changed
    * nothing.
    *
-   * - `replaces` is the blob that the caller saw there, or `null` for none.
+   * - `replaces` is the version that the caller saw there, or `null` for none.
    * - `quota` is `null` for no limit. An upload that adds no bytes or no files is not refused for them.
    * - `stale`: the name has another version now.
    * - `run-ended`: the run that wrote the blob is over, so the sweeper may delete the blob.
@@ -95,7 +113,7 @@ export interface FileRepository {
    */
   commit(
     owner: string,
-    file: SealedFile,
+    file: NewFile,
     replaces: string | null,
     quota: Quota | null,
     displaced?: Displaced | null,
@@ -137,12 +155,14 @@ export interface FileRepository {
   ): Promise<SealedFile[]>
   /** At most `limit` files and trash entries of all users that have no tag, with ids after this one, ordered by id. */
   untagged(after: string, limit: number): Promise<OwnedFile[]>
-  /** Sets the tag of each row that has none, if the row still names this blob. */
-  fillInTags(tags: { id: string; blob: string; tag: Buffer }[]): Promise<void>
+  /** Sets the tag of each row that has none, if the row still has this version. */
+  fillInTags(tags: { id: string; version: string; tag: Buffer }[]): Promise<void>
   /** At most `limit` files and trash entries of all users with ids after this one, ordered by id. */
   page(after: string, limit: number): Promise<OwnedFile[]>
   /** A file or a deleted one, of any owner; `null` if there is none. */
   byId(id: string): Promise<OwnedFile | null>
+  /** At most `limit` parts of a version, in order: the part with the byte at `from`, and those after it. */
+  parts(version: string, from: number, limit: number): Promise<Part[]>
 }
 
 /** Deleted files, by id, until they are restored or removed. They hold no names. */
@@ -154,10 +174,15 @@ export interface TrashRepository {
    * Moves the file that the caller saw out of the trash, under this name. `taken`: a file has that name. `stale`: the
    * entry is not there any more, or has other contents.
    */
-  restore(owner: string, seen: Pick<Seen, 'id' | 'blob'>, name: string, at: number): Promise<'done' | 'taken' | 'stale'>
-  /** Removes one file for good. Returns its blob, which is garbage now; `null` if the file is not in the trash. */
+  restore(
+    owner: string,
+    seen: Pick<Seen, 'id' | 'version'>,
+    name: string,
+    at: number,
+  ): Promise<'done' | 'taken' | 'stale'>
+  /** Removes one file for good. Returns its version, which is garbage now; `null` if the file is not in the trash. */
   remove(owner: string, id: string): Promise<string | null>
-  /** Removes at most `limit` files that were deleted up to this time. Returns their blobs, which are garbage now. */
+  /** Removes at most `limit` files that were deleted up to this time. Returns their versions, which are garbage now. */
   empty(owner: string, deletedUntil: number, limit: number): Promise<string[]>
   /** The same for all users together. */
   expire(deletedUntil: number, limit: number): Promise<string[]>

@@ -19,8 +19,8 @@ export interface CommandPorts extends OperatorPorts {
 export interface DatabaseCopy {
   /** The number of its files and trash entries, and the bytes of their contents. */
   totals(): Promise<{ files: number; bytes: number }>
-  /** At most `limit` of its files and trash entries with blobs after this one, ordered by blob. */
-  files(after: string, limit: number): Promise<{ id: string; blob: string; sizeBytes: number }[]>
+  /** At most `limit` parts of its files and trash entries with blobs after this one, ordered by blob. */
+  parts(after: string, limit: number): Promise<{ file: string; blob: string; sizeBytes: number }[]>
   /** Those of the blobs that it names. */
   named(blobs: string[]): Promise<string[]>
   countByKey(): Promise<Map<string, number>>
@@ -81,7 +81,7 @@ export interface BackupSource {
   close(): Promise<void>
 }
 
-/** The tables that move with a vault. Runs, holds and garbage do not move. */
+/** The tables that move with a vault. Runs, holds and garbage, with its parts, do not move. */
 export type MoveTable =
   | 'users'
   | 'departed'
@@ -92,6 +92,7 @@ export type MoveTable =
   | 'handed_out_pins'
   | 'activity'
   | 'files'
+  | 'parts'
   | 'vacated_names'
 
 /** Rows of one table as they are stored, by the names of their columns. */

@@ -55,7 +55,7 @@ it('does not begin while a server writes, nor while somebody else does, nor on a
 
   const folder = await temporaryFolder()
   const db = openDatabase(folder)
-  const add = db.prepare('INSERT INTO garbage (blob) VALUES (?)')
+  const add = db.prepare('INSERT INTO garbage (version) VALUES (?)')
   for (let n = 0; n < 2000; n += 1) add.run(`run/${n}`)
   db.close()
   const path = join(folder, 'minikeepsafe.db')
@@ -101,6 +101,7 @@ const NOBODY: Record<MoveTable, number> = {
   handed_out_pins: 0,
   activity: 0,
   files: 0,
+  parts: 0,
   vacated_names: 0,
 }
 
@@ -147,7 +148,10 @@ describePostgres('rows that come to PostgreSQL', () => {
     expect(await run(url, 'SELECT FROM guesses')).toEqual([])
     await rows.settle(oneGuess(), { ...NOBODY, guesses: 1 })
     expect(await run(url, 'SELECT wrong::text FROM guesses')).toEqual([{ wrong: '1152921504606846977' }])
-    expect(await run(url, 'SELECT blob FROM garbage ORDER BY blob')).toEqual([{ blob: 'run/a' }, { blob: 'run/b' }])
+    expect(await run(url, 'SELECT blob FROM garbage JOIN parts USING (version) ORDER BY blob')).toEqual([
+      { blob: 'run/a' },
+      { blob: 'run/b' },
+    ])
     expect(await run(url, "SELECT to_regclass('arrivals')")).toEqual([{ to_regclass: null }])
   })
 

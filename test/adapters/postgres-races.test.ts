@@ -98,7 +98,10 @@ describePostgres('PostgreSQL, where many are at it', () => {
     const file = newFile('slow')
     const slow = await connection(url)
     await slow.query('BEGIN')
-    await slow.query(`SELECT commit_file($1, 'id', 'slow', 1, '', 0, 0, $2, '', NULL, NULL)`, [ana, file.blob])
+    await slow.query(
+      `SELECT commit_file($1, 'id', 'slow', 1, '', 0, 0, 0, 'v', $2, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
+      [ana, file.blob],
+    )
     const renounced = ledger.renounce([file.blob])
     await slow.query('COMMIT')
     await slow.end()

@@ -1,7 +1,7 @@
 /** The contract of every database for usage, renames, trash, removed users, key slots and holds. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { SealedFile, TrashQuery } from '../../src/ports/files.ts'
+import type { NewFile, TrashQuery } from '../../src/ports/files.ts'
 import {
   discarded,
   forNewUser,
@@ -11,6 +11,7 @@ import {
   newSlot,
   opened,
   type Repositories,
+  rowOf,
   sized,
   standing,
   T,
@@ -33,7 +34,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       await files.commit(ana, two, null, null)
       expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 120 })
       const smaller = { ...sized('one', 30), id: one.id }
-      await files.commit(ana, smaller, one.blob, null)
+      await files.commit(ana, smaller, one.version, null)
       expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 50 })
       await files.discard(ana, two, T)
       expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 1, bytes: 50 })
@@ -54,7 +55,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       expect(await files.commit(ana, sized('two', 41), null, bytes(100))).toBe('quota')
       expect(await standing(files, ana, 'two')).toBeNull()
       expect(await files.commit(ana, sized('two', 40), null, bytes(100))).toBe('done')
-      expect(await files.commit(ana, { ...sized('one', 61), id: one.id }, one.blob, bytes(100))).toBe('quota')
+      expect(await files.commit(ana, { ...sized('one', 61), id: one.id }, one.version, bytes(100))).toBe('quota')
       expect(await standing(files, ana, 'one')).toEqual(one)
       expect(await ledger.garbage(10)).toEqual([])
       expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 100 })
@@ -64,7 +65,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       const { files, ana } = await withOwners(make)
       const one = sized('one', 60)
       await files.commit(ana, one, null, null)
-      expect(await files.commit(ana, { ...sized('one', 59), id: one.id }, one.blob, bytes(10))).toBe('done')
+      expect(await files.commit(ana, { ...sized('one', 59), id: one.id }, one.version, bytes(10))).toBe('done')
       expect(await files.commit(ana, sized('empty', 0), null, bytes(10))).toBe('done')
     })
 
@@ -97,7 +98,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       const [one, two] = [sized('one', 1), sized('two', 1)]
       await files.commit(ana, one, null, null)
       await files.commit(ana, two, null, null)
-      expect(await files.commit(ana, { ...sized('one', 9), id: one.id }, one.blob, filesOf(1))).toBe('done')
+      expect(await files.commit(ana, { ...sized('one', 9), id: one.id }, one.version, filesOf(1))).toBe('done')
       await files.discard(ana, two, T)
       expect(await trash.restore(ana, two, 'two', 9)).toBe('done')
     })
@@ -136,7 +137,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       await files.commit(ana, one, null, null)
       await files.commit(ana, two, null, null)
       expect(await files.rename(ana, one, 'two', 9)).toBe('taken')
-      expect(await files.rename(ana, { ...one, blob: 'run/other' }, 'free', 9)).toBe('stale')
+      expect(await files.rename(ana, { ...one, version: 'other' }, 'free', 9)).toBe('stale')
       expect(await files.rename(ben, one, 'free', 9)).toBe('stale')
       await files.discard(ana, two, T)
       expect(await files.rename(ana, two, 'free', 9)).toBe('stale')
@@ -150,12 +151,12 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       const file = newFile('beach')
       await files.commit(ana, file, null, null)
       expect(await files.discard(ben, file, T)).toBe('stale')
-      expect(await files.discard(ana, { ...file, blob: 'run/other' }, T)).toBe('stale')
+      expect(await files.discard(ana, { ...file, version: 'other' }, T)).toBe('stale')
       expect(await files.discard(ana, file, T)).toBe('done')
       expect(await files.discard(ana, file, T)).toBe('stale')
       expect(await standing(files, ana, 'beach')).toBeNull()
       expect(await names(files, ana, {})).toEqual([])
-      expect(await trash.find(ana, file.id)).toEqual({ ...file, deletedAt: T })
+      expect(await trash.find(ana, file.id)).toEqual({ ...rowOf(file), deletedAt: T })
       expect(await trash.find(ben, file.id)).toBeNull()
       expect(await files.commit(ana, newFile('beach'), null, null)).toBe('done')
     })
@@ -169,7 +170,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       await files.commit(ana, newFile('beach'), null, null)
       expect(await trash.restore(ana, file, 'beach', 9)).toBe('taken')
       expect(await trash.restore(ben, file, 'free', 9)).toBe('stale')
-      expect(await trash.restore(ana, { ...file, blob: 'run/other' }, 'free', 9)).toBe('stale')
+      expect(await trash.restore(ana, { ...file, version: 'other' }, 'free', 9)).toBe('stale')
       expect(await trash.restore(ana, file, 'hill', 9)).toBe('done')
       expect(await trash.restore(ana, file, 'hill', 9)).toBe('stale')
       expect(await standing(files, ana, 'hill')).toEqual({ ...file, name: 'hill', namedAt: 9 })
@@ -182,13 +183,13 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       await files.commit(ana, old, null, null)
       const fresh = { ...newFile('beach'), id: old.id, sizeBytes: 7 }
       const displaced = { id: randomBytes(8).toString('hex'), seal: randomBytes(105), deletedAt: T + 5 }
-      expect(await files.commit(ana, fresh, old.blob, { bytes: 16, files: 9 }, displaced)).toBe('quota')
-      expect(await files.commit(ana, fresh, old.blob, { bytes: 17, files: 1 }, displaced)).toBe('quota-files')
-      expect(await files.commit(ana, fresh, 'run/other', null, displaced)).toBe('stale')
-      expect(await files.commit(ana, fresh, old.blob, { bytes: 17, files: 2 }, displaced)).toBe('done')
+      expect(await files.commit(ana, fresh, old.version, { bytes: 16, files: 9 }, displaced)).toBe('quota')
+      expect(await files.commit(ana, fresh, old.version, { bytes: 17, files: 1 }, displaced)).toBe('quota-files')
+      expect(await files.commit(ana, fresh, 'other', null, displaced)).toBe('stale')
+      expect(await files.commit(ana, fresh, old.version, { bytes: 17, files: 2 }, displaced)).toBe('done')
       expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 1, bytes: 17 })
-      expect(await trash.find(ana, displaced.id)).toEqual({ ...old, ...displaced })
-      expect(await trash.remove(ana, displaced.id)).toBe(old.blob)
+      expect(await trash.find(ana, displaced.id)).toEqual({ ...rowOf(old), ...displaced })
+      expect(await trash.remove(ana, displaced.id)).toBe(old.version)
       expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 0, bytes: 7 })
     })
 
@@ -199,15 +200,20 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
       for (const file of [one, two]) await files.commit(ana, file, null, null)
       expect(await namedAt('one')).toBe(T)
       const other = { ...newFile('one'), id: one.id, updatedAt: T + 1 }
-      await files.commit(ana, other, one.blob, null)
+      await files.commit(ana, other, one.version, null)
       expect(await namedAt('one')).toBe(SECOND_AFTER_T)
-      await files.commit(ana, { ...other, blob: 'run/same', namedAt: SECOND_AFTER_T }, other.blob, null)
+      await files.commit(
+        ana,
+        { ...other, version: 'same', blob: 'run/same', namedAt: SECOND_AFTER_T },
+        other.version,
+        null,
+      )
       expect(await namedAt('one')).toBe(SECOND_AFTER_T)
-      await files.discard(ana, { ...other, blob: 'run/same' }, T)
+      await files.discard(ana, { ...other, version: 'same' }, T)
       await files.rename(ana, two, 'one', T)
       expect(await namedAt('one')).toBe(SECOND_AFTER_T + 1000)
       await files.discard(ana, { ...two, name: 'one' }, T)
-      await trash.restore(ana, { ...other, blob: 'run/same' }, 'one', T)
+      await trash.restore(ana, { ...other, version: 'same' }, 'one', T)
       expect(await namedAt('one')).toBe(SECOND_AFTER_T + 2000)
     })
 
@@ -231,19 +237,21 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
 
     it('and removes one file for good, whose blob is garbage', async () => {
       const { trash, ledger, ana, ben, discards } = await discarded(make, [T, T])
-      const [one, two] = discards as [SealedFile, SealedFile]
+      const [one, two] = discards as [NewFile, NewFile]
       expect(await trash.remove(ben, one.id)).toBeNull()
-      expect(await trash.remove(ana, one.id)).toBe(one.blob)
+      expect(await trash.remove(ana, one.id)).toBe(one.version)
       expect(await trash.remove(ana, one.id)).toBeNull()
       expect(await ledger.garbage(10)).toEqual([one.blob])
+      expect((await ledger.named([one.blob, two.blob])).sort()).toEqual([one.blob, two.blob].sort())
+      await ledger.forgetGarbage([one.blob])
       expect(await ledger.named([one.blob, two.blob])).toEqual([two.blob])
     })
 
     it('and empties it for one user, up to a time', async () => {
       const { users, trash, ledger, ana, ben, discards } = await discarded(make, [T + 2, T, T + 1])
       expect(await trash.empty(ben, T + 9, 10)).toEqual([])
-      expect(await trash.empty(ana, T + 1, 1)).toEqual([discards[1]?.blob])
-      expect(await trash.empty(ana, T + 1, 10)).toEqual([discards[2]?.blob])
+      expect(await trash.empty(ana, T + 1, 1)).toEqual([discards[1]?.version])
+      expect(await trash.empty(ana, T + 1, 10)).toEqual([discards[2]?.version])
       expect(await trash.empty(ana, T + 1, 10)).toEqual([])
       expect(await ledger.garbage(10)).toHaveLength(2)
       expect(await users.usage(ana)).toEqual({ files: 0, trashFiles: 1, bytes: discards[0]?.sizeBytes })

@@ -1,7 +1,7 @@
 /** The contract of every database for users, their sessions and files, and the ledger of blobs. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { FileQuery, SealedFile } from '../../src/ports/files.ts'
+import type { FileQuery, NewFile, SealedFile } from '../../src/ports/files.ts'
 import {
   forNewUser,
   forUser,
@@ -11,10 +11,13 @@ import {
   opened,
   type Repositories,
   random,
+  rowOf,
   standing,
   T,
   withOwners,
 } from './rows.ts'
+
+const NOTHING = { file: null, firstPart: null }
 
 export function repositoriesContract(name: string, make: () => Promise<Repositories>) {
   describe(`${name} keeps users and sessions`, () => {
@@ -142,14 +145,19 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect(await files.snapshot(ana, 'beach.jpg')).toEqual({
         slot: anas,
         used: { bytes: file.sizeBytes, files: 1 },
-        file,
+        file: rowOf(file),
+        firstPart: { start: 0, sizeBytes: file.sizeBytes, blob: file.blob, seal: null },
       })
       expect(await files.snapshot(ana, 'hill.jpg')).toEqual({
         slot: anas,
         used: { bytes: file.sizeBytes, files: 1 },
-        file: null,
+        ...NOTHING,
       })
-      expect(await files.snapshot(ben, 'beach.jpg')).toEqual({ slot: bens, used: { bytes: 0, files: 0 }, file: null })
+      expect(await files.snapshot(ben, 'beach.jpg')).toEqual({
+        slot: bens,
+        used: { bytes: 0, files: 0 },
+        ...NOTHING,
+      })
       await files.discard(ana, file, T)
       expect((await files.snapshot(ana, 'beach.jpg'))?.file).toBeNull()
       expect(await files.snapshot('nobody', 'beach.jpg')).toBeNull()
@@ -168,7 +176,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const first = newFile('beach.jpg')
       const second = { ...newFile('beach.jpg'), id: first.id, createdAt: first.createdAt }
       await files.commit(ana, first, null, null)
-      expect(await files.commit(ana, second, first.blob, null)).toBe('done')
+      expect(await files.commit(ana, second, first.version, null)).toBe('done')
       expect(await standing(files, ana, 'beach.jpg')).toEqual(second)
       expect(await ledger.garbage(10)).toEqual([first.blob])
     })
@@ -178,7 +186,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       const first = newFile('beach.jpg')
       await files.commit(ana, first, null, null)
       expect(await files.commit(ana, newFile('beach.jpg'), 'run/another', null)).toBe('stale')
-      expect(await files.commit(ana, newFile('hill.jpg'), first.blob, null)).toBe('stale')
+      expect(await files.commit(ana, newFile('hill.jpg'), first.version, null)).toBe('stale')
       expect(await standing(files, ana, 'beach.jpg')).toEqual(first)
       expect(await ledger.garbage(10)).toEqual([])
     })
@@ -189,7 +197,7 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       await files.commit(ana, first, null, null)
       const answers = await Promise.all(
         Array.from({ length: 20 }, () =>
-          files.commit(ana, { ...newFile('beach.jpg'), id: first.id }, first.blob, null),
+          files.commit(ana, { ...newFile('beach.jpg'), id: first.id }, first.version, null),
         ),
       )
       expect(answers.filter((answer) => answer === 'done')).toHaveLength(1)
@@ -322,9 +330,9 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
     it('fills in the tags that are missing, and no others', async () => {
       const { files, ana } = await withOwners(make)
       const [one, two, three] = ['1', '2', '3'].map((id) => ({ ...newFile(id), id, tag: null })) as [
-        SealedFile,
-        SealedFile,
-        SealedFile,
+        NewFile,
+        NewFile,
+        NewFile,
       ]
       const tagged = newFile('tagged')
       for (const file of [one, two, three, tagged]) await files.commit(ana, file, null, null)
@@ -338,10 +346,10 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect(await missing('2', 2)).toEqual([[ana, '3']])
 
       const tag = randomBytes(16)
-      await files.fillInTags([one, two, { ...three, blob: 'run/another' }, tagged].map((file) => ({ ...file, tag })))
+      await files.fillInTags([one, two, { ...three, version: 'another' }, tagged].map((file) => ({ ...file, tag })))
       expect(await missing('', 9)).toEqual([[ana, '3']])
-      expect((await files.byId('1'))?.file).toEqual({ ...one, tag })
-      expect((await files.byId(tagged.id))?.file).toEqual(tagged)
+      expect((await files.byId('1'))?.file).toEqual({ ...rowOf(one), tag })
+      expect((await files.byId(tagged.id))?.file).toEqual(rowOf(tagged))
     })
 
     it('neither repeats nor misses a file that stays while others come', async () => {
@@ -428,12 +436,24 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       let current: string | null = null
       for (const version of versions) {
         await files.commit(ana, version, current, null)
-        current = version.blob
+        current = version.version
       }
       const [first, second, third] = versions.map(({ blob }) => blob) as [string, string, string, string]
       expect(await ledger.garbage(2)).toEqual([first, second])
       await ledger.forgetGarbage([first, second])
       expect(await ledger.garbage(2)).toEqual([third])
+      expect(await ledger.garbage(2, versions.map(({ version }) => version).slice(0, 2))).toEqual([])
+      expect(await ledger.garbage(2, [versions[2]?.version as string])).toEqual([third])
+    })
+
+    it('forgets parts of garbage only', async () => {
+      const { files, ledger, ana } = await withOwners(make)
+      const file = newFile('beach.jpg')
+      await files.commit(ana, file, null, null)
+      await ledger.forgetGarbage([file.blob])
+      expect(await files.parts(file.version, 0, 10)).toEqual([
+        { start: 0, sizeBytes: file.sizeBytes, blob: file.blob, seal: null },
+      ])
     })
   })
 }

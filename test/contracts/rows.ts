@@ -1,7 +1,7 @@
 /** Rows for the contracts of databases. */
 import { randomBytes } from 'node:crypto'
 import type { ActivityEvent, Keep, KeySlot } from '../../src/ports/accounts.ts'
-import type { FileQuery, FileRepository, SealedFile } from '../../src/ports/files.ts'
+import type { FileQuery, FileRepository, NewFile, SealedFile } from '../../src/ports/files.ts'
 import type { Ports } from '../../src/ports/ports.ts'
 import type { Redemption, SessionRepository } from '../../src/ports/sign-in.ts'
 
@@ -85,11 +85,11 @@ export function newSlot(keyId: string): KeySlot {
   return { kind: 'server', keyId, sealed: randomBytes(61) }
 }
 
-export function sized(name: string, sizeBytes: number): SealedFile {
+export function sized(name: string, sizeBytes: number): NewFile {
   return { ...newFile(name), sizeBytes }
 }
 
-export function newFile(name: string): SealedFile & { tag: Buffer } {
+export function newFile(name: string): NewFile & { tag: Buffer } {
   return {
     id: random(),
     name,
@@ -98,6 +98,7 @@ export function newFile(name: string): SealedFile & { tag: Buffer } {
     createdAt: T,
     updatedAt: T,
     namedAt: T,
+    version: random(),
     blob: `run/${random()}`,
     seal: randomBytes(105),
     tag: randomBytes(16),
@@ -118,7 +119,13 @@ export async function names(files: FileRepository, owner: string, query: Partial
   }
 }
 
-/** The live file that has this name. */
-export async function standing(files: FileRepository, owner: string, name: string): Promise<SealedFile | null> {
-  return (await files.snapshot(owner, name))?.file ?? null
+/** The live file that has this name, with the blob of its first part. */
+export async function standing(files: FileRepository, owner: string, name: string): Promise<NewFile | null> {
+  const found = await files.snapshot(owner, name)
+  return found?.file && found.firstPart ? { ...found.file, blob: found.firstPart.blob } : null
+}
+
+/** The row of a file, without its part. */
+export function rowOf({ blob: _blob, ...row }: NewFile): SealedFile {
+  return row
 }

@@ -1,6 +1,6 @@
 /** The contract of every database for the dates of vacated names: the next date of such a name, and when it is deleted. */
 import { describe, expect, it } from 'vitest'
-import type { FileRepository, SealedFile } from '../../src/ports/files.ts'
+import type { FileRepository, NewFile, SealedFile } from '../../src/ports/files.ts'
 import { newFile, type Repositories, random, standing, T, withOwners } from './rows.ts'
 
 /** `T` is the first moment of a second. */
@@ -99,7 +99,7 @@ export function vacatedNamesContract(name: string, make: () => Promise<Repositor
           const kind = anyOf(['commit', 'discard', 'rename', 'restore'] as const)
           if (kind === 'commit') {
             const file = { ...newFile(name), ...(current && { id: current.id }), updatedAt: T + n, namedAt: at }
-            expect(await files.commit(ana, file, current?.blob ?? null, null)).toBe('done')
+            expect(await files.commit(ana, file, current?.version ?? null, null)).toBe('done')
             live.set(name, file)
             return name
           }
@@ -128,7 +128,7 @@ export function vacatedNamesContract(name: string, make: () => Promise<Repositor
 }
 
 /** Vacates the name of a new file. */
-async function vacated(files: FileRepository, owner: string, file: SealedFile, at: number) {
+async function vacated(files: FileRepository, owner: string, file: NewFile, at: number) {
   expect(await files.commit(owner, file, null, null)).toBe('done')
   expect(await files.discard(owner, file, at)).toBe('done')
 }

@@ -132,9 +132,9 @@ it('replaces a damaged file', async () => {
 
 describe('a row that was tampered with', () => {
   const acts: [string, string][] = [
-    ['has the seal and blob of another file', 'SELECT seal, blob, size FROM files WHERE name = :other'],
-    ['has another size', 'SELECT seal, blob, 3 AS size FROM files WHERE name = :name'],
-    ['has a seal of zeros', 'SELECT zeroblob(105) AS seal, blob, size FROM files WHERE name = :name'],
+    ['has the seal and blob of another file', 'SELECT seal, version, size FROM files WHERE name = :other'],
+    ['has another size', 'SELECT seal, version, 3 AS size FROM files WHERE name = :name'],
+    ['has a seal of zeros', 'SELECT zeroblob(105) AS seal, version, size FROM files WHERE name = :name'],
   ]
 
   it.each(acts)('that %s is a 500', async (_case, select) => {
@@ -145,7 +145,7 @@ describe('a row that was tampered with', () => {
     const db = new Database(join(app.config.DATA_DIR, 'minikeepsafe.db'))
     const change = db.prepare(select).get({ name: 'one', other: 'other' }) as Record<string, unknown>
     db.prepare("DELETE FROM files WHERE name = 'other'").run()
-    db.prepare("UPDATE files SET seal = :seal, blob = :blob, size = :size WHERE name = 'one'").run(change)
+    db.prepare("UPDATE files SET seal = :seal, version = :version, size = :size WHERE name = 'one'").run(change)
     db.close()
     expect(await ada.get('one')).toBeProblem(500, 'internal-error')
     expect((await ada.request('/v1/files/one', { method: 'HEAD' })).status).toBe(500)

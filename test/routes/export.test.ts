@@ -1,11 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { open, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { SealedFile } from '../../src/ports/files.ts'
-import { standing } from '../contracts/rows.ts'
 import { DAY, type Member, member, SECOND, SESSIONS_CHECKED_OFTEN, type TestApp, testApp } from '../support/app.ts'
+import { pathOf } from '../support/blobs.ts'
 import { unzip } from '../support/unzip.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 
@@ -94,11 +92,6 @@ function watchReaders(app: TestApp): { open: number; opened: number; bytes: numb
     }
   }
   return seen
-}
-
-async function blobPathOf(app: TestApp, owner: Member, name: string): Promise<string> {
-  const { blob } = (await standing(app.ports.files, owner.userId, name)) as SealedFile
-  return join(app.config.UPLOADS_DIR, blob)
 }
 
 async function damage(path: string, at: number): Promise<void> {
@@ -406,7 +399,7 @@ describe('an export of damaged files', () => {
     const app = await testApp()
     const ada = await member(app)
     const id = await put(ada, 'damaged', 'bytes')
-    await damage(await blobPathOf(app, ada, 'damaged'), 42)
+    await damage(await pathOf(app, ada, 'damaged'), 42)
     expect(await ada.request('/v1/me/export')).toBeProblem(500, 'internal-error')
     expect(app.log.join('\n')).toContain(`file ${id} is damaged`)
   })
@@ -416,7 +409,7 @@ describe('an export of damaged files', () => {
     const ada = await member(app)
     await put(ada, 'before', randomBytes(2 * MiB))
     const id = await put(ada, 'damaged', randomBytes(2 * MiB))
-    await damage(await blobPathOf(app, ada, 'damaged'), 1.5 * MiB)
+    await damage(await pathOf(app, ada, 'damaged'), 1.5 * MiB)
     const readers = watchReaders(app)
     await expect(ada.request('/v1/me/export')).rejects.toThrow()
     expect(app.log.join('\n')).toContain(`file ${id} is damaged`)
@@ -427,7 +420,7 @@ describe('an export of damaged files', () => {
     const app = await testApp()
     const ada = await member(app)
     const id = await put(ada, 'missing', 'bytes')
-    await rm(await blobPathOf(app, ada, 'missing'))
+    await rm(await pathOf(app, ada, 'missing'))
     expect(await ada.request('/v1/me/export')).toBeProblem(500, 'internal-error')
     expect(app.log.join('\n')).toContain(`file ${id} is damaged`)
   })
@@ -437,7 +430,7 @@ describe('an export of damaged files', () => {
     const ada = await member(app)
     await put(ada, 'good')
     await put(ada, 'missing')
-    await rm(await blobPathOf(app, ada, 'missing'))
+    await rm(await pathOf(app, ada, 'missing'))
     await discard(ada, 'missing')
     await ada.request('/v1/trash', { method: 'DELETE' })
     expect(await pathsOf(ada)).toEqual(['files/good'])

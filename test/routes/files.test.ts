@@ -161,8 +161,8 @@ describe('a list of very many files', () => {
     databaseOf(app)
       .prepare(
         `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-         INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, blob, seal)
-         SELECT 'id-' || i, ?, 'x-' || i, 1, 'a/b', i, i, 'run/' || i, x'00' FROM n`,
+         INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, version, seal)
+         SELECT 'id-' || i, ?, 'x-' || i, 1, 'a/b', i, i, 'version-' || i, x'00' FROM n`,
       )
       .run(count, owner)
   }

@@ -342,29 +342,38 @@ describe('what a member uses', () => {
         const slot = { kind: 'server' as const, keyId: 'key', sealed: Buffer.alloc(0) }
         const user = { id: owner, name: owner, email: owner, confirmedBy: 'response' as const, createdAt: 0, slot }
         await sessions.redeem({ pinId: next(), session, user, givenBack: null, event: newEvent(), bounds: BOUNDS })
-        const live = new Map<string, { id: string; blob: string; sizeBytes: number }>()
-        let deleted: { id: string; name: string; blob: string; sizeBytes: number; deletedAt: number }[] = []
+        const live = new Map<string, { id: string; version: string; sizeBytes: number }>()
+        let deleted: { id: string; name: string; version: string; sizeBytes: number; deletedAt: number }[] = []
         const bytes = () => [...live.values(), ...deleted].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 
         for (const [now, { kind, name, other, sizeBytes, chosen }] of acts.entries()) {
           const standing = live.get(name)
-          const seen = standing && { id: standing.id, name, blob: standing.blob }
+          const seen = standing && { id: standing.id, name, version: standing.version }
           const inTrash = deleted[chosen % Math.max(1, deleted.length)]
           if (kind === 'put') {
-            const blob = `run/${next()}`
+            const version = next()
             const id = standing?.id ?? next()
-            const row = { id, name, sizeBytes, contentType: 'a/b', createdAt: now, updatedAt: now, namedAt: now, blob }
+            const row = {
+              id,
+              name,
+              sizeBytes,
+              contentType: 'a/b',
+              createdAt: now,
+              updatedAt: now,
+              namedAt: now,
+              version,
+            }
             const grown = sizeBytes - (standing?.sizeBytes ?? 0)
             const fits = grown <= 0 || bytes() + grown <= QUOTA.bytes
             const isRoom = standing !== undefined || live.size + deleted.length < QUOTA.files
             const answer = await files.commit(
               owner,
-              { ...row, seal: Buffer.alloc(0), tag: null },
-              standing?.blob ?? null,
+              { ...row, blob: `run/${version}`, seal: Buffer.alloc(0), tag: null },
+              standing?.version ?? null,
               QUOTA,
             )
             expect(answer).toBe(!fits ? 'quota' : isRoom ? 'done' : 'quota-files')
-            if (fits && isRoom) live.set(name, { id, blob, sizeBytes })
+            if (fits && isRoom) live.set(name, { id, version, sizeBytes })
           } else if (kind === 'rename' && standing && seen) {
             const taken = other !== name && live.has(other)
             expect(await files.rename(owner, seen, other, 9)).toBe(taken ? 'taken' : 'done')
@@ -380,11 +389,11 @@ describe('what a member uses', () => {
             if (!taken) live.set(other, inTrash)
             if (!taken) deleted = deleted.filter((file) => file !== inTrash)
           } else if (kind === 'remove' && inTrash) {
-            expect(await trash.remove(owner, inTrash.id)).toBe(inTrash.blob)
+            expect(await trash.remove(owner, inTrash.id)).toBe(inTrash.version)
             deleted = deleted.filter((file) => file !== inTrash)
           } else if (kind === 'empty') {
             const emptied = await trash.empty(owner, now, 2)
-            expect(emptied).toEqual(deleted.slice(0, 2).map(({ blob }) => blob))
+            expect(emptied).toEqual(deleted.slice(0, 2).map(({ version }) => version))
             deleted = deleted.slice(2)
           } else if (kind === 'expire') {
             await trash.expire(now - 3, 1000)
@@ -397,10 +406,10 @@ describe('what a member uses', () => {
           await files.list(owner, query),
           await trash.list(owner, { since: -1, after: null, limit: 100 }),
         ]
-        expect(left.map(({ name, blob }) => [name, blob])).toEqual(
-          [...live].map(([name, { blob }]) => [name, blob]).sort(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+        expect(left.map(({ name, version }) => [name, version])).toEqual(
+          [...live].map(([name, { version }]) => [name, version]).sort(([a = ''], [b = '']) => (a < b ? -1 : 1)),
         )
-        expect(gone.map(({ blob }) => blob).sort()).toEqual(deleted.map(({ blob }) => blob).sort())
+        expect(gone.map(({ version }) => version).sort()).toEqual(deleted.map(({ version }) => version).sort())
       }),
       { numRuns: 100 },
     )

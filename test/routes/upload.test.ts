@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { SealedFile } from '../../src/ports/files.ts'
+import type { NewFile, SealedFile } from '../../src/ports/files.ts'
 import { standing } from '../contracts/rows.ts'
 import { blobsOnDisk, form, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
@@ -162,9 +162,9 @@ describe('uploading a form', () => {
       const app = await testApp()
       const ada = await member(app)
       await ada.put('beach.jpg', 'first')
-      const first = (await standing(app.ports.files, ada.userId, 'beach.jpg')) as SealedFile
+      const first = (await standing(app.ports.files, ada.userId, 'beach.jpg')) as NewFile
       const numbered = numbers.map((n) => {
-        return { ...first, id: `id-${n}`, name: `beach (${n}).jpg`, blob: `${first.blob}-${n}`, tag }
+        return { ...first, id: `id-${n}`, name: `beach (${n}).jpg`, version: `v-${n}`, blob: `${first.blob}-${n}`, tag }
       })
       await Promise.all(numbered.map((file) => app.ports.files.commit(ada.userId, file, null, null)))
       return { app, ada }
@@ -200,9 +200,9 @@ describe('uploading a form', () => {
     it('finds equal bytes behind many files of these bytes that are not numbered', async () => {
       const { app, ada } = await ownerOf([])
       await ada.put('beach (7).jpg', 'seven')
-      const seven = (await standing(app.ports.files, ada.userId, 'beach (7).jpg')) as SealedFile
+      const seven = (await standing(app.ports.files, ada.userId, 'beach (7).jpg')) as NewFile
       const alike = upTo(150).map((n) => {
-        return { ...seven, id: `id-${n}`, name: `beach (0${n}).jpg`, blob: `${seven.blob}-${n}` }
+        return { ...seven, id: `id-${n}`, name: `beach (0${n}).jpg`, version: `v-${n}`, blob: `${seven.blob}-${n}` }
       })
       await Promise.all(alike.map((file) => app.ports.files.commit(ada.userId, file, null, null)))
       expect((await post(ada, [photo('seven')], '?onConflict=rename')).body).toMatchObject({ name: 'beach (7).jpg' })

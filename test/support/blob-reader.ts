@@ -27,14 +27,40 @@ export function openSeal(vaultKey: Buffer, { userId, fileId, seal, size: sizeInC
   const opened = openRecord(vaultKey, ['minikeepsafe file 1', userId, fileId].join('\0'), seal, 105)
   const size = Number(opened.readBigUInt64BE(64))
   const parts = opened.readUInt32BE(72)
-  if (parts !== 1) throw new Error(`format 1 has one part, not ${parts}`)
-  if (framesOf(size) >= 2 ** 32) throw new Error(`too large for a blob: ${size}`)
+  if (parts < 1) throw new Error('a content has at least one part')
+  if (parts === 1 && framesOf(size) >= 2 ** 32) throw new Error(`too large for a blob: ${size}`)
   if (sizeInClear !== undefined && sizeInClear !== size)
     throw new Error(`sealed with ${size} bytes, not ${sizeInClear}`)
   return { fileKey: opened.subarray(0, 32), sha256: opened.subarray(32, 64), size, parts }
 }
 
-/** Returns the content. The caller compares its SHA-256 with the one in the seal. */
+interface PartRow {
+  start: number
+  size: number
+  seal: Buffer | null
+}
+
+/** Returns the key of each part of a content. Throws if the parts are not exactly the content. */
+export function openPartKeys({ fileKey, size, parts }: ReturnType<typeof openSeal>, rows: PartRow[]): Buffer[] {
+  if (rows.length !== parts) throw new Error(`${rows.length} parts, not ${parts}`)
+  let at = 0
+  for (const row of rows) {
+    if (row.start !== at) throw new Error(`a part at byte ${row.start}, not ${at}`)
+    if (row.size === 0 && size > 0) throw new Error('an empty part')
+    at += row.size
+  }
+  if (at !== size) throw new Error(`parts of ${at} bytes, not ${size}`)
+  return rows.map(({ start, size, seal }) => {
+    if (seal === null && parts === 1) return fileKey
+    if (seal === null) throw new Error('a part without a seal')
+    const extent = Buffer.alloc(16)
+    extent.writeBigUInt64BE(BigInt(start))
+    extent.writeBigUInt64BE(BigInt(size), 8)
+    return openRecord(fileKey, Buffer.concat([Buffer.from('minikeepsafe part 1\0'), extent]), seal, 61)
+  })
+}
+
+/** Returns the bytes of a part. The caller compares its SHA-256 with the one in the seal. */
 export function openBlob(fileKey: Buffer, part: number, size: number, blob: Buffer): Buffer {
   const frames = framesOf(size)
   if (blob.length !== headerBytes + size + tagBytes * frames) throw new Error(`not the length of ${size} bytes`)
@@ -71,16 +97,16 @@ function framesOf(size: number): number {
 }
 
 /** 01 ‖ nonce ‖ ciphertext ‖ tag: the format of slots and seals. */
-function openRecord(key: Buffer, aad: string, record: Buffer, length: number): Buffer {
+function openRecord(key: Buffer, aad: string | Buffer, record: Buffer, length: number): Buffer {
   if (record.length !== length) throw new Error(`${record.length} bytes, not ${length}`)
-  if (!record.subarray(0, 1).equals(versionOne)) throw new Error('not of format 1')
+  if (!record.subarray(0, 1).equals(versionOne)) throw new Error('not of this format')
   return openGcm(key, record.subarray(1, 13), aad, record.subarray(13))
 }
 
-function openGcm(key: Buffer, nonce: Buffer, aad: string, sealed: Buffer): Buffer {
+function openGcm(key: Buffer, nonce: Buffer, aad: string | Buffer, sealed: Buffer): Buffer {
   const cut = sealed.length - tagBytes
   const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes })
-  decipher.setAAD(Buffer.from(aad)).setAuthTag(sealed.subarray(cut))
+  decipher.setAAD(typeof aad === 'string' ? Buffer.from(aad) : aad).setAuthTag(sealed.subarray(cut))
   return Buffer.concat([decipher.update(sealed.subarray(0, cut)), decipher.final()])
 }
 

@@ -11,7 +11,7 @@ export async function pathOf(
   name: string,
 ): Promise<string> {
   const found = await ports.files.snapshot(userId, name)
-  return join(config.UPLOADS_DIR, found?.file?.blob as string)
+  return join(config.UPLOADS_DIR, found?.firstPart?.blob as string)
 }
 
 /** Changes the bytes of a file, or creates it. */

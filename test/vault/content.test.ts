@@ -1,10 +1,11 @@
-/** Ranges of sealed contents against a plain buffer, above all where frames and batches begin and end. */
+/** Ranges of sealed contents against a plain buffer, above all where parts, frames and batches begin and end. */
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, it, onTestFinished } from 'vitest'
 import { diskBlobs } from '../../src/adapters/disk/blobs.ts'
+import type { Part } from '../../src/ports/files.ts'
 import { openContent, type Range } from '../../src/vault/crypto/content.ts'
-import { FRAME_BYTES, frameSealer } from '../../src/vault/crypto/envelope.ts'
+import { FRAME_BYTES, frameSealer, type Secrets, sealPartKey } from '../../src/vault/crypto/envelope.ts'
 import { temporaryFolder } from '../support/app.ts'
 
 const BATCH = 16 * FRAME_BYTES
@@ -18,20 +19,51 @@ const position = fc.oneof(
     .map(([frame, off]) => Math.min(Math.max(0, frame * FRAME_BYTES + off), CONTENT.length - 1)),
 )
 
+interface Version {
+  parts: Part[]
+  secrets: Secrets
+}
+
 async function stored() {
   const blobs = await diskBlobs(await temporaryFolder())
   onTestFinished(() => blobs.close())
   let count = 0
-  return {
-    blobs,
-    async put(sizeBytes: number) {
-      const fileKey = randomBytes(32)
-      const seal = frameSealer(fileKey, randomBytes(32))
+  return { blobs, put, read }
+
+  /** The first bytes of `CONTENT`, in one part under the file key or in several parts that end at these places. */
+  async function put(ends: number[]): Promise<Version> {
+    const sizeBytes = ends.at(-1) ?? 0
+    const secrets = { fileKey: randomBytes(32), sizeBytes, sha256: '', parts: ends.length }
+    const parts: Part[] = []
+    for (const [n, end] of ends.entries()) {
+      const start = ends[n - 1] ?? 0
+      const key = ends.length === 1 ? secrets.fileKey : randomBytes(32)
       count += 1
-      const blob = `run/${count}`
-      await blobs.put(blob, one(seal([CONTENT.subarray(0, sizeBytes)], sizeBytes, true)))
-      return { blob, secrets: { fileKey, sizeBytes, sha256: '' } }
-    },
+      const part = { start, sizeBytes: end - start, blob: `run/${count}` }
+      const seal = frameSealer(key, randomBytes(32))
+      await blobs.put(part.blob, one(seal([CONTENT.subarray(start, end)], part.sizeBytes, true)))
+      const sealed = ends.length === 1 ? null : sealPartKey(secrets.fileKey, randomBytes(12), part, key)
+      parts.push({ ...part, seal: sealed })
+    }
+    return { parts, secrets }
+  }
+
+  async function read({ parts, secrets }: Version, { start, end }: Range): Promise<Buffer | null> {
+    const files = {
+      async parts(_version: string, from: number, limit: number) {
+        const first = parts.findLastIndex((part) => part.start <= from)
+        return parts.slice(Math.max(0, first)).slice(0, Math.min(limit, 2))
+      },
+    }
+    const reader = await openContent({ files, blobs }, { id: 'file', version: 'v' }, secrets, { start, end })
+    if (!reader) return null
+    const chunks: Buffer[] = []
+    try {
+      for (let batch = await reader.next(); batch; batch = await reader.next()) chunks.push(...batch)
+    } finally {
+      await reader.close()
+    }
+    return Buffer.concat(chunks)
   }
 }
 
@@ -39,41 +71,89 @@ async function* one(batch: Uint8Array[]) {
   yield batch
 }
 
-it('hands out just the bytes of any range of any size', async () => {
-  const { blobs, put } = await stored()
-  const read = async (blob: string, secrets: Parameters<typeof openContent>[2], range: Range) => {
-    const reader = await openContent(blobs, { id: 'file', blob }, secrets, range)
-    const chunks: Buffer[] = []
-    try {
-      for (let batch = await reader?.next(); batch; batch = await reader?.next()) chunks.push(...batch)
-    } finally {
-      await reader?.close()
-    }
-    return Buffer.concat(chunks)
-  }
+it('hands out just the bytes of any range of any size, in any number of parts', async () => {
+  const { blobs, put, read } = await stored()
   await fc.assert(
     fc.asyncProperty(
-      position,
+      fc.uniqueArray(position, { minLength: 1, maxLength: 5 }),
       fc.array(fc.tuple(position, position), { minLength: 1, maxLength: 5 }),
-      async (end, pairs) => {
-        const sizeBytes = end + 1
-        const { blob, secrets } = await put(sizeBytes)
-        for (const pair of [...pairs, [0, end] as const]) {
+      async (lasts, pairs) => {
+        const ends = lasts.map((last) => last + 1).sort((a, b) => a - b)
+        const sizeBytes = ends.at(-1) as number
+        const version = await put(ends)
+        for (const pair of [...pairs, [0, sizeBytes - 1] as const]) {
           const [from, to] = pair.map((at) => at % sizeBytes).sort((a, b) => a - b) as [number, number]
-          const bytes = await read(blob, secrets, { start: from, end: to })
-          expect(bytes.equals(CONTENT.subarray(from, to + 1))).toBe(true)
+          const bytes = await read(version, { start: from, end: to })
+          expect(bytes?.equals(CONTENT.subarray(from, to + 1))).toBe(true)
         }
-        await blobs.delete([blob])
+        await blobs.delete(version.parts.map(({ blob }) => blob))
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 60 },
   )
 })
 
-it('answers null for a blob that is not there', async () => {
+it('answers null for a version whose part or blob is not there', async () => {
+  const { blobs, put, read } = await stored()
+  const version = await put([3 * FRAME_BYTES])
+  await blobs.delete(version.parts.map(({ blob }) => blob))
+  for (const start of [0, 2 * FRAME_BYTES]) expect(await read(version, { start, end: start })).toBeNull()
+  expect(await read({ ...version, parts: [] }, { start: 0, end: 5 })).toBeNull()
+})
+
+it.each<[string, (parts: Part[], others: Part[]) => Part[]]>([
+  ['a part is missing', ([first, , last]) => [first, last] as Part[]],
+  ['the last part is missing', ([first, second]) => [first, second] as Part[]],
+  ['two parts are exchanged', ([first, second, last]) => exchanged(first as Part, second as Part).concat(last as Part)],
+  ['a part has the blob of another one', ([first, second, last]) => [first, moved(second, first), last] as Part[]],
+  ['a part is that of another version', ([first, , last], [, other]) => [first, other, last] as Part[]],
+  ['a part has no seal', ([first, second, last]) => [first, { ...second, seal: null }, last] as Part[]],
+  ['a part seems longer', ([first, second]) => [first, { ...second, sizeBytes: 60_000 }] as Part[]],
+])('hands out nothing as the whole where %s', async (_how, change) => {
+  const { put, read } = await stored()
+  const [version, other] = [await put([20_000, 40_000, 60_000]), await put([20_000, 40_000, 60_000])]
+  const whole = { start: 0, end: 59_999 }
+  expect((await read(version, whole))?.length).toBe(60_000)
+  await expect(read({ ...version, parts: change(version.parts, other.parts) }, whole)).rejects.toThrow('damaged')
+})
+
+it('closes every blob that it opened, wherever the reading ends', async () => {
   const { blobs, put } = await stored()
-  const { secrets } = await put(3 * FRAME_BYTES)
-  for (const start of [0, 2 * FRAME_BYTES]) {
-    expect(await openContent(blobs, { id: 'file', blob: 'run/none' }, secrets, { start, end: start })).toBeNull()
+  const version = await put([20_000, 40_000, 60_000])
+  let open = 0
+  const counting = {
+    async open(...given: Parameters<typeof blobs.open>) {
+      const reader = await blobs.open(...given)
+      open += 1
+      return (
+        reader && {
+          read: reader.read,
+          close: async () => {
+            open -= 1
+            await reader.close()
+          },
+        }
+      )
+    },
+  }
+  const files = { parts: async () => version.parts }
+  const row = { id: 'file', version: 'v' }
+  for (const reads of [0, 1, 2, 4]) {
+    const ports = { files, blobs: counting }
+    const reader = await openContent(ports, row, version.secrets, { start: 0, end: 59_999 })
+    for (let n = 0; n < reads; n += 1) await reader?.next()
+    await reader?.close()
+    expect(open).toBe(0)
   }
 })
+
+function exchanged(a: Part, b: Part): Part[] {
+  return [
+    { ...b, start: a.start },
+    { ...a, start: b.start },
+  ]
+}
+
+function moved(to: Part | undefined, from: Part | undefined): Partial<Part> {
+  return { ...to, blob: from?.blob as string }
+}

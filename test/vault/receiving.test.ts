@@ -20,12 +20,14 @@ it.each([
     background: () => {},
     doubtfulBlobs: { add: () => {} },
   })
-  const { file, received } = await receive(async (take) => {
-    const received: Received = await take(chunksOf(chunks), Number.POSITIVE_INFINITY)
-    return { file: { blob: received.blob }, received }
+  const received: Received = await receive(async (take) => {
+    const received = await take(chunksOf(chunks), Number.POSITIVE_INFINITY)
+    await received.offer(async () => 'done')
+    return received
   })
   const whole = Buffer.concat(chunks)
-  const reader = await openContent(app.ports.blobs, { id: 'file', ...file }, received, wholeOf(whole.length))
+  const part = { start: 0, sizeBytes: whole.length, blob: received.blob, seal: null }
+  const reader = await openContent(app.ports, { id: 'file', version: '' }, received, wholeOf(whole.length), part)
   const opened: Buffer[] = []
   for (let batch = await reader?.next(); batch; batch = await reader?.next()) opened.push(...batch)
   await reader?.close()

@@ -6,7 +6,15 @@ import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports/files.ts'
-import { blobBytes, FRAME_BYTES, frameSealer, openSecrets, sealSecrets } from '../../src/vault/crypto/envelope.ts'
+import {
+  blobBytes,
+  FRAME_BYTES,
+  frameSealer,
+  openPartKey,
+  openSecrets,
+  sealPartKey,
+  sealSecrets,
+} from '../../src/vault/crypto/envelope.ts'
 import { keyIdOf, openKeyring } from '../../src/vault/crypto/keyring.ts'
 import { tagOf } from '../../src/vault/files/tags.ts'
 import { member, type TestApp, testApp } from '../support/app.ts'
@@ -29,6 +37,7 @@ interface Vectors {
     blobSha256?: string
     salt?: string
   }[]
+  versions: { fileKey: string; size: number; parts: { start: number; size: number; key: string; seal: string }[] }[]
 }
 
 const hex = (text: string) => Buffer.from(text, 'hex')
@@ -87,7 +96,7 @@ describe('the vectors', () => {
 
   it.each(vectors.files)('are the seal and the blob that are made of $size bytes', ({ fileId, size, ...file }) => {
     const vaultKey = hex(vectors.vaultKey)
-    const secrets = { fileKey: hex(file.fileKey), sha256: file.sha256, sizeBytes: size }
+    const secrets = { fileKey: hex(file.fileKey), sha256: file.sha256, sizeBytes: size, parts: 1 }
     expect(sealSecrets(vaultKey, nonceIn(file.seal), vectors.userId, fileId, secrets).toString('hex')).toBe(file.seal)
     const row = { id: fileId, seal: hex(file.seal), sizeBytes: size }
     expect(openSecrets(vaultKey, vectors.userId, row)).toEqual(secrets)
@@ -101,12 +110,24 @@ describe('the vectors', () => {
   })
 })
 
+it.each(vectors.versions)('the vectors are the seals that are made of the parts of $size bytes', (version) => {
+  const secrets = { fileKey: hex(version.fileKey), sha256: '', sizeBytes: version.size, parts: version.parts.length }
+  for (const { start, size, key, seal } of version.parts) {
+    const part = { start, sizeBytes: size }
+    expect(sealPartKey(secrets.fileKey, nonceIn(seal), part, hex(key)).toString('hex')).toBe(seal)
+    expect(openPartKey(secrets, { ...part, seal: hex(seal) })).toEqual(hex(key))
+    expect(() => openPartKey(secrets, { ...part, start: start + 1, seal: hex(seal) })).toThrow()
+    expect(() => openPartKey(secrets, { ...part, seal: null })).toThrow()
+  }
+})
+
 describe('a seal', () => {
   const vaultKey = hex(vectors.vaultKey)
   const seal = sealSecrets(vaultKey, Buffer.alloc(12), 'ana', 'file', {
     fileKey: Buffer.alloc(32),
     sha256: '00'.repeat(32),
     sizeBytes: 5,
+    parts: 1,
   })
 
   it.each<[string, string, Partial<SealedFile>]>([
@@ -167,7 +188,7 @@ it('leaves no content and no digest on the disk in clear', async () => {
 function rowsOf(app: TestApp) {
   const db = new Database(join(app.config.DATA_DIR, 'minikeepsafe.db'), { readonly: true })
   const row = db.prepare(
-    'SELECT sealed AS slot, key_id AS keyId, seal, id, blob FROM files JOIN key_slots USING (user_id)',
+    'SELECT sealed AS slot, key_id AS keyId, files.seal, id, blob FROM files JOIN key_slots USING (user_id) JOIN parts USING (version)',
   )
   const found = row.get() as { slot: Buffer; keyId: string; seal: Buffer; id: string; blob: string }
   db.close()

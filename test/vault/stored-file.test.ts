@@ -9,7 +9,12 @@ const vaultKey = randomBytes(32)
 function sealedRow(n: number) {
   const id = `id-${n}`
   const sha256 = n.toString(16).padStart(64, '0')
-  const seal = sealSecrets(vaultKey, randomBytes(12), 'ana', id, { fileKey: randomBytes(32), sha256, sizeBytes: n })
+  const seal = sealSecrets(vaultKey, randomBytes(12), 'ana', id, {
+    fileKey: randomBytes(32),
+    sha256,
+    sizeBytes: n,
+    parts: 1,
+  })
   const clear = {
     id,
     name: id,
@@ -18,7 +23,7 @@ function sealedRow(n: number) {
     createdAt: T,
     updatedAt: T,
     namedAt: T,
-    blob: `run/${n}`,
+    version: `version-${n}`,
   }
   return { row: { ...clear, seal, tag: null }, file: { ...clear, sha256 } }
 }

@@ -101,9 +101,10 @@ it('gives tags to more files than fit a batch', async () => {
     ada.userId,
   )
   const secrets = openSecrets(vaultKey, ada.userId, file)
+  const [part] = await app.ports.files.parts(file.version, 0, 1)
   const old = Array.from({ length: 205 }, (_, n) => {
     const seal = sealSecrets(vaultKey, randomBytes(12), ada.userId, `id-${n}`, secrets)
-    return { ...file, id: `id-${n}`, name: `old-${n}`, blob: `${file.blob}-${n}`, seal, tag: null }
+    return { ...file, id: `id-${n}`, name: `old-${n}`, version: `v-${n}`, blob: `${part?.blob}-${n}`, seal, tag: null }
   })
   await Promise.all(old.map((row) => app.ports.files.commit(ada.userId, row, null, null)))
   app.sweep()

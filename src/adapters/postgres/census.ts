@@ -10,7 +10,7 @@ export async function postgresCensus({ ask }: Database, now: number): Promise<Ce
        (SELECT count(*) FROM sessions WHERE ended_at IS NULL) AS sessions,
        ${filesWhere('deleted_at IS NULL')} AS files,
        ${filesWhere('deleted_at IS NOT NULL')} AS trash,
-       (SELECT count(*) FROM garbage) AS garbage,
+       (SELECT count(*) FROM garbage JOIN parts USING (version)) AS garbage,
        (SELECT count(*) FROM runs) AS runs,
        (SELECT coalesce(json_object_agg(key_id, slots), '{}')
           FROM (SELECT key_id, count(*) AS slots FROM key_slots GROUP BY key_id) AS by_key) AS slots,

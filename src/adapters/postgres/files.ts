@@ -1,9 +1,9 @@
 import type { KeySlot } from '../../ports/accounts.ts'
-import type { FileQuery, FileRepository, FileSort, OwnedFile, SealedFile } from '../../ports/files.ts'
+import type { FileQuery, FileRepository, FileSort, OwnedFile, Part, SealedFile } from '../../ports/files.ts'
 import type { Database } from './database.ts'
 
 export const FILE = `id, name, size AS "sizeBytes", content_type AS "contentType", created_at AS "createdAt",
-  updated_at AS "updatedAt", named_at AS "namedAt", blob, seal, tag`
+  updated_at AS "updatedAt", named_at AS "namedAt", version, seal, tag`
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
@@ -27,9 +27,14 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
     async snapshot(owner, name) {
       const [row] = await ask<SnapshotRow>(SNAPSHOT, [owner, name])
       if (!row) return null
-      const { kind, keyId, sealed, usedBytes, usedFiles, ...file } = row
+      const { kind, keyId, sealed, usedBytes, usedFiles, firstPart, ...file } = row
       const used = { bytes: usedBytes, files: usedFiles }
-      return { slot: { kind, keyId, sealed }, used, file: file.id === null ? null : (file as SealedFile) }
+      return {
+        slot: { kind, keyId, sealed },
+        used,
+        file: file.id === null ? null : (file as SealedFile),
+        firstPart: firstPart && partOf(firstPart),
+      }
     },
 
     commit: (owner, file, replaces, quota, displaced) =>
@@ -41,23 +46,24 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
         new_type: file.contentType,
         new_created_at: file.createdAt,
         new_updated_at: file.updatedAt,
+        new_named_at: file.namedAt,
+        new_version: file.version,
         new_blob: file.blob,
         new_seal: file.seal,
         new_tag: file.tag,
-        seen_blob: replaces,
+        seen_version: replaces,
         quota: quota?.bytes ?? null,
         file_quota: quota?.files ?? null,
-        new_named_at: file.namedAt,
         entry_id: displaced?.id ?? null,
         entry_seal: displaced?.seal ?? null,
         entry_deleted_at: displaced?.deletedAt ?? null,
       }),
 
-    rename: (owner, { id, name, blob }, newName, at) =>
-      transact('rename_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, new_name: newName, at }),
+    rename: (owner, { id, name, version }, newName, at) =>
+      transact('rename_file', { owner, seen_id: id, seen_name: name, seen_version: version, new_name: newName, at }),
 
-    discard: (owner, { id, name, blob }, at) =>
-      transact('discard_file', { owner, seen_id: id, seen_name: name, seen_blob: blob, at }),
+    discard: (owner, { id, name, version }, at) =>
+      transact('discard_file', { owner, seen_id: id, seen_name: name, seen_version: version, at }),
 
     async forgetVacated(at, limit) {
       const [row] = await call<{ forgotten: number }>('forget_vacated_names', { at, most: limit })
@@ -101,9 +107,9 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
 
     async fillInTags(tags) {
       await ask(
-        `UPDATE files SET tag = given.tag FROM unnest($1::text[], $2::text[], $3::bytea[]) AS given (id, blob, tag)
-         WHERE files.id = given.id AND files.blob = given.blob AND files.tag IS NULL`,
-        [tags.map(({ id }) => id), tags.map(({ blob }) => blob), tags.map(({ tag }) => tag)],
+        `UPDATE files SET tag = given.tag FROM unnest($1::text[], $2::text[], $3::bytea[]) AS given (id, version, tag)
+         WHERE files.id = given.id AND files.version = given.version AND files.tag IS NULL`,
+        [tags.map(({ id }) => id), tags.map(({ version }) => version), tags.map(({ tag }) => tag)],
       )
     },
 
@@ -116,17 +122,36 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
       const [row] = await ask<Owned>(`SELECT user_id AS owner, ${FILE} FROM files WHERE id = $1`, [id])
       return row ? ownedFile(row) : null
     },
+
+    parts: (version, from, limit) => ask<Part>(PARTS, [version, from, limit]),
   }
 }
 
-type SnapshotRow = KeySlot & { usedBytes: number; usedFiles: number } & (SealedFile | { id: null })
+type SnapshotRow = KeySlot & { usedBytes: number; usedFiles: number; firstPart: PartAsJson | null } & (
+    | SealedFile
+    | { id: null }
+  )
+
+/** Numbers in JSON are exact up to 2^53. Bytes are in base64. */
+type PartAsJson = Omit<Part, 'seal'> & { seal: string | null }
+
+function partOf({ seal, ...part }: PartAsJson): Part {
+  return { ...part, seal: seal === null ? null : Buffer.from(seal, 'base64') }
+}
 
 const SNAPSHOT = `SELECT kind, key_id AS "keyId", sealed, byte_count AS "usedBytes",
-    file_count + trash_count AS "usedFiles", file.*
+    file_count + trash_count AS "usedFiles", file.*,
+    (SELECT json_build_object('start', start, 'sizeBytes', size, 'blob', blob, 'seal', encode(parts.seal, 'base64'))
+      FROM parts WHERE parts.version = file.version AND start = 0) AS "firstPart"
   FROM users JOIN key_slots ON key_slots.user_id = users.id
   LEFT JOIN LATERAL (SELECT ${FILE} FROM files WHERE files.user_id = users.id AND files.name = $2
     AND deleted_at IS NULL) AS file ON true
   WHERE users.id = $1`
+
+/** The part before `from`, if there is one, may contain it. */
+const PARTS = `SELECT start, size AS "sizeBytes", blob, seal FROM parts
+  WHERE version = $1 AND start >= coalesce((SELECT max(start) FROM parts WHERE version = $1 AND start <= $2), 0)
+  ORDER BY start LIMIT $3`
 
 type Owned = SealedFile & { owner: string }
 

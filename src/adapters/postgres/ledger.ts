@@ -49,21 +49,12 @@ export function postgresLedger(
     livingRuns: () =>
       ask<{ run: string; keyIds: string[] }>('SELECT id AS run, key_ids AS "keyIds" FROM runs WHERE NOT ended'),
 
-    named: (blobs) => blobsOf('SELECT blob FROM files WHERE blob = ANY ($1)', [blobs]),
+    named: (blobs) => blobsOf('SELECT blob FROM parts WHERE blob = ANY ($1)', [blobs]),
 
     async renounce(blobs) {
       const rows = await call<{ unnamed: string }>('renounce_blobs', { blobs })
       return rows.map(({ unnamed }) => unnamed)
     },
-
-    unaccounted: (blobs) =>
-      blobsOf(
-        `SELECT blob FROM unnest($1::text[]) WITH ORDINALITY AS found (blob, position)
-         WHERE NOT EXISTS (SELECT FROM files WHERE files.blob = found.blob)
-           AND NOT EXISTS (SELECT FROM garbage WHERE garbage.blob = found.blob)
-         ORDER BY position`,
-        [blobs],
-      ),
 
     async forgetRun(run) {
       await ask(
@@ -73,10 +64,15 @@ export function postgresLedger(
       )
     },
 
-    garbage: (limit) => blobsOf('SELECT blob FROM garbage ORDER BY position LIMIT $1', [limit]),
+    garbage: (limit, versions) =>
+      blobsOf(
+        `SELECT blob FROM garbage JOIN parts USING (version) WHERE $2::text[] IS NULL OR version = ANY ($2)
+         ORDER BY position, start LIMIT $1`,
+        [limit, versions ?? null],
+      ),
 
     async forgetGarbage(blobs) {
-      await ask('DELETE FROM garbage WHERE blob = ANY ($1)', [blobs])
+      await call('forget_garbage', { blobs })
     },
 
     async hold(id, now, until) {

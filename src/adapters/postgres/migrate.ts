@@ -1,21 +1,39 @@
-/** Numbered migrations. Each runs once, in its own transaction, and never changes after its release (docs/migrations.md). */
+/** Numbered migrations. Each runs once and never changes after its release (docs/migrations.md). */
 import type { Ask, Database } from './database.ts'
-import { tables } from './migrations/001-tables.ts'
-import { acts } from './migrations/002-acts.ts'
-import { fileQuota } from './migrations/003-file-quota.ts'
-import { bounds } from './migrations/004-bounds.ts'
-import { pinsByUser } from './migrations/005-pins-by-user.ts'
-import { tags } from './migrations/006-tags.ts'
-import { names } from './migrations/007-names.ts'
-import { vacatedNames } from './migrations/008-vacated-names.ts'
+import { functions } from './functions.ts'
+import { tables } from './migrations/008-tables.ts'
+import { parts } from './migrations/009-parts.ts'
 
-/** The schema's version, in `schema_version`, is the number of migrations that have run. */
-const migrations = [tables, acts, fileQuota, bounds, pinsByUser, tags, names, vacatedNames]
+/** The version of the schema, in `schema_version`, that each migration makes. An empty database has version 0. */
+const MIGRATIONS: readonly [version: number, migration: string][] = [
+  [8, tables],
+  [9, parts],
+]
+const [OLDEST, NEWEST] = [8, 9]
 
-/** Migrates the schema. If several processes start together, one migrates and the others wait. */
+/**
+ * Migrates the schema in one transaction. If several processes start together, one migrates and the others wait. An error
+ * ends the connection, which rolls the migration back.
+ */
 export async function migrate({ alone }: Database): Promise<void> {
   await alone(async (ask) => {
-    while (await migrateOnce(ask));
+    await ask('BEGIN')
+    await ask("SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || current_schema(), 0))")
+    const version = await versionOf(ask)
+    if (version > NEWEST) {
+      throw new Error(`the database has schema ${version}; this program knows ${NEWEST}. Use a newer one`)
+    }
+    if (version > 0 && version < OLDEST) {
+      throw new Error(
+        `the database has schema ${version}, which was never released; this program knows ${OLDEST} to ${NEWEST}`,
+      )
+    }
+    if (version < NEWEST) {
+      for (const [makes, migration] of MIGRATIONS) if (makes > version) await ask(migration)
+      await ask(functions)
+      await ask('UPDATE schema_version SET version = $1', [NEWEST])
+    }
+    await ask('COMMIT')
   })
 }
 
@@ -23,26 +41,9 @@ export async function migrate({ alone }: Database): Promise<void> {
 export async function checkSchema({ ask }: Database): Promise<void> {
   const version = await versionOf(ask)
   if (version === 0) throw new Error('there is no vault in this database')
-  if (version === migrations.length) return
-  const remedy = version > migrations.length ? 'Use a newer one' : 'Start its server once, which brings it up to date'
-  throw new Error(`the database has schema ${version}; this program works with ${migrations.length}. ${remedy}`)
-}
-
-/** Runs the next migration; false if there is none. An error ends the connection, which rolls the migration back. */
-async function migrateOnce(ask: Ask): Promise<boolean> {
-  await ask('BEGIN')
-  await ask("SELECT pg_advisory_xact_lock(hashtextextended('migrate ' || current_schema(), 0))")
-  const version = await versionOf(ask)
-  if (version > migrations.length) {
-    throw new Error(`the database has schema ${version}; this program knows ${migrations.length}. Use a newer one`)
-  }
-  const next = migrations[version]
-  if (next) {
-    await ask(next)
-    await ask('UPDATE schema_version SET version = $1', [version + 1])
-  }
-  await ask('COMMIT')
-  return next !== undefined
+  if (version === NEWEST) return
+  const remedy = version > NEWEST ? 'Use a newer one' : 'Start its server once, which brings it up to date'
+  throw new Error(`the database has schema ${version}; this program works with ${NEWEST}. ${remedy}`)
 }
 
 async function versionOf(ask: Ask): Promise<number> {

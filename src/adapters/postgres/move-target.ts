@@ -19,6 +19,7 @@ const TABLES: Record<MoveTable, true> = {
   handed_out_pins: true,
   activity: true,
   files: true,
+  parts: true,
   vacated_names: true,
 }
 const NAMES = Object.keys(TABLES) as MoveTable[]
@@ -59,8 +60,11 @@ export async function postgresMoveTarget(url: string): Promise<MoveTargetRows> {
         for await (const batch of batches) await insert(ask, batch)
         await compareCounts(ask, counts)
         await ask(
-          `INSERT INTO garbage (blob)
-           SELECT blob FROM arrivals WHERE NOT EXISTS (SELECT FROM files WHERE files.blob = arrivals.blob)`,
+          `WITH unnamed AS (
+             INSERT INTO parts (version, start, size, blob) SELECT blob, 0, 0, blob FROM arrivals
+             WHERE NOT EXISTS (SELECT FROM parts WHERE parts.blob = arrivals.blob) RETURNING version
+           )
+           INSERT INTO garbage (version) SELECT version FROM unnamed`,
         )
         await ask('DROP TABLE arrivals, arriving')
         // Statistics for the planner of the first queries.

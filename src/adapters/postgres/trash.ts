@@ -7,8 +7,8 @@ const TRASH = `SELECT ${FILE}, deleted_at AS "deletedAt" FROM files`
 export function postgresTrash({ ask, call }: Database): TrashRepository {
   /** Drops the files with these ids that are still in the trash and were deleted no later than `until`. */
   const drop = async (ids: string, values: unknown[], until: number): Promise<string[]> => {
-    const text = `SELECT dropped_blob AS blob FROM drop_files(ARRAY(${ids}), $${values.length + 1})`
-    return (await ask<{ blob: string }>(text, [...values, until])).map(({ blob }) => blob)
+    const text = `SELECT dropped_version AS version FROM drop_files(ARRAY(${ids}), $${values.length + 1})`
+    return (await ask<{ version: string }>(text, [...values, until])).map(({ version }) => version)
   }
 
   return {
@@ -22,16 +22,16 @@ export function postgresTrash({ ask, call }: Database): TrashRepository {
       return ask<SealedTrash>(text, values)
     },
 
-    async restore(owner, { id, blob }, name, at) {
-      const values = { owner, seen_id: id, seen_blob: blob, new_name: name, at }
+    async restore(owner, { id, version }, name, at) {
+      const values = { owner, seen_id: id, seen_version: version, new_name: name, at }
       const [row] = await call<{ answer: 'done' | 'taken' | 'stale' }>('restore_file', values)
       return row?.answer as 'done' | 'taken' | 'stale'
     },
 
     async remove(owner, id) {
       const one = 'SELECT id FROM files WHERE id = $1 AND user_id = $2 AND deleted_at IS NOT NULL'
-      const [blob] = await drop(one, [id, owner], Number.MAX_SAFE_INTEGER)
-      return blob ?? null
+      const [version] = await drop(one, [id, owner], Number.MAX_SAFE_INTEGER)
+      return version ?? null
     },
 
     empty(owner, deletedUntil, limit) {

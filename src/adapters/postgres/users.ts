@@ -67,16 +67,16 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
     },
 
     async clearOut(owner, limit) {
-      const rows = await ask<{ blob: string }>(
+      const rows = await ask<{ version: string }>(
         `WITH dropped AS (
-           DELETE FROM files WHERE id IN (SELECT id FROM files WHERE user_id = $1 LIMIT $2) RETURNING blob
-         ), booked AS (
-           INSERT INTO garbage (blob) SELECT blob FROM dropped
+           DELETE FROM files WHERE id IN (SELECT id FROM files WHERE user_id = $1 LIMIT $2) RETURNING version
+         ), discarded AS (
+           INSERT INTO garbage (version) SELECT version FROM dropped
          )
-         SELECT blob FROM dropped`,
+         SELECT version FROM dropped`,
         [owner, limit],
       )
-      return rows.map(({ blob }) => blob)
+      return rows.map(({ version }) => version)
     },
 
     async forget(owner) {

@@ -54,8 +54,10 @@ export async function copyDatabase(from: string, to: string): Promise<DatabaseCo
     db.pragma('journal_mode = DELETE')
     db.pragma('synchronous = FULL')
     refuseOtherVault(db, join(to, DATABASE))
-    // The copy must not contain the hold under which it was made.
+    // The copy must not contain the hold under which it was made. The blobs of its garbage are not copied.
     db.exec('DELETE FROM holds')
+    db.exec('DELETE FROM parts WHERE version IN (SELECT version FROM garbage)')
+    db.exec('DELETE FROM garbage')
   } catch (error) {
     db.close()
     freshPath(to)
@@ -139,20 +141,20 @@ export function openBackup(from: string, to: string, version?: string): Database
 }
 
 function opened(first: Database.Database, place: () => string, drop = () => {}): DatabaseCopy {
-  let db = first
+  let db = viewed(first)
   return {
     async totals() {
       const sums = 'SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM files'
       return db.prepare<[], { files: number; bytes: number }>(sums).get() as { files: number; bytes: number }
     },
 
-    async files(after, limit) {
-      const page = 'SELECT id, blob, size AS sizeBytes FROM files WHERE blob > ? ORDER BY blob LIMIT ?'
-      return db.prepare<[string, number], { id: string; blob: string; sizeBytes: number }>(page).all(after, limit)
+    async parts(after, limit) {
+      const page = 'SELECT file, blob, size AS sizeBytes FROM copied_parts WHERE blob > ? ORDER BY blob LIMIT ?'
+      return db.prepare<[string, number], { file: string; blob: string; sizeBytes: number }>(page).all(after, limit)
     },
 
     async named(blobs) {
-      const named = 'SELECT blob FROM files WHERE blob IN (SELECT value FROM json_each(?))'
+      const named = 'SELECT blob FROM copied_parts WHERE blob IN (SELECT value FROM json_each(?))'
       return db.prepare<[string], string>(named).pluck().all(JSON.stringify(blobs))
     },
 
@@ -163,7 +165,7 @@ function opened(first: Database.Database, place: () => string, drop = () => {}):
 
     async place() {
       db.close()
-      db = new Database(place(), { readonly: true })
+      db = viewed(new Database(place(), { readonly: true }))
     },
 
     /** Also deletes a new copy that was not placed. */
@@ -172,6 +174,14 @@ function opened(first: Database.Database, place: () => string, drop = () => {}):
       drop()
     },
   }
+}
+
+/** Adds the view of the parts that files and trash entries have. In a backup of schema 9 each file has one blob. */
+function viewed(db: Database.Database): Database.Database {
+  const parts = 'SELECT files.id AS file, blob, parts.size FROM parts JOIN files USING (version)'
+  const schema = db.pragma('user_version', { simple: true }) as number
+  db.exec(`CREATE TEMP VIEW copied_parts AS ${schema > 9 ? parts : 'SELECT id AS file, blob, size FROM files'}`)
+  return db
 }
 
 /**

@@ -19,7 +19,7 @@ export function sqliteCensus(db: Database, now: number): Census {
     sessions: count('SELECT count(*) FROM sessions WHERE ended_at IS NULL'),
     files: filesWhere('deleted_at IS NULL'),
     trash: filesWhere('deleted_at IS NOT NULL'),
-    garbage: count('SELECT count(*) FROM garbage'),
+    garbage: count('SELECT count(*) FROM garbage JOIN parts USING (version)'),
     runs: count('SELECT count(*) FROM runs'),
     slots: Object.fromEntries(slots.all()),
     holds: count('SELECT count(*) FROM holds WHERE until > ?', now),

@@ -1,11 +1,11 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { KeySlot } from '../../ports/accounts.ts'
-import type { FileQuery, FileRepository, FileSort, OwnedFile, SealedFile, Seen, Used } from '../../ports/files.ts'
+import type { FileQuery, FileRepository, FileSort, OwnedFile, Part, SealedFile, Seen, Used } from '../../ports/files.ts'
 import type { InTransaction } from './group-commit.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
-  created_at AS createdAt, updated_at AS updatedAt, named_at AS namedAt, blob, seal, tag`
+  created_at AS createdAt, updated_at AS updatedAt, named_at AS namedAt, version, seal, tag`
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
@@ -32,8 +32,18 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
      FROM users JOIN key_slots ON user_id = id WHERE id = ?`,
   )
   const runLives = db.prepare<[string], unknown>('SELECT 1 FROM runs WHERE id = ? AND ended = 0')
-  const standing = db.prepare<[string, string], { blob: string; sizeBytes: number }>(
-    'SELECT blob, size AS sizeBytes FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
+  const holder = db.prepare<[string, string], unknown>(
+    'SELECT 1 FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
+  )
+  const PART = 'start, size AS sizeBytes, blob, seal'
+  const firstPart = db.prepare<[string], Part>(`SELECT ${PART} FROM parts WHERE version = ? AND start = 0`)
+  // The part before `from`, if there is one, may contain it.
+  const partsFrom = db.prepare<[{ version: string; from: number; limit: number }], Part>(
+    `SELECT ${PART} FROM parts WHERE version = :version AND start >= coalesce(
+       (SELECT max(start) FROM parts WHERE version = :version AND start <= :from), 0) ORDER BY start LIMIT :limit`,
+  )
+  const insertPart = db.prepare<[{ version: string; sizeBytes: number; blob: string }]>(
+    'INSERT INTO parts (version, start, size, blob) VALUES (:version, 0, :sizeBytes, :blob)',
   )
   const use = db.prepare<[string], Used>(`SELECT ${USED} FROM users WHERE id = ?`)
   const count = db.prepare<[{ owner: string; files: number; bytes: number }]>(
@@ -43,20 +53,20 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
     'UPDATE users SET file_count = file_count - 1, trash_count = trash_count + 1 WHERE id = ?',
   )
   const insert = db.prepare<[SealedFile & { owner: string }]>(
-    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, blob, seal, tag)
-     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :blob, :seal, :tag)`,
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag)
+     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :version, :seal, :tag)`,
   )
   const replace = db.prepare<[SealedFile & { owner: string }]>(
     `UPDATE files SET size = :sizeBytes, content_type = :contentType, updated_at = :updatedAt,
-     named_at = :namedAt, blob = :blob, seal = :seal, tag = :tag WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
+     named_at = :namedAt, version = :version, seal = :seal, tag = :tag WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
   )
   const keepDisplaced = db.prepare<[SealedFile & { owner: string; deletedAt: number }]>(
-    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, blob, seal, tag, deleted_at)
-     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :blob, :seal, :tag, :deletedAt)`,
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag, deleted_at)
+     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :version, :seal, :tag, :deletedAt)`,
   )
   const countDisplaced = db.prepare<[string]>('UPDATE users SET trash_count = trash_count + 1 WHERE id = ?')
-  const discardBlob = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
-  const SEEN = 'user_id = :owner AND name = :name AND id = :id AND blob = :blob AND deleted_at IS NULL'
+  const discardVersion = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
+  const SEEN = 'user_id = :owner AND name = :name AND id = :id AND version = :version AND deleted_at IS NULL'
   const seenNamedAt = db.prepare<[Seen & { owner: string }], number>(`SELECT named_at FROM files WHERE ${SEEN}`).pluck()
   const rename = db.prepare<[Seen & { owner: string; newName: string; at: number }]>(
     `UPDATE files SET name = :newName, named_at = :at WHERE ${SEEN}`,
@@ -74,8 +84,8 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
        AND name > :after AND (:beyond IS NULL OR name < :beyond) ORDER BY name LIMIT :limit`,
   )
   const untagged = db.prepare<[string, number], Owned>(`${OWNED} WHERE tag IS NULL AND id > ? ORDER BY id LIMIT ?`)
-  const fillIn = db.prepare<[{ id: string; blob: string; tag: Buffer }]>(
-    'UPDATE files SET tag = :tag WHERE id = :id AND blob = :blob AND tag IS NULL',
+  const fillIn = db.prepare<[{ id: string; version: string; tag: Buffer }]>(
+    'UPDATE files SET tag = :tag WHERE id = :id AND version = :version AND tag IS NULL',
   )
   const pages = new Map<string, Statement<[Record<string, unknown>], SealedFile>>()
 
@@ -84,16 +94,17 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
       const found = slotAndUse.get(owner)
       if (!found) return null
       const { bytes, files, ...slot } = found
-      return { slot, used: { bytes, files }, file: byName.get(owner, name) ?? null }
+      const file = byName.get(owner, name) ?? null
+      return { slot, used: { bytes, files }, file, firstPart: (file && firstPart.get(file.version)) ?? null }
     },
 
-    commit(owner, file, replaces, quota, displaced = null) {
+    commit(owner, { blob, ...file }, replaces, quota, displaced = null) {
       return inTransaction(() => {
-        if (!runLives.get(file.blob.slice(0, file.blob.indexOf('/')))) return 'run-ended'
+        if (!runLives.get(blob.slice(0, blob.indexOf('/')))) return 'run-ended'
         const used = use.get(owner)
         if (!used) return 'gone'
         const current = byName.get(owner, file.name) ?? null
-        if ((current?.blob ?? null) !== replaces) return 'stale'
+        if ((current?.version ?? null) !== replaces) return 'stale'
         const bytes = file.sizeBytes - (displaced ? 0 : (current?.sizeBytes ?? 0))
         const added = current === null || displaced ? 1 : 0
         const { bytes: mostBytes, files: mostFiles } = quota ?? { bytes: null, files: Number.POSITIVE_INFINITY }
@@ -104,6 +115,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         const isNamed = file.updatedAt !== current?.updatedAt
         const namedAt = isNamed ? vacatedNames.take(owner, file.name, file.namedAt, current?.namedAt) : file.namedAt
         const row = { ...file, owner, namedAt }
+        insertPart.run({ version: file.version, sizeBytes: file.sizeBytes, blob })
         if (current === null) {
           insert.run(row)
           return 'done'
@@ -113,28 +125,28 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
           keepDisplaced.run({ ...current, ...displaced, owner })
           countDisplaced.run(owner)
         } else {
-          discardBlob.run(current.blob)
+          discardVersion.run(current.version)
         }
         return 'done'
       })
     },
 
-    rename(owner, { id, name, blob }, newName, at) {
+    rename(owner, { id, name, version }, newName, at) {
       return inTransaction(() => {
-        const seen = { owner, id, name, blob }
+        const seen = { owner, id, name, version }
         const formerly = seenNamedAt.get(seen)
         if (formerly === undefined) return 'stale'
         if (newName === name) return 'done'
-        if (standing.get(owner, newName)) return 'taken'
+        if (holder.get(owner, newName)) return 'taken'
         rename.run({ ...seen, newName, at: vacatedNames.take(owner, newName, at) })
         vacatedNames.vacate(owner, name, formerly, at)
         return 'done'
       })
     },
 
-    discard(owner, { id, name, blob }, at) {
+    discard(owner, { id, name, version }, at) {
       return inTransaction(() => {
-        const formerly = discard.get({ owner, id, name, blob, at })
+        const formerly = discard.get({ owner, id, name, version, at })
         if (formerly === undefined) return 'stale'
         countDiscarded.run(owner)
         vacatedNames.vacate(owner, name, formerly, at)
@@ -158,7 +170,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
     },
 
     async taken(owner, names) {
-      return names.filter((name) => standing.get(owner, name) !== undefined)
+      return names.filter((name) => holder.get(owner, name) !== undefined)
     },
 
     async tagged(owner, tag, { prefix, after, limit }) {
@@ -171,7 +183,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
 
     async fillInTags(tags) {
       await inTransaction(() => {
-        for (const { id, blob, tag } of tags) fillIn.run({ id, blob, tag })
+        for (const { id, version, tag } of tags) fillIn.run({ id, version, tag })
       })
     },
 
@@ -190,6 +202,10 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
     async byId(id) {
       const row = byId.get(id)
       return row ? ownedFile(row) : null
+    },
+
+    async parts(version, from, limit) {
+      return partsFrom.all({ version, from, limit })
     },
   }
 

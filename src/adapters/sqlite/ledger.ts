@@ -18,15 +18,24 @@ export function sqliteLedger(db: Database, inTransaction: InTransaction, alone: 
     'SELECT id AS run, key_ids AS keyIds FROM runs WHERE ended = 0',
   )
   const named = db.prepare<[string], { blob: string }>(
-    'SELECT blob FROM files WHERE blob IN (SELECT value FROM json_each(?))',
-  )
-  const unaccounted = db.prepare<[string], { blob: string }>(
-    `SELECT value AS blob FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM files WHERE blob = value)
-     AND NOT EXISTS (SELECT 1 FROM garbage WHERE blob = value)`,
+    'SELECT blob FROM parts WHERE blob IN (SELECT value FROM json_each(?))',
   )
   const forget = db.prepare<[string]>('DELETE FROM runs WHERE id = ? AND ended = 1')
-  const oldest = db.prepare<[number], { blob: string }>('SELECT blob FROM garbage ORDER BY position LIMIT ?')
-  const forgetGarbage = db.prepare<[string]>('DELETE FROM garbage WHERE blob IN (SELECT value FROM json_each(?))')
+  const oldest = db.prepare<[number], { blob: string }>(
+    'SELECT blob FROM garbage JOIN parts USING (version) ORDER BY position, start LIMIT ?',
+  )
+  const oldestOf = db.prepare<[string, number], { blob: string }>(
+    `SELECT blob FROM garbage JOIN parts USING (version) WHERE version IN (SELECT value FROM json_each(?))
+     ORDER BY position, start LIMIT ?`,
+  )
+  const dropParts = db.prepare<[string], { version: string }>(
+    `DELETE FROM parts WHERE blob IN (SELECT value FROM json_each(?)) AND version IN (SELECT version FROM garbage)
+     RETURNING version`,
+  )
+  const dropVersions = db.prepare<[string]>(
+    `DELETE FROM garbage WHERE version IN (SELECT value FROM json_each(?))
+       AND NOT EXISTS (SELECT 1 FROM parts WHERE parts.version = garbage.version)`,
+  )
   // An expired hold is not renewed: blobs may have been deleted since.
   const hold = db.prepare<[{ id: string; now: number; until: number }]>(
     'INSERT INTO holds (id, until) VALUES (:id, :until) ON CONFLICT (id) DO UPDATE SET until = :until WHERE until > :now',
@@ -71,20 +80,20 @@ export function sqliteLedger(db: Database, inTransaction: InTransaction, alone: 
       return blobs.filter((blob) => !found.has(blob))
     },
 
-    async unaccounted(blobs) {
-      return unaccounted.all(JSON.stringify(blobs)).map(({ blob }) => blob)
-    },
-
     async forgetRun(run) {
       await inTransaction(() => forget.run(run))
     },
 
-    async garbage(limit) {
-      return oldest.all(limit).map(({ blob }) => blob)
+    async garbage(limit, versions) {
+      const found = versions ? oldestOf.all(JSON.stringify(versions), limit) : oldest.all(limit)
+      return found.map(({ blob }) => blob)
     },
 
     async forgetGarbage(blobs) {
-      await inTransaction(() => forgetGarbage.run(JSON.stringify(blobs)))
+      await inTransaction(() => {
+        const versions = new Set(dropParts.all(JSON.stringify(blobs)).map(({ version }) => version))
+        dropVersions.run(JSON.stringify([...versions]))
+      })
     },
 
     hold(id, now, until) {

@@ -13,9 +13,12 @@ const TABLES: MoveTable[] = [
   'handed_out_pins',
   'activity',
   'files',
+  'parts',
   'vacated_names',
 ]
 const ROWS = 1000
+/** The parts of the garbage do not move. */
+const MOVED: Partial<Record<MoveTable, string>> = { parts: 'WHERE version NOT IN (SELECT version FROM garbage)' }
 
 /** Throws if the folder has no vault, or one with another schema. */
 export function sqliteMoveSource(folder: string): MoveSourceRows {
@@ -33,7 +36,13 @@ export function sqliteMoveSource(folder: string): MoveSourceRows {
     },
 
     async counts() {
-      const counts = TABLES.map((table) => [table, db.prepare(`SELECT count(*) FROM ${table}`).pluck().get()])
+      const counts = TABLES.map((table) => [
+        table,
+        db
+          .prepare(`SELECT count(*) FROM ${movedOf(table)}`)
+          .pluck()
+          .get(),
+      ])
       return Object.fromEntries(counts) as Record<MoveTable, number>
     },
 
@@ -57,9 +66,11 @@ function holdWrites(db: Database): void {
   }
 }
 
+const movedOf = (table: MoveTable) => `${table} ${MOVED[table] ?? ''}`
+
 function* batchesOf(db: Database, table: MoveTable): Generator<MoveBatch> {
   // Integers stay exact at any size: a pause doubles without an upper bound.
-  const all = db.prepare<[], MoveBatch['rows'][number]>(`SELECT * FROM ${table}`).safeIntegers()
+  const all = db.prepare<[], MoveBatch['rows'][number]>(`SELECT * FROM ${movedOf(table)}`).safeIntegers()
   let rows: MoveBatch['rows'] = []
   for (const row of all.iterate()) {
     rows.push(row)

@@ -10,10 +10,10 @@ interface Dropped {
   id: string
   owner: string
   sizeBytes: number
-  blob: string
+  version: string
 }
 
-const DROPPED = 'SELECT id, user_id AS owner, size AS sizeBytes, blob FROM files'
+const DROPPED = 'SELECT id, user_id AS owner, size AS sizeBytes, version FROM files'
 
 export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRepository {
   const vacatedNames = sqliteVacatedNames(db)
@@ -42,7 +42,7 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
   )
   const oldest = db.prepare<[number, number], Dropped>(`${DROPPED} WHERE deleted_at <= ? ORDER BY deleted_at LIMIT ?`)
   const drop = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
-  const discard = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
+  const discard = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const free = db.prepare<[number, string]>(
     'UPDATE users SET byte_count = byte_count - ?, trash_count = trash_count - 1 WHERE id = ?',
   )
@@ -56,9 +56,9 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
       return after ? nextPage.all({ owner, since, ...after, limit }) : firstPage.all({ owner, since, limit })
     },
 
-    restore(owner, { id, blob }, name, at) {
+    restore(owner, { id, version }, name, at) {
       return inTransaction(() => {
-        if (byId.get(id, owner)?.blob !== blob) return 'stale'
+        if (byId.get(id, owner)?.version !== version) return 'stale'
         if (holder.get(owner, name)) return 'taken'
         restore.run(name, vacatedNames.take(owner, name, at), id, owner)
         countRestored.run(owner)
@@ -82,11 +82,11 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
     },
   }
 
-  function dropForGood({ id, owner, sizeBytes, blob }: Dropped): string {
+  function dropForGood({ id, owner, sizeBytes, version }: Dropped): string {
     drop.run(id)
-    discard.run(blob)
+    discard.run(version)
     free.run(sizeBytes, owner)
-    return blob
+    return version
   }
 }
 

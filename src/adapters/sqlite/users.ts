@@ -34,12 +34,12 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
   const dropSlots = db.prepare<[string]>('DELETE FROM key_slots WHERE user_id = ?')
   const depart = db.prepare<[string]>('INSERT INTO departed (user_id) VALUES (?)')
   const departed = db.prepare<[number], { owner: string }>('SELECT user_id AS owner FROM departed LIMIT ?')
-  const leftBehind = db.prepare<[{ owner: string; limit: number }], { id: string; blob: string }>(
+  const leftBehind = db.prepare<[{ owner: string; limit: number }], { id: string; version: string }>(
     // The only index that has both live files and trash.
-    'SELECT id, blob FROM files INDEXED BY files_by_tag WHERE user_id = :owner LIMIT :limit',
+    'SELECT id, version FROM files INDEXED BY files_by_tag WHERE user_id = :owner LIMIT :limit',
   )
   const dropFile = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
-  const discard = db.prepare<[string]>('INSERT INTO garbage (blob) VALUES (?)')
+  const discard = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const forget = db.prepare<[string]>('DELETE FROM departed WHERE user_id = ?')
 
   return {
@@ -81,11 +81,11 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
     clearOut(owner, limit) {
       return inTransaction(() => {
         const files = leftBehind.all({ owner, limit })
-        for (const { id, blob } of files) {
+        for (const { id, version } of files) {
           dropFile.run(id)
-          discard.run(blob)
+          discard.run(version)
         }
-        return files.map(({ blob }) => blob)
+        return files.map(({ version }) => version)
       })
     },
 

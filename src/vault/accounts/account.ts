@@ -58,9 +58,9 @@ export function openAccounts({
 
   async function clearOut(owner: string): Promise<void> {
     for (;;) {
-      const garbage = await users.clearOut(owner, BATCH)
-      await collect(garbage)
-      if (garbage.length < BATCH) return
+      const versions = await users.clearOut(owner, BATCH)
+      await collect(versions)
+      if (versions.length < BATCH) return
     }
   }
 }

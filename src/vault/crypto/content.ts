@@ -1,10 +1,10 @@
 /**
- * Reads a content from its sealed blob. It returns only bytes of frames that opened, and of those only the requested
+ * Reads a content from its sealed parts. It returns only bytes of frames that opened, and of those only the requested
  * ones.
  */
 import type { BlobStore } from '../../ports/blobs.ts'
-import type { SealedFile } from '../../ports/files.ts'
-import { Damage } from '../files/damage.ts'
+import type { FileRepository, Part, SealedFile } from '../../ports/files.ts'
+import { Damage, missingBlob } from '../files/damage.ts'
 import {
   blobBytes,
   FRAME_BYTES,
@@ -12,12 +12,16 @@ import {
   frameAt,
   frameOpener,
   HEADER_BYTES,
+  ONE_PART,
+  openPartKey,
   SEALED_FRAME_BYTES,
   type Secrets,
 } from './envelope.ts'
 
 /** Frames in one read. Twice as many are no cheaper, and are more expensive if many contents are read at once. */
 const BATCH_FRAMES = 8
+/** Parts in one query. */
+const PAGE = 100
 
 export interface Range {
   start: number
@@ -31,29 +35,130 @@ export interface ContentReader {
    * are not the bytes that were sealed.
    */
   next(): Promise<Buffer[] | null>
-  /** Releases the blob. Call it once, however the reading ended. */
+  /** Releases the blobs. Call it once, however the reading ended. */
   close(): Promise<void>
 }
 
-type Sealed = Pick<SealedFile, 'id' | 'blob'>
+export interface ContentPorts {
+  files: Pick<FileRepository, 'parts'>
+  blobs: Pick<BlobStore, 'open'>
+}
+
+type Sealed = Pick<SealedFile, 'id' | 'version'>
 
 /** The range of a whole content that is not empty. */
 export const wholeOf = (sizeBytes: number): Range => ({ start: 0, end: sizeBytes - 1 })
 
-/** Opens a range of a content that is not empty; `null` if the blob is not there. */
+/**
+ * Opens a range of a content that is not empty. `null` if its first part or blob is not there: the version may have been
+ * removed since its row was read. With `firstPart`, a version of one part needs no query.
+ */
 export async function openContent(
-  blobs: BlobStore,
+  ports: ContentPorts,
   file: Sealed,
-  { fileKey, sizeBytes }: Secrets,
+  secrets: Secrets,
+  range: Range,
+  firstPart: Part | null = null,
+): Promise<ContentReader | null> {
+  const known = secrets.parts === ONE_PART && firstPart ? [firstPart] : null
+  const parts = partsFrom(ports, file, secrets, range.start, known)
+  let unopened = range.start
+  const first = await openNext()
+  if (!first || unopened > range.end) return first
+  let current = first
+  let following = openAhead()
+
+  return {
+    async next() {
+      for (;;) {
+        const chunks = await current.next()
+        if (chunks) return chunks
+        if (!following) return null
+        const next = await following
+        await current.close()
+        current = next
+        following = openAhead()
+      }
+    },
+
+    async close() {
+      await current.close()
+      const ahead = await following?.catch(() => null)
+      await ahead?.close()
+    },
+  }
+
+  /** The reader of the next part; `null` if the part or its blob is not there. */
+  async function openNext(): Promise<ContentReader | null> {
+    const { value: part } = await parts.next()
+    if (!part) return null
+    const start = unopened - part.start
+    const end = Math.min(range.end - part.start, part.sizeBytes - 1)
+    unopened = part.start + end + 1
+    const reader = await openPart(ports.blobs, file, part, keyOf(file, secrets, part), { start, end })
+    if (!reader && part.start > range.start) throw missingBlob(file, part)
+    return reader
+  }
+
+  /** A part is opened while the one before it is read, because a store may take long to answer. */
+  function openAhead(): Promise<ContentReader> | null {
+    if (unopened > range.end) return null
+    const opening = openNext().then((reader) => {
+      if (!reader) throw new Damage(file.id, `its parts end at byte ${unopened}`)
+      return reader
+    })
+    // The error is thrown when the part is needed.
+    opening.catch(() => {})
+    return opening
+  }
+}
+
+/** The parts of a version, from the one with the byte at `from`. Throws `Damage` at a gap. */
+export async function* partsFrom(
+  { files }: Pick<ContentPorts, 'files'>,
+  { id, version }: Sealed,
+  { sizeBytes }: Pick<Secrets, 'sizeBytes'>,
+  from: number,
+  known: Part[] | null = null,
+): AsyncGenerator<Part, undefined> {
+  let at = from
+  for (let first = true; first || at < sizeBytes; first = false) {
+    const page = known ?? (await files.parts(version, at, PAGE))
+    if (page.length === 0 && first) return
+    for (const part of page) {
+      const end = part.start + part.sizeBytes
+      const follows = part.start <= at && (at === from || part.start === at) && (at < end || sizeBytes === 0)
+      if (!follows) throw new Damage(id, `its parts have a gap at byte ${at}`)
+      at = end
+      yield part
+    }
+    if (page.length === 0) throw new Damage(id, `its parts end at byte ${at}`)
+  }
+}
+
+function keyOf(file: Sealed, secrets: Secrets, part: Part): Buffer {
+  try {
+    return openPartKey(secrets, part)
+  } catch (cause) {
+    throw new Damage(file.id, `the seal of its part at byte ${part.start} does not open`, { cause })
+  }
+}
+
+/** Opens a range of one part; `null` if its blob is not there. */
+async function openPart(
+  blobs: ContentPorts['blobs'],
+  file: Sealed,
+  { blob, sizeBytes }: Part,
+  key: Buffer,
   range: Range,
 ): Promise<ContentReader | null> {
   const first = Math.floor(range.start / FRAME_BYTES)
   const last = Math.floor(range.end / FRAME_BYTES)
   const end = Math.min(frameAt(last + 1), blobBytes(sizeBytes))
   // If the range begins in the first frame, header and frames are adjacent, so one read gets both.
-  const header = first === 0 ? null : await headerOf(blobs, file)
+  const header = first === 0 ? null : await headerOf(blobs, file, blob)
   if (first > 0 && !header) return null
-  const reader = await blobs.open(file.blob, first === 0 ? 0 : frameAt(first), end)
+  const reader = await blobs.open(blob, first === 0 ? 0 : frameAt(first), end)
   if (!reader) return null
 
   let openFrame: FrameOpener | null = null
@@ -65,10 +170,10 @@ export async function openContent(
       const headerBytes = openFrame || header ? 0 : HEADER_BYTES
       try {
         const sealed = await reader.read(headerBytes + Math.min(frameAt(until), end) - frameAt(frame))
-        openFrame ??= frameOpener(fileKey, header ?? sealed.subarray(0, HEADER_BYTES), sizeBytes)
+        openFrame ??= frameOpener(key, header ?? sealed.subarray(0, HEADER_BYTES), sizeBytes)
         return framesIn(sealed.subarray(headerBytes), until, openFrame)
       } catch (error) {
-        throw asDamage(file, error)
+        throw asDamage(file, blob, error)
       }
     },
 
@@ -87,20 +192,20 @@ export async function openContent(
   }
 }
 
-async function headerOf(blobs: BlobStore, file: Sealed): Promise<Buffer | null> {
-  const reader = await blobs.open(file.blob, 0, HEADER_BYTES)
+async function headerOf(blobs: ContentPorts['blobs'], file: Sealed, blob: string): Promise<Buffer | null> {
+  const reader = await blobs.open(blob, 0, HEADER_BYTES)
   if (!reader) return null
   try {
     return Buffer.from(await reader.read(HEADER_BYTES))
   } catch (error) {
-    throw asDamage(file, error)
+    throw asDamage(file, blob, error)
   } finally {
     await reader.close()
   }
 }
 
 /** `Damage` with this cause. An error of the system is returned as it is, because it says nothing about the file. */
-function asDamage({ id, blob }: Sealed, error: unknown): unknown {
+function asDamage({ id }: Sealed, blob: string, error: unknown): unknown {
   const ofTheSystem = (error as NodeJS.ErrnoException).code?.startsWith('E')
-  return ofTheSystem ? error : new Damage(id, `its blob ${blob} does not open`, error)
+  return ofTheSystem ? error : new Damage(id, 'does not open', { blob, cause: error })
 }

@@ -1,6 +1,6 @@
-/** Contents under file keys: the seal of a file, and the frames of its blob (`docs/blob-format.md`). */
+/** Contents under file keys: the seal of a file, the keys of its parts, and the frames of a blob (`docs/blob-format.md`). */
 import { type CipherGCM, createCipheriv, createDecipheriv } from 'node:crypto'
-import type { SealedFile } from '../../ports/files.ts'
+import type { Part, SealedFile } from '../../ports/files.ts'
 import { open, seal } from './gcm.ts'
 import { hkdf } from './hkdf.ts'
 
@@ -10,8 +10,8 @@ const TAG_BYTES = 16
 const SALT_BYTES = 32
 const MAGIC = Buffer.from('MKSBLOB\x01', 'latin1')
 export const HEADER_BYTES = MAGIC.length + SALT_BYTES
-/** Format 1 has one part. */
-const PARTS = 1
+/** The parts of an upload that arrives in one piece. */
+export const ONE_PART = 1
 
 /** Bytes of plaintext in a frame. Only the last frame may be shorter. */
 export const FRAME_BYTES = 64 * 1024
@@ -23,13 +23,15 @@ export interface Secrets {
   /** Lower-case hex of the bytes as uploaded. */
   sha256: string
   sizeBytes: number
+  /** The number of parts. */
+  parts: number
 }
 
 /** Binds a file's secrets to its owner and its id. */
 export function sealSecrets(vaultKey: Buffer, nonce: Buffer, owner: string, fileId: string, secrets: Secrets): Buffer {
   const numbers = Buffer.alloc(12)
   numbers.writeBigUInt64BE(BigInt(secrets.sizeBytes))
-  numbers.writeUInt32BE(PARTS, 8)
+  numbers.writeUInt32BE(secrets.parts, 8)
   const bytes = Buffer.concat([secrets.fileKey, Buffer.from(secrets.sha256, 'hex'), numbers])
   return seal(vaultKey, nonce, contextOf(owner, fileId), bytes)
 }
@@ -42,13 +44,37 @@ export function openSecrets(
 ): Secrets {
   const bytes = open(vaultKey, contextOf(owner, file.id), file.seal)
   const sizeBytes = Number(bytes.readBigUInt64BE(2 * KEY_BYTES))
-  if (sizeBytes !== file.sizeBytes || bytes.readUInt32BE(2 * KEY_BYTES + 8) !== PARTS) {
-    throw new Error('a seal that vouches for another file')
-  }
-  return { fileKey: bytes.subarray(0, KEY_BYTES), sha256: bytes.toString('hex', KEY_BYTES, 2 * KEY_BYTES), sizeBytes }
+  const parts = bytes.readUInt32BE(2 * KEY_BYTES + 8)
+  if (sizeBytes !== file.sizeBytes || parts === 0) throw new Error('a seal that vouches for another file')
+  const sha256 = bytes.toString('hex', KEY_BYTES, 2 * KEY_BYTES)
+  return { fileKey: bytes.subarray(0, KEY_BYTES), sha256, sizeBytes, parts }
 }
 
-/** The length of the blob of a content. */
+/**
+ * Seals the key of one part under the file key, bound to the part's place and size. A key is made for each attempt to
+ * store a part. So only the blob of the recorded attempt opens.
+ */
+export function sealPartKey(fileKey: Buffer, nonce: Buffer, part: Extent, partKey: Buffer): Buffer {
+  return seal(fileKey, nonce, partContextOf(part), partKey)
+}
+
+/** The key of a part's blob. Throws if the part's seal belongs to another place or size, or to another version. */
+export function openPartKey({ fileKey, parts }: Secrets, part: Extent & Pick<Part, 'seal'>): Buffer {
+  if (part.seal) return open(fileKey, partContextOf(part), part.seal)
+  if (parts !== ONE_PART) throw new Error('a part without a seal beside other parts')
+  return fileKey
+}
+
+type Extent = Pick<Part, 'start' | 'sizeBytes'>
+
+function partContextOf({ start, sizeBytes }: Extent): Buffer {
+  const numbers = Buffer.alloc(16)
+  numbers.writeBigUInt64BE(BigInt(start))
+  numbers.writeBigUInt64BE(BigInt(sizeBytes), 8)
+  return Buffer.concat([Buffer.from('minikeepsafe part 1\0'), numbers])
+}
+
+/** The length of the blob of a part. */
 export function blobBytes(sizeBytes: number): number {
   return HEADER_BYTES + sizeBytes + TAG_BYTES * (lastFrameOf(sizeBytes) + 1)
 }
@@ -64,11 +90,11 @@ export function frameAt(frame: number): number {
 }
 
 /**
- * Seals a content piece by piece, without copying it. Each piece is a whole number of frames; the last piece may have
+ * Seals a part piece by piece, without copying it. Each piece is a whole number of frames; the last piece may have
  * any length.
  */
-export function frameSealer(fileKey: Buffer, salt: Buffer) {
-  const key = blobKeyOf(fileKey, salt)
+export function frameSealer(partKey: Buffer, salt: Buffer) {
+  const key = blobKeyOf(partKey, salt)
   let number = 0
   let sealed: Uint8Array[] = [MAGIC, salt]
 
@@ -110,9 +136,9 @@ export function frameSealer(fileKey: Buffer, salt: Buffer) {
 export type FrameOpener = (number: number, sealed: Buffer) => Buffer
 
 /** Opens the frames of one blob. Throws if the header is of an unknown format. */
-export function frameOpener(fileKey: Buffer, header: Buffer, sizeBytes: number): FrameOpener {
+export function frameOpener(partKey: Buffer, header: Buffer, sizeBytes: number): FrameOpener {
   if (!header.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('a blob of an unknown format')
-  const key = blobKeyOf(fileKey, header.subarray(MAGIC.length, HEADER_BYTES))
+  const key = blobKeyOf(partKey, header.subarray(MAGIC.length, HEADER_BYTES))
   const last = lastFrameOf(sizeBytes)
 
   return (number, sealed) => {
@@ -126,9 +152,9 @@ export function frameOpener(fileKey: Buffer, header: Buffer, sizeBytes: number):
   }
 }
 
-/** The key of the only part. */
-function blobKeyOf(fileKey: Buffer, salt: Buffer): Buffer {
-  return hkdf(fileKey, salt, 'minikeepsafe blob 1\0\0\0\0\0', KEY_BYTES)
+/** Four zero bytes follow: the number of the part in a version. Since each part has its own key, it is always 0. */
+function blobKeyOf(partKey: Buffer, salt: Buffer): Buffer {
+  return hkdf(partKey, salt, 'minikeepsafe blob 1\0\0\0\0\0', KEY_BYTES)
 }
 
 /**

@@ -6,7 +6,7 @@ import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, wholeOf } from '../crypto/content.ts'
 import type { Secrets } from '../crypto/envelope.ts'
-import { Damage } from './damage.ts'
+import { missingBlob } from './damage.ts'
 import { digestSet } from './digest-set.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
 
@@ -82,10 +82,11 @@ export function openExports({
         if (bytes) {
           done.add(file.id)
           yield* lent({ file, bytes: namingFile(file.id, bytes) }, bytes)
-        } else if (missing.get(file.id) === file.blob) {
-          throw problems.internalError(new Damage(file.id, `its blob ${file.blob} is missing`))
+        } else if (missing.get(file.id) === file.version) {
+          const [part = null] = await files.parts(file.version, 0, 1)
+          throw problems.internalError(missingBlob(file, part))
         } else {
-          missing.set(file.id, file.blob)
+          missing.set(file.id, file.version)
         }
       }
     }
@@ -93,7 +94,7 @@ export function openExports({
 
   async function open(file: StoredFile, secrets: Secrets): Promise<ContentReader | null> {
     if (file.sizeBytes === 0) return NOTHING
-    return openContent(blobs, file, secrets, wholeOf(file.sizeBytes))
+    return openContent({ files, blobs }, file, secrets, wholeOf(file.sizeBytes))
   }
 
   /** The files in this order, then the trash. */

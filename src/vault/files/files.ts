@@ -8,7 +8,7 @@ import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, type Range } from '../crypto/content.ts'
 import { type Secrets, sealSecrets } from '../crypto/envelope.ts'
 import { runEnded } from './admission.ts'
-import { Damage } from './damage.ts'
+import { missingBlob } from './damage.ts'
 import { fileName, typeOfName } from './names.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
 import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
@@ -93,7 +93,7 @@ export function openFiles(
   >,
 ): Files {
   const { ports, rules, keys, admission, background, collect, activity, unsealPage, trash } = context
-  const { users, files, blobs, clock, chance } = ports
+  const { users, files, clock, chance } = ports
   const tidily = openReceiving(context)
 
   return {
@@ -135,17 +135,15 @@ export function openFiles(
     async open(owner, name, choose) {
       let missing = ''
       for (;;) {
-        const { vaultKey, row } = await snapshotOf(owner, fileName(name))
+        const { vaultKey, row, firstPart } = await snapshotOf(owner, fileName(name))
         if (!row) throw problems.fileNotFound()
         const { file, secrets } = unseal(vaultKey, owner, row)
-        if (file.blob === missing) {
-          throw problems.internalError(new Damage(file.id, `its blob ${file.blob} is missing`))
-        }
+        if (file.version === missing) throw problems.internalError(missingBlob(file, firstPart))
         const choice = choose(file)
         if (!choice.range) return { choice, bytes: null }
-        const bytes = await openContent(blobs, file, secrets, choice.range)
+        const bytes = await openContent(ports, file, secrets, choice.range, firstPart)
         if (bytes) return { choice, bytes }
-        missing = file.blob
+        missing = file.version
       }
     },
 
@@ -203,7 +201,8 @@ export function openFiles(
   async function snapshotOf(owner: string, name: string) {
     const found = await files.snapshot(owner, name)
     if (!found) throw problems.unauthorized()
-    return { vaultKey: keys.open(owner, found.slot), used: found.used, row: found.file }
+    const { used, file: row, firstPart } = found
+    return { vaultKey: keys.open(owner, found.slot), used, row, firstPart }
   }
 
   async function currentSpot(owner: string, name: string): Promise<Spot & { used: Used }> {
@@ -288,11 +287,11 @@ export function openFiles(
     const changedAt = current ? Math.max(now, current.updatedAt + 1) : now
     const updatedAt = same ? current.updatedAt : changedAt
     const namedAt = same ? current.namedAt : now
-    const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, blob }
+    const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, version: chance.id() }
     const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, received)
-    const row = { ...file, seal, tag: tagOf(vaultKey, sha256) }
+    const row = { ...file, blob, seal, tag: tagOf(vaultKey, sha256) }
     const displaced = secrets && !sameContent && replaced === 'trash' ? entryFor(owner, vaultKey, secrets, now) : null
-    const seen = current?.blob ?? null
+    const seen = current?.version ?? null
     const answer = await received.offer(() => files.commit(owner, row, seen, rules.quota, displaced))
     if (answer === 'stale') return null
     if (answer === 'run-ended') admission.end(blob.slice(0, blob.indexOf('/')))
@@ -302,7 +301,7 @@ export function openFiles(
       const keeps = displaced !== null && (await fitsInstead(owner, current, sizeBytes))
       throw refusals[answer](rules, keeps)
     }
-    if (current && !displaced) background('deleting a replaced blob', collect([current.blob]))
+    if (current && !displaced) background('deleting a replaced version', collect([current.version]))
     return { file: { ...file, sha256 }, outcome: same ? 'same' : current ? 'replaced' : 'created' }
   }
 

@@ -1,23 +1,37 @@
-/** Deletes blobs that no row names any more. */
+/** Deletes the blobs of versions that no row names any more. */
 import type { Ports } from '../../ports/ports.ts'
 import type { Needs } from '../context.ts'
 
-export type Collect = (garbage: string[]) => Promise<void>
+/** Blobs that are deleted at a time. */
+const BATCH = 500
+
+export type Collect = (versions: string[]) => Promise<void>
 
 /**
- * Deletes blobs that are recorded as garbage. During a hold they wait for the sweeper. The hold is checked after the
- * blobs were recorded: a later hold sees rows that do not name these blobs. An error is logged and does not reach the
- * caller, because the sweeper retries the deletion.
+ * Deletes the blobs of versions that are recorded as garbage. During a hold they wait for the sweeper. The hold is
+ * checked after the versions were recorded: a later hold sees rows that do not name them. An error is logged and does
+ * not reach the caller, because the sweeper retries the deletion.
  */
 export function openGarbageCollector({ ports }: Needs<'blobs' | 'ledger' | 'clock' | 'alarm'>): Collect {
-  const { ledger, alarm } = ports
-  return async (garbage) => {
-    try {
-      if (garbage.length === 0 || !(await deleteUnlessHeld(ports, garbage))) return
-      await ledger.forgetGarbage(garbage)
-    } catch (error) {
-      alarm(error, 'deleting blobs that no file has any more')
-    }
+  return async (versions) => {
+    if (versions.length === 0) return
+    await deleteGarbage(ports, versions).catch((error) =>
+      ports.alarm(error, 'deleting blobs that no file has any more'),
+    )
+  }
+}
+
+/** Deletes the blobs of the garbage, of these versions or of all. Stops during a hold. */
+export async function deleteGarbage(
+  ports: Pick<Ports, 'ledger' | 'blobs' | 'clock'>,
+  versions?: string[],
+): Promise<void> {
+  const { ledger } = ports
+  for (;;) {
+    const garbage = await ledger.garbage(BATCH, versions)
+    if (garbage.length === 0 || !(await deleteUnlessHeld(ports, garbage))) return
+    await ledger.forgetGarbage(garbage)
+    if (garbage.length < BATCH) return
   }
 }
 

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
-import { FRAME_BYTES, frameSealer, type Secrets } from '../crypto/envelope.ts'
+import { FRAME_BYTES, frameSealer, ONE_PART, type Secrets } from '../crypto/envelope.ts'
 import { type Admission, changedNothing, runEnded, whileAdmitted } from './admission.ts'
 import type { DoubtfulBlobs } from './doubtful-blobs.ts'
 
@@ -25,8 +25,8 @@ const CRUMBS = 256
 export interface Received extends Secrets {
   blob: string
   /**
-   * Runs the commit that makes a row name the blob. If it throws and may have happened, the blob becomes doubtful and
-   * is not deleted here.
+   * Runs the commit that makes a part name the blob, if its answer is `done`. If it throws and may have happened, the
+   * blob becomes doubtful and is not deleted here.
    */
   offer<Answer>(commit: () => Promise<Answer>): Promise<Answer>
 }
@@ -40,9 +40,7 @@ type ReceiveUpTo = (bytes: AsyncIterable<Uint8Array>, mostBytes: number) => Prom
  * Runs an upload, which receives bytes and returns the file with their blob. Received bytes that were not placed are
  * deleted before the result settles. Closing the vault waits for it, even if the client has left.
  */
-export type Receiving = <Placement extends { file: { blob: string } }>(
-  upload: (receive: ReceiveUpTo) => Promise<Placement>,
-) => Promise<Placement>
+export type Receiving = <Placement>(upload: (receive: ReceiveUpTo) => Promise<Placement>) => Promise<Placement>
 
 export function openReceiving({
   ports: { blobs, chance },
@@ -69,25 +67,20 @@ export function openReceiving({
     return placing
   }
 
-  async function placeOrDelete<Placement extends { file: { blob: string } }>(
-    upload: (receive: ReceiveUpTo) => Promise<Placement>,
-  ): Promise<Placement> {
+  async function placeOrDelete<Placement>(upload: (receive: ReceiveUpTo) => Promise<Placement>): Promise<Placement> {
     let reception: Reception | null = null
-    let placement: Placement | null = null
     underWay += 1
     try {
       await admit()
-      placement = await upload(async (bytes, mostBytes) => {
+      return await upload(async (bytes, mostBytes) => {
         reception = await take(bytes, mostBytes)
         return reception.received
       })
-      return placement
     } finally {
       underWay -= 1
       const last = reception as Reception | null
-      const blob = last?.received.blob
-      if (blob && last.isOffered()) doubtfulBlobs.add(blob)
-      else if (blob && blob !== placement?.file.blob) await blobs.delete([blob])
+      if (last?.state() === 'in doubt') doubtfulBlobs.add(last.received.blob)
+      if (last?.state() === 'not placed') await blobs.delete([last.received.blob])
     }
   }
 
@@ -110,25 +103,26 @@ export function openReceiving({
       if (!(error instanceof Problem) && (await isOver(ours).catch(() => false))) throw runEnded(error)
       throw error
     }
-    let isOffered = false
+    let state: ReturnType<Reception['state']> = 'not placed'
     const received: Received = {
       blob,
       fileKey,
       sizeBytes,
       sha256: hash.digest('hex'),
+      parts: ONE_PART,
       async offer(commit) {
-        isOffered = true
+        state = 'in doubt'
         try {
           const answer = await commit()
-          isOffered = false
+          state = answer === 'done' ? 'placed' : 'not placed'
           return answer
         } catch (error) {
-          if (changedNothing(error)) isOffered = false
+          if (changedNothing(error)) state = 'not placed'
           throw error
         }
       },
     }
-    return { received, isOffered: () => isOffered }
+    return { received, state: () => state }
 
     async function* batches() {
       const seal = frameSealer(fileKey, chance.bytes(32))
@@ -149,10 +143,10 @@ export function openReceiving({
   }
 }
 
-/** The received bytes, and whether a commit with their blob was started and may have happened. */
+/** The received bytes. `in doubt`: a commit with their blob was started and may have happened. */
 interface Reception {
   received: Received
-  isOffered(): boolean
+  state(): 'not placed' | 'in doubt' | 'placed'
 }
 
 /** Pieces of `pieceBytes`, then the last piece, which may be empty. Only the last piece contains the end of the bytes. */

@@ -77,6 +77,6 @@ function secretsOf(vaultKey: Buffer, owner: string, row: SealedFile): Secrets {
   try {
     return openSecrets(vaultKey, owner, row)
   } catch (cause) {
-    throw problems.internalError(new Damage(row.id, 'its seal does not open', cause))
+    throw problems.internalError(new Damage(row.id, 'its seal does not open', { cause }))
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Ports } from '../../ports/ports.ts'
 import type { Needs } from '../context.ts'
-import { deleteUnlessHeld } from './garbage.ts'
+import { deleteGarbage, deleteUnlessHeld } from './garbage.ts'
 import { fillInTags } from './tags.ts'
 
 const BATCH = 500
@@ -72,11 +72,7 @@ async function sweepBlobs(ports: Pick<Ports, 'ledger' | 'blobs' | 'clock'>, run:
     await blobs.closeRun(ended)
     await ledger.forgetRun(ended)
   }
-  for (;;) {
-    const garbage = await ledger.garbage(BATCH)
-    if (garbage.length === 0 || !(await deleteUnlessHeld(ports, garbage))) return
-    await ledger.forgetGarbage(garbage)
-  }
+  await deleteGarbage(ports)
 
   async function deleteUnnamed(found: string[]): Promise<boolean> {
     for (let at = 0; at < found.length; at += BATCH) {

@@ -29,7 +29,7 @@ export async function fillInTags({ files, keySlots }: Pick<Ports, 'files' | 'key
       const vaultKey = vaultKeys.get(owner) ?? (await vaultKeyOf(owner))
       vaultKeys.set(owner, vaultKey)
       const tag = vaultKey && openedTag(vaultKey, owner, file)
-      if (tag) tags.push({ id: file.id, blob: file.blob, tag })
+      if (tag) tags.push({ id: file.id, version: file.version, tag })
     }
     if (tags.length > 0) await files.fillInTags(tags)
     else await nextTurn()

@@ -73,10 +73,10 @@ export function openTrash({
 
     async remove(owner, id, caller) {
       await find(owner, id)
-      const blob = await trash.remove(owner, id)
-      if (!blob) throw problems.fileNotFound(IN_TRASH)
+      const version = await trash.remove(owner, id)
+      if (!version) throw problems.fileNotFound(IN_TRASH)
       activity.note(owner, 'file-purged', caller, { fileId: id })
-      await collect([blob])
+      await collect([version])
     },
 
     async empty(owner, caller) {

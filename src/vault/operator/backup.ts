@@ -141,17 +141,17 @@ interface Wanted {
   blob: string
   /** The length of the blob. */
   bytes: number
-  /** The length of the content. */
+  /** The length of the part. */
   sizeBytes: number
 }
 
 async function* pagesOf(copy: DatabaseCopy): AsyncGenerator<Wanted[]> {
   for (let after = ''; ; ) {
-    const page = await copy.files(after, PAGE)
+    const page = await copy.parts(after, PAGE)
     const last = page.at(-1)
     if (!last) return
     after = last.blob
-    yield page.map(({ id, blob, sizeBytes }) => ({ file: id, blob, bytes: blobBytes(sizeBytes), sizeBytes }))
+    yield page.map(({ file, blob, sizeBytes }) => ({ file, blob, bytes: blobBytes(sizeBytes), sizeBytes }))
   }
 }
 

@@ -1,34 +1,35 @@
-/** Checks whether a file opens as it was uploaded: its seal, every frame of its blob, its length and its SHA-256. */
+/** Checks whether a file opens as it was uploaded: its seal, every frame of its parts, their lengths and its SHA-256. */
 import { createHash } from 'node:crypto'
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile, SealedFile } from '../../ports/files.ts'
 import type { Needs } from '../context.ts'
-import { openContent, wholeOf } from '../crypto/content.ts'
-import { blobBytes, frameOpener, HEADER_BYTES, openSecrets, type Secrets } from '../crypto/envelope.ts'
+import { openContent, partsFrom, wholeOf } from '../crypto/content.ts'
+import { blobBytes, frameOpener, HEADER_BYTES, openPartKey, openSecrets, type Secrets } from '../crypto/envelope.ts'
+import { type Damage, damageIn } from '../files/damage.ts'
 import { tagOf } from '../files/tags.ts'
 
-/** `unreadable`: the store has an error of its own, which says nothing about the bytes. */
+/** What is wrong with a file, and with which blob. `unreadable`: the store has an error of its own. */
 export type Finding =
   | { kind: 'sound' }
-  | { kind: 'missing' }
-  | { kind: 'damaged'; why: string }
-  | { kind: 'unreadable'; why: string; cause: unknown }
+  | { kind: 'missing'; blob: string }
+  | { kind: 'damaged'; blob: string; why: string }
+  | { kind: 'unreadable'; blob: string; why: string; cause: unknown }
 
 const SOUND: Finding = { kind: 'sound' }
 
 export interface Inspection {
   /** The vault key, or the reason why it cannot be opened. */
   vaultKeyOf(owner: string): Promise<Buffer | string>
-  /** Opens the whole file with the blob in this store. */
+  /** Opens the whole file with the blobs in this store. */
   inspect(blobs: BlobStore, owned: OwnedFile): Promise<Finding>
 }
 
 /** `onBytes` is called with the number of bytes that were read. */
 export function openInspection({
-  ports: { keySlots },
+  ports: { keySlots, files },
   keys,
   onBytes,
-}: Needs<'keySlots', 'keys'> & { onBytes(bytes: number): void }): Inspection {
+}: Needs<'keySlots' | 'files', 'keys'> & { onBytes(bytes: number): void }): Inspection {
   return { vaultKeyOf, inspect }
 
   async function vaultKeyOf(owner: string): Promise<Buffer | string> {
@@ -43,36 +44,40 @@ export function openInspection({
   }
 
   async function inspect(blobs: BlobStore, { owner, file }: OwnedFile): Promise<Finding> {
+    const [first] = await files.parts(file.version, 0, 1)
+    const damaged = (why: string, blob = first?.blob ?? ''): Finding => ({ kind: 'damaged', blob, why })
     const key = await vaultKeyOf(owner)
-    if (typeof key === 'string') return { kind: 'damaged', why: `its owner's key cannot be had: ${key}` }
+    if (typeof key === 'string') return damaged(`its owner's key cannot be had: ${key}`)
     const secrets = secretsOf(key, owner, file)
-    if (!secrets) return { kind: 'damaged', why: 'its seal does not open' }
-    if (file.tag && !file.tag.equals(tagOf(key, secrets.sha256))) {
-      return { kind: 'damaged', why: 'its tag is that of another content' }
-    }
+    if (!secrets) return damaged('its seal does not open')
+    if (file.tag && !file.tag.equals(tagOf(key, secrets.sha256))) return damaged('its tag is that of another content')
+    let at = first
     try {
-      return await inspectBlob(blobs, file, secrets)
+      let parts = 0
+      for await (const part of partsFrom({ files }, file, secrets, 0)) {
+        at = part
+        parts += 1
+        const length = await blobs.length(part.blob)
+        if (length === null) return { kind: 'missing', blob: part.blob }
+        const expected = blobBytes(part.sizeBytes)
+        if (length !== expected) return damaged(lengthFault(length, expected), part.blob)
+      }
+      if (parts !== secrets.parts) return damaged(`it has ${parts} parts instead of ${secrets.parts}`)
+      at = first
+      const digest = await (secrets.sizeBytes === 0 ? digestOfNothing : digestOf)(blobs, file, secrets)
+      if (digest === null) return { kind: 'missing', blob: first?.blob ?? '' }
+      return digest === secrets.sha256 ? SOUND : damaged('its content has another SHA-256')
     } catch (cause) {
+      const blob = at?.blob ?? ''
       const { code } = cause as NodeJS.ErrnoException
       return code && /^E[A-Z]+$/.test(code)
-        ? { kind: 'unreadable', why: `its blob cannot be read (${code})`, cause }
-        : { kind: 'damaged', why: 'its blob does not open' }
+        ? { kind: 'unreadable', blob, why: `its blob cannot be read (${code})`, cause }
+        : damagedBy(damageIn(cause), blob)
     }
-  }
-
-  async function inspectBlob(blobs: BlobStore, file: SealedFile, secrets: Secrets): Promise<Finding> {
-    const { blob } = file
-    const length = await blobs.length(blob)
-    if (length === null) return { kind: 'missing' }
-    const expected = blobBytes(secrets.sizeBytes)
-    if (length !== expected) return { kind: 'damaged', why: lengthFault(length, expected) }
-    const digest = await (secrets.sizeBytes === 0 ? digestOfNothing : digestOf)(blobs, file, secrets)
-    if (digest === null) return { kind: 'missing' }
-    return digest === secrets.sha256 ? SOUND : { kind: 'damaged', why: 'its content has another SHA-256' }
   }
 
   async function digestOf(blobs: BlobStore, file: SealedFile, secrets: Secrets): Promise<string | null> {
-    const reader = await openContent(blobs, file, secrets, wholeOf(secrets.sizeBytes))
+    const reader = await openContent({ files, blobs }, file, secrets, wholeOf(secrets.sizeBytes))
     if (!reader) return null
     const hash = createHash('sha256')
     try {
@@ -85,19 +90,26 @@ export function openInspection({
     }
     return hash.digest('hex')
   }
+
+  /** An empty content has no range to read, but its blob has a frame, which must open. */
+  async function digestOfNothing(blobs: BlobStore, file: SealedFile, secrets: Secrets): Promise<string | null> {
+    const [part] = await files.parts(file.version, 0, 1)
+    const reader = part ? await blobs.open(part.blob, 0, blobBytes(0)) : null
+    if (!part || !reader) return null
+    try {
+      const bytes = await reader.read(blobBytes(0))
+      const openFrame = frameOpener(openPartKey(secrets, part), bytes.subarray(0, HEADER_BYTES), 0)
+      const nothing = openFrame(0, bytes.subarray(HEADER_BYTES))
+      return createHash('sha256').update(nothing).digest('hex')
+    } finally {
+      await reader.close()
+    }
+  }
 }
 
-/** An empty content has no range to read, but its blob has a frame, which must open. */
-async function digestOfNothing(blobs: BlobStore, { blob }: SealedFile, { fileKey }: Secrets): Promise<string | null> {
-  const reader = await blobs.open(blob, 0, blobBytes(0))
-  if (!reader) return null
-  try {
-    const bytes = await reader.read(blobBytes(0))
-    const nothing = frameOpener(fileKey, bytes.subarray(0, HEADER_BYTES), 0)(0, bytes.subarray(HEADER_BYTES))
-    return createHash('sha256').update(nothing).digest('hex')
-  } finally {
-    await reader.close()
-  }
+function damagedBy(damage: Damage | null, blob: string): Finding {
+  if (damage?.blob === null) return { kind: 'damaged', blob, why: damage.how }
+  return { kind: 'damaged', blob: damage?.blob ?? blob, why: `its blob ${damage?.how ?? 'does not open'}` }
 }
 
 /** The reason for a blob that is too long or too short. */

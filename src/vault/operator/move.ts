@@ -1,7 +1,8 @@
 /** Moves a vault to other engines: blobs as they are, sealed, then all rows at once. The source does not change. */
 import type { BlobReader, BlobStore } from '../../ports/blobs.ts'
-import type { OwnedFile } from '../../ports/files.ts'
+import type { OwnedFile, Part } from '../../ports/files.ts'
 import type { MoveSource, MoveTable, MoveTarget, MoveTargetRows } from '../../ports/operator.ts'
+import { partsFrom } from '../crypto/content.ts'
 import { blobBytes } from '../crypto/envelope.ts'
 import { type Keyring, openKeyring } from '../crypto/keyring.ts'
 import type { Watch } from './backup.ts'
@@ -86,9 +87,7 @@ async function bringAll(
   const report = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [] as Lost[] }
   const all = await census()
   const done = watch(all.files.bytes + all.trash.bytes)
-  const { inspect } = openInspection({ ports: { keySlots }, keys, onBytes: done })
-  let proven = new Set<string>()
-  let sound: string[] = []
+  const { inspect } = openInspection({ ports: { keySlots, files }, keys, onBytes: done })
   for (let after = ''; ; ) {
     const page = await files.page(after, PAGE)
     const last = page.at(-1)
@@ -96,11 +95,10 @@ async function bringAll(
     after = last.file.id
     // The files of a removed user do not open any more, and the target removes their rows.
     const departed = await departedUsers()
-    const wanted = page.filter(({ owner }) => !departed.has(owner))
-    proven = new Set(await targetRows.expect(wanted.map(({ file }) => file.blob)))
-    sound = []
-    await inLanes(wanted, bringFile)
-    await targetRows.prove(sound)
+    await inLanes(
+      page.filter(({ owner }) => !departed.has(owner)),
+      bringFile,
+    )
     check()
   }
 
@@ -111,13 +109,12 @@ async function bringAll(
   async function bringFile(seen: OwnedFile): Promise<void> {
     report.files += 1
     for (let current = seen; ; ) {
-      const { id, blob, sizeBytes } = current.file
+      const { id, version, sizeBytes } = current.file
       const finding = await bring(current).catch((cause) => {
-        throw new Error(`blob ${blob} could not be brought: ${(cause as Error).message}`, { cause })
+        throw new Error(`file ${id} could not be brought: ${(cause as Error).message}`, { cause })
       })
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes
-        sound.push(blob)
         return
       }
       const now = await files.byId(id)
@@ -125,37 +122,55 @@ async function bringAll(
         report.files -= 1
         return
       }
-      if (now.file.blob === blob) {
-        report.lost.push({ file: id, blob, why: finding.kind === 'missing' ? 'its blob is not there' : finding.why })
+      if (now.file.version === version) {
+        const why = finding.kind === 'missing' ? 'its blob is not there' : finding.why
+        report.lost.push({ file: id, blob: finding.blob, why })
         return
       }
-      await targetRows.expect([now.file.blob])
       current = now
     }
   }
 
+  /** Copies the parts of a file that are not in the target, and opens the whole file there. */
   async function bring(owned: OwnedFile): Promise<Finding> {
-    const { blob, sizeBytes } = owned.file
-    const bytes = blobBytes(sizeBytes)
-    const there = await to.length(blob)
-    if (there === bytes) {
-      if (proven.has(blob)) {
-        report.blobs.kept += 1
-        done(sizeBytes)
-        return { kind: 'sound' }
-      }
-      const first = await inspectThere(owned)
-      // A copy may be damaged if the machine lost power. The source may be damaged as well.
-      const isSpoilt = first.kind !== 'sound' && (await inspect(from, owned)).kind === 'sound'
-      // Check again before the blob is replaced. If source and target are one place, it is the source's own blob, and
-      // the damage was only in reading.
-      const finding = isSpoilt ? await inspectThere(owned) : first
-      if (!isSpoilt || finding.kind === 'sound') {
-        report.blobs.kept += 1
-        return finding
-      }
+    const parts = await partsOf(owned)
+    const names = parts.map(({ blob }) => blob)
+    const proven = new Set(await targetRows.expect(names))
+    const lengths = await Promise.all(names.map((blob) => to.length(blob)))
+    const isThere = parts.map(({ sizeBytes }, at) => lengths[at] === blobBytes(sizeBytes))
+    if (names.length > 0 && isThere.every((there, at) => there && proven.has(names[at] as string))) {
+      report.blobs.kept += parts.length
+      done(owned.file.sizeBytes)
+      return { kind: 'sound' }
     }
-    return (await copy(blob, bytes, there !== null)) ?? inspectThere(owned)
+    const absent = parts.filter((_, at) => !isThere[at])
+    const present = parts.filter((_, at) => isThere[at])
+    const lost = await copyAll(
+      absent,
+      lengths.some((length) => length !== null),
+    )
+    if (lost) return lost
+    let finding = await inspectThere(owned)
+    // A copy may be damaged if the machine lost power. The source may be damaged as well.
+    const isSpoilt = finding.kind !== 'sound' && present.length > 0 && (await inspect(from, owned)).kind === 'sound'
+    // Check again before a blob is replaced. If source and target are one place, it is the source's own blob, and the
+    // damage was only in reading.
+    if (isSpoilt) finding = await inspectThere(owned)
+    if (isSpoilt && finding.kind !== 'sound') {
+      const lost = await copyAll(present, true)
+      if (lost) return lost
+      finding = await inspectThere(owned)
+    } else {
+      report.blobs.kept += present.length
+    }
+    if (finding.kind === 'sound') await targetRows.prove(names)
+    return finding
+  }
+
+  async function partsOf({ file }: OwnedFile): Promise<Part[]> {
+    const parts: Part[] = []
+    for await (const part of partsFrom({ files }, file, file, 0)) parts.push(part)
+    return parts
   }
 
   async function inspectThere(owned: OwnedFile): Promise<Finding> {
@@ -164,12 +179,20 @@ async function bringAll(
     return finding
   }
 
-  /** What is wrong with the blob in the source; `null` if it was copied. */
+  /** What is wrong with one of the blobs in the source; `null` if all were copied. */
+  async function copyAll(parts: Part[], replaces: boolean): Promise<Finding | null> {
+    for (const { blob, sizeBytes } of parts) {
+      const lost = await copy(blob, blobBytes(sizeBytes), replaces)
+      if (lost) return lost
+    }
+    return null
+  }
+
   async function copy(blob: string, bytes: number, replaces: boolean): Promise<Finding | null> {
     const length = await from.length(blob)
-    if (length !== null && length !== bytes) return { kind: 'damaged', why: lengthFault(length, bytes) }
+    if (length !== null && length !== bytes) return { kind: 'damaged', blob, why: lengthFault(length, bytes) }
     const reader = length === null ? null : await from.open(blob, 0, bytes)
-    if (!reader) return { kind: 'missing' }
+    if (!reader) return { kind: 'missing', blob }
     try {
       if (replaces) await to.delete([blob])
       await to.put(blob, batchesOf(reader, bytes))

@@ -18,7 +18,7 @@ export interface Verification {
   blobs: number
   damaged: { file: string; blob: string; why: string }[]
   missing: { file: string; blob: string }[]
-  /** Orphans: blobs that neither a row nor the garbage names and that no living run wrote. */
+  /** Orphans: blobs that no part names and that no living run wrote. */
   orphans: string[]
   /** Users whose vault key does not open. */
   slots: { user: string; why: string }[]
@@ -97,7 +97,7 @@ export async function verify(
     let current = seen
     for (;;) {
       const finding = await inspect(blobs, current)
-      const { id, blob, sizeBytes } = current.file
+      const { id, version, sizeBytes } = current.file
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes
         break
@@ -107,9 +107,9 @@ export async function verify(
         report.files -= 1
         break
       }
-      if (now.file.blob === blob) {
-        if (finding.kind === 'missing') report.missing.push({ file: id, blob })
-        else report.damaged.push({ file: id, blob, why: finding.why })
+      if (now.file.version === version) {
+        if (finding.kind === 'missing') report.missing.push({ file: id, blob: finding.blob })
+        else report.damaged.push({ file: id, blob: finding.blob, why: finding.why })
         break
       }
       current = now
@@ -132,7 +132,9 @@ export async function verify(
       for await (const found of blobs.list(run)) {
         report.blobs += found.length
         for (let at = 0; at < found.length; at += BATCH) {
-          stray.push(...(await ledger.unaccounted(found.slice(at, at + BATCH))))
+          const batch = found.slice(at, at + BATCH)
+          const named = new Set(await ledger.named(batch))
+          stray.push(...batch.filter((blob) => !named.has(blob)))
         }
       }
       if (stray.length === 0 || living.has(run) || (await livingRuns()).has(run)) continue

@@ -1,12 +1,12 @@
 /**
- * Users, their sessions, keys and files, and the ledger of blobs. Times are milliseconds since the Unix epoch by the vault's
- * clock. Columns that are sorted or searched by prefix are compared byte by byte (COLLATE "C"), as in every engine.
+ * All tables as of schema 8, the first that is kept. Times are milliseconds since the Unix epoch by the vault's clock.
+ * Columns that are sorted or searched by prefix are compared byte by byte (COLLATE "C"), as in every engine.
  */
 export const tables = `
 CREATE TABLE schema_version (version integer NOT NULL);
 INSERT INTO schema_version VALUES (0);
 
--- A user's row is locked by every act on what the user keeps, so its counts are exact.
+-- Every transaction on a user's files locks the user's row, so its counts are exact.
 CREATE TABLE users (
   id text COLLATE "C" PRIMARY KEY,
   email text COLLATE "C" NOT NULL UNIQUE,
@@ -14,7 +14,11 @@ CREATE TABLE users (
   confirmed_by text NOT NULL,
   created_at bigint NOT NULL,
   file_count bigint NOT NULL DEFAULT 0 CHECK (file_count >= 0),
-  byte_count bigint NOT NULL DEFAULT 0 CHECK (byte_count >= 0)
+  byte_count bigint NOT NULL DEFAULT 0 CHECK (byte_count >= 0),
+  -- For the quota of files, deleted files are counted separately from live ones.
+  trash_count bigint NOT NULL DEFAULT 0 CHECK (trash_count >= 0),
+  -- The latest date of all rows of vacated_names of the user that were deleted.
+  vacated_at bigint NOT NULL DEFAULT 0
 );
 
 -- Users who were removed, until nothing is left of them.
@@ -44,11 +48,12 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_of_device ON sessions (user_id, device_id) WHERE ended_at IS NULL;
 CREATE INDEX sessions_of_user ON sessions (user_id);
 
--- Devices on which a user has signed in.
+-- Devices on which a user has signed in. Those used longest ago are deleted first.
 CREATE TABLE devices (
   user_id text COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
   device_id text COLLATE "C" NOT NULL,
   first_seen_at bigint NOT NULL,
+  last_seen_at bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (user_id, device_id)
 );
 
@@ -59,17 +64,19 @@ CREATE TABLE guesses (
   paused_until bigint NOT NULL
 );
 
--- PINs that the operator handed out.
+-- PINs that the operator handed out. A device has one for each user.
 CREATE TABLE handed_out_pins (
-  device_id text COLLATE "C" PRIMARY KEY,
+  device_id text COLLATE "C" NOT NULL,
   pin_id text COLLATE "C" NOT NULL,
   user_id text COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
   digest bytea NOT NULL,
   expires_at bigint NOT NULL,
-  guesses bigint NOT NULL DEFAULT 0
+  guesses bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (device_id, user_id)
 );
 CREATE INDEX handed_out_pins_of_user ON handed_out_pins (user_id);
 
+-- Each user's list has a bound for each class. An event has its place in the order of its class.
 CREATE TABLE activity (
   id text COLLATE "C" NOT NULL,
   user_id text COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -81,9 +88,13 @@ CREATE TABLE activity (
   device_id text,
   file_id text,
   count bigint NOT NULL DEFAULT 1,
+  class text NOT NULL DEFAULT 'routine',
+  position bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (user_id, at, id)
 );
 CREATE INDEX activity_by_age ON activity (at);
+CREATE INDEX activity_by_class ON activity (user_id, class, position);
+CREATE INDEX activity_alike ON activity (user_id, kind, coalesce(device_id, ''), at);
 
 -- The files of a user who was removed stay behind for a while, so there is no reference to users.
 CREATE TABLE files (
@@ -96,7 +107,11 @@ CREATE TABLE files (
   updated_at bigint NOT NULL,
   blob text COLLATE "C" NOT NULL UNIQUE,
   seal bytea NOT NULL,
-  deleted_at bigint
+  deleted_at bigint,
+  -- Files with equal contents are found by it. A row from before tags existed has none until the sweeper adds it.
+  tag bytea,
+  -- The time when the content got its name; HTTP dates use it.
+  named_at bigint NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX files_by_name ON files (user_id, name) WHERE deleted_at IS NULL;
 CREATE INDEX files_by_created_at ON files (user_id, created_at, id) WHERE deleted_at IS NULL;
@@ -104,9 +119,22 @@ CREATE INDEX files_by_updated_at ON files (user_id, updated_at, id) WHERE delete
 CREATE INDEX files_by_size ON files (user_id, size, id) WHERE deleted_at IS NULL;
 CREATE INDEX trash_of_user ON files (user_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX trash_by_age ON files (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX files_by_tag ON files (user_id, tag, deleted_at, name);
+CREATE INDEX files_untagged ON files (id) WHERE tag IS NULL;
 
--- A run is one life of one server process; blob ids begin with it. Whether it goes on is told by its beats, which are
--- times of this database's own clock.
+-- The date of each name that has no file: the time when its last content got it. A row is deleted once the second of its
+-- date has passed, because any new date is later then, unless the clock is set back. For that case \`users.vacated_at\` is
+-- the latest date of all deleted rows of the user, and every new date of the user's names is after it.
+CREATE TABLE vacated_names (
+  user_id text COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  name text COLLATE "C" NOT NULL,
+  named_at bigint NOT NULL,
+  PRIMARY KEY (user_id, name)
+);
+CREATE INDEX vacated_names_of_user ON vacated_names (user_id, named_at);
+CREATE INDEX vacated_names_by_date ON vacated_names (named_at);
+
+-- A run is one life of one server process; blob ids begin with it. Its heartbeats are times of this database's own clock.
 CREATE TABLE runs (
   id text COLLATE "C" PRIMARY KEY,
   started_at bigint NOT NULL,
@@ -115,7 +143,7 @@ CREATE TABLE runs (
   ended boolean NOT NULL DEFAULT false
 );
 
--- Blobs of runs that go on whose commit was given up: it is not to happen, however late it comes.
+-- Blobs of living runs whose commit was given up: a late commit has no effect.
 CREATE TABLE renounced (
   blob text COLLATE "C" PRIMARY KEY,
   run text COLLATE "C" NOT NULL

@@ -1,0 +1,401 @@
+/**
+ * Functions for the transactions that have several statements, each in one round trip. Each statement sees all earlier
+ * commits (READ COMMITTED), so a value read under a lock is true until the end of the transaction. All functions take locks
+ * in one order: a run or a PIN, then users, then the rest. They are replaced whenever a migration runs.
+ */
+export const functions = `
+-- This time, or the first moment of the second after the other where that is later.
+CREATE OR REPLACE FUNCTION later_second(at bigint, other bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN other = 0 THEN at ELSE greatest(at, (other / 1000 + 1) * 1000) END
+$$;
+
+-- Returns the date of a content that gets a name, after the other date and that of the name. The name is no longer vacated.
+-- The caller has locked the user's row.
+CREATE OR REPLACE FUNCTION take_name(owner text, new_name text, at bigint, other bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  formerly bigint;
+BEGIN
+  DELETE FROM vacated_names WHERE user_id = owner AND name = new_name RETURNING named_at INTO formerly;
+  RETURN later_second(at, greatest(other, formerly));
+END $$;
+
+-- Keeps the date of a content that leaves a name at this time. A user has at most 500 rows: beyond that the earliest are
+-- deleted, even if their second has not passed. The caller has locked the user's row.
+CREATE OR REPLACE FUNCTION vacate_name(owner text, old_name text, formerly bigint, at bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  passed bigint := at / 1000 * 1000;
+  latest bigint;
+BEGIN
+  IF formerly < passed THEN
+    latest := formerly;
+  ELSE
+    INSERT INTO vacated_names (user_id, name, named_at) VALUES (owner, old_name, formerly)
+    ON CONFLICT (user_id, name) DO UPDATE SET named_at = greatest(vacated_names.named_at, excluded.named_at);
+  END IF;
+  IF EXISTS (SELECT FROM vacated_names WHERE user_id = owner OFFSET 500) THEN
+    passed := 9223372036854775807;
+  END IF;
+  WITH forgotten AS (
+    DELETE FROM vacated_names WHERE user_id = owner AND name IN (
+      SELECT name FROM vacated_names WHERE user_id = owner AND named_at < passed ORDER BY named_at LIMIT 100)
+    RETURNING named_at)
+  SELECT greatest(latest, max(named_at)) INTO latest FROM forgotten;
+  UPDATE users SET vacated_at = latest WHERE id = owner AND vacated_at < latest;
+END $$;
+
+-- Deletes at most \`most\` rows, of all users, whose second has passed at this time; returns their number.
+CREATE OR REPLACE FUNCTION forget_vacated_names(at bigint, most bigint) RETURNS TABLE (forgotten bigint) LANGUAGE plpgsql AS $$
+DECLARE
+  passed bigint := at / 1000 * 1000;
+  owners text[] := ARRAY(SELECT user_id FROM vacated_names WHERE named_at < passed ORDER BY named_at LIMIT most);
+BEGIN
+  PERFORM FROM users WHERE id = ANY (owners) ORDER BY id FOR NO KEY UPDATE;
+  RETURN QUERY
+    WITH dropped AS (
+      DELETE FROM vacated_names WHERE (user_id, name) IN (
+        SELECT user_id, name FROM vacated_names WHERE named_at < passed AND user_id = ANY (owners)
+        ORDER BY named_at LIMIT most)
+      RETURNING user_id, named_at
+    ), raised AS (
+      UPDATE users SET vacated_at = greatest(vacated_at, latest)
+      FROM (SELECT user_id, max(named_at) AS latest FROM dropped GROUP BY user_id) AS dropped_of
+      WHERE users.id = dropped_of.user_id
+    )
+    SELECT count(*) FROM dropped;
+END $$;
+
+-- A commit that names a blob has the lock of its run shared. Ending the run, or giving up one of its blobs, has it alone.
+CREATE OR REPLACE FUNCTION run_lock(run text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+  SELECT hashtextextended('run ' || run, 0)
+$$;
+
+CREATE OR REPLACE FUNCTION commit_file(
+  owner text, new_id text, new_name text, new_size bigint, new_type text, new_created_at bigint, new_updated_at bigint,
+  new_named_at bigint, new_version text, new_blob text, new_seal bytea, new_tag bytea, seen_version text, quota bigint,
+  file_quota bigint, entry_id text, entry_seal bytea, entry_deleted_at bigint
+) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  new_run text := split_part(new_blob, '/', 1);
+  used record;
+  standing record;
+  grown bigint;
+  added bigint;
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(run_lock(new_run));
+  IF NOT EXISTS (SELECT FROM runs WHERE id = new_run AND NOT ended)
+    OR EXISTS (SELECT FROM renounced WHERE blob = new_blob) THEN
+    RETURN QUERY SELECT 'run-ended'; RETURN;
+  END IF;
+  SELECT byte_count AS bytes, file_count + trash_count AS files, vacated_at INTO used FROM users WHERE id = owner
+    FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'gone'; RETURN;
+  END IF;
+  SELECT * INTO standing FROM files WHERE user_id = owner AND name = new_name AND deleted_at IS NULL;
+  IF standing.version IS DISTINCT FROM seen_version THEN
+    RETURN QUERY SELECT 'stale'; RETURN;
+  END IF;
+  grown := new_size - CASE WHEN entry_id IS NULL THEN coalesce(standing.size, 0) ELSE 0 END;
+  added := (seen_version IS NULL OR entry_id IS NOT NULL)::integer;
+  -- A user who is over the quota may still replace a file with a smaller one.
+  IF grown > 0 AND used.bytes + grown > quota THEN
+    RETURN QUERY SELECT 'quota'; RETURN;
+  END IF;
+  IF added > 0 AND used.files + added > file_quota THEN
+    RETURN QUERY SELECT 'quota-files'; RETURN;
+  END IF;
+  IF new_updated_at IS DISTINCT FROM standing.updated_at THEN
+    new_named_at := take_name(owner, new_name, new_named_at, greatest(used.vacated_at, standing.named_at));
+  END IF;
+  INSERT INTO parts (version, start, size, blob) VALUES (new_version, 0, new_size, new_blob);
+  IF seen_version IS NULL THEN
+    INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag)
+    VALUES (new_id, owner, new_name, new_size, new_type, new_created_at, new_updated_at,
+      new_named_at, new_version, new_seal, new_tag);
+  ELSE
+    UPDATE files SET size = new_size, content_type = new_type, updated_at = new_updated_at,
+      named_at = new_named_at, version = new_version, seal = new_seal, tag = new_tag
+      WHERE id = standing.id;
+    IF entry_id IS NULL THEN
+      INSERT INTO garbage (version) VALUES (seen_version);
+    ELSE
+      INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag, deleted_at)
+      VALUES (entry_id, owner, standing.name, standing.size, standing.content_type, standing.created_at,
+        standing.updated_at, standing.named_at, standing.version, entry_seal, standing.tag, entry_deleted_at);
+    END IF;
+  END IF;
+  UPDATE users SET file_count = file_count + (seen_version IS NULL)::integer, byte_count = byte_count + grown,
+    trash_count = trash_count + (entry_id IS NOT NULL)::integer WHERE id = owner;
+  RETURN QUERY SELECT 'done';
+END $$;
+
+CREATE OR REPLACE FUNCTION rename_file(
+  owner text, seen_id text, seen_name text, seen_version text, new_name text, at bigint
+) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  vacated bigint;
+  formerly bigint;
+BEGIN
+  SELECT vacated_at INTO vacated FROM users WHERE id = owner FOR NO KEY UPDATE;
+  SELECT named_at INTO formerly FROM files WHERE id = seen_id AND user_id = owner AND name = seen_name AND version = seen_version
+    AND deleted_at IS NULL;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'stale'; RETURN;
+  END IF;
+  IF new_name = seen_name THEN
+    RETURN QUERY SELECT 'done'; RETURN;
+  END IF;
+  IF EXISTS (SELECT FROM files WHERE user_id = owner AND name = new_name AND deleted_at IS NULL) THEN
+    RETURN QUERY SELECT 'taken'; RETURN;
+  END IF;
+  UPDATE files SET name = new_name, named_at = take_name(owner, new_name, at, vacated)
+    WHERE id = seen_id;
+  PERFORM vacate_name(owner, seen_name, formerly, at);
+  RETURN QUERY SELECT 'done';
+END $$;
+
+CREATE OR REPLACE FUNCTION discard_file(owner text, seen_id text, seen_name text, seen_version text, at bigint)
+RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  formerly bigint;
+BEGIN
+  PERFORM FROM users WHERE id = owner FOR NO KEY UPDATE;
+  UPDATE files SET deleted_at = at WHERE id = seen_id AND user_id = owner AND name = seen_name AND version = seen_version
+    AND deleted_at IS NULL RETURNING named_at INTO formerly;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'stale'; RETURN;
+  END IF;
+  UPDATE users SET file_count = file_count - 1, trash_count = trash_count + 1 WHERE id = owner;
+  PERFORM vacate_name(owner, seen_name, formerly, at);
+  RETURN QUERY SELECT 'done';
+END $$;
+
+CREATE OR REPLACE FUNCTION restore_file(
+  owner text, seen_id text, seen_version text, new_name text, at bigint
+) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  vacated bigint;
+BEGIN
+  SELECT vacated_at INTO vacated FROM users WHERE id = owner FOR NO KEY UPDATE;
+  PERFORM FROM files WHERE id = seen_id AND user_id = owner AND version = seen_version AND deleted_at IS NOT NULL;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'stale'; RETURN;
+  END IF;
+  IF EXISTS (SELECT FROM files WHERE user_id = owner AND name = new_name AND deleted_at IS NULL) THEN
+    RETURN QUERY SELECT 'taken'; RETURN;
+  END IF;
+  UPDATE files SET deleted_at = NULL, name = new_name,
+    named_at = take_name(owner, new_name, at, vacated) WHERE id = seen_id;
+  UPDATE users SET file_count = file_count + 1, trash_count = trash_count - 1 WHERE id = owner;
+  RETURN QUERY SELECT 'done';
+END $$;
+
+-- Removes for good those of the files that were deleted up to a time. Returns their versions, which are garbage now.
+CREATE OR REPLACE FUNCTION drop_files(ids text[], deleted_until bigint)
+RETURNS TABLE (dropped_version text) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM FROM users WHERE id IN (SELECT user_id FROM files WHERE id = ANY (ids)) ORDER BY id FOR NO KEY UPDATE;
+  RETURN QUERY
+    WITH dropped AS (
+      DELETE FROM files WHERE id = ANY (ids) AND deleted_at <= deleted_until RETURNING user_id, size, version
+    ), discarded AS (
+      INSERT INTO garbage (version) SELECT version FROM dropped
+    ), freed AS (
+      UPDATE users SET byte_count = byte_count - bytes, trash_count = trash_count - entries
+      FROM (
+        SELECT user_id, sum(size)::bigint AS bytes, count(*) AS entries FROM dropped GROUP BY user_id
+      ) AS freed_by
+      WHERE users.id = freed_by.user_id
+    )
+    SELECT version FROM dropped;
+END $$;
+
+-- Deletes the parts of these blobs of the garbage, and each version that has no part any more.
+CREATE OR REPLACE FUNCTION forget_garbage(blobs text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  versions text[] := ARRAY(SELECT DISTINCT version FROM parts JOIN garbage USING (version) WHERE blob = ANY (blobs));
+BEGIN
+  PERFORM FROM garbage WHERE version = ANY (versions) ORDER BY position FOR UPDATE;
+  DELETE FROM parts WHERE blob = ANY (blobs) AND version = ANY (versions);
+  DELETE FROM garbage WHERE version = ANY (versions) AND NOT EXISTS (SELECT FROM parts WHERE parts.version = garbage.version);
+END $$;
+
+-- Rows of the user in other tables are deleted with it, except key slots and files.
+CREATE OR REPLACE FUNCTION remove_user(owner text) RETURNS TABLE (removed boolean) LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM users WHERE id = owner;
+  removed := FOUND;
+  IF removed THEN
+    DELETE FROM key_slots WHERE user_id = owner;
+    INSERT INTO departed (user_id) VALUES (owner);
+  END IF;
+  RETURN NEXT;
+END $$;
+
+-- Counts an event with an earlier one, or adds it and deletes the events beyond the bound of its class. Does nothing if the
+-- user does not exist.
+CREATE OR REPLACE FUNCTION keep_event(owner text, event jsonb, as_kind text, keep jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  fold jsonb := keep -> 'fold';
+  in_class text := keep ->> 'class';
+  place bigint;
+BEGIN
+  PERFORM FROM users WHERE id = owner FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  IF jsonb_typeof(fold) = 'object' THEN
+    WITH alike AS (
+      SELECT a.at, a.id, a.address = event ->> 'address' AS is_same FROM activity a
+      WHERE a.user_id = owner AND a.kind = as_kind
+        AND coalesce(a.device_id, '') = coalesce(event ->> 'deviceId', '') AND a.at >= (fold ->> 'since')::bigint
+        AND CASE fold ->> 'file' WHEN 'same' THEN a.file_id IS NOT DISTINCT FROM event ->> 'fileId'
+          ELSE (a.file_id IS NULL) = (event ->> 'fileId' IS NULL) END)
+    UPDATE activity SET count = count + 1, session_id = event ->> 'sessionId', file_id = event ->> 'fileId'
+    WHERE (user_id, at, id) = (
+      SELECT owner, alike.at, alike.id FROM alike
+      WHERE is_same OR (SELECT count(*) FROM alike) >= (fold ->> 'mostAddresses')::bigint
+      ORDER BY is_same DESC, alike.at DESC LIMIT 1);
+    IF FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
+  SELECT coalesce(max(position), 0) + 1 INTO place FROM activity WHERE user_id = owner AND class = in_class;
+  INSERT INTO activity (id, user_id, at, kind, address, user_agent, session_id, device_id, file_id, class, position)
+  VALUES (event ->> 'id', owner, (event ->> 'at')::bigint, as_kind, event ->> 'address', event ->> 'userAgent',
+    event ->> 'sessionId', event ->> 'deviceId', event ->> 'fileId', in_class, place);
+  DELETE FROM activity
+    WHERE user_id = owner AND class = in_class AND position <= place - (keep ->> 'most')::bigint;
+END $$;
+
+-- Redeems a PIN: 'new-device' or 'known-device', or the reason why not. A newcomer is a user who does not exist yet.
+CREATE OR REPLACE FUNCTION redeem_pin(
+  pin text, new_id text, device text, new_token_hash bytea, at bigint, owner text, vouched_by text, newcomer jsonb,
+  guessed_at bytea, every bigint, event jsonb, bounds jsonb
+) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  is_new boolean;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended('pin ' || pin, 0));
+  IF EXISTS (SELECT FROM sessions WHERE pin_id = pin) THEN
+    RETURN QUERY SELECT 'spent'; RETURN;
+  END IF;
+  IF newcomer IS NOT NULL THEN
+    INSERT INTO users (id, name, email, confirmed_by, created_at) VALUES (owner, newcomer ->> 'name',
+      newcomer ->> 'email', newcomer ->> 'confirmedBy', (newcomer ->> 'createdAt')::bigint)
+    ON CONFLICT (email) DO NOTHING;
+    IF NOT FOUND THEN
+      RETURN QUERY SELECT 'taken'; RETURN;
+    END IF;
+    INSERT INTO key_slots (user_id, kind, key_id, sealed) VALUES (owner, newcomer ->> 'slotKind',
+      newcomer ->> 'slotKeyId', decode(newcomer ->> 'slotSealed', 'base64'));
+  ELSE
+    PERFORM FROM users WHERE id = owner FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+      RETURN QUERY SELECT 'gone'; RETURN;
+    END IF;
+    -- A transaction that ends the vouching session runs before this one or after it.
+    PERFORM FROM sessions WHERE user_id = owner AND id = vouched_by AND ended_at IS NULL FOR SHARE;
+    IF vouched_by IS NOT NULL AND NOT FOUND THEN
+      RETURN QUERY SELECT 'gone'; RETURN;
+    END IF;
+  END IF;
+  UPDATE sessions SET ended_at = at WHERE user_id = owner AND device_id = device AND ended_at IS NULL;
+  -- Sessions beyond the bound are searched only if there are any.
+  IF (SELECT count(*) FROM sessions WHERE user_id = owner AND ended_at IS NULL) >= (bounds ->> 'sessions')::bigint THEN
+    UPDATE sessions SET ended_at = at WHERE id IN (
+      SELECT id FROM sessions WHERE user_id = owner AND ended_at IS NULL
+      ORDER BY last_used_at DESC, created_at DESC, id OFFSET (bounds ->> 'sessions')::bigint - 1);
+  END IF;
+  INSERT INTO sessions (id, user_id, device_id, token_hash, pin_id, created_at, last_used_at)
+    VALUES (new_id, owner, device, new_token_hash, pin, at, at);
+  DELETE FROM handed_out_pins WHERE device_id = device AND user_id = owner;
+  UPDATE guesses SET wrong = wrong - 1, paused_until = CASE WHEN wrong % every = 0 THEN 0 ELSE paused_until END
+    WHERE address = guessed_at;
+  INSERT INTO devices (user_id, device_id, first_seen_at, last_seen_at) VALUES (owner, device, at, at)
+    ON CONFLICT DO NOTHING;
+  is_new := FOUND;
+  IF NOT is_new THEN
+    UPDATE devices SET last_seen_at = at WHERE user_id = owner AND device_id = device;
+  ELSIF (SELECT count(*) FROM devices WHERE user_id = owner) > (bounds ->> 'devices')::bigint THEN
+    -- Devices that are signed in stay.
+    DELETE FROM devices WHERE user_id = owner AND device_id IN (
+      SELECT d.device_id FROM devices AS d WHERE d.user_id = owner
+      ORDER BY EXISTS (SELECT FROM sessions AS s
+        WHERE s.user_id = owner AND s.device_id = d.device_id AND s.ended_at IS NULL) DESC, d.last_seen_at DESC, d.device_id
+      OFFSET (bounds ->> 'devices')::bigint);
+  END IF;
+  IF is_new THEN
+    PERFORM keep_event(owner, event, 'new-device', bounds -> 'newDevice');
+  ELSE
+    PERFORM keep_event(owner, event, event ->> 'kind', bounds -> 'signIn');
+  END IF;
+  RETURN QUERY SELECT CASE WHEN is_new THEN 'new-device' ELSE 'known-device' END;
+END $$;
+
+-- Counts a guess under a hash of the address, unless its PINs are paused, and against each PIN that was handed out for
+-- the device. The statements are the same whatever the result is. Guesses without an address are spread over 256 rows that
+-- belong to no user (no keyed hash is one byte), so that they do not wait for each other.
+CREATE OR REPLACE FUNCTION count_guess(device text, guessed_at bytea, at bigint, most bigint, every bigint, first_pause bigint)
+RETURNS TABLE (counted text, pauses boolean, handed_out jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+  counter bytea := coalesce(guessed_at, set_byte('\\x00', 0, floor(random() * 256)::integer));
+  paused boolean;
+  total bigint;
+BEGIN
+  WITH guessed AS (
+    UPDATE handed_out_pins SET guesses = guesses + 1 WHERE device_id = device AND expires_at > at AND guesses < most
+      RETURNING pin_id, user_id, digest, expires_at)
+  SELECT coalesce(jsonb_agg(jsonb_build_object('id', pin_id, 'userId', user_id, 'digest', encode(digest, 'base64'),
+    'expiresAt', expires_at)), '[]') INTO handed_out FROM guessed;
+  INSERT INTO guesses (address, wrong, paused_until) VALUES (counter, 0, 0) ON CONFLICT DO NOTHING;
+  SELECT paused_until > at INTO paused FROM guesses WHERE address = counter FOR UPDATE;
+  UPDATE guesses SET
+      wrong = wrong + (NOT paused)::integer,
+      paused_until = CASE WHEN NOT paused AND (wrong + 1) % every = 0
+        THEN at + first_pause * power(2, (wrong + 1) / every - 1)::bigint ELSE paused_until END
+    WHERE address = counter RETURNING wrong INTO total;
+  counted := CASE WHEN guessed_at IS NULL THEN 'nobody' WHEN paused THEN 'paused' ELSE 'counted' END;
+  pauses := counted = 'counted' AND total % every = 0;
+  RETURN NEXT;
+END $$;
+
+-- Ends those of the runs that were silent for this long.
+CREATE OR REPLACE FUNCTION end_runs(ids text[], silent_for interval) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  one text;
+BEGIN
+  FOREACH one IN ARRAY ids LOOP
+    PERFORM pg_advisory_xact_lock(run_lock(one));
+  END LOOP;
+  UPDATE runs SET ended = true WHERE id = ANY (ids) AND NOT ended AND beat_at <= now() - silent_for;
+END $$;
+
+-- Ends all other runs that were silent for this long, and returns all ended runs. While the database was down no run could
+-- send a heartbeat, so it must have been up for as long.
+CREATE OR REPLACE FUNCTION ended_runs(mine text, silent_for interval) RETURNS TABLE (run text) LANGUAGE plpgsql AS $$
+BEGIN
+  IF pg_postmaster_start_time() <= now() - silent_for THEN
+    PERFORM end_runs(ARRAY(
+      SELECT id FROM runs WHERE id IS DISTINCT FROM mine AND NOT ended AND beat_at <= now() - silent_for ORDER BY id
+    ), silent_for);
+  END IF;
+  RETURN QUERY SELECT id FROM runs WHERE ended ORDER BY started_at, id;
+END $$;
+
+-- From now on no commit can name these blobs. Returns those that no part names.
+CREATE OR REPLACE FUNCTION renounce_blobs(blobs text[]) RETURNS TABLE (unnamed text) LANGUAGE plpgsql AS $$
+DECLARE
+  one text;
+BEGIN
+  FOR one IN SELECT DISTINCT split_part(b, '/', 1) FROM unnest(blobs) AS b ORDER BY 1 LOOP
+    PERFORM pg_advisory_xact_lock(run_lock(one));
+  END LOOP;
+  RETURN QUERY SELECT b FROM unnest(blobs) AS b WHERE NOT EXISTS (SELECT FROM parts WHERE blob = b);
+  INSERT INTO renounced (blob, run)
+    SELECT b, runs.id FROM unnest(blobs) AS b JOIN runs ON runs.id = split_part(b, '/', 1)
+    WHERE NOT EXISTS (SELECT FROM parts WHERE blob = b)
+    ON CONFLICT DO NOTHING;
+END $$;
+`
