@@ -155,7 +155,7 @@ function preamble(): string {
   return [
     `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node ${process.version}`,
     `${rounds} rounds, ${full.seconds} s each of small requests over 64 connections; files in ${tmpdir()}`,
-    'ours: node dist/server.js with LOG_LEVEL=warn. bare: node:http that hashes, seals, syncs and looks up the same.',
+    'ours: node dist/server.js with LOG_LEVEL=error. bare: node:http that hashes, seals, syncs and looks up the same.',
     'copying: the bare one without hash and seal. nginx: DAV PUT and static GET, one worker, which does not sync either.',
     '',
   ].join('\n')

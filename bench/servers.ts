@@ -24,7 +24,7 @@ export async function ourServer(folder: string, session?: Server['headers']): Pr
   const settings = {
     DATA_DIR: dataFolder(folder),
     UPLOADS_DIR: join(folder, 'uploads'),
-    LOG_LEVEL: 'warn',
+    LOG_LEVEL: 'error',
     RATE_LIMIT: 'off',
     QUOTA_FILES: '10000000',
   }

@@ -120,6 +120,7 @@ describe('deleting an account', () => {
       handed_out_pins: 0,
       // The server's own is one of them.
       key_slots: 41,
+      parts: 20,
       sessions: 40,
       users: 40,
       vacated_names: 0,
@@ -142,6 +143,34 @@ describe('deleting an account', () => {
     await app.settled()
     expect(rowsLeft(app)).toMatchObject({ departed: 0, files: 0, garbage: 0 })
     expect(await blobsOnDisk(app)).toEqual([])
+  })
+
+  it('is answered before the last of very many files is removed', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const db = new Database(databaseOf(app))
+    db.prepare(
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+       INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, version, seal)
+       SELECT 'id-' || i, ?, 'name-' || i, 0, 'a/b', 0, 0, 'version-' || i, x'00' FROM n`,
+    ).run(ada.userId)
+    db.exec("INSERT INTO parts (version, start, size, blob) SELECT version, 0, 0, 'run/' || version FROM files")
+    db.close()
+    const clearOut = app.ports.users.clearOut
+    let answered = () => {}
+    const gate = new Promise<void>((resolve) => {
+      answered = resolve
+    })
+    let batches = 0
+    app.ports.users.clearOut = async (...args) => {
+      batches += 1
+      if (batches > 10) await gate
+      return clearOut(...args)
+    }
+    expect((await leave(ada)).status).toBe(204)
+    answered()
+    await app.settled()
+    expect(rowsLeft(app)).toMatchObject({ departed: 0, files: 0, garbage: 0 })
   })
 
   it('that broke off in the middle is finished by the sweeper', async () => {

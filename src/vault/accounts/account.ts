@@ -5,6 +5,8 @@ import type { Needs } from '../context.ts'
 
 /** Files that are removed in one transaction. Other requests wait for it. */
 const BATCH = 100
+/** Batches for which the response waits. A user with very many files gets it earlier. */
+const BATCHES_AT_ONCE = 10
 
 export interface Account extends User {
   usage: Usage
@@ -15,7 +17,8 @@ export interface Accounts {
   describe(owner: string): Promise<Account>
   /**
    * Removes an account. First one transaction removes the user with every session and key, so nothing opens any more.
-   * Then every file is removed; after a crash the sweeper finishes that. `unauthorized` if there is no such user.
+   * Then the files are removed, those beyond the first 1,000 in the background; after a crash the sweeper finishes that.
+   * `unauthorized` if there is no such user.
    */
   remove(owner: string): Promise<void>
   /** Finishes the removals that were interrupted. */
@@ -39,13 +42,16 @@ export function openAccounts({
 
     async remove(owner) {
       if (!(await users.remove(owner))) throw problems.unauthorized()
-      const cleared = clearOut(owner)
+      const first = clearOut(owner, BATCHES_AT_ONCE)
       background(
         'removing what was left of a user',
         // `forget` is false while another process reads the database. Then the sweeper retries it.
-        cleared.then(async () => void (await users.forget(owner))),
+        first.then(async () => {
+          await clearOut(owner)
+          await users.forget(owner)
+        }),
       )
-      await cleared
+      await first
     },
 
     async finishRemovals() {
@@ -56,8 +62,8 @@ export function openAccounts({
     },
   }
 
-  async function clearOut(owner: string): Promise<void> {
-    for (;;) {
+  async function clearOut(owner: string, batches = Number.POSITIVE_INFINITY): Promise<void> {
+    for (let n = 0; n < batches; n += 1) {
       const versions = await users.clearOut(owner, BATCH)
       await collect(versions)
       if (versions.length < BATCH) return
