@@ -122,6 +122,12 @@ export const ConfigSchema = Type.Object({
         'The maximum of files of one user, including the trash. Without it 1000000; with QUOTA_BYTES one for each KiB of it, from 1000 to 1000000.',
     }),
   ),
+  UPLOAD_EXPIRY_HOURS: Type.Number({
+    default: 168,
+    exclusiveMinimum: 0,
+    maximum: 876_000,
+    description: 'Hours after its last append until an upload that is not complete expires; fractions allowed.',
+  }),
   TRASH_DAYS: Type.Number({
     default: 30,
     minimum: 0,

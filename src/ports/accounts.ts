@@ -129,7 +129,7 @@ export interface UserRepository {
   /** At most `limit` removed users whose removal is not finished. */
   departed(limit: number): Promise<string[]>
   /**
-   * Removes at most `limit` files of a departed user. In the same transaction their versions become garbage. The result
+   * Removes at most `limit` files and uploads of a departed user. In the same transaction their versions become garbage. The result
    * is these versions.
    */
   clearOut(owner: string, limit: number): Promise<string[]>

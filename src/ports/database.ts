@@ -2,6 +2,7 @@
 import type { ActivityRepository, KeySlotRepository, UserRepository } from './accounts.ts'
 import type { BlobLedger } from './blobs.ts'
 import type { FileRepository, TrashRepository } from './files.ts'
+import type { UploadRepository } from './uploads.ts'
 import type { PinLedger, SessionRepository } from './sign-in.ts'
 
 export interface Repositories {
@@ -12,6 +13,7 @@ export interface Repositories {
   activity: ActivityRepository
   files: FileRepository
   trash: TrashRepository
+  uploads: UploadRepository
 }
 
 /** The numbers of all records, at one moment. */

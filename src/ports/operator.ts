@@ -93,6 +93,7 @@ export type MoveTable =
   | 'activity'
   | 'files'
   | 'parts'
+  | 'uploads'
   | 'vacated_names'
 
 /** Rows of one table as they are stored, by the names of their columns. */

@@ -11,8 +11,9 @@ import { presentFile } from '../http/presenting.ts'
 import { Problem, problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { ByName, Form, location, OnConflict, PutHeaders, RawBytes, Replaced, withFile } from '../schemas/files.ts'
-import type { Placement, ReadForm } from '../vault/files/files.ts'
+import type { ReadForm } from '../vault/files/files.ts'
 import { ANY_BYTES } from '../vault/files/names.ts'
+import type { Placement } from '../vault/files/placing.ts'
 import type { Receive } from '../vault/files/receiving.ts'
 
 /** An upper bound for the bytes of a form around its file: boundaries, part headers, the name, ignored fields. */

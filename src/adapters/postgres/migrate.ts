@@ -3,13 +3,15 @@ import type { Ask, Database } from './database.ts'
 import { functions } from './functions.ts'
 import { tables } from './migrations/008-tables.ts'
 import { parts } from './migrations/009-parts.ts'
+import { uploads } from './migrations/010-uploads.ts'
 
 /** The version of the schema, in `schema_version`, that each migration makes. An empty database has version 0. */
 const MIGRATIONS: readonly [version: number, migration: string][] = [
   [8, tables],
   [9, parts],
+  [10, uploads],
 ]
-const [OLDEST, NEWEST] = [8, 9]
+const [OLDEST, NEWEST] = [8, 10]
 
 /**
  * Migrates the schema in one transaction. If several processes start together, one migrates and the others wait. An error

@@ -178,7 +178,8 @@ function opened(first: Database.Database, place: () => string, drop = () => {}):
 
 /** Adds the view of the parts that files and trash entries have. In a backup of schema 9 each file has one blob. */
 function viewed(db: Database.Database): Database.Database {
-  const parts = 'SELECT files.id AS file, blob, parts.size FROM parts JOIN files USING (version)'
+  const parts = `SELECT files.id AS file, blob, parts.size FROM parts JOIN files USING (version)
+    UNION ALL SELECT uploads.id, blob, parts.size FROM parts JOIN uploads ON uploads.id = version AND file_id IS NULL`
   const schema = db.pragma('user_version', { simple: true }) as number
   db.exec(`CREATE TEMP VIEW copied_parts AS ${schema > 9 ? parts : 'SELECT id AS file, blob, size FROM files'}`)
   return db

@@ -29,15 +29,17 @@ export function openSweeper({
   doubtfulBlobs,
   sessions,
   trash,
+  uploads,
   accounts,
   activity,
-}: Needs<SweeperPorts, 'keys' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'accounts' | 'activity'>): Sweeper {
+}: Needs<SweeperPorts, 'keys' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'uploads' | 'accounts' | 'activity'>): Sweeper {
   return {
     async sweep(run) {
       const steps = {
         'forgetting sessions': sessions.forgetEnded,
         'forgetting what happened long ago': activity.expire,
         'emptying the trash': trash.expire,
+        'removing expired uploads': uploads.expire,
         'finishing removals of users': accounts.finishRemovals,
         'forgetting dates of vacated names': () => forgetVacated(ports),
         'sweeping blobs': () => sweepBlobs(ports, run),

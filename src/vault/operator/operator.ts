@@ -13,6 +13,7 @@ import { openGarbageCollector } from '../files/garbage.ts'
 import { openUnsealing } from '../files/stored-file.ts'
 import { openSweeper } from '../files/sweeper.ts'
 import { openTrash } from '../files/trash.ts'
+import { expireUploads } from '../files/uploads.ts'
 import type { ShownPin } from '../sign-in/enrolment.ts'
 import { mailAddress } from '../sign-in/mail-address.ts'
 import { openSessions } from '../sign-in/sessions.ts'
@@ -60,7 +61,8 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
   const sessions = openSessions({ ...shared, activity })
   const trash = openTrash({ ...shared, activity })
   const accounts = openAccounts({ ...shared, trash })
-  const sweeper = openSweeper({ ...shared, sessions, trash, accounts, activity })
+  const uploads = { expire: () => expireUploads(ports, rules, shared.collect) }
+  const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
   return {
     verify: (onBytes) => verify({ ports, keys, onBytes }),

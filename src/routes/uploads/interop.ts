@@ -1,0 +1,69 @@
+/**
+ * The versions of draft-ietf-httpbis-resumable-upload that clients speak, by their interop version: 3 is draft -01, 5 is -03,
+ * 6 is -04 and -05, 8 is -09 to -11, 9 is -12, 10 is -13 and later. All their differences are here.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import { problems } from '../../problems.ts'
+
+export interface Interop {
+  version: number
+  /** Whether the server may send a 104: only to a client that names a version that we know. */
+  isNamed: boolean
+  /** The field that says whether the upload is complete, and the value for "complete". */
+  complete: { field: 'upload-complete' | 'upload-incomplete'; yes: '?1' | '?0'; no: '?1' | '?0' }
+  /** Whether an append without that field completes the upload. */
+  absentMeansComplete: boolean
+  /** The media type of an append; `null` if the version knows none. */
+  mediaType: 'application/partial-upload' | null
+  /** The member of `Upload-Limit` for the seconds until the upload expires. */
+  ageMember: 'expires' | 'max-age'
+}
+
+const COMPLETE = { field: 'upload-complete', yes: '?1', no: '?0' } as const
+const LATEST: Omit<Interop, 'version'> = {
+  isNamed: true,
+  complete: COMPLETE,
+  absentMeansComplete: false,
+  mediaType: 'application/partial-upload',
+  ageMember: 'max-age',
+}
+
+const VERSIONS: Interop[] = [
+  {
+    ...LATEST,
+    version: 3,
+    complete: { field: 'upload-incomplete', yes: '?0', no: '?1' },
+    absentMeansComplete: true,
+    mediaType: null,
+  },
+  { ...LATEST, version: 5, mediaType: null },
+  { ...LATEST, version: 6, absentMeansComplete: true, ageMember: 'expires' },
+  { ...LATEST, version: 8 },
+  { ...LATEST, version: 9 },
+  { ...LATEST, version: 10 },
+]
+
+/** The version that a request names. Without one, or with one that we do not know, the latest, and no 104. */
+export function interopOf(headers: IncomingHttpHeaders): Interop {
+  const named = VERSIONS.find(({ version }) => String(version) === headers['upload-draft-interop-version'])
+  if (named) return named
+  const [field] = headers['upload-incomplete'] === undefined ? [10] : [3]
+  return { ...(VERSIONS.find(({ version }) => version === field) as Interop), isNamed: false }
+}
+
+/** Whether a request speaks the protocol: it names a version, or says whether it is complete. */
+export function isResumable(headers: IncomingHttpHeaders): boolean {
+  return ['upload-complete', 'upload-incomplete', 'upload-draft-interop-version'].some(
+    (field) => headers[field] !== undefined,
+  )
+}
+
+/** Whether the request completes the upload. `absent` is the answer if the field is absent; without it that is refused. */
+export function isComplete(headers: IncomingHttpHeaders, { complete }: Interop, absent: boolean | null): boolean {
+  const value = headers[complete.field]
+  if (value === complete.yes) return true
+  if (value === complete.no) return false
+  if (value === undefined && absent !== null) return absent
+  const path = `/${complete.field}`
+  throw problems.invalidRequest([{ path, message: 'must be ?0 or ?1 (RFC 9651, section 3.3.6)' }])
+}

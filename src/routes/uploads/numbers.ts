@@ -1,0 +1,20 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { problems } from '../../problems.ts'
+
+/** A field with a number of bytes; `null` if it is absent. */
+export function bytesIn(headers: IncomingHttpHeaders, field: string): number | null {
+  const value = headers[field]
+  if (value === undefined) return null
+  const bytes = typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN
+  if (!Number.isSafeInteger(bytes)) {
+    throw problems.invalidRequest([{ path: `/${field}`, message: 'must be a number of bytes' }])
+  }
+  return bytes
+}
+
+/** The same for a field that must be there. */
+export function neededBytesIn(headers: IncomingHttpHeaders, field: string): number {
+  const bytes = bytesIn(headers, field)
+  if (bytes === null) throw problems.invalidRequest([{ path: `/${field}`, message: 'is required' }])
+  return bytes
+}
