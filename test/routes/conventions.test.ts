@@ -94,14 +94,11 @@ describe('a refusal', () => {
     expect(await line.ended).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n.*"code":"malformed-http"/s)
   })
 
-  it.each(['{', ' ', '{"name":', 'null x', '{"__proto__":{}}', '{"constructor":{"prototype":{}}}'])(
-    'of the JSON %j is 400',
-    async (body) => {
-      const app = await testApp()
-      const answer = await app.request('/v1/users', { method: 'POST', headers: json, body })
-      expect(answer).toBeProblem(400, 'malformed-json')
-    },
-  )
+  it.each(['{', ' ', '{"name":', 'null x'])('of the JSON %j is 400', async (body) => {
+    const app = await testApp()
+    const answer = await app.request('/v1/users', { method: 'POST', headers: json, body })
+    expect(answer).toBeProblem(400, 'malformed-json')
+  })
 
   it('names every fault of a body', async () => {
     const app = await testApp()

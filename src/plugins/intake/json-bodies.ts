@@ -7,7 +7,8 @@ import { hasNoBody } from './identity-only.ts'
 export const JSON_BODY_BYTES = 16 * 1024
 
 export const jsonBodies = fastifyPlugin(async (app) => {
-  const parse = app.getDefaultJsonParser('error', 'error')
+  // `remove` deletes `__proto__` and `constructor.prototype` at every depth: the server ignores unknown fields.
+  const parse = app.getDefaultJsonParser('remove', 'remove')
   const utf8 = new TextDecoder('utf-8', { fatal: true })
 
   // An empty body has no media type to refuse. Upload routes keep the type of an empty file.
