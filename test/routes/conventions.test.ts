@@ -142,6 +142,18 @@ describe('a refusal', () => {
     expect(await owner.put('a', 'bytes', coded)).toBeProblem(415, 'unsupported-encoding')
   })
 
+  it.each(['', ' ', ',', 'identity', 'Identity', ', identity', 'identity, identity'])(
+    'is not given for the content coding %j, which is none',
+    async (coding) => {
+      const app = await testApp()
+      const owner = await member(app)
+      const coded = { 'content-encoding': coding }
+      expect((await app.post('/v1/users', ada, coded)).status).toBe(201)
+      expect((await owner.put('a', 'bytes', coded)).status).toBe(201)
+      expect((await owner.put('empty', '', coded)).status).toBe(201)
+    },
+  )
+
   it('of a content coding is for requests whose body is read', async () => {
     const app = await testApp()
     const owner = await member(app)
