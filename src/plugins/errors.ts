@@ -190,7 +190,7 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
 function byStatus(status: number | undefined): Problem | null {
   if (status === 400) return problems.malformedUrl()
   if (status === 403 || status === 404) return problems.notFound()
-  return status === 412 ? problems.preconditionFailed() : null
+  return status === 412 ? problems.preconditionFailed('') : null
 }
 
 function noise(code: string | undefined): Problem {

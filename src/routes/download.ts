@@ -102,7 +102,7 @@ function answerTo(
 ): Answer {
   const validators = { etag: entityTag(file), 'last-modified': lastModified(file), ...SAFETY }
   const verdict = evaluate(headers, file, true)
-  if (verdict === 'failed') throw problems.preconditionFailed()
+  if (verdict === 'failed') throw problems.preconditionFailed('')
   if (verdict === 'not-modified') return { status: 304, headers: validators, range: null }
 
   const range = choose(headers, file)

@@ -288,6 +288,17 @@ describe('conditions of a download', () => {
   })
 })
 
+it('says that nothing was changed only where something could have been', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('file', 'bytes')
+  const unmet = { 'if-match': '"another"' }
+  const detail = 'The file does not meet the preconditions of the request.'
+  expect((await ada.get('file', unmet)).body).toMatchObject({ detail })
+  const changes = [await ada.put('file', 'x', unmet), await ada.request('/v1/files/file', { method: 'DELETE', headers: unmet })]
+  for (const { body } of changes) expect(body).toMatchObject({ detail: `${detail} Nothing was changed.` })
+})
+
 describe('a file that is replaced while it is read', () => {
   it('goes on as it began', async () => {
     const app = await testApp()
