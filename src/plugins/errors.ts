@@ -7,7 +7,7 @@ import { logOf } from '../http/request-logs.ts'
 import { Problem, type ProblemCode, problems } from '../problems.ts'
 import { PROBLEM_JSON } from '../schemas/common.ts'
 import { safeDefaultsOn, setSafeDefaults } from './headers/safe-defaults.ts'
-import { JSON_BODY_BYTES } from './intake/json-bodies.ts'
+import { JSON_BODY_BYTES, refusedMediaType } from './intake/json-bodies.ts'
 import { sendRefusal } from './intake/unread-body.ts'
 import { requestIdOf } from './trace/request-id.ts'
 
@@ -174,7 +174,7 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
     case 'FST_ERR_BAD_URL':
       return problems.malformedUrl()
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return problems.unsupportedMediaType((routeOptions.schema?.consumes ?? ['application/json']).join(', '))
+      return refusedMediaType(routeOptions.schema)
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return problems.bodyTooLarge(JSON_BODY_BYTES)
     case 'FST_ERR_CTP_INVALID_JSON_BODY':

@@ -134,6 +134,26 @@ describe('a refusal', () => {
     }
   })
 
+  it.each([
+    ['DELETE', '/v1/sessions/current'],
+    ['DELETE', '/v1/files/a'],
+    ['DELETE', '/v1/trash'],
+    ['POST', '/v1/trash/x/restore'],
+  ])('of a body of %s %s says that it takes none', async (method, path) => {
+    const app = await testApp()
+    const owner = await member(app)
+    for (const headers of [
+      { 'content-type': 'text/plain', 'content-length': 4 },
+      { 'content-length': 4 },
+      { 'transfer-encoding': 'chunked' },
+    ]) {
+      const answer = await owner.request(path, { method, headers, body: 'text' })
+      expect(answer).toBeProblem(415, 'unsupported-media-type')
+      expect(answer.body).toMatchObject({ detail: 'This operation takes no body.' })
+      expect(answer.headers).not.toHaveProperty('accept')
+    }
+  })
+
   it.each(['gzip', 'br', 'identity, gzip'])('of the content coding %s is 415', async (coding) => {
     const app = await testApp()
     const owner = await member(app)

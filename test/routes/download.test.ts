@@ -295,7 +295,10 @@ it('says that nothing was changed only where something could have been', async (
   const unmet = { 'if-match': '"another"' }
   const detail = 'The file does not meet the preconditions of the request.'
   expect((await ada.get('file', unmet)).body).toMatchObject({ detail })
-  const changes = [await ada.put('file', 'x', unmet), await ada.request('/v1/files/file', { method: 'DELETE', headers: unmet })]
+  const changes = [
+    await ada.put('file', 'x', unmet),
+    await ada.request('/v1/files/file', { method: 'DELETE', headers: unmet }),
+  ]
   for (const { body } of changes) expect(body).toMatchObject({ detail: `${detail} Nothing was changed.` })
 })
 

@@ -1,7 +1,7 @@
 /** Bodies are JSON unless the route says otherwise: strictly UTF-8, and of a limited size. */
-import type { FastifyRequest } from 'fastify'
+import type { FastifyRequest, FastifySchema } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { problems } from '../../problems.ts'
+import { type Problem, problems } from '../../problems.ts'
 import { hasNoBody } from './identity-only.ts'
 
 export const JSON_BODY_BYTES = 16 * 1024
@@ -20,7 +20,7 @@ export const jsonBodies = fastifyPlugin(async (app) => {
   // A chunked body is empty if no bytes come before its end. Some proxies send requests without a body in chunks.
   app.addContentTypeParser('*', async ({ headers, raw, routeOptions }: FastifyRequest) => {
     if (headers['content-length'] !== undefined || (await hasBytes(raw))) {
-      throw problems.unsupportedMediaType((routeOptions.schema?.consumes ?? ['application/json']).join(', '))
+      throw refusedMediaType(routeOptions.schema)
     }
   })
   app.addContentTypeParser<Buffer>(
@@ -37,6 +37,12 @@ export const jsonBodies = fastifyPlugin(async (app) => {
     },
   )
 })
+
+/** The refusal of a body whose media type the operation does not take. */
+export function refusedMediaType(schema: FastifySchema | undefined): Problem {
+  const types = schema?.consumes ?? (schema?.body ? ['application/json'] : [])
+  return problems.unsupportedMediaType(types.join(', '))
+}
 
 /** Does not destroy the stream, because the refusal must still be sent on the connection. */
 async function hasBytes(body: FastifyRequest['raw']): Promise<boolean> {
