@@ -52,6 +52,24 @@ describe('a refusal', () => {
     expect(answer.headers.allow).toBe(allow)
   })
 
+  it.each([
+    ['FOO /v1/files', 405, 'GET, HEAD, POST'],
+    ['get /v1/files/beach.jpg?a=b', 405, 'DELETE, GET, HEAD, PATCH, PUT'],
+    ['GETX http://vault.example/v1/trash', 405, 'DELETE, GET, HEAD'],
+    ['DESCRIBE /v1/users', 405, 'POST'],
+    ['FOO /v1/nothing', 404, undefined],
+    ['FOO /v1/files#a', 400, undefined],
+  ])('of %s, whose method the parser does not know, is %i', async (line, status, allow) => {
+    const app = await testApp()
+    const sender = wire(app.url)
+    sender.socket.write(`${head('GET /health/live')}${head(line, { 'x-request-id': 'mine' })}`)
+    const answers = (await sender.ended).split(/(?=HTTP\/1\.1 )/)
+    expect(answers.map((answer) => Number(answer.slice(9, 12)))).toEqual([200, status])
+    expect(/^allow: (.*)\r$/im.exec(answers[1] ?? '')?.[1]).toBe(allow)
+    expect(answers[1]).toMatch(/^x-request-id: mine\r$/im)
+    expect(answers[1]).toMatch(/^connection: close\r$/im)
+  })
+
   it('of a path with a slash too many is 404', async () => {
     const app = await testApp()
     expect(await app.request('/health/live/')).toBeProblem(404, 'not-found')
