@@ -72,7 +72,7 @@ export interface HttpRules {
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
 export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpRules) {
   const certificate = http.tls?.read()
-  const allowOrigin = crossOriginHeaders(http.corsOrigins)
+  const originHeaders = crossOriginHeaders(http.corsOrigins)
   const paths = knownPaths()
   const most = Math.min(http.mostConnections, connectionsAtMost())
   // At least 32: if the process may open few files, a fraction of them would be too few for one browser or phone.
@@ -87,10 +87,10 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     schemaController: { compilersFactory: { buildSerializer: lazySerializers } },
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      allowOrigin(request, reply)
+      reply.headers(originHeaders(request.headers.origin))
       respondEarly(error, request, reply)
     },
-    clientErrorHandler: noiseResponses(paths),
+    clientErrorHandler: noiseResponses(paths, originHeaders),
     // For `/%` the router calls `frameworkErrors` with a bad URL, as for every path that cannot be decoded.
     rewriteUrl: ({ url = '/' }) => (isReadableTarget(url) ? url : '/%'),
     // Longer than any URL that fits the header limit. So the vault, not the router, refuses a name that is too long.
@@ -112,7 +112,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(requestId)
   await app.register(requestLog, { clients: http.logClients })
   await app.register(safeDefaults)
-  if (http.corsOrigins.length > 0) await app.register(crossOrigin, { origins: http.corsOrigins })
+  if (http.corsOrigins.length > 0) await app.register(crossOrigin, { originHeaders })
   await app.register(strictHttp)
   await app.register(errors, { paths })
   await app.register(lateContinue)

@@ -11,7 +11,7 @@ export type ParseError = Error & {
 export interface UnparsedRequest {
   /** The target of a request that is refused only for its method; `null` for every other request. */
   target: string | null
-  headers: { 'x-request-id': string | undefined }
+  headers: { origin: string | undefined; 'x-request-id': string | undefined }
 }
 
 const REQUEST_LINE = /^[!#$%&'*+.^_`|~\w-]+ (\/\S*|https?:\/\/\S+) HTTP\/1\.[01]\r\n/i
@@ -23,7 +23,7 @@ export function unparsedRequest({ reason = '', bytesParsed = 0, rawPacket }: Par
   const head = before < 0 ? packet : packet.slice(before + 4)
   return {
     target: (/\bmethod\b/i.test(reason) && REQUEST_LINE.exec(head)?.[1]) || null,
-    headers: { 'x-request-id': fieldIn(head, 'x-request-id') },
+    headers: { origin: fieldIn(head, 'origin'), 'x-request-id': fieldIn(head, 'x-request-id') },
   }
 }
 

@@ -8,6 +8,7 @@ import { logOf } from '../http/request-logs.ts'
 import { type ParseError, unparsedRequest } from '../http/unparsed-requests.ts'
 import { Problem, type ProblemCode, problems } from '../problems.ts'
 import { PROBLEM_JSON } from '../schemas/common.ts'
+import type { OriginHeaders } from './headers/cross-origin.ts'
 import { safeDefaultsOn, setSafeDefaults } from './headers/safe-defaults.ts'
 import { JSON_BODY_BYTES, refusedMediaType } from './intake/json-bodies.ts'
 import { isReadableTarget } from './intake/strict-http.ts'
@@ -58,7 +59,7 @@ const openResponses = new WeakMap<Socket, Set<ServerResponse>>()
 const noisy = new WeakSet<Socket>()
 
 /** Answers bytes that are no HTTP request to Node's parser. There is no request object, only a socket. */
-export function noiseResponses(paths: KnownPaths) {
+export function noiseResponses(paths: KnownPaths, originHeaders: OriginHeaders) {
   return (error: ParseError, socket: Socket): void => {
     // If the connection was reset, or TLS has failed or not begun, no response can be sent.
     const unreachable = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
@@ -67,7 +68,7 @@ export function noiseResponses(paths: KnownPaths) {
     noisy.add(socket)
     const { target, headers } = unparsedRequest(error)
     const problem = target === null ? noise(error.code) : refusedMethod(target, paths)
-    afterCompleteRequests(socket, () => respondLast(socket, problem, { headers }))
+    afterCompleteRequests(socket, () => respondLast(socket, problem, { headers }, originHeaders(headers.origin)))
   }
 }
 
@@ -103,12 +104,13 @@ export function respondLast(
   socket: Socket,
   problem: Problem,
   request: { headers: IncomingHttpHeaders } = { headers: {} },
+  headers: Record<string, string> = {},
 ): void {
   const [response, ...others] = openResponses.get(socket) ?? []
   // After the headers of a response, or before several responses, the client would misread the refusal.
   const misleading = response?.headersSent || others.length > 0
   if (misleading || !socket.writable) return void socket.destroy()
-  respondRaw(socket, problem, request)
+  respondRaw(socket, problem, request, headers)
   // Destroyed later: the client may still be sending, and a reset would discard the response before the client reads it.
   setTimeout(() => socket.destroy(), LAST_RESPONSE_MS).unref()
 }
@@ -118,6 +120,7 @@ export function respondRaw(
   socket: Socket,
   problem: Problem,
   request: { headers: IncomingHttpHeaders } = { headers: {} },
+  headers: Record<string, string> = {},
 ): void {
   const requestId = requestIdOf(request)
   const body = JSON.stringify(problem.toDocument(requestId))
@@ -129,7 +132,9 @@ export function respondRaw(
       `Date: ${new Date().toUTCString()}`,
       `X-Request-Id: ${requestId}`,
       'Connection: close',
-      ...Object.entries({ ...safeDefaultsOn(socket), ...problem.headers }).map(([name, value]) => `${name}: ${value}`),
+      ...Object.entries({ ...safeDefaultsOn(socket), ...headers, ...problem.headers }).map(
+        ([name, value]) => `${name}: ${value}`,
+      ),
       '',
       body,
     ].join('\r\n'),
