@@ -14,10 +14,11 @@ import type { StoredFile } from '../vault/files/stored-file.ts'
 
 /**
  * The types that a browser may show inline: images without scripts, audio, video. Some clients send older names: `image/jpg`
- * and `image/pjpeg` for JPEG, `image/x-png` for PNG, `image/x-ms-bmp` for BMP.
+ * and `image/pjpeg` for JPEG, `image/x-png` for PNG, `image/x-ms-bmp` for BMP. A browser takes the last type of a list, so only
+ * quoted parameters may have commas.
  */
 const INLINE =
-  /^(?:image\/(?:apng|avif|bmp|gif|heic(?:-sequence)?|heif(?:-sequence)?|jpe?g|jxl|pjpeg|png|tiff|webp|x-icon|x-ms-bmp|x-png|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)(?:\s*;|$)/i
+  /^(?:image\/(?:apng|avif|bmp|gif|heic(?:-sequence)?|heif(?:-sequence)?|jpe?g|jxl|pjpeg|png|tiff|webp|x-icon|x-ms-bmp|x-png|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)[ \t]*(?:;(?:[^",]|"(?:[^"\\]|\\.)*")*)?$/i
 
 const EMPTY = Buffer.alloc(0)
 

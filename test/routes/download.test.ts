@@ -68,6 +68,11 @@ describe('a download', () => {
     ['application/pdf', 'attachment'],
     ['image/jpegx', 'attachment'],
     ['image/x-png+xml', 'attachment'],
+    ['image/jpeg; quality="high, or so"', 'inline'],
+    ['video/mp4; codecs="avc1.42E01E, mp4a.40.2"', 'inline'],
+    ['image/png; a=b, text/html', 'attachment'],
+    ['image/png;, text/html', 'attachment'],
+    ['image/png; a=", text/html', 'attachment'],
   ])('of %s asked for inline comes %s', async (type, disposition) => {
     const app = await testApp()
     const ada = await member(app)
