@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import { sessionOf } from '../http/caller.ts'
 import { entityTag, evaluate, lastModified, rangeOf } from '../http/conditions.ts'
 import { reprDigest } from '../http/digests.ts'
-import { DOWNLOAD_BYTES, sendBytes } from '../http/sending.ts'
+import { DOWNLOAD_BYTES, sendBytes, sendWhole } from '../http/sending.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { ByName, Disposition, Downloads, GetHeaders, HeadHeaders, Heads } from '../schemas/files.ts'
@@ -55,10 +55,7 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
         await app.vault.files.find(sessionOf(request).userId, request.params.name),
         () => null,
       )
-      return reply
-        .code(answer.status === 304 ? 304 : 200)
-        .headers(answer.headers)
-        .send(noBytes(answer))
+      return sendWhole(reply.code(answer.status === 304 ? 304 : 200).headers(answer.headers), noBytes(answer))
     },
   )
 
@@ -84,7 +81,9 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
         return answerTo(request, file, rangeOf)
       })
       reply.code(choice.status).headers(choice.headers)
-      return bytes ? sendBytes(reply, bytes, Number(choice.headers['content-length'])) : reply.send(noBytes(choice))
+      return bytes
+        ? sendBytes(reply, bytes, Number(choice.headers['content-length']))
+        : sendWhole(reply, noBytes(choice))
     },
   )
 }
