@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readdir, readlink, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { member, SESSIONS_CHECKED_OFTEN, type TestApp, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -291,6 +291,26 @@ describe('conditions of a download', () => {
       expect(answer.headers['content-type']).toBeUndefined()
     }
   })
+})
+
+it.each<[date: string, status: number]>([
+  ['Sunday, 22-Nov-26 08:30:00 GMT', 304],
+  ['Sunday, 22-Nov-26 08:29:59 GMT', 200],
+  ...[50, 60, 69, 75, 76].map((year) => [`Wednesday, 01-Jan-${year} 00:00:00 GMT`, 304] satisfies [string, number]),
+  ['Saturday, 01-Jan-77 00:00:00 GMT', 200],
+  ['Sunday, 06-Nov-94 08:49:37 GMT', 200],
+  ['Sun Nov 22 08:30:00 2026', 304],
+  ['Sun, 22-Nov-2026 08:30:00 GMT', 304],
+  ['Sun, 22 Nov-2026 08:30:00 GMT', 200],
+  ['Sun, 22 Nov 226 08:30:00 GMT', 200],
+  ['Sun, 22 Nob 2026 08:30:00 GMT', 200],
+])('reads the date %s', async (date, status) => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('file', 'bytes')
+  vi.setSystemTime(app.clock())
+  onTestFinished(() => void vi.useRealTimers())
+  expect((await ada.get('file', { 'if-modified-since': date })).status).toBe(status)
 })
 
 it('says that nothing was changed only where something could have been', async () => {
