@@ -70,13 +70,14 @@ export function rangeOf(headers: IncomingHttpHeaders, file: StoredFile): Range |
   return union(wanted)
 }
 
-/** The satisfiable ranges of the field (RFC 9110, section 14.1.2). `null` if it is not a valid set of byte ranges. */
+/**
+ * The satisfiable ranges of the field (RFC 9110, section 14.1.2). `null` if it is not a valid set of byte ranges. A set may have
+ * empty members, and at least one other (section 5.6.1.2).
+ */
 function rangesIn(field: string, sizeBytes: number): Range[] | null {
-  const specs = /^bytes=(.*)$/i
-    .exec(field)?.[1]
-    ?.split(',')
-    .map((spec) => /^(\d*)-(\d*)$/.exec(spec.trim()))
-  if (!specs || specs.length > MAX_RANGES) return null
+  const members = /^bytes=(.*)$/i.exec(field)?.[1]?.split(',') ?? []
+  const specs = members.flatMap((member) => (member.trim() === '' ? [] : [/^(\d*)-(\d*)$/.exec(member.trim())]))
+  if (specs.length === 0 || members.length > MAX_RANGES) return null
   const ranges: Range[] = []
   for (const spec of specs) {
     const [first, last] = [spec?.[1] ?? '', spec?.[2] ?? '']
