@@ -105,6 +105,26 @@ describe('a refusal', () => {
     expect(await older.ended).toMatch(/^HTTP\/1\.1 200 /)
   })
 
+  it.each([
+    ...['user@vault.example', 'a b', 'a/b', 'http://vault.example', 'a?b', 'a#b', 'a\\b', '<vault>', 'm\xfcnchen'],
+    ...['vault.example:x', 'vault.example:80:90', '[::1', '::1', '%zz'],
+  ])('of the Host %s is 400', async (host) => {
+    const app = await testApp()
+    for (const version of ['1.0', '1.1']) {
+      const line = wire(app.url)
+      line.socket.write(`GET /health/live HTTP/${version}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, 'latin1')
+      expect(await line.ended).toMatch(/^HTTP\/1\.1 400 .*"code":"malformed-http"/s)
+    }
+  })
+
+  it.each([
+    ...['', 'localhost', 'vault.example:', 'vault.example:8000', '127.0.0.1:8000', '[::1]', '[fe80::1%25en0]:8000'],
+    ...['my_phone.local', 'xn--mnchen-3ya.example', 'm%C3%BCnchen.example', 'a,b'],
+  ])('is not given for the Host %j', async (host) => {
+    const app = await testApp()
+    expect((await app.request('/health/live', { headers: { host } })).status).toBe(200)
+  })
+
   it('of CONNECT is 400', async () => {
     const app = await testApp()
     const line = wire(app.url)
