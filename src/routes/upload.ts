@@ -40,7 +40,7 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'uploadForm',
         summary: 'Upload a file as a form',
         description:
-          'One part called `file`. The optional text field `name` may be before or after it. Sending the same bytes under the same name again is no conflict.',
+          'One part called `file`. The optional text field `name` may be before or after it. Sending the same bytes under the same name again is no conflict. Conditions (`If-Match`, `If-None-Match`) and digests (`Repr-Digest`, `Content-Digest`) are for PUT; here they are ignored.',
         tags: ['files'],
         consumes: ['multipart/form-data'],
         body: Form,

@@ -97,6 +97,22 @@ describe('uploading a form', () => {
     expect((await post(ada, [{ name: 'album', content: 'summer' }, photo('sand')])).status).toBe(201)
   })
 
+  it.each<Record<string, string>>([
+    { 'if-match': '"another"' },
+    { 'if-none-match': '*' },
+    { 'if-unmodified-since': 'Sun, 06 Nov 1994 08:49:37 GMT' },
+    { 'repr-digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` },
+    { 'content-digest': 'nonsense' },
+  ])('ignores %j, which is for PUT', async (fields) => {
+    const app = await testApp()
+    const ada = await member(app)
+    await post(ada, [photo('sand')])
+    const sent = form([photo('sand')])
+    const headers = { ...sent.headers, ...fields }
+    const answer = await ada.request('/v1/files', { ...sent, method: 'POST', headers })
+    expect(answer.status).toBe(200)
+  })
+
   it.each([1000, 60_000, 200_000])('refuses a part of %i bytes that has no Content-Disposition', async (size) => {
     const app = await testApp()
     const owner = await member(app)
