@@ -3,6 +3,7 @@ import type { ServerOptions } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { recordDamage } from './http/damage.ts'
+import { knownPaths } from './http/known-paths.ts'
 import { dependencyLogs } from './http/request-logs.ts'
 import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
@@ -12,7 +13,7 @@ import { type Pace, pace } from './plugins/connections/pace.ts'
 import { proxies } from './plugins/connections/proxies.ts'
 import { type ShareRules, shares } from './plugins/connections/shares.ts'
 import { docs } from './plugins/docs/docs.ts'
-import { errors, respondEarly, respondToNoise } from './plugins/errors.ts'
+import { errors, noiseResponses, respondEarly } from './plugins/errors.ts'
 import { crossOrigin, crossOriginHeaders } from './plugins/headers/cross-origin.ts'
 import { safeDefaults } from './plugins/headers/safe-defaults.ts'
 import { identityOnly } from './plugins/intake/identity-only.ts'
@@ -71,7 +72,8 @@ export interface HttpRules {
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
 export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpRules) {
   const certificate = http.tls?.read()
-  const allowOrigin = crossOriginHeaders(http.corsOrigins)
+  const originHeaders = crossOriginHeaders(http.corsOrigins)
+  const paths = knownPaths()
   const most = Math.min(http.mostConnections, connectionsAtMost())
   // At least 32: if the process may open few files, a fraction of them would be too few for one browser or phone.
   const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
@@ -85,10 +87,10 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     schemaController: { compilersFactory: { buildSerializer: lazySerializers } },
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      allowOrigin(request, reply)
+      reply.headers(originHeaders(request.headers.origin))
       respondEarly(error, request, reply)
     },
-    clientErrorHandler: respondToNoise,
+    clientErrorHandler: noiseResponses(paths, originHeaders),
     // For `/%` the router calls `frameworkErrors` with a bad URL, as for every path that cannot be decoded.
     rewriteUrl: ({ url = '/' }) => (isReadableTarget(url) ? url : '/%'),
     // Longer than any URL that fits the header limit. So the vault, not the router, refuses a name that is too long.
@@ -110,9 +112,9 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(requestId)
   await app.register(requestLog, { clients: http.logClients })
   await app.register(safeDefaults)
-  if (http.corsOrigins.length > 0) await app.register(crossOrigin, { origins: http.corsOrigins })
+  if (http.corsOrigins.length > 0) await app.register(crossOrigin, { originHeaders })
   await app.register(strictHttp)
-  await app.register(errors)
+  await app.register(errors, { paths })
   await app.register(lateContinue)
   await app.register(identityOnly)
   await app.register(jsonBodies)

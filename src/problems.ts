@@ -138,12 +138,15 @@ export const problems = {
     ),
   fileExists: (orElse = ', or send ?onConflict=rename') =>
     new Problem('file-exists', `Another file has this name. Choose another${orElse}.`),
-  preconditionFailed: () =>
-    new Problem('precondition-failed', 'The file does not meet the preconditions of the request. Nothing was changed.'),
+  preconditionFailed: (effect = ' Nothing was changed.') =>
+    new Problem('precondition-failed', `The file does not meet the preconditions of the request.${effect}`),
   bodyTooLarge: (limit: number) => new Problem('body-too-large', `A body may have at most ${limit} bytes here.`),
   fileTooLarge: (limit: number) => new Problem('file-too-large', `A file may have at most ${limit} bytes.`),
+  /** `accepted` is empty if the operation takes no body at all. */
   unsupportedMediaType: (accepted: string) =>
-    new Problem('unsupported-media-type', `This resource accepts ${accepted}.`, { headers: { accept: accepted } }),
+    accepted === ''
+      ? new Problem('unsupported-media-type', 'This operation takes no body.')
+      : new Problem('unsupported-media-type', `This resource accepts ${accepted}.`, { headers: { accept: accepted } }),
   unsupportedEncoding: () =>
     new Problem('unsupported-encoding', 'Send the body without a Content-Encoding.', {
       headers: { 'accept-encoding': 'identity' },

@@ -1,22 +1,24 @@
 /** Turns every thrown error into an `application/problem+json` response (RFC 9457). */
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import type { KnownPaths } from '../http/known-paths.ts'
 import { logOf } from '../http/request-logs.ts'
+import { type ParseError, unparsedRequest } from '../http/unparsed-requests.ts'
 import { Problem, type ProblemCode, problems } from '../problems.ts'
 import { PROBLEM_JSON } from '../schemas/common.ts'
+import type { OriginHeaders } from './headers/cross-origin.ts'
 import { safeDefaultsOn, setSafeDefaults } from './headers/safe-defaults.ts'
-import { JSON_BODY_BYTES } from './intake/json-bodies.ts'
+import { JSON_BODY_BYTES, refusedMediaType } from './intake/json-bodies.ts'
+import { isReadableTarget } from './intake/strict-http.ts'
 import { sendRefusal } from './intake/unread-body.ts'
 import { requestIdOf } from './trace/request-id.ts'
 
 /** How long a client may continue to send after the last response of its connection. */
 const LAST_RESPONSE_MS = 1000
 
-export const errors = fastifyPlugin(async (app) => {
-  const paths = new Map<string, { pattern: RegExp; methods: Set<string> }>()
-
+export const errors = fastifyPlugin<{ paths: KnownPaths }>(async (app, { paths }) => {
   app.server.on('request', (_request, response: ServerResponse) => {
     const responses = openResponses.get(response.req.socket) ?? new Set()
     openResponses.set(response.req.socket, responses.add(response))
@@ -29,11 +31,7 @@ export const errors = fastifyPlugin(async (app) => {
     afterCompleteRequests(socket, () => respondLast(socket, problems.malformedHttp()))
   })
 
-  app.addHook('onRoute', ({ url, method }: RouteOptions) => {
-    const known = paths.get(url) ?? { pattern: patternOf(url), methods: new Set() }
-    for (const one of [method].flat()) known.methods.add(one)
-    paths.set(url, known)
-  })
+  app.addHook('onRoute', ({ url, method }: RouteOptions) => paths.add(url, [method].flat()))
 
   app.setErrorHandler(respond)
   // For plugins that call `reply.callNotFound()`.
@@ -43,12 +41,7 @@ export const errors = fastifyPlugin(async (app) => {
 
   // In a hook, not in the not-found handler: a handler runs after the body was read.
   app.addHook('onRequest', async (request) => {
-    if (!request.is404) return
-    const path = pathOf(request.url)
-    const allowed = [...paths.values()]
-      .filter(({ pattern }) => pattern.test(path))
-      .flatMap(({ methods }) => [...methods])
-    throw allowed.length > 0 ? problems.methodNotAllowed([...new Set(allowed)].sort()) : problems.notFound()
+    if (request.is404) throw paths.refusalOf(request.url)
   })
 })
 
@@ -65,14 +58,18 @@ const openResponses = new WeakMap<Socket, Set<ServerResponse>>()
 /** Connections that sent bytes that are no HTTP request. Node emits an error for each piece of them. */
 const noisy = new WeakSet<Socket>()
 
-/** Answers bytes that are no HTTP request. There is no request object, only a socket. */
-export function respondToNoise(error: Error & { code?: string }, socket: Socket): void {
-  // If the connection was reset, or TLS has failed or not begun, no response can be sent.
-  const unreachable = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
-  if (unreachable) return void socket.destroy()
-  if (noisy.has(socket)) return
-  noisy.add(socket)
-  afterCompleteRequests(socket, () => respondLast(socket, noise(error.code)))
+/** Answers bytes that are no HTTP request to Node's parser. There is no request object, only a socket. */
+export function noiseResponses(paths: KnownPaths, originHeaders: OriginHeaders) {
+  return (error: ParseError, socket: Socket): void => {
+    // If the connection was reset, or TLS has failed or not begun, no response can be sent.
+    const unreachable = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
+    if (unreachable) return void socket.destroy()
+    if (noisy.has(socket)) return
+    noisy.add(socket)
+    const { target, headers } = unparsedRequest(error)
+    const problem = target === null ? noise(error.code) : refusedMethod(target, paths)
+    afterCompleteRequests(socket, () => respondLast(socket, problem, { headers }, originHeaders(headers.origin)))
+  }
 }
 
 /**
@@ -94,20 +91,38 @@ function afterCompleteRequests(socket: Socket, respond: () => void): void {
   })
 }
 
-/** Ends a connection with this response. Without a response if the client could not tell which request it belongs to. */
-export function respondLast(socket: Socket, problem: Problem): void {
+/** The parser knows only the methods of its list. Any other is refused as a method that the path does not take. */
+function refusedMethod(target: string, paths: KnownPaths): Problem {
+  return isReadableTarget(target) ? paths.refusalOf(target) : problems.malformedUrl()
+}
+
+/**
+ * Ends a connection with this response. Without a response if the client could not tell which request it belongs to.
+ * `request` is what is known of that request.
+ */
+export function respondLast(
+  socket: Socket,
+  problem: Problem,
+  request: { headers: IncomingHttpHeaders } = { headers: {} },
+  headers: Record<string, string> = {},
+): void {
   const [response, ...others] = openResponses.get(socket) ?? []
   // After the headers of a response, or before several responses, the client would misread the refusal.
   const misleading = response?.headersSent || others.length > 0
   if (misleading || !socket.writable) return void socket.destroy()
-  respondRaw(socket, problem)
+  respondRaw(socket, problem, request, headers)
   // Destroyed later: the client may still be sending, and a reset would discard the response before the client reads it.
   setTimeout(() => socket.destroy(), LAST_RESPONSE_MS).unref()
 }
 
 /** Writes a complete response to the socket, as the last one of its connection. */
-export function respondRaw(socket: Socket, problem: Problem): void {
-  const requestId = requestIdOf({ headers: {} })
+export function respondRaw(
+  socket: Socket,
+  problem: Problem,
+  request: { headers: IncomingHttpHeaders } = { headers: {} },
+  headers: Record<string, string> = {},
+): void {
+  const requestId = requestIdOf(request)
   const body = JSON.stringify(problem.toDocument(requestId))
   socket.end(
     [
@@ -117,7 +132,9 @@ export function respondRaw(socket: Socket, problem: Problem): void {
       `Date: ${new Date().toUTCString()}`,
       `X-Request-Id: ${requestId}`,
       'Connection: close',
-      ...Object.entries({ ...safeDefaultsOn(socket), ...problem.headers }).map(([name, value]) => `${name}: ${value}`),
+      ...Object.entries({ ...safeDefaultsOn(socket), ...headers, ...problem.headers }).map(
+        ([name, value]) => `${name}: ${value}`,
+      ),
       '',
       body,
     ].join('\r\n'),
@@ -174,7 +191,7 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
     case 'FST_ERR_BAD_URL':
       return problems.malformedUrl()
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return problems.unsupportedMediaType((routeOptions.schema?.consumes ?? ['application/json']).join(', '))
+      return refusedMediaType(routeOptions.schema)
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return problems.bodyTooLarge(JSON_BODY_BYTES)
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
@@ -190,7 +207,7 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
 function byStatus(status: number | undefined): Problem | null {
   if (status === 400) return problems.malformedUrl()
   if (status === 403 || status === 404) return problems.notFound()
-  return status === 412 ? problems.preconditionFailed() : null
+  return status === 412 ? problems.preconditionFailed('') : null
 }
 
 function noise(code: string | undefined): Problem {
@@ -198,20 +215,4 @@ function noise(code: string | undefined): Problem {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return problems.requestTimeout()
   if (code === 'HPE_INVALID_EOF_STATE') return problems.incompleteBody()
   return problems.malformedHttp()
-}
-
-/** The pattern of a route as a regular expression: `/v1/files/:name`, `/docs/static/*`. */
-function patternOf(url: string): RegExp {
-  const source = url.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace(/:[^/]+/g, '[^/]+')
-  return new RegExp(`^${source.replace(/\*/g, '.*')}$`)
-}
-
-/** The path of a request target (RFC 9112, section 3.2), decoded, except characters that would split a segment. */
-function pathOf(target: string): string {
-  const path = target.replace(/^https?:\/\/[^/?]*/i, '').split('?', 1)[0] as string
-  try {
-    return decodeURI(path)
-  } catch {
-    return path
-  }
 }

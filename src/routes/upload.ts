@@ -18,8 +18,8 @@ import type { Receive } from '../vault/files/receiving.ts'
 /** An upper bound for the bytes of a form around its file: boundaries, part headers, the name, ignored fields. */
 const FORM_OVERHEAD_BYTES = 1024 * 1024
 
-/** RFC 9110, section 8.3.1, limited to characters that a response header can have. */
-const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;[\t\x20-\x7e]*)?$/
+/** The characters that a response header can have (RFC 9110, section 5.5). A form may have others. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const MEDIA_TYPE_CHARACTERS = 255
 
 const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
@@ -40,7 +40,7 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'uploadForm',
         summary: 'Upload a file as a form',
         description:
-          'One part called `file`. The optional text field `name` may be before or after it. Sending the same bytes under the same name again is no conflict.',
+          'One part called `file`. The optional text field `name` may be before or after it. Sending the same bytes under the same name again is no conflict. Conditions (`If-Match`, `If-None-Match`) and digests (`Repr-Digest`, `Content-Digest`) are for PUT; here they are ignored.',
         tags: ['files'],
         consumes: ['multipart/form-data'],
         body: Form,
@@ -82,9 +82,9 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
   const { maxFileBytes } = app.vault.rules
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  // Any type is accepted. The framework would refuse a malformed Content-Type, so it is replaced.
+  // Any type is accepted. The framework would refuse a malformed one, so it sees another. `headersDistinct` keeps the real one.
   app.addHook('onRequest', async ({ raw }) => {
-    raw.headers['content-type'] = contentTypeOf(raw.headers['content-type'])
+    raw.headers['content-type'] = ANY_BYTES
   })
 
   app.put(
@@ -120,15 +120,18 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { headers } = request
+      const { headers, raw } = request
       const { userId } = sessionOf(request)
+      const contentType = specificType(raw.headersDistinct['content-type']?.[0], (message) =>
+        problems.invalidRequest([{ path: '/content-type', message }]),
+      )
       if (headers['content-range'] !== undefined) throw problems.rangeNotAllowed()
       refuseUnfinished(request)
       refuseOversized(request, maxFileBytes, maxFileBytes)
       const check = digestCheckOf(headers)
-      const bytes = readBody(request.raw)
+      const bytes = readBody(raw)
       const options = {
-        contentType: specificType(headers['content-type']),
+        contentType,
         replaced: request.query.replaced ?? 'trash',
         announcedBytes: announcedBytes(request),
         guard: guardOf(headers),
@@ -154,15 +157,15 @@ function statusOf({ outcome }: Placement): 200 | 201 {
   return outcome === 'created' ? 201 : 200
 }
 
-/** The given type, or `application/octet-stream` if it is absent or malformed. */
-function contentTypeOf(given: string | undefined): string {
-  return given && given.length <= MEDIA_TYPE_CHARACTERS && MEDIA_TYPE.test(given) ? given : ANY_BYTES
-}
-
-/** The type that the client sent; `null` for none, a malformed one, or `application/octet-stream`. */
-function specificType(given: string | undefined): string | null {
-  const type = contentTypeOf(given)
-  return /^application\/octet-stream\s*(;|$)/i.test(type) ? null : type
+/**
+ * The type that the client sent, as it is; `null` for none or `application/octet-stream`. A download sends it back, so one that
+ * no header can have is refused.
+ */
+function specificType(given: string | undefined, refusal: (message: string) => Problem): string | null {
+  if (!given || /^application\/octet-stream\s*(;|$)/i.test(given)) return null
+  if (given.length > MEDIA_TYPE_CHARACTERS) throw refusal(`must be at most ${MEDIA_TYPE_CHARACTERS} characters`)
+  if (!FIELD_VALUE.test(given)) throw refusal('must not have control characters')
+  return given
 }
 
 /**
@@ -200,8 +203,11 @@ async function readForm(request: FastifyRequest, receive: Receive): Promise<Read
     if (part.type === 'file') {
       if (head.name !== 'file') throw problems.malformedMultipart('The file part must be called "file".')
       if (file) throw problems.malformedMultipart('A form may have only one file.')
+      const contentType = specificType(head.contentType, (message) =>
+        problems.malformedMultipart(`The Content-Type of the part "file" ${message}.`),
+      )
       const received = await receive(bytesOf(part, request))
-      file = { name: head.fileName, contentType: specificType(head.contentType), received }
+      file = { name: head.fileName, contentType, received }
     } else if (head.name === 'name') {
       if (name !== null) throw problems.malformedMultipart('A form may have only one "name".')
       if (part.valueTruncated) throw problems.invalidName('A file name may have at most 255 bytes of UTF-8.')

@@ -73,7 +73,7 @@ const text = (description: string) => ({ type: 'string', description })
 const REFUSAL_HEADERS: Record<number, Record<string, unknown>> = {
   401: { 'WWW-Authenticate': text('`Bearer` (RFC 9110, section 11.6.1).') },
   415: {
-    Accept: text('The accepted media type, if the media type was refused.'),
+    Accept: text('The accepted media type, if the media type was refused. Absent if no body is taken.'),
     'Accept-Encoding': text('`identity`, if the content encoding was refused.'),
   },
   416: { 'Content-Range': text('`bytes */N` for a file of N bytes.') },
