@@ -135,14 +135,14 @@ function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): 
 const NOT_LOGGED: ProblemCode[] = ['quota-exceeded', 'read-only', 'unsupported-transfer-coding']
 
 /**
- * Logs server errors. Those of `NOT_LOGGED` concern only the client. `told: true`: already logged. An expected condition, such
+ * Logs server errors. Those of `NOT_LOGGED` concern only the client. `logged: true`: already logged. An expected condition, such
  * as a full disk, is logged without a stack.
  */
 function logProblem(problem: Problem, request: FastifyRequest): void {
   const { status, code } = problem
   if (status < 500 || NOT_LOGGED.includes(code)) return
   const cause = problem.cause ?? problem
-  if ((cause as { told?: true }).told) return
+  if ((cause as { logged?: true }).logged) return
   if (code === 'not-ready' || code === 'insufficient-storage') {
     logOf(request).warn({ cause: (cause as Error).message }, problem.title)
   } else {

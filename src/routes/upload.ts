@@ -35,7 +35,7 @@ const uploadForm: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/v1/files',
     {
-      config: { holds },
+      config: { memoryBytes },
       schema: {
         operationId: 'uploadForm',
         summary: 'Upload a file as a form',
@@ -90,7 +90,7 @@ const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
   app.put(
     '/v1/files/:name',
     {
-      config: { holds },
+      config: { memoryBytes },
       schema: {
         operationId: 'putFile',
         summary: 'Upload raw bytes under a name, or replace the file',
@@ -182,8 +182,8 @@ function refuseOversized(request: FastifyRequest, maxBodyBytes: number, maxFileB
   if ((announcedBytes(request) ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)
 }
 
-/** A short upload is held three times: as received, as sealed, and as being written. */
-function holds(request: FastifyRequest, uploadBytes: number): number {
+/** A short upload is in memory three times: as received, as sealed, and as being written. */
+function memoryBytes(request: FastifyRequest, uploadBytes: number): number {
   return Math.min(uploadBytes, 3 * (announcedBytes(request) ?? uploadBytes))
 }
 

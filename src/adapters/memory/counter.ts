@@ -31,7 +31,7 @@ export function memoryCounter(clock: Clock): EventCounter & RequestCounter {
     },
 
     async take(key, max, windowMs) {
-      return countOne(`acts in ${windowMs} ms`, key, windowMs).count <= max
+      return countOne(`events in ${windowMs} ms`, key, windowMs).count <= max
     },
   }
 

@@ -74,8 +74,8 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     ignoreFurtherRequests(socket)
   })
 
-  // A pipelined request waits until the requests before it are answered, so one connection holds the memory of one response.
-  // If the client leaves first, the request never continues, and holds nothing.
+  // A pipelined request waits until the requests before it are answered, so a connection uses the memory of one response.
+  // If the client leaves first, the request never continues, and uses nothing.
   app.addHook('onRequest', (_request, { raw }, done) => {
     if (raw.socket) done()
     else raw.once('socket', () => done())

@@ -23,7 +23,7 @@ export interface MemoryPool {
    * their order, but a claim that does not fit does not block those behind it. A claim that is larger than a share, or than the
    * total, is granted when nothing else is reserved there.
    */
-  hold(claim: Claim, response: ServerResponse): Promise<void>
+  claim(claim: Claim, response: ServerResponse): Promise<void>
 }
 
 interface Waiter {
@@ -34,13 +34,13 @@ interface Waiter {
 const RETRY_SECONDS = 5
 
 export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: PoolRules): MemoryPool {
-  let heldBytes = 0
+  let reservedBytes = 0
   const ofNetwork = shareOf(networkBytes)
   const ofUser = shareOf(userBytes)
   const waiting = new Set<Waiter>()
 
   return {
-    async hold(claim, response) {
+    async claim(claim, response) {
       if (fits(claim)) reserve(claim, response)
       else await waitFor(claim, response)
     },
@@ -75,7 +75,7 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
   }
 
   function release({ bytes, network, user }: Claim) {
-    heldBytes -= bytes
+    reservedBytes -= bytes
     ofNetwork.add(network, -bytes)
     ofUser.add(user, -bytes)
     for (const waiter of waiting) if (fits(waiter.claim)) waiter.grant()
@@ -83,14 +83,14 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
 
   function reserve(claim: Claim, response: ServerResponse) {
     const { bytes, network, user } = claim
-    heldBytes += bytes
+    reservedBytes += bytes
     ofNetwork.add(network, bytes)
     ofUser.add(user, bytes)
     response.once('close', () => release(claim))
   }
 
   function fits(claim: Claim): boolean {
-    return fitsShares(claim) && (heldBytes === 0 || heldBytes + claim.bytes <= totalBytes)
+    return fitsShares(claim) && (reservedBytes === 0 || reservedBytes + claim.bytes <= totalBytes)
   }
 
   function fitsShares({ bytes, network, user }: Claim): boolean {

@@ -11,10 +11,10 @@ import { networkOf } from './network.ts'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /**
-     * The memory that the request may hold at a time, in bytes: of its body, or of its response while the client does not read.
-     * `uploadBytes` is the memory of one upload in the blob store. Absent if the request holds almost nothing.
+     * The maximum of memory that the request uses at a time: for its body, or for its response while the client does not read.
+     * `uploadBytes` is the memory of one upload in the blob store. Absent if the request uses almost none.
      */
-    holds?: (request: FastifyRequest, uploadBytes: number) => number | Promise<number>
+    memoryBytes?: (request: FastifyRequest, uploadBytes: number) => number | Promise<number>
   }
 }
 
@@ -51,10 +51,10 @@ export const shares = fastifyPlugin<ShareRules>(async (app, { mostOfNetwork, mos
   app.addHook('preParsing', async (request, reply) => {
     const user = request.session?.userId ?? null
     if (user !== null) ofUser.add(user, 'requests of one user', reply)
-    const { holds } = request.routeOptions.config
-    if (!holds) return
-    const bytes = await holds(request, memory.uploadBytes)
-    if (!isOver(reply)) await pool.hold({ bytes, network: networkOf(request.ip), user }, reply.raw)
+    const { memoryBytes } = request.routeOptions.config
+    if (!memoryBytes) return
+    const bytes = await memoryBytes(request, memory.uploadBytes)
+    if (!isOver(reply)) await pool.claim({ bytes, network: networkOf(request.ip), user }, reply.raw)
   })
 })
 

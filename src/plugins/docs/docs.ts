@@ -37,12 +37,12 @@ const CONTENT_SECURITY_POLICY = [
 const EVERY_HEADER = ['X-Request-Id']
 const LIMIT_HEADERS = ['RateLimit-Policy', 'RateLimit']
 
-/** The memory that a page or a script may hold while its client does not read. */
+/** The maximum of memory for a page or a script while its client does not read. */
 const PAGE_BYTES = 256 * 1024
 
 export const docs = fastifyPlugin(async (app) => {
   app.addHook('onRoute', (route) => {
-    if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, holds: () => PAGE_BYTES }
+    if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, memoryBytes: () => PAGE_BYTES }
   })
   app.addSchema(ProblemSchema)
 

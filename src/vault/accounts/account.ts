@@ -41,7 +41,7 @@ export function openAccounts({
       if (!(await users.remove(owner))) throw problems.unauthorized()
       const cleared = clearOut(owner)
       background(
-        'removing what was left of a user',
+        'removing the files of a deleted user',
         // `forget` is false while another process reads the database. Then the sweeper retries it.
         cleared.then(async () => void (await users.forget(owner))),
       )
