@@ -8,8 +8,10 @@ import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
-import { respondRaw } from '../errors.ts'
+import { afterCompleteRequests, respondLast, respondRaw } from './last-response.ts'
 import { networkOf } from './network.ts'
+import { connectionOf } from './register.ts'
+import { tally } from './tally.ts'
 
 export interface ConnectionRules {
   /** The maximum in total. */
@@ -33,11 +35,9 @@ const CLOSE_IDLE_EVERY_MS = 100
 const TRANSFER_GRACE_MS = 8000
 
 export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => {
-  // Counted here, because Node's HTTP server does not count a connection before its TLS handshake is done.
+  // Not in the register: a TLS connection counts before its handshake is done, and its requests come on another socket.
   const open = new Set<Socket>()
-  const openOfNetwork = new Map<string, number>()
-  const pendingRequests = new WeakMap<Socket, number>()
-  const latestResponse = new WeakMap<Socket, ServerResponse>()
+  const openOfNetwork = tally()
   let refusing = false
 
   app.server.once('listening', () => {
@@ -53,7 +53,7 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     const network = rules.isProxy(remoteAddress) ? null : networkOf(remoteAddress)
     add(socket, network)
     if (open.size > rules.most) refuse(socket, `more than ${rules.most} connections`)
-    else if (network !== null && (openOfNetwork.get(network) ?? 0) > rules.mostOfNetwork) {
+    else if (network !== null && openOfNetwork.of(network) > rules.mostOfNetwork) {
       refuse(socket, `more than ${rules.mostOfNetwork} connections from one network`)
     }
   })
@@ -63,15 +63,22 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     response.setMaxListeners(20)
     // Node caches the address at the first read, and cannot read it after the connection is closed.
     void socket.remoteAddress
-    if (!pendingRequests.has(socket)) socket.on('end', () => !changes(latestResponse.get(socket)) && socket.end())
-    latestResponse.set(socket, response)
-    const count = (pendingRequests.get(socket) ?? 0) + 1
-    pendingRequests.set(socket, count)
-    response.once('close', () => pendingRequests.set(socket, (pendingRequests.get(socket) ?? 1) - 1))
-    if (count < PIPELINE_DEPTH) return
+    const connection = connectionOf(socket)
+    if (!connection.latest) socket.on('end', () => !changes(connection.latest) && socket.end())
+    connection.latest = response
+    connection.responses.add(response)
+    response.once('close', () => connection.responses.delete(response))
+    if (connection.responses.size < PIPELINE_DEPTH) return
     // RFC 9112, section 9.6: requests after the last one of a connection are not processed. The client sends them again.
     response.setHeader('connection', 'close')
     ignoreFurtherRequests(socket)
+  })
+
+  app.server.on('connect', (_request, socket: Socket) => {
+    // Node has removed its own listeners. Without ours, an error would end the process, and the end would not be noticed.
+    socket.on('error', () => socket.destroy())
+    socket.resume()
+    afterCompleteRequests(socket, () => respondLast(socket, problems.malformedHttp()))
   })
 
   // A pipelined request waits until the requests before it are answered, so a connection uses the memory of one response.
@@ -98,14 +105,11 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
 
   function add(socket: Socket, network: string | null) {
     open.add(socket)
-    if (network !== null) openOfNetwork.set(network, (openOfNetwork.get(network) ?? 0) + 1)
+    if (network !== null) openOfNetwork.add(network, 1)
     socket.once('close', () => {
       open.delete(socket)
       if (open.size < rules.most / 2) refusing = false
-      if (network === null) return
-      const others = (openOfNetwork.get(network) ?? 1) - 1
-      if (others > 0) openOfNetwork.set(network, others)
-      else openOfNetwork.delete(network)
+      if (network !== null) openOfNetwork.add(network, -1)
     })
   }
 
@@ -121,8 +125,8 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
 })
 
 /** Whether the response belongs to a request that can change something. A client that left does not need the response to a GET. */
-function changes(response: ServerResponse | undefined): boolean {
-  return response !== undefined && !['GET', 'HEAD'].includes(response.req.method ?? '')
+function changes(response: ServerResponse | null): boolean {
+  return response !== null && !['GET', 'HEAD'].includes(response.req.method ?? '')
 }
 
 /** Half of the files that the process may still open: each connection may need another file. Only Linux reports the limit. */

@@ -1,6 +1,7 @@
 /** One memory budget for all transfers. A transfer that does not fit waits in a queue, and is refused after a timeout. */
 import type { ServerResponse } from 'node:http'
 import { problems } from '../../problems.ts'
+import { tally } from './tally.ts'
 
 export interface PoolRules {
   totalBytes: number
@@ -99,18 +100,15 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
 }
 
 function shareOf(mostBytes: number) {
-  const held = new Map<string, number>()
+  const reserved = tally()
   return {
     has(client: string | null, bytes: number): boolean {
-      const before = client === null ? 0 : (held.get(client) ?? 0)
+      const before = client === null ? 0 : reserved.of(client)
       return before === 0 || before + bytes <= mostBytes
     },
 
     add(client: string | null, bytes: number) {
-      if (client === null) return
-      const now = (held.get(client) ?? 0) + bytes
-      if (now > 0) held.set(client, now)
-      else held.delete(client)
+      if (client !== null) reserved.add(client, bytes)
     },
   }
 }

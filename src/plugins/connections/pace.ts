@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
 import { stopReading } from '../../http/body-reading.ts'
 import { problems } from '../../problems.ts'
-import { respondLast } from '../errors.ts'
+import { respondLast } from './last-response.ts'
 
 export interface Pace {
   /** How often running requests are checked. */

@@ -7,6 +7,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
 import { memoryPool } from './memory-pool.ts'
 import { networkOf } from './network.ts'
+import { tally } from './tally.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -59,18 +60,13 @@ export const shares = fastifyPlugin<ShareRules>(async (app, { mostOfNetwork, mos
 })
 
 function runningRequests(most: number) {
-  const running = new Map<string, number>()
+  const running = tally()
   return {
     add(client: string, limit: string, reply: FastifyReply) {
-      const before = running.get(client) ?? 0
-      if (before >= most) throw problems.tooManyRequests(limit, RETRY_SECONDS)
+      if (running.of(client) >= most) throw problems.tooManyRequests(limit, RETRY_SECONDS)
       if (isOver(reply)) return
-      running.set(client, before + 1)
-      reply.raw.once('close', () => {
-        const others = (running.get(client) ?? 1) - 1
-        if (others > 0) running.set(client, others)
-        else running.delete(client)
-      })
+      running.add(client, 1)
+      reply.raw.once('close', () => running.add(client, -1))
     },
   }
 }

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CountedBy, Limit } from '../../config/limits.ts'
 import type { RequestCounter } from '../../ports/counters.ts'
 import { networkOf } from '../connections/network.ts'
+import { tally } from '../connections/tally.ts'
 
 export interface LimitState {
   name: string
@@ -66,23 +67,17 @@ export function lenient(check: Check): Check {
 /** Limits running requests. Counted in this process only, because the limit protects its memory. */
 export function underWay(name: string, { max, per }: Limit): Check {
   const policy = `"${name}";q=${max};qu="concurrent-requests"`
-  const running = new Map<string, number>()
+  const running = tally()
   return async (request, reply) => {
     const caller = callerOf[per](request)
     if (caller === NOBODY) return null
-    const before = running.get(caller) ?? 0
+    const before = running.of(caller)
     const isExceeded = before >= max
     if (!isExceeded && !request.raw.socket.destroyed) {
-      running.set(caller, before + 1)
-      reply.raw.once('close', () => release(caller))
+      running.add(caller, 1)
+      reply.raw.once('close', () => running.add(caller, -1))
     }
     const left = `"${name}";r=${Math.max(0, max - before - 1)}`
     return { name, policy, left, isExceeded, waitSeconds: WAIT_SECONDS }
-  }
-
-  function release(caller: string) {
-    const others = (running.get(caller) ?? 0) - 1
-    if (others > 0) running.set(caller, others)
-    else running.delete(caller)
   }
 }
