@@ -1,5 +1,6 @@
 /** Counts a caller's requests against one limit: in a time window, or while they run. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { serializeItem } from 'structured-headers'
 import type { CountedBy, Limit } from '../../config/limits.ts'
 import type { RequestCounter } from '../../ports/counters.ts'
 import { networkOf } from '../connections/network.ts'
@@ -41,13 +42,13 @@ export function inWindow(
   windowMs: number,
   costOf: (request: FastifyRequest) => number = () => 1,
 ): Check {
-  const policy = `"${name}";q=${max};w=${windowMs / 1000}`
+  const policy = field(name, { q: max, w: windowMs / 1000 })
   return async (request) => {
     const caller = callerOf[per](request)
     if (caller === NOBODY) return null
     const { count, leftMs } = await counter.count(name, caller, windowMs, Math.min(max, costOf(request)))
     const waitSeconds = Math.ceil(leftMs / 1000)
-    const left = `"${name}";r=${Math.max(0, max - count)};t=${waitSeconds}`
+    const left = field(name, { r: Math.max(0, max - count), t: waitSeconds })
     return { name, policy, left, isExceeded: count > max, waitSeconds }
   }
 }
@@ -66,7 +67,7 @@ export function lenient(check: Check): Check {
 
 /** Limits running requests. Counted in this process only, because the limit protects its memory. */
 export function underWay(name: string, { max, per }: Limit): Check {
-  const policy = `"${name}";q=${max};qu="concurrent-requests"`
+  const policy = field(name, { q: max, qu: 'concurrent-requests' })
   const running = tally()
   return async (request, reply) => {
     const caller = callerOf[per](request)
@@ -77,7 +78,12 @@ export function underWay(name: string, { max, per }: Limit): Check {
       running.add(caller, 1)
       reply.raw.once('close', () => running.add(caller, -1))
     }
-    const left = `"${name}";r=${Math.max(0, max - before - 1)}`
+    const left = field(name, { r: Math.max(0, max - before - 1) })
     return { name, policy, left, isExceeded, waitSeconds: WAIT_SECONDS }
   }
+}
+
+/** An item of a structured field (RFC 9651) with its parameters. */
+function field(name: string, parameters: Record<string, number | string>): string {
+  return serializeItem(name, new Map(Object.entries(parameters)))
 }
