@@ -10,6 +10,7 @@ import { connections, connectionsAtMost } from './plugins/connections/connection
 import { respondToNoise } from './plugins/connections/last-response.ts'
 import { proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
+import { pipelining } from './plugins/connections/pipelining.ts'
 import { proxies } from './plugins/connections/proxies.ts'
 import { type ShareRules, shares } from './plugins/connections/shares.ts'
 import { docs } from './plugins/docs/docs.ts'
@@ -105,6 +106,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     isProxy: proxyCheck(http.trustProxy),
     lingerMs: http.lingerMs,
   })
+  await app.register(pipelining)
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)

@@ -1,16 +1,14 @@
 /**
  * Limits and closes the connections of the server. Each connection uses memory and one open file, so their number is limited, in
- * total and for each network. A connection runs one request at a time. When the server stops, idle connections are closed.
+ * total and for each network. When the server stops, idle connections are closed.
  */
 import { readdirSync, readFileSync } from 'node:fs'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
-import { afterCompleteRequests, respondLast, respondRaw } from './last-response.ts'
+import { respondRaw } from './last-response.ts'
 import { networkOf } from './network.ts'
-import { connectionOf } from './register.ts'
 import { tally } from './tally.ts'
 
 export interface ConnectionRules {
@@ -23,9 +21,6 @@ export interface ConnectionRules {
   /** How long a stopping server still accepts requests, each as the last of its connection. */
   lingerMs: number
 }
-
-/** The maximum of pipelined requests of one connection. The last one ends the connection. */
-export const PIPELINE_DEPTH = 16
 
 /** Reserved for files that are open for a short time: a folder to sync, a page of the documentation. */
 const SPARE_FILES = 8
@@ -45,9 +40,6 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     app.server.on('error', (err) => app.log.error({ err }, 'accepting a connection failed'))
   })
 
-  // By default Node closes a half-closed connection, and the response to an executed request is lost.
-  Object.assign(app.server, { httpAllowHalfOpen: true })
-
   app.server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket
     const network = rules.isProxy(remoteAddress) ? null : networkOf(remoteAddress)
@@ -56,36 +48,6 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     else if (network !== null && openOfNetwork.of(network) > rules.mostOfNetwork) {
       refuse(socket, `more than ${rules.mostOfNetwork} connections from one network`)
     }
-  })
-
-  app.server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    // The plugins, the framework and a drained body each add a listener. Node warns above ten.
-    response.setMaxListeners(20)
-    // Node caches the address at the first read, and cannot read it after the connection is closed.
-    void socket.remoteAddress
-    const connection = connectionOf(socket)
-    if (!connection.latest) socket.on('end', () => !changes(connection.latest) && socket.end())
-    connection.latest = response
-    connection.responses.add(response)
-    response.once('close', () => connection.responses.delete(response))
-    if (connection.responses.size < PIPELINE_DEPTH) return
-    // RFC 9112, section 9.6: requests after the last one of a connection are not processed. The client sends them again.
-    response.setHeader('connection', 'close')
-    ignoreFurtherRequests(socket)
-  })
-
-  app.server.on('connect', (_request, socket: Socket) => {
-    // Node has removed its own listeners. Without ours, an error would end the process, and the end would not be noticed.
-    socket.on('error', () => socket.destroy())
-    socket.resume()
-    afterCompleteRequests(socket, () => respondLast(socket, problems.malformedHttp()))
-  })
-
-  // A pipelined request waits until the requests before it are answered, so a connection uses the memory of one response.
-  // If the client leaves first, the request never continues, and uses nothing.
-  app.addHook('onRequest', (_request, { raw }, done) => {
-    if (raw.socket) done()
-    else raw.once('socket', () => done())
   })
 
   app.addHook('preClose', async () => {
@@ -124,11 +86,6 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
   }
 })
 
-/** Whether the response belongs to a request that can change something. A client that left does not need the response to a GET. */
-function changes(response: ServerResponse | null): boolean {
-  return response !== null && !['GET', 'HEAD'].includes(response.req.method ?? '')
-}
-
 /** Half of the files that the process may still open: each connection may need another file. Only Linux reports the limit. */
 export function connectionsAtMost(): number {
   try {
@@ -138,13 +95,4 @@ export function connectionsAtMost(): number {
   } catch {
     return Number.POSITIVE_INFINITY
   }
-}
-
-/**
- * One read may bring thousands of pipelined requests, and Node parses all of them. Node's parser calls the undocumented
- * `onIncoming` for each. Replacing it drops the further requests, which would otherwise be queued.
- */
-function ignoreFurtherRequests(socket: Socket) {
-  const { parser } = socket as Socket & { parser?: { onIncoming: () => number } }
-  if (parser) parser.onIncoming = () => 0
 }
