@@ -38,7 +38,8 @@ import { register } from './routes/register.ts'
 import { sessions } from './routes/sessions.ts'
 import { signIn } from './routes/sign-in.ts'
 import { trash } from './routes/trash.ts'
-import { upload } from './routes/upload.ts'
+import { uploadForm } from './routes/upload-form.ts'
+import { uploadRaw } from './routes/upload-raw.ts'
 import type { Vault } from './vault/vault.ts'
 
 /** The operator's settings for HTTP. */
@@ -139,7 +140,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     members.addHook('onError', recordDamage)
     await members.register(sessions)
     await members.register(files)
-    await members.register(upload)
+    await members.register(uploadForm)
+    await members.register(uploadRaw)
     await members.register(download)
     await members.register(trash)
     await members.register(account)
