@@ -8,12 +8,14 @@ import { dependencyLogs } from './http/request-logs.ts'
 import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
 import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
+import { noiseResponses } from './plugins/connections/last-response.ts'
 import { proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
+import { pipelining } from './plugins/connections/pipelining.ts'
 import { proxies } from './plugins/connections/proxies.ts'
 import { type ShareRules, shares } from './plugins/connections/shares.ts'
 import { docs } from './plugins/docs/docs.ts'
-import { errors, noiseResponses, respondEarly } from './plugins/errors.ts'
+import { errors, respondEarly } from './plugins/errors.ts'
 import { crossOrigin, crossOriginHeaders } from './plugins/headers/cross-origin.ts'
 import { safeDefaults } from './plugins/headers/safe-defaults.ts'
 import { identityOnly } from './plugins/intake/identity-only.ts'
@@ -37,7 +39,8 @@ import { register } from './routes/register.ts'
 import { sessions } from './routes/sessions.ts'
 import { signIn } from './routes/sign-in.ts'
 import { trash } from './routes/trash.ts'
-import { upload } from './routes/upload.ts'
+import { uploadForm } from './routes/upload-form.ts'
+import { uploadRaw } from './routes/upload-raw.ts'
 import type { Vault } from './vault/vault.ts'
 
 /** The operator's settings for HTTP. */
@@ -106,6 +109,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     isProxy: proxyCheck(http.trustProxy),
     lingerMs: http.lingerMs,
   })
+  await app.register(pipelining)
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)
@@ -138,7 +142,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     members.addHook('onError', recordDamage)
     await members.register(sessions)
     await members.register(files)
-    await members.register(upload)
+    await members.register(uploadForm)
+    await members.register(uploadRaw)
     await members.register(download)
     await members.register(trash)
     await members.register(account)

@@ -6,7 +6,7 @@ import { type Limit, readLimits } from '../config/limits.ts'
 import { listOf } from '../config/values.ts'
 import type { Quota } from '../ports/accounts.ts'
 import type { Ports, VaultRules } from '../ports/ports.ts'
-import { LOOPBACK } from './telling.ts'
+import { LOOPBACK } from './startup-log.ts'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -61,7 +61,7 @@ export function httpRulesOf({ LOG_CLIENT_ADDRESS, TRUST_PROXY, CORS_ORIGINS, TLS
     lingerMs: TRUST_PROXY === 'off' ? 0 : SECOND_MS,
     // The transfers of an ended session must end within 5 seconds.
     sessionCheckMs: 4 * SECOND_MS,
-    pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, looksPerWrite: 10 },
+    pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, checksPerWrite: 10 },
     mostConnections: 4096,
     networkShare: 1 / 4,
     userShare: 1 / 8,
@@ -95,7 +95,7 @@ function tlsRulesOf(certPath: string, keyPath: string) {
   const read = certificateIn(certPath, keyPath)
   // A wrong certificate is an error before anything else is opened.
   read()
-  return { read, lookAgainMs: MINUTE_MS }
+  return { read, rereadMs: MINUTE_MS }
 }
 
 function trustedIn(text: string) {

@@ -5,7 +5,7 @@ import type { ContentReader } from '../vault/crypto/content.ts'
 import { recordDamage } from './damage.ts'
 import { logOf } from './request-logs.ts'
 
-/** The memory that a download may hold: bytes that were read, the same bytes opened, and bytes being sent. */
+/** The maximum of memory for a download: bytes that were read, the same bytes opened, and bytes being sent. */
 export const DOWNLOAD_BYTES = 3 * 512 * 1024
 
 /**

@@ -1,36 +1,15 @@
 /** Turns every thrown error into an `application/problem+json` response (RFC 9457). */
-import { type IncomingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { KnownPaths } from '../http/known-paths.ts'
 import { logOf } from '../http/request-logs.ts'
-import { type ParseError, unparsedRequest } from '../http/unparsed-requests.ts'
 import { Problem, type ProblemCode, problems } from '../problems.ts'
 import { PROBLEM_JSON } from '../schemas/common.ts'
-import type { OriginHeaders } from './headers/cross-origin.ts'
-import { safeDefaultsOn, setSafeDefaults } from './headers/safe-defaults.ts'
+import { setSafeDefaults } from './headers/safe-defaults.ts'
 import { JSON_BODY_BYTES, refusedMediaType } from './intake/json-bodies.ts'
-import { isReadableTarget } from './intake/strict-http.ts'
 import { sendRefusal } from './intake/unread-body.ts'
-import { requestIdOf } from './trace/request-id.ts'
-
-/** How long a client may continue to send after the last response of its connection. */
-const LAST_RESPONSE_MS = 1000
 
 export const errors = fastifyPlugin<{ paths: KnownPaths }>(async (app, { paths }) => {
-  app.server.on('request', (_request, response: ServerResponse) => {
-    const responses = openResponses.get(response.req.socket) ?? new Set()
-    openResponses.set(response.req.socket, responses.add(response))
-    response.once('close', () => responses.delete(response))
-  })
-  app.server.on('connect', (_request, socket: Socket) => {
-    // Node has removed its own listeners. Without ours, an error would end the process, and the end would not be noticed.
-    socket.on('error', () => socket.destroy())
-    socket.resume()
-    afterCompleteRequests(socket, () => respondLast(socket, problems.malformedHttp()))
-  })
-
   app.addHook('onRoute', ({ url, method }: RouteOptions) => paths.add(url, [method].flat()))
 
   app.setErrorHandler(respond)
@@ -52,95 +31,6 @@ export function respondEarly(error: FastifyError, request: FastifyRequest, reply
   respond(error, request, reply)
 }
 
-/** The unfinished responses of each connection. */
-const openResponses = new WeakMap<Socket, Set<ServerResponse>>()
-
-/** Connections that sent bytes that are no HTTP request. Node emits an error for each piece of them. */
-const noisy = new WeakSet<Socket>()
-
-/** Answers bytes that are no HTTP request to Node's parser. There is no request object, only a socket. */
-export function noiseResponses(paths: KnownPaths, originHeaders: OriginHeaders) {
-  return (error: ParseError, socket: Socket): void => {
-    // If the connection was reset, or TLS has failed or not begun, no response can be sent.
-    const unreachable = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
-    if (unreachable) return void socket.destroy()
-    if (noisy.has(socket)) return
-    noisy.add(socket)
-    const { target, headers } = unparsedRequest(error)
-    const problem = target === null ? noise(error.code) : refusedMethod(target, paths)
-    afterCompleteRequests(socket, () => respondLast(socket, problem, { headers }, originHeaders(headers.origin)))
-  }
-}
-
-/**
- * Runs `respond` after the responses to complete requests are sent, because those requests are still executed
- * (RFC 9112, section 9.3.2). An incomplete request can no longer be executed.
- */
-function afterCompleteRequests(socket: Socket, respond: () => void): void {
-  const last = [...(openResponses.get(socket) ?? [])].at(-1)
-  if (!last?.req.complete) {
-    respond()
-    return
-  }
-  // Nothing is read until the responses are sent.
-  socket.pause()
-  last.once('close', () => {
-    if (socket.destroyed) return
-    socket.resume()
-    respond()
-  })
-}
-
-/** The parser knows only the methods of its list. Any other is refused as a method that the path does not take. */
-function refusedMethod(target: string, paths: KnownPaths): Problem {
-  return isReadableTarget(target) ? paths.refusalOf(target) : problems.malformedUrl()
-}
-
-/**
- * Ends a connection with this response. Without a response if the client could not tell which request it belongs to.
- * `request` is what is known of that request.
- */
-export function respondLast(
-  socket: Socket,
-  problem: Problem,
-  request: { headers: IncomingHttpHeaders } = { headers: {} },
-  headers: Record<string, string> = {},
-): void {
-  const [response, ...others] = openResponses.get(socket) ?? []
-  // After the headers of a response, or before several responses, the client would misread the refusal.
-  const misleading = response?.headersSent || others.length > 0
-  if (misleading || !socket.writable) return void socket.destroy()
-  respondRaw(socket, problem, request, headers)
-  // Destroyed later: the client may still be sending, and a reset would discard the response before the client reads it.
-  setTimeout(() => socket.destroy(), LAST_RESPONSE_MS).unref()
-}
-
-/** Writes a complete response to the socket, as the last one of its connection. */
-export function respondRaw(
-  socket: Socket,
-  problem: Problem,
-  request: { headers: IncomingHttpHeaders } = { headers: {} },
-  headers: Record<string, string> = {},
-): void {
-  const requestId = requestIdOf(request)
-  const body = JSON.stringify(problem.toDocument(requestId))
-  socket.end(
-    [
-      `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
-      `Content-Type: ${PROBLEM_JSON}`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      `Date: ${new Date().toUTCString()}`,
-      `X-Request-Id: ${requestId}`,
-      'Connection: close',
-      ...Object.entries({ ...safeDefaultsOn(socket), ...headers, ...problem.headers }).map(
-        ([name, value]) => `${name}: ${value}`,
-      ),
-      '',
-      body,
-    ].join('\r\n'),
-  )
-}
-
 function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(error, request)
   logProblem(problem, request)
@@ -152,14 +42,14 @@ function respond(error: unknown, request: FastifyRequest, reply: FastifyReply): 
 const NOT_LOGGED: ProblemCode[] = ['quota-exceeded', 'read-only', 'unsupported-transfer-coding']
 
 /**
- * Logs server errors. Those of `NOT_LOGGED` concern only the client. `told: true`: already logged. An expected condition, such
+ * Logs server errors. Those of `NOT_LOGGED` concern only the client. `logged: true`: already logged. An expected condition, such
  * as a full disk, is logged without a stack.
  */
 function logProblem(problem: Problem, request: FastifyRequest): void {
   const { status, code } = problem
   if (status < 500 || NOT_LOGGED.includes(code)) return
   const cause = problem.cause ?? problem
-  if ((cause as { told?: true }).told) return
+  if ((cause as { logged?: true }).logged) return
   if (code === 'not-ready' || code === 'insufficient-storage') {
     logOf(request).warn({ cause: (cause as Error).message }, problem.title)
   } else {
@@ -208,11 +98,4 @@ function byStatus(status: number | undefined): Problem | null {
   if (status === 400) return problems.malformedUrl()
   if (status === 403 || status === 404) return problems.notFound()
   return status === 412 ? problems.preconditionFailed('') : null
-}
-
-function noise(code: string | undefined): Problem {
-  if (code === 'HPE_HEADER_OVERFLOW') return problems.headersTooLarge()
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return problems.requestTimeout()
-  if (code === 'HPE_INVALID_EOF_STATE') return problems.incompleteBody()
-  return problems.malformedHttp()
 }

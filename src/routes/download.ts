@@ -62,7 +62,7 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/files/:name',
     {
-      config: { holds: () => DOWNLOAD_BYTES },
+      config: { memoryBytes: () => DOWNLOAD_BYTES },
       schema: {
         operationId: 'getFile',
         summary: 'Download a file, or a part of it',

@@ -52,7 +52,7 @@ export const ProblemSchema = Type.Object(
   { $id: 'Problem', description: 'A refusal (RFC 9457).' },
 )
 
-/** The refusals of a route by status. `plugins/docs/docs.ts` adds the refusals that every route can send. */
+/** The refusals of a route by status. `plugins/docs/document.ts` adds the refusals that every route can send. */
 export function failures<Code extends ProblemCode>(...codes: Code[]) {
   const byStatus: Record<number, ProblemCode[]> = {}
   for (const code of codes) {
