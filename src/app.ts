@@ -3,16 +3,19 @@ import type { ServerOptions } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { recordDamage } from './http/damage.ts'
+import { knownPaths } from './http/known-paths.ts'
 import { dependencyLogs } from './http/request-logs.ts'
 import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
 import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
+import { noiseResponses } from './plugins/connections/last-response.ts'
 import { proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
+import { pipelining } from './plugins/connections/pipelining.ts'
 import { proxies } from './plugins/connections/proxies.ts'
 import { type ShareRules, shares } from './plugins/connections/shares.ts'
 import { docs } from './plugins/docs/docs.ts'
-import { errors, respondEarly, respondToNoise } from './plugins/errors.ts'
+import { errors, respondEarly } from './plugins/errors.ts'
 import { crossOrigin, crossOriginHeaders } from './plugins/headers/cross-origin.ts'
 import { safeDefaults } from './plugins/headers/safe-defaults.ts'
 import { identityOnly } from './plugins/intake/identity-only.ts'
@@ -36,7 +39,9 @@ import { register } from './routes/register.ts'
 import { sessions } from './routes/sessions.ts'
 import { signIn } from './routes/sign-in.ts'
 import { trash } from './routes/trash.ts'
-import { upload } from './routes/upload.ts'
+import { uploadForm } from './routes/upload-form.ts'
+import { uploadRaw } from './routes/upload-raw.ts'
+import { uploadOptions, uploads } from './routes/uploads/uploads.ts'
 import type { Vault } from './vault/vault.ts'
 
 /** The operator's settings for HTTP. */
@@ -58,6 +63,8 @@ export interface HttpRules {
   sessionCheckMs: SessionCheck['sessionCheckMs']
   /** The rate limits; `null` for none. */
   limits: RequestLimits | null
+  /** Whether a 104 tells a client where its upload can be resumed. */
+  interimResponses: boolean
   pace: Pace
   /** The maximum of connections. Lower if the process may not open enough files. */
   mostConnections: number
@@ -71,7 +78,8 @@ export interface HttpRules {
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
 export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpRules) {
   const certificate = http.tls?.read()
-  const allowOrigin = crossOriginHeaders(http.corsOrigins)
+  const originHeaders = crossOriginHeaders(http.corsOrigins)
+  const paths = knownPaths()
   const most = Math.min(http.mostConnections, connectionsAtMost())
   // At least 32: if the process may open few files, a fraction of them would be too few for one browser or phone.
   const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
@@ -85,10 +93,10 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     schemaController: { compilersFactory: { buildSerializer: lazySerializers } },
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      allowOrigin(request, reply)
+      reply.headers(originHeaders(request.headers.origin))
       respondEarly(error, request, reply)
     },
-    clientErrorHandler: respondToNoise,
+    clientErrorHandler: noiseResponses(paths, originHeaders),
     // For `/%` the router calls `frameworkErrors` with a bad URL, as for every path that cannot be decoded.
     rewriteUrl: ({ url = '/' }) => (isReadableTarget(url) ? url : '/%'),
     // Longer than any URL that fits the header limit. So the vault, not the router, refuses a name that is too long.
@@ -104,15 +112,16 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     isProxy: proxyCheck(http.trustProxy),
     lingerMs: http.lingerMs,
   })
+  await app.register(pipelining)
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)
   await app.register(requestId)
   await app.register(requestLog, { clients: http.logClients })
   await app.register(safeDefaults)
-  if (http.corsOrigins.length > 0) await app.register(crossOrigin, { origins: http.corsOrigins })
+  if (http.corsOrigins.length > 0) await app.register(crossOrigin, { originHeaders })
   await app.register(strictHttp)
-  await app.register(errors)
+  await app.register(errors, { paths })
   await app.register(lateContinue)
   await app.register(identityOnly)
   await app.register(jsonBodies)
@@ -130,13 +139,16 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(health)
   await app.register(register)
   await app.register(signIn)
+  await app.register(uploadOptions)
 
   await app.register(async (members) => {
     await members.register(auth, http)
     members.addHook('onError', recordDamage)
     await members.register(sessions)
     await members.register(files)
-    await members.register(upload)
+    await members.register(uploadForm)
+    await members.register(uploadRaw)
+    await members.register(uploads, { interim: http.interimResponses })
     await members.register(download)
     await members.register(trash)
     await members.register(account)

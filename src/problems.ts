@@ -39,6 +39,7 @@ const catalogue = {
   'unsupported-media-type': [415, 'The media type is not taken here'],
   'unsupported-encoding': [415, 'The content encoding is not taken here'],
   'range-not-satisfiable': [416, 'The file has no such range'],
+  'checksum-mismatch': [460, 'The bytes do not match their checksum'],
   'too-many-requests': [429, 'Too many requests'],
   'headers-too-large': [431, 'The header fields are too large'],
   'internal-error': [500, 'Something went wrong on the server'],
@@ -132,7 +133,16 @@ export const problems = {
       headers: challenge,
     }),
   tooManyUploads: (most: number) =>
-    new Problem('quota-exceeded', `You have ${most} uploads that are not complete. Finish or delete some. Nothing was stored.`),
+    new Problem(
+      'quota-exceeded',
+      `You have ${most} uploads that are not complete. Finish or delete some. Nothing was stored.`,
+    ),
+  checksumMismatch: () =>
+    new Problem('checksum-mismatch', 'The bytes received do not match Upload-Checksum. None of them was stored.'),
+  unsupportedTusVersion: (version: string) =>
+    new Problem('precondition-failed', `This server speaks tus ${version}.`, { headers: { 'tus-version': version } }),
+  tooManyParts: (most: number) =>
+    new Problem('inconsistent-upload-length', `A concatenation may have at most ${most} parts.`),
   uploadInUse: () =>
     new Problem('upload-in-use', 'Another request continues this upload. Ask for its offset (HEAD), then go on there.'),
   mismatchingOffset: (expected: number, provided: number) =>
@@ -140,8 +150,7 @@ export const problems = {
       headers: { 'upload-offset': String(expected) },
       members: { 'expected-offset': expected, 'provided-offset': provided },
     }),
-  inconsistentLength: () =>
-    new Problem('inconsistent-upload-length', 'The bytes do not fit the length of the upload.'),
+  inconsistentLength: () => new Problem('inconsistent-upload-length', 'The bytes do not fit the length of the upload.'),
   notFound: () => new Problem('not-found', 'This server has no resource at this path. /docs lists the paths.'),
   fileNotFound: (which = 'of this name') => new Problem('file-not-found', `You have no file ${which}.`),
   uploadNotFound: () => new Problem('upload-not-found', 'You have no upload of this id. It may have expired.'),
@@ -159,12 +168,15 @@ export const problems = {
     ),
   fileExists: (orElse = ', or send ?onConflict=rename') =>
     new Problem('file-exists', `Another file has this name. Choose another${orElse}.`),
-  preconditionFailed: () =>
-    new Problem('precondition-failed', 'The file does not meet the preconditions of the request. Nothing was changed.'),
+  preconditionFailed: (effect = ' Nothing was changed.') =>
+    new Problem('precondition-failed', `The file does not meet the preconditions of the request.${effect}`),
   bodyTooLarge: (limit: number) => new Problem('body-too-large', `A body may have at most ${limit} bytes here.`),
   fileTooLarge: (limit: number) => new Problem('file-too-large', `A file may have at most ${limit} bytes.`),
+  /** `accepted` is empty if the operation takes no body at all. */
   unsupportedMediaType: (accepted: string) =>
-    new Problem('unsupported-media-type', `This resource accepts ${accepted}.`, { headers: { accept: accepted } }),
+    accepted === ''
+      ? new Problem('unsupported-media-type', 'This operation takes no body.')
+      : new Problem('unsupported-media-type', `This resource accepts ${accepted}.`, { headers: { accept: accepted } }),
   unsupportedEncoding: () =>
     new Problem('unsupported-encoding', 'Send the body without a Content-Encoding.', {
       headers: { 'accept-encoding': 'identity' },

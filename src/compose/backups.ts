@@ -12,7 +12,6 @@ import {
 import { holdFolder, makeFolder } from '../adapters/sqlite/database.ts'
 import type { Config } from '../config/config.ts'
 import type { BackupSource, BackupTarget } from '../ports/operator.ts'
-
 import { masterKeysOf } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 
@@ -62,7 +61,7 @@ export async function backupSource(config: Config, folder: string, version?: str
       get masterKeys() {
         return masterKeysOf(config, (path) => {
           throw new Error(
-            `the master key ${path} is missing, and the backup is locked with ${ids}. Put it there, or give MASTER_KEY or MASTER_KEY_FILE`,
+            `the master key ${path} is missing, and the backup is locked with ${ids}. Put it there, or set MASTER_KEY or MASTER_KEY_FILE`,
           )
         })
       },
@@ -83,7 +82,7 @@ function refuseUnfit(config: Config, folder: string): void {
   }
   for (const setting of ['DATA_DIR', 'UPLOADS_DIR'] as const) {
     if (overlap(folder, config[setting])) {
-      throw new Error(`${folder} and ${setting}, which is ${config[setting]}, must lie apart`)
+      throw new Error(`${folder} and ${setting}, which is ${config[setting]}, must not overlap`)
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Alarm, Chance, Clock } from '../ports/ports.ts'
 import { bucketOf } from './bucket.ts'
 import { masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
-import { databasePlace } from './telling.ts'
+import { databasePlace } from './startup-log.ts'
 
 /**
  * Creates nothing and changes no schema. Throws if there is no vault. The master keys are read only when they are used,

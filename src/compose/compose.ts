@@ -14,7 +14,7 @@ import type { Chance, Clock, Ports } from '../ports/ports.ts'
 import { bucketOf } from './bucket.ts'
 import { makeMasterKey, masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
-import { databasePlace } from './telling.ts'
+import { databasePlace } from './startup-log.ts'
 
 /** Opens every engine that the settings choose. If one cannot be opened, closes the others and throws. */
 export async function compose(config: Config, log: FastifyBaseLogger, clock: Clock, chance: Chance): Promise<Ports> {

@@ -9,9 +9,11 @@ import type { MasterKeys } from '../ports/ports.ts'
 export function masterKeysOf(config: Config, missing: (path: string) => string): MasterKeys {
   const { MASTER_KEY, MASTER_KEY_FILE, MASTER_KEY_PREVIOUS = '', DATA_DIR } = config
   if (config.DATABASE_URL && !MASTER_KEY && !MASTER_KEY_FILE) {
-    throw new Error('with DATABASE_URL give MASTER_KEY or MASTER_KEY_FILE, the same key to every server: none is made')
+    throw new Error(
+      'with DATABASE_URL set MASTER_KEY or MASTER_KEY_FILE, to the same key for every server: no key is created',
+    )
   }
-  if (MASTER_KEY && MASTER_KEY_FILE) throw new Error('give MASTER_KEY or MASTER_KEY_FILE, not both')
+  if (MASTER_KEY && MASTER_KEY_FILE) throw new Error('set MASTER_KEY or MASTER_KEY_FILE, not both')
   const current = MASTER_KEY ?? keyTextOf(MASTER_KEY_FILE, join(DATA_DIR, 'master.key'), missing)
   const previous = MASTER_KEY_PREVIOUS.split(',').filter((text) => text.trim() !== '')
   return {
@@ -30,13 +32,13 @@ function keyTextOf(named: string | undefined, usual: string, missing: (path: str
 /** Creates a master key. Only for a vault without slots: a new key could not open them. */
 export function makeMasterKey(path: string, log: FastifyBaseLogger): string {
   log.warn(
-    `made a master key: ${resolve(path)}. Keep a copy of it in another place: without it every file is lost, and while it lies beside the files, whoever has this disk can read them`,
+    `made a master key: ${resolve(path)}. Keep a copy of it in another place: without it every file is lost. While it is on the disk of the files, anyone who can read that disk can read them`,
   )
   return makeKeyFile(path)
 }
 
 export function missingMasterKey(path: string): never {
   throw new Error(
-    `the master key ${path} is missing; without it nothing in this vault opens. Put it back, or give MASTER_KEY or MASTER_KEY_FILE`,
+    `the master key ${path} is missing; without it nothing in this vault opens. Restore it, or set MASTER_KEY or MASTER_KEY_FILE`,
   )
 }

@@ -7,7 +7,7 @@ import { composeBeside } from './beside.ts'
 import { blobsOf } from './compose.ts'
 import { masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
-import { databasePlace } from './telling.ts'
+import { databasePlace } from './startup-log.ts'
 
 /** The vault in SQLite that the settings name. Throws if there is none. Its master key is not needed. */
 export async function openMoveSource(config: Config, clock: Clock, chance: Chance): Promise<MoveSource> {

@@ -6,7 +6,7 @@ import { type Limit, readLimits } from '../config/limits.ts'
 import { listOf } from '../config/values.ts'
 import type { Quota } from '../ports/accounts.ts'
 import type { Ports, VaultRules } from '../ports/ports.ts'
-import { LOOPBACK } from './telling.ts'
+import { LOOPBACK } from './startup-log.ts'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -50,19 +50,28 @@ function quotaOf({ QUOTA_BYTES, QUOTA_FILES }: Config): Quota {
 export const BACKLOG = 4096
 
 /** The rules for connections and requests, before the vault is called. Throws if the certificate cannot be used. */
-export function httpRulesOf({ LOG_CLIENT_ADDRESS, TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY, S3_BUCKET }: Config) {
+export function httpRulesOf({
+  LOG_CLIENT_ADDRESS,
+  TRUST_PROXY,
+  CORS_ORIGINS,
+  TLS_CERT,
+  TLS_KEY,
+  S3_BUCKET,
+  ...config
+}: Config) {
   return {
     logClients: LOG_CLIENT_ADDRESS === 'on',
     trustProxy: trustedIn(TRUST_PROXY),
     corsOrigins: CORS_ORIGINS ? listOf(CORS_ORIGINS) : [],
     tls: TLS_CERT && TLS_KEY ? tlsRulesOf(TLS_CERT, TLS_KEY) : null,
     headerMs: MINUTE_MS,
+    interimResponses: config.UPLOAD_INTERIM_RESPONSES === 'on',
     idleMs: 2 * MINUTE_MS,
     // When an idle connection is closed at once, a request may be on its way to it. A proxy does not resend a POST.
     lingerMs: TRUST_PROXY === 'off' ? 0 : SECOND_MS,
     // The transfers of an ended session must end within 5 seconds.
     sessionCheckMs: 4 * SECOND_MS,
-    pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, looksPerWrite: 10 },
+    pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, checksPerWrite: 10 },
     mostConnections: 4096,
     networkShare: 1 / 4,
     userShare: 1 / 8,
@@ -96,7 +105,7 @@ function tlsRulesOf(certPath: string, keyPath: string) {
   const read = certificateIn(certPath, keyPath)
   // A wrong certificate is an error before anything else is opened.
   read()
-  return { read, lookAgainMs: MINUTE_MS }
+  return { read, rereadMs: MINUTE_MS }
 }
 
 function trustedIn(text: string) {

@@ -128,6 +128,10 @@ export const ConfigSchema = Type.Object({
     maximum: 876_000,
     description: 'Hours after its last append until an upload that is not complete expires; fractions allowed.',
   }),
+  UPLOAD_INTERIM_RESPONSES: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description: 'off: no 104 responses to uploads that can be resumed, for proxies that mishandle them.',
+  }),
   TRASH_DAYS: Type.Number({
     default: 30,
     minimum: 0,

@@ -70,13 +70,14 @@ export function rangeOf(headers: IncomingHttpHeaders, file: StoredFile): Range |
   return union(wanted)
 }
 
-/** The satisfiable ranges of the field (RFC 9110, section 14.1.2). `null` if it is not a valid set of byte ranges. */
+/**
+ * The satisfiable ranges of the field (RFC 9110, section 14.1.2). `null` if it is not a valid set of byte ranges. A set may have
+ * empty members, and at least one other (section 5.6.1.2).
+ */
 function rangesIn(field: string, sizeBytes: number): Range[] | null {
-  const specs = /^bytes=(.*)$/i
-    .exec(field)?.[1]
-    ?.split(',')
-    .map((spec) => /^(\d*)-(\d*)$/.exec(spec.trim()))
-  if (!specs || specs.length > MAX_RANGES) return null
+  const members = /^bytes=(.*)$/i.exec(field)?.[1]?.split(',') ?? []
+  const specs = members.flatMap((member) => (member.trim() === '' ? [] : [/^(\d*)-(\d*)$/.exec(member.trim())]))
+  if (specs.length === 0 || members.length > MAX_RANGES) return null
   const ranges: Range[] = []
   for (const spec of specs) {
     const [first, last] = [spec?.[1] ?? '', spec?.[2] ?? '']
@@ -128,12 +129,26 @@ function isAfter(file: StoredFile, date: string | undefined): boolean | null {
   return Number.isNaN(time) ? null : modifiedAt(file) > time
 }
 
-/** The three date formats of RFC 9110, section 5.6.7. The asctime format has no time zone, so GMT is added. */
+/** The formats of RFC 9110, section 5.6.7. The second one is that of asctime, which has no time zone. */
+const DATES = [
+  /^[A-Z][a-z]{2,8}, (?<day>\d\d)([ -])(?<month>[A-Z][a-z]{2})\2(?<year>\d{4}|\d\d) (?<time>\d\d:\d\d:\d\d) GMT$/,
+  /^[A-Z][a-z]{2} (?<month>[A-Z][a-z]{2}) (?<day>[ \d]\d) (?<time>\d\d:\d\d:\d\d) (?<year>\d{4})$/,
+]
+
 function timeOf(date: string): number {
-  const common = /^[A-Z][a-z]{2,8}, (\d\d)[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT$/.exec(date)
-  const asctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} ([ \d]\d) \d\d:\d\d:\d\d \d{4}$/.exec(date)
-  const time = Date.parse(asctime ? `${date} GMT` : date)
-  const day = Number((common ?? asctime)?.[1])
-  // 30 February parses as a day in March.
-  return new Date(time).getUTCDate() === day ? time : Number.NaN
+  for (const format of DATES) {
+    const { day, month, year = '', time } = format.exec(date)?.groups ?? {}
+    const at = Date.parse(`${day} ${month} ${fullYear(year)} ${time} GMT`)
+    // 30 February parses as a day in March.
+    if (new Date(at).getUTCDate() === Number(day)) return at
+  }
+  return Number.NaN
+}
+
+/** A year of two digits is at most 50 years in the future (RFC 9110, section 5.6.7). */
+function fullYear(digits: string): number {
+  if (digits.length !== 2) return Number(digits)
+  const thisYear = new Date().getUTCFullYear()
+  const year = thisYear - (thisYear % 100) + Number(digits)
+  return year > thisYear + 50 ? year - 100 : year
 }

@@ -41,12 +41,12 @@ function isId(id: unknown): boolean {
 }
 
 /**
- * The memory that an entry of a page may hold, as a row, as a record and as JSON: a name and a type of 255 bytes each, and
+ * The maximum of memory for an entry of a page, as a row, as a record and as JSON: a name and a type of 255 bytes each, and
  * more. This limits one user to 16 running pages of 1,000 entries, so other users get CPU time, too.
  */
 const ENTRY_BYTES = 6 * 1024
 
-/** The memory that a page may hold. `limit` is not validated yet. */
+/** The maximum of memory for a page. `limit` is not validated yet. */
 export function pageBytes({ query }: { query: unknown }): number {
   const limit = Number((query as { limit?: string }).limit ?? 50)
   return ENTRY_BYTES * (limit >= 1 && limit <= 1000 ? limit : 1)

@@ -5,7 +5,7 @@ import type { ContentReader } from '../vault/crypto/content.ts'
 import { recordDamage } from './damage.ts'
 import { logOf } from './request-logs.ts'
 
-/** The memory that a download may hold: bytes that were read, the same bytes opened, and bytes being sent. */
+/** The maximum of memory for a download: bytes that were read, the same bytes opened, and bytes being sent. */
 export const DOWNLOAD_BYTES = 3 * 512 * 1024
 
 /**
@@ -20,7 +20,7 @@ export async function sendBytes(
 ): Promise<FastifyReply> {
   try {
     const first = await bytes.next()
-    if (first?.length === 1 && first[0]?.length === sizeBytes) return reply.send(first[0])
+    if (first?.length === 1 && first[0]?.length === sizeBytes) return sendWhole(reply, first[0])
     // Without the framework: its pipe waits for the socket to drain, which costs a third of the throughput.
     reply.hijack()
     const { raw, request, statusCode } = reply
@@ -34,6 +34,13 @@ export async function sendBytes(
   } finally {
     await bytes.close()
   }
+}
+
+/** Sends a whole response without the framework, which would replace a content type that is no media type. */
+export function sendWhole(reply: FastifyReply, bytes: Buffer | undefined): FastifyReply {
+  reply.hijack()
+  reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders).end(bytes)
+  return reply
 }
 
 /** Reads the next batch while the previous one is sent. Returns without an error if the client leaves. */

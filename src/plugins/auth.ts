@@ -6,7 +6,7 @@ import { logOf } from '../http/request-logs.ts'
 import type { Session } from '../ports/sign-in.ts'
 import { problems } from '../problems.ts'
 import type { Vault } from '../vault/vault.ts'
-import { respondLast } from './errors.ts'
+import { respondLast } from './connections/last-response.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

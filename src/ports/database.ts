@@ -2,8 +2,8 @@
 import type { ActivityRepository, KeySlotRepository, UserRepository } from './accounts.ts'
 import type { BlobLedger } from './blobs.ts'
 import type { FileRepository, TrashRepository } from './files.ts'
-import type { UploadRepository } from './uploads.ts'
 import type { PinLedger, SessionRepository } from './sign-in.ts'
+import type { UploadRepository } from './uploads.ts'
 
 export interface Repositories {
   users: UserRepository

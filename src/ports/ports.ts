@@ -13,7 +13,7 @@
  * - `ECONNABORTED`, of a database: the connection was lost before it answered.
  *
  * A `put` or a transaction that throws `ENOSPC`, `EROFS` or `EAGAIN` has changed nothing. After `ECONNABORTED` the
- * result is unknown. `told: true`: the error is already logged.
+ * result is unknown. `logged: true`: the error is already logged.
  */
 import type { Quota } from './accounts.ts'
 import type { BlobStore } from './blobs.ts'

@@ -29,6 +29,16 @@ export interface Upload {
   claim: number
   /** The file that the upload became; `null` while it is not complete. */
   fileId: string | null
+  /** The name that the file got then. */
+  fileName: string | null
+}
+
+/** A part that changes its version: from the place `from` of an upload to `start`, with a new seal. */
+export interface MovedPart {
+  upload: string
+  from: number
+  start: number
+  seal: Buffer
 }
 
 export interface UploadRepository {
@@ -53,6 +63,11 @@ export interface UploadRepository {
     part: Part | null,
     change: { sizeBytes: number | null; at: number; quotaBytes: Quota['bytes'] },
   ): Promise<'done' | 'stale' | 'run-ended' | 'quota'>
+  /**
+   * One transaction: moves all parts of other uploads of the owner behind each other into this upload, which has none, and
+   * deletes those uploads. `stale`: one of them is not there, is not complete in its length, or has other parts.
+   */
+  concatenate(owner: string, id: string, moved: MovedPart[], at: number): Promise<'done' | 'stale'>
   /** Deletes an upload. Its version is garbage then, unless it has become a file. False if there is none. */
   remove(owner: string, id: string): Promise<boolean>
   /** Deletes at most `limit` uploads of all users that were not touched since. `versions` are garbage now. */

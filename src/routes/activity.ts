@@ -12,7 +12,7 @@ export const activity: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/activity',
     {
-      config: { holds: pageBytes, cost: pageCost },
+      config: { memoryBytes: pageBytes, cost: pageCost },
       schema: {
         operationId: 'listActivity',
         summary: 'List the activity of the account, page by page',

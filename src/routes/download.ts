@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import { sessionOf } from '../http/caller.ts'
 import { entityTag, evaluate, lastModified, rangeOf } from '../http/conditions.ts'
 import { reprDigest } from '../http/digests.ts'
-import { DOWNLOAD_BYTES, sendBytes } from '../http/sending.ts'
+import { DOWNLOAD_BYTES, sendBytes, sendWhole } from '../http/sending.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { ByName, Disposition, Downloads, GetHeaders, HeadHeaders, Heads } from '../schemas/files.ts'
@@ -14,10 +14,11 @@ import type { StoredFile } from '../vault/files/stored-file.ts'
 
 /**
  * The types that a browser may show inline: images without scripts, audio, video. Some clients send older names: `image/jpg`
- * and `image/pjpeg` for JPEG, `image/x-png` for PNG, `image/x-ms-bmp` for BMP.
+ * and `image/pjpeg` for JPEG, `image/x-png` for PNG, `image/x-ms-bmp` for BMP. A browser takes the last type of a list, so only
+ * quoted parameters may have commas.
  */
 const INLINE =
-  /^(?:image\/(?:apng|avif|bmp|gif|heic(?:-sequence)?|heif(?:-sequence)?|jpe?g|jxl|pjpeg|png|tiff|webp|x-icon|x-ms-bmp|x-png|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)(?:\s*;|$)/i
+  /^(?:image\/(?:apng|avif|bmp|gif|heic(?:-sequence)?|heif(?:-sequence)?|jpe?g|jxl|pjpeg|png|tiff|webp|x-icon|x-ms-bmp|x-png|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)[ \t]*(?:;(?:[^",]|"(?:[^"\\]|\\.)*")*)?$/i
 
 const EMPTY = Buffer.alloc(0)
 
@@ -54,17 +55,14 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
         await app.vault.files.find(sessionOf(request).userId, request.params.name),
         () => null,
       )
-      return reply
-        .code(answer.status === 304 ? 304 : 200)
-        .headers(answer.headers)
-        .send(noBytes(answer))
+      return sendWhole(reply.code(answer.status === 304 ? 304 : 200).headers(answer.headers), noBytes(answer))
     },
   )
 
   app.get(
     '/v1/files/:name',
     {
-      config: { holds: () => DOWNLOAD_BYTES },
+      config: { memoryBytes: () => DOWNLOAD_BYTES },
       schema: {
         operationId: 'getFile',
         summary: 'Download a file, or a part of it',
@@ -83,7 +81,9 @@ export const download: FastifyPluginAsyncTypebox = async (app) => {
         return answerTo(request, file, rangeOf)
       })
       reply.code(choice.status).headers(choice.headers)
-      return bytes ? sendBytes(reply, bytes, Number(choice.headers['content-length'])) : reply.send(noBytes(choice))
+      return bytes
+        ? sendBytes(reply, bytes, Number(choice.headers['content-length']))
+        : sendWhole(reply, noBytes(choice))
     },
   )
 }
@@ -102,7 +102,7 @@ function answerTo(
 ): Answer {
   const validators = { etag: entityTag(file), 'last-modified': lastModified(file), ...SAFETY }
   const verdict = evaluate(headers, file, true)
-  if (verdict === 'failed') throw problems.preconditionFailed()
+  if (verdict === 'failed') throw problems.preconditionFailed('')
   if (verdict === 'not-modified') return { status: 304, headers: validators, range: null }
 
   const range = choose(headers, file)

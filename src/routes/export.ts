@@ -13,7 +13,7 @@ import type { Account } from '../vault/accounts/account.ts'
 import type { ContentReader } from '../vault/crypto/content.ts'
 import type { ExportedFile } from '../vault/files/export.ts'
 
-/** The memory that an export may hold: the bytes being sent, and an entry of `account.json` for each file. */
+/** The maximum of memory for an export: the bytes being sent, and an entry of `account.json` for each file. */
 const EXPORT_BYTES = 4 * 1024 * 1024
 const EXPORT_BYTES_PER_FILE = 300
 
@@ -23,7 +23,7 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: {
         limits: ['exports-at-once', 'exports'],
-        holds: async (request) => {
+        memoryBytes: async (request) => {
           const { usage } = await app.vault.account.describe(sessionOf(request).userId)
           return EXPORT_BYTES + EXPORT_BYTES_PER_FILE * (usage.files + usage.trashFiles)
         },

@@ -43,7 +43,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/files',
     {
-      config: { holds: pageBytes, cost: listCost },
+      config: { memoryBytes: pageBytes, cost: listCost },
       schema: {
         operationId: 'listFiles',
         summary: 'List files, page by page',

@@ -4,14 +4,14 @@ import { callerOf, sessionOf } from '../http/caller.ts'
 import { failures, nothing, timestamp } from '../schemas/common.ts'
 import { BySession, SessionList } from '../schemas/sessions.ts'
 
-/** The memory that the list of all sessions of a user may hold. */
+/** The maximum of memory for the list of all sessions of a user. */
 const LIST_BYTES = 512 * 1024
 
 export const sessions: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/sessions',
     {
-      config: { holds: () => LIST_BYTES },
+      config: { memoryBytes: () => LIST_BYTES },
       schema: {
         operationId: 'listSessions',
         summary: 'List the devices that are signed in',

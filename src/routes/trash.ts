@@ -14,7 +14,7 @@ export const trash: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/trash',
     {
-      config: { holds: pageBytes, cost: pageCost },
+      config: { memoryBytes: pageBytes, cost: pageCost },
       schema: {
         operationId: 'listTrash',
         summary: 'List deleted files, page by page',

@@ -52,7 +52,7 @@ export const ProblemSchema = Type.Object(
   { $id: 'Problem', description: 'A refusal (RFC 9457).' },
 )
 
-/** The refusals of a route by status. `plugins/docs/docs.ts` adds the refusals that every route can send. */
+/** The refusals of a route by status. `plugins/docs/document.ts` adds the refusals that every route can send. */
 export function failures<Code extends ProblemCode>(...codes: Code[]) {
   const byStatus: Record<number, ProblemCode[]> = {}
   for (const code of codes) {
@@ -73,7 +73,7 @@ const text = (description: string) => ({ type: 'string', description })
 const REFUSAL_HEADERS: Record<number, Record<string, unknown>> = {
   401: { 'WWW-Authenticate': text('`Bearer` (RFC 9110, section 11.6.1).') },
   415: {
-    Accept: text('The accepted media type, if the media type was refused.'),
+    Accept: text('The accepted media type, if the media type was refused. Absent if no body is taken.'),
     'Accept-Encoding': text('`identity`, if the content encoding was refused.'),
   },
   416: { 'Content-Range': text('`bytes */N` for a file of N bytes.') },

@@ -141,8 +141,8 @@ describe('backup and restore', () => {
     const server = serverProcess(folder)
     await signedIn(server)
     const error = async (args: string[]) => (await command(folder, args)).report.error
-    expect(await error(['backup', 'data/backup'])).toContain('DATA_DIR, which is ./data, must lie apart')
-    expect(await error(['backup', '.'])).toContain('must lie apart')
+    expect(await error(['backup', 'data/backup'])).toContain('DATA_DIR, which is ./data, must not overlap')
+    expect(await error(['backup', '.'])).toContain('must not overlap')
     expect((await command(folder, ['backup', 'elsewhere'])).code).toBe(0)
     await rm(join(folder, 'elsewhere'), { recursive: true })
     expect(await error(['restore', 'nowhere'])).toContain('there is no backup in nowhere')

@@ -100,7 +100,8 @@ export function lane({ target, document, dice, memory, crew, strangers, witness 
     const faults = faultsOf(document, asked, answer)
     if (route && session) faults.push(...(crew.modelOf(session.userId)?.apply(route, draft.method, answer) ?? []))
     for (const one of faults) witness.failed(`${route?.operation.id ?? 'nothing'}: ${one}`, bytes, answers)
-    await learn(draft, answer, route)
+    // An unfinished request was a stranger's. With what it told, this lane could sign in as the stranger.
+    if (!draft.unfinished) await learn(draft, answer, route)
     return answer
   }
 

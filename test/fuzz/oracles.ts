@@ -97,11 +97,11 @@ function routeFaults(document: Document, { operation }: Route, asked: Asked, ans
   return [...faults, ...judgementFaults(document, operation, asked, answer), ...contentFaults(operation, asked, answer)]
 }
 
-/** Each documented field is there, but for those of limits, which are off; of the two that a 415 may have, one. */
-function headerFaults({ responses }: Operation, { status, headers }: Answer): string[] {
+/** Each documented field is there, but for those of limits, which are off; of the two that a 415 for a body may have, one. */
+function headerFaults({ responses, body }: Operation, { status, headers }: Answer): string[] {
   const documented = Object.keys(responses[status]?.headers ?? {}).map((name) => name.toLowerCase())
   const missing = documented.filter((name) => headers[name] === undefined && !name.startsWith('ratelimit'))
-  if (status === 415) return missing.length < 2 ? [] : ['a 415 that does not say what is taken']
+  if (status === 415) return missing.length < 2 || !body ? [] : ['a 415 that does not say what is taken']
   return missing.map((name) => `no ${name}, which is documented for ${status}`)
 }
 

@@ -77,7 +77,7 @@ function waiting(pool: MemoryPool, claim: Partial<Claim>) {
   const response = new EventEmitter() as ServerResponse
   let granted = false
   const wanted = { network: 'home', user: 'ada', bytes: 1, ...claim }
-  pool.hold(wanted, response).then(
+  pool.claim(wanted, response).then(
     () => {
       granted = true
     },
@@ -88,6 +88,6 @@ function waiting(pool: MemoryPool, claim: Partial<Claim>) {
 
 async function held(pool: MemoryPool, claim: Partial<Claim>): Promise<ServerResponse> {
   const response = new EventEmitter() as ServerResponse
-  await pool.hold({ network: 'home', user: 'ada', bytes: 1, ...claim }, response)
+  await pool.claim({ network: 'home', user: 'ada', bytes: 1, ...claim }, response)
   return response
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
-import { adaptersOf, warningsOf } from '../../src/compose/telling.ts'
+import { adaptersOf, warningsOf } from '../../src/compose/startup-log.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { serverProcess, signedIn } from '../support/process.ts'

@@ -15,7 +15,7 @@ describe('the process', () => {
     const folder = await temporaryFolder()
     const server = serverProcess(folder)
     await server.url
-    await expect.poll(server.output).toContain('the master key lies in')
+    await expect.poll(server.output).toContain('the master key is in')
     const lines = server.output().trim().split('\n')
     const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
     expect(messages).toEqual([
@@ -25,7 +25,7 @@ describe('the process', () => {
       `data in ${join(folder, 'data')}, files in ${join(folder, 'uploads')}`,
       'using SQLite, pending PINs in memory, sealed files on disk, PIN delivery by response',
       expect.stringMatching(/^not fit for production: PIN_DELIVERY=response/),
-      expect.stringMatching(/^not fit for production: the master key lies in DATA_DIR/),
+      expect.stringMatching(/^not fit for production: the master key is in DATA_DIR/),
     ])
   })
 
@@ -33,7 +33,7 @@ describe('the process', () => {
     const server = serverProcess(await temporaryFolder(), { HOST: '0.0.0.0', PIN_DELIVERY: 'console' })
     await server.url
     await expect.poll(server.output).toContain('0.0.0.0 is reachable from other machines over plain HTTP')
-    expect(server.output()).toContain('PIN_DELIVERY=console: PINs stand in this log')
+    expect(server.output()).toContain('PIN_DELIVERY=console: PINs are written to this log')
   })
 
   it('warns of having no rate limit', async () => {

@@ -52,6 +52,24 @@ describe('a refusal', () => {
     expect(answer.headers.allow).toBe(allow)
   })
 
+  it.each([
+    ['FOO /v1/files', 405, 'GET, HEAD, POST'],
+    ['get /v1/files/beach.jpg?a=b', 405, 'DELETE, GET, HEAD, PATCH, PUT'],
+    ['GETX http://vault.example/v1/trash', 405, 'DELETE, GET, HEAD'],
+    ['DESCRIBE /v1/users', 405, 'POST'],
+    ['FOO /v1/nothing', 404, undefined],
+    ['FOO /v1/files#a', 400, undefined],
+  ])('of %s, whose method the parser does not know, is %i', async (line, status, allow) => {
+    const app = await testApp()
+    const sender = wire(app.url)
+    sender.socket.write(`${head('GET /health/live')}${head(line, { 'x-request-id': 'mine' })}`)
+    const answers = (await sender.ended).split(/(?=HTTP\/1\.1 )/)
+    expect(answers.map((answer) => Number(answer.slice(9, 12)))).toEqual([200, status])
+    expect(/^allow: (.*)\r$/im.exec(answers[1] ?? '')?.[1]).toBe(allow)
+    expect(answers[1]).toMatch(/^x-request-id: mine\r$/im)
+    expect(answers[1]).toMatch(/^connection: close\r$/im)
+  })
+
   it('of a path with a slash too many is 404', async () => {
     const app = await testApp()
     expect(await app.request('/health/live/')).toBeProblem(404, 'not-found')
@@ -87,6 +105,26 @@ describe('a refusal', () => {
     expect(await older.ended).toMatch(/^HTTP\/1\.1 200 /)
   })
 
+  it.each([
+    ...['user@vault.example', 'a b', 'a/b', 'http://vault.example', 'a?b', 'a#b', 'a\\b', '<vault>', 'm\xfcnchen'],
+    ...['vault.example:x', 'vault.example:80:90', '[::1', '::1', '%zz'],
+  ])('of the Host %s is 400', async (host) => {
+    const app = await testApp()
+    for (const version of ['1.0', '1.1']) {
+      const line = wire(app.url)
+      line.socket.write(`GET /health/live HTTP/${version}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, 'latin1')
+      expect(await line.ended).toMatch(/^HTTP\/1\.1 400 .*"code":"malformed-http"/s)
+    }
+  })
+
+  it.each([
+    ...['', 'localhost', 'vault.example:', 'vault.example:8000', '127.0.0.1:8000', '[::1]', '[fe80::1%25en0]:8000'],
+    ...['my_phone.local', 'xn--mnchen-3ya.example', 'm%C3%BCnchen.example', 'a,b'],
+  ])('is not given for the Host %j', async (host) => {
+    const app = await testApp()
+    expect((await app.request('/health/live', { headers: { host } })).status).toBe(200)
+  })
+
   it('of CONNECT is 400', async () => {
     const app = await testApp()
     const line = wire(app.url)
@@ -94,14 +132,11 @@ describe('a refusal', () => {
     expect(await line.ended).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n.*"code":"malformed-http"/s)
   })
 
-  it.each(['{', ' ', '{"name":', 'null x', '{"__proto__":{}}', '{"constructor":{"prototype":{}}}'])(
-    'of the JSON %j is 400',
-    async (body) => {
-      const app = await testApp()
-      const answer = await app.request('/v1/users', { method: 'POST', headers: json, body })
-      expect(answer).toBeProblem(400, 'malformed-json')
-    },
-  )
+  it.each(['{', ' ', '{"name":', 'null x'])('of the JSON %j is 400', async (body) => {
+    const app = await testApp()
+    const answer = await app.request('/v1/users', { method: 'POST', headers: json, body })
+    expect(answer).toBeProblem(400, 'malformed-json')
+  })
 
   it('names every fault of a body', async () => {
     const app = await testApp()
@@ -137,6 +172,26 @@ describe('a refusal', () => {
     }
   })
 
+  it.each([
+    ['DELETE', '/v1/sessions/current'],
+    ['DELETE', '/v1/files/a'],
+    ['DELETE', '/v1/trash'],
+    ['POST', '/v1/trash/x/restore'],
+  ])('of a body of %s %s says that it takes none', async (method, path) => {
+    const app = await testApp()
+    const owner = await member(app)
+    for (const headers of [
+      { 'content-type': 'text/plain', 'content-length': 4 },
+      { 'content-length': 4 },
+      { 'transfer-encoding': 'chunked' },
+    ]) {
+      const answer = await owner.request(path, { method, headers, body: 'text' })
+      expect(answer).toBeProblem(415, 'unsupported-media-type')
+      expect(answer.body).toMatchObject({ detail: 'This operation takes no body.' })
+      expect(answer.headers).not.toHaveProperty('accept')
+    }
+  })
+
   it.each(['gzip', 'br', 'identity, gzip'])('of the content coding %s is 415', async (coding) => {
     const app = await testApp()
     const owner = await member(app)
@@ -144,6 +199,18 @@ describe('a refusal', () => {
     expect(await app.post('/v1/users', ada, coded)).toBeProblem(415, 'unsupported-encoding')
     expect(await owner.put('a', 'bytes', coded)).toBeProblem(415, 'unsupported-encoding')
   })
+
+  it.each(['', ' ', ',', 'identity', 'Identity', ', identity', 'identity, identity'])(
+    'is not given for the content coding %j, which is none',
+    async (coding) => {
+      const app = await testApp()
+      const owner = await member(app)
+      const coded = { 'content-encoding': coding }
+      expect((await app.post('/v1/users', ada, coded)).status).toBe(201)
+      expect((await owner.put('a', 'bytes', coded)).status).toBe(201)
+      expect((await owner.put('empty', '', coded)).status).toBe(201)
+    },
+  )
 
   it('of a content coding is for requests whose body is read', async () => {
     const app = await testApp()

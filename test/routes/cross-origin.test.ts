@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { member, type TestApp, testApp } from '../support/app.ts'
 import type { Answer } from '../support/http.ts'
+import { head, wire } from '../support/wire.ts'
 
 const APP = 'https://app.example.org'
 const settings = { CORS_ORIGINS: `http://localhost:5173, ${APP}` }
@@ -62,6 +63,19 @@ describe('a page of an origin that the operator named', () => {
     )
   })
 
+  it.each([
+    ['too large a header', 431, head('GET /health/live', { ...from(APP), 'x-large': 'x'.repeat(20_000) })],
+    ['a method that the parser does not know', 405, head('FOO /v1/files', from(APP))],
+    ['no HTTP', 400, head('GET /health/live', { ...from(APP), 'bad name': 'x' })],
+  ])('may read the answer to %s', async (_what, status, request) => {
+    const line = wire((await testApp(settings)).url)
+    line.socket.write(request)
+    const answer = await line.ended
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    expect(answer).toContain(`\r\naccess-control-allow-origin: ${APP}\r\n`)
+    expect(answer).toContain('\r\nvary: Origin\r\n')
+  })
+
   it('hears of what is no preflight what anybody hears', async () => {
     const app = await testApp(settings)
     const answer = await app.request('/v1/sessions', { method: 'OPTIONS', headers: from(APP) })
@@ -88,6 +102,14 @@ describe('a page of any other origin', () => {
       expect(corsHeadersOf(answer)).toEqual([])
       expect(answer.headers.vary).toBe('Origin')
     }
+  })
+
+  it('gets nothing with the answer to bytes that are no HTTP', async () => {
+    const line = wire((await testApp(settings)).url)
+    line.socket.write(head('FOO /v1/files', from('https://evil.example')))
+    const answer = await line.ended
+    expect(answer).toMatch(/^HTTP\/1\.1 405 .*\r\nvary: Origin\r\n/s)
+    expect(answer).not.toContain('access-control')
   })
 
   it('gets nothing where no origin is named', async () => {

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readdir, readlink, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { member, SESSIONS_CHECKED_OFTEN, type TestApp, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -68,6 +68,11 @@ describe('a download', () => {
     ['application/pdf', 'attachment'],
     ['image/jpegx', 'attachment'],
     ['image/x-png+xml', 'attachment'],
+    ['image/jpeg; quality="high, or so"', 'inline'],
+    ['video/mp4; codecs="avc1.42E01E, mp4a.40.2"', 'inline'],
+    ['image/png; a=b, text/html', 'attachment'],
+    ['image/png;, text/html', 'attachment'],
+    ['image/png; a=", text/html', 'attachment'],
   ])('of %s asked for inline comes %s', async (type, disposition) => {
     const app = await testApp()
     const ada = await member(app)
@@ -169,7 +174,12 @@ describe('a range', () => {
     ['bytes=0-3,2-5', 206, '012345', 'bytes 0-5/10'],
     ['bytes=5-6, 0-1 ,2-4', 206, '0123456', 'bytes 0-6/10'],
     ['bytes=3-4,99-', 206, '34', 'bytes 3-4/10'],
+    ['bytes=2-4,', 206, '234', 'bytes 2-4/10'],
+    ['bytes=, ,0-1,,2-4', 206, '01234', 'bytes 0-4/10'],
     ['bytes=0-0,9-9', 200, content, undefined],
+    ['bytes=', 200, content, undefined],
+    ['bytes=, ,', 200, content, undefined],
+    [`bytes=${','.repeat(101)}0-1`, 200, content, undefined],
     ['bytes=4-2', 200, content, undefined],
     ['bytes=-', 200, content, undefined],
     ['bytes=1-2,x', 200, content, undefined],
@@ -286,6 +296,40 @@ describe('conditions of a download', () => {
       expect(answer.headers['content-type']).toBeUndefined()
     }
   })
+})
+
+it.each<[date: string, status: number]>([
+  ['Sunday, 22-Nov-26 08:30:00 GMT', 304],
+  ['Sunday, 22-Nov-26 08:29:59 GMT', 200],
+  ...[50, 60, 69, 75, 76].map((year) => [`Wednesday, 01-Jan-${year} 00:00:00 GMT`, 304] satisfies [string, number]),
+  ['Saturday, 01-Jan-77 00:00:00 GMT', 200],
+  ['Sunday, 06-Nov-94 08:49:37 GMT', 200],
+  ['Sun Nov 22 08:30:00 2026', 304],
+  ['Sun, 22-Nov-2026 08:30:00 GMT', 304],
+  ['Sun, 22 Nov-2026 08:30:00 GMT', 200],
+  ['Sun, 22 Nov 226 08:30:00 GMT', 200],
+  ['Sun, 22 Nob 2026 08:30:00 GMT', 200],
+])('reads the date %s', async (date, status) => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('file', 'bytes')
+  vi.setSystemTime(app.clock())
+  onTestFinished(() => void vi.useRealTimers())
+  expect((await ada.get('file', { 'if-modified-since': date })).status).toBe(status)
+})
+
+it('says that nothing was changed only where something could have been', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  await ada.put('file', 'bytes')
+  const unmet = { 'if-match': '"another"' }
+  const detail = 'The file does not meet the preconditions of the request.'
+  expect((await ada.get('file', unmet)).body).toMatchObject({ detail })
+  const changes = [
+    await ada.put('file', 'x', unmet),
+    await ada.request('/v1/files/file', { method: 'DELETE', headers: unmet }),
+  ]
+  for (const { body } of changes) expect(body).toMatchObject({ detail: `${detail} Nothing was changed.` })
 })
 
 describe('a file that is replaced while it is read', () => {

@@ -154,7 +154,7 @@ describe('a request target', () => {
     [`GET /${'x'.repeat(15_000)}`, 404],
     [`GET /health/live?${'a&'.repeat(7_000)}`, 200],
     ['G\0T /health/live', 400],
-    ['get /health/live', 400],
+    ['get /health/live', 405],
     ['GET /health/live\u00e9', 400],
   ])('%s is no surprise', async (line, status) => {
     const app = await testApp()
@@ -286,6 +286,7 @@ describe('a JSON body', () => {
     ['__proto__ in escapes', '{"\\u005f_proto__":{"name":"Eve"}}'],
     ['__proto__ further in', `{"a":[{"__proto__":null}]}`],
     ['a constructor’s prototype', '{"constructor":{"prototype":{"name":"Eve"}}}'],
+    ['a name in nothing but its __proto__', `{"__proto__":${JSON.stringify(ada)}}`],
     ['arrays in arrays', `${'['.repeat(8000)}${']'.repeat(8000)}`],
     ['objects in objects that are cut', '{"a":'.repeat(3000)],
     ['numbers that are none', '{"name":NaN}'],
@@ -358,6 +359,24 @@ describe('a JSON body', () => {
     const answer = await register(app, body)
     expect(answer.status).toBe(201)
     expect(answer.body).toMatchObject({ deviceId: ada.deviceId })
+  })
+
+  it.each([
+    '"__proto__":{"name":"Eve","admin":true}',
+    '"\\u005f_proto__":{"admin":true}',
+    '"a":[{"__proto__":{"admin":true}}]',
+    '"constructor":{"prototype":{"admin":true}}',
+    '"constructor":"Eve","hasOwnProperty":true,"toString":null',
+  ])('ignores %s', async (fields) => {
+    const app = await testApp()
+    const owner = await member(app)
+    await owner.put('a', 'a')
+    const body = `{${fields},"name":"b"}`
+    const answer = await owner.request('/v1/files/a', { method: 'PATCH', headers: json, body })
+    expect(answer.status).toBe(200)
+    expect(answer.body).toMatchObject({ name: 'b' })
+    expect({}).not.toHaveProperty('admin')
+    expect((await register(app, JSON.stringify(ada).replace('{', `{${fields},`))).status).toBe(201)
   })
 
   it('takes unknown fields of any depth that fits', async () => {

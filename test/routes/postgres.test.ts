@@ -228,7 +228,7 @@ describePostgres('a server on PostgreSQL', () => {
       trash: { count: 0, bytes: 0 },
       runs: 1,
       holds: 0,
-      schema: 8,
+      schema: 9,
     })
     await vault.sweep()
     expect((await ada.get('file')).body).toBe('bytes')
@@ -268,7 +268,7 @@ describePostgres('a server on PostgreSQL', () => {
   it('starts with a master key that it was given, and makes none', async () => {
     const server = serverProcess(await temporaryFolder(), { DATABASE_URL: await emptySchema() })
     expect(await server.exit).toBe(1)
-    expect(server.output()).toContain('with DATABASE_URL give MASTER_KEY or MASTER_KEY_FILE')
+    expect(server.output()).toContain('with DATABASE_URL set MASTER_KEY or MASTER_KEY_FILE')
   })
 })
 

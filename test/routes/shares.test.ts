@@ -1,7 +1,7 @@
 /** What one client does is felt by that client alone. */
 import { describe, expect, it } from 'vitest'
 import type { HttpRules } from '../../src/app.ts'
-import { PIPELINE_DEPTH } from '../../src/plugins/connections/connections.ts'
+import { PIPELINE_DEPTH } from '../../src/plugins/connections/pipelining.ts'
 import { type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 

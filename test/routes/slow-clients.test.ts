@@ -4,7 +4,7 @@ import { blobsOnDisk, form, type Member, member, testApp } from '../support/app.
 import { head, type Wire, wire } from '../support/wire.ts'
 
 /** The server's own patience is counted in minutes. */
-const HURRIED = { headerMs: 400, pace: { everyMs: 400, bodyBytes: 1024, looksPerWrite: 3 } }
+const HURRIED = { headerMs: 400, pace: { everyMs: 400, bodyBytes: 1024, checksPerWrite: 3 } }
 const ada = JSON.stringify({ name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' })
 
 describe('a client that says next to nothing', () => {
@@ -89,7 +89,7 @@ describe('a client that is slow', () => {
   })
 
   it('is not blamed where the server is', async () => {
-    const app = await testApp({}, undefined, { pace: { everyMs: 50, bodyBytes: 1024, looksPerWrite: 3 } })
+    const app = await testApp({}, undefined, { pace: { everyMs: 50, bodyBytes: 1024, checksPerWrite: 3 } })
     const owner = await member(app)
     const { put } = app.ports.blobs
     app.ports.blobs.put = async (id, batches) => {

@@ -173,10 +173,10 @@ describe('the process with a certificate', () => {
   })
 })
 
-/** An app with a certificate of its own, which it reads again every `lookAgainMs`. */
-async function tlsApp(http: Partial<HttpRules> = {}, lookAgainMs = 60_000, kind: 'ec' | 'rsa' = 'ec') {
+/** An app with a certificate of its own, which it reads again every `rereadMs`. */
+async function tlsApp(http: Partial<HttpRules> = {}, rereadMs = 60_000, kind: 'ec' | 'rsa' = 'ec') {
   const files = newCertificate(await temporaryFolder(), 'vault', kind)
-  const tls = { read: certificateIn(files.cert, files.key), lookAgainMs }
+  const tls = { read: certificateIn(files.cert, files.key), rereadMs }
   const app = await testApp({ TLS_CERT: files.cert, TLS_KEY: files.key }, undefined, { ...http, tls })
   return { app, files }
 }

@@ -59,16 +59,28 @@ describe('uploading a form', () => {
   it.each([
     ['image/jpeg', 'image/jpeg'],
     ['application/vnd.api+json', 'application/vnd.api+json'],
-    ['image/日本', 'image/jpeg'],
-    ['nonsense', 'image/jpeg'],
-    ['a/b\x01', 'image/jpeg'],
-    [`a/${'b'.repeat(300)}`, 'image/jpeg'],
+    ['image/日本', Buffer.from('image/日本').toString('latin1')],
+    ['nonsense', 'nonsense'],
+    ['image/png, image/gif', 'image/png, image/gif'],
+    [`a/${'b'.repeat(253)}`, `a/${'b'.repeat(253)}`],
     ['', 'image/jpeg'],
   ])('keeps the part’s type %j as %j', async (type, kept) => {
     const app = await testApp()
     const ada = await member(app)
     await post(ada, [{ ...photo('sand'), type }])
     expect((await ada.get('beach.jpg')).headers['content-type']).toBe(kept)
+  })
+
+  it.each([
+    ['a/b\x01', 'control characters'],
+    [`a/${'b'.repeat(254)}`, '255 characters'],
+  ])('refuses the part’s type %j, which no header could carry back', async (type, detail) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const answer = await post(ada, [{ ...photo('sand'), type }])
+    expect(answer).toBeProblem(400, 'malformed-multipart')
+    expect((answer.body as { detail: string }).detail).toContain(detail)
+    expect(await blobsOnDisk(app)).toEqual([])
   })
 
   it('takes names in UTF-8', async () => {
@@ -83,6 +95,22 @@ describe('uploading a form', () => {
     const app = await testApp()
     const ada = await member(app)
     expect((await post(ada, [{ name: 'album', content: 'summer' }, photo('sand')])).status).toBe(201)
+  })
+
+  it.each<Record<string, string>>([
+    { 'if-match': '"another"' },
+    { 'if-none-match': '*' },
+    { 'if-unmodified-since': 'Sun, 06 Nov 1994 08:49:37 GMT' },
+    { 'repr-digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` },
+    { 'content-digest': 'nonsense' },
+  ])('ignores %j, which is for PUT', async (fields) => {
+    const app = await testApp()
+    const ada = await member(app)
+    await post(ada, [photo('sand')])
+    const sent = form([photo('sand')])
+    const headers = { ...sent.headers, ...fields }
+    const answer = await ada.request('/v1/files', { ...sent, method: 'POST', headers })
+    expect(answer.status).toBe(200)
   })
 
   it.each([1000, 60_000, 200_000])('refuses a part of %i bytes that has no Content-Disposition', async (size) => {
@@ -347,27 +375,37 @@ describe('uploading raw bytes', () => {
     'multipart/form-data; boundary=x',
     'text/plain; charset=iso-8859-1',
     'application/x-www-form-urlencoded',
+    'nonsense',
+    'a/b/c',
+    'text/html,,',
+    '; charset=utf-8',
+    'text/plain; name="\xe9"',
+    `text/plain; x=${'y'.repeat(240)}`,
   ])('keeps the type %s', async (type) => {
     const app = await testApp()
     const ada = await member(app)
-    await ada.put('file', '{"a":', { 'content-type': type })
+    await ada.put('file', Buffer.from('{"a":'), { 'content-type': type })
     const { headers, body } = await ada.get('file')
     expect([headers['content-type'], body]).toEqual([type, '{"a":'])
+    const { headers: ofHead } = await ada.request('/v1/files/file', { method: 'HEAD' })
+    expect([ofHead['content-type'], ofHead['content-length']]).toEqual([type, '5'])
   })
 
-  it('takes application/octet-stream for a type that no header could carry back', async () => {
+  it('refuses a type of more than 255 characters', async () => {
     const app = await testApp()
     const ada = await member(app)
-    for (const type of [`text/plain; x=${'y'.repeat(300)}`, 'foo', 'a/b/c', '']) {
-      await ada.put('file', `bytes of ${type}`, { 'content-type': type })
-      expect((await ada.get('file')).headers['content-type']).toBe('application/octet-stream')
-    }
+    const answer = await ada.put('file', 'bytes', { 'content-type': `text/plain; x=${'y'.repeat(242)}` })
+    expect(answer).toBeProblem(400, 'invalid-request')
+    expect(answer.body).toMatchObject({
+      errors: [{ path: '/content-type', message: 'must be at most 255 characters' }],
+    })
+    expect((await ada.get('file')).status).toBe(404)
   })
 
-  it('takes application/octet-stream where no type is given', async () => {
+  it.each([{}, { 'content-type': '' }])('takes application/octet-stream where %j gives no type', async (headers) => {
     const app = await testApp()
     const ada = await member(app)
-    expect((await ada.put('file', 'bytes')).body).toMatchObject({ contentType: 'application/octet-stream' })
+    expect((await ada.put('file', 'bytes', headers)).body).toMatchObject({ contentType: 'application/octet-stream' })
   })
 
   it.each(['', undefined])('takes an empty file from the body %j', async (body) => {

@@ -221,7 +221,7 @@ describe('a backup', () => {
     const { app, folder } = await vaultWith({})
     const { DATA_DIR, UPLOADS_DIR } = app.config
     for (const wrong of [DATA_DIR, join(DATA_DIR, 'backup'), join(UPLOADS_DIR, '..'), UPLOADS_DIR]) {
-      await expect(backupTarget(app.config, wrong)).rejects.toThrow('must lie apart')
+      await expect(backupTarget(app.config, wrong)).rejects.toThrow('must not overlap')
     }
     await mkdir(join(folder, 'uploads', 'holiday'), { recursive: true })
     await expect(backupTarget(app.config, folder)).rejects.toThrow('neither empty nor the folder of a backup')
@@ -288,7 +288,7 @@ describe('a restore', () => {
     await expect(restored(folder, { UPLOADS_DIR: app.config.UPLOADS_DIR })).rejects.toThrow(
       /^UPLOADS_DIR is .* not empty/,
     )
-    await expect(restored(folder, { DATA_DIR: join(folder, 'data') })).rejects.toThrow('must lie apart')
+    await expect(restored(folder, { DATA_DIR: join(folder, 'data') })).rejects.toThrow('must not overlap')
     await expect(restored(await temporaryFolder())).rejects.toThrow('there is no backup in')
   })
 

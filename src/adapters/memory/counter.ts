@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { EventCounter, RequestCounter } from '../../ports/counters.ts'
 import type { Clock } from '../../ports/ports.ts'
 
@@ -31,7 +32,7 @@ export function memoryCounter(clock: Clock): EventCounter & RequestCounter {
     },
 
     async take(key, max, windowMs) {
-      return countOne(`acts in ${windowMs} ms`, key, windowMs).count <= max
+      return countOne(`events in ${windowMs} ms`, key, windowMs).count <= max
     },
   }
 
@@ -76,9 +77,7 @@ function isOpen({ endsAt }: Window, windowMs: number, now: number): boolean {
   return endsAt > now && endsAt <= now + windowMs
 }
 
-/** Spreads callers evenly (FNV-1a). */
+/** Spreads callers evenly. */
 function shareOf(caller: string): number {
-  let hash = 0x811c9dc5
-  for (let at = 0; at < caller.length; at += 1) hash = Math.imul(hash ^ caller.charCodeAt(at), 0x01000193)
-  return (hash >>> 0) % SHARED_WINDOWS
+  return hash('sha256', caller, 'buffer').readUInt16BE() % SHARED_WINDOWS
 }

@@ -125,6 +125,30 @@ BEGIN
   RETURN QUERY SELECT 'done';
 END $$;
 
+-- Moves all parts of other uploads into this one, and deletes those uploads.
+CREATE OR REPLACE FUNCTION concatenate_uploads(
+  owner text, whole text, uploads_of text[], froms bigint[], starts bigint[], seals bytea[], at bigint
+) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  total record;
+BEGIN
+  PERFORM FROM users WHERE id = owner FOR NO KEY UPDATE;
+  PERFORM FROM uploads WHERE user_id = owner AND (id = whole OR id = ANY (uploads_of)) ORDER BY id FOR UPDATE;
+  SELECT coalesce(sum(received), 0)::bigint AS bytes, coalesce(sum(parts), 0)::bigint AS parts, count(*) AS uploads
+    INTO total FROM uploads
+    WHERE user_id = owner AND id = ANY (uploads_of) AND file_id IS NULL AND received = size;
+  IF total.uploads <> (SELECT count(DISTINCT u) FROM unnest(uploads_of) AS u) OR total.parts <> cardinality(froms)
+    OR NOT EXISTS (SELECT FROM uploads WHERE id = whole AND user_id = owner AND parts = 0) THEN
+    RETURN QUERY SELECT 'stale'; RETURN;
+  END IF;
+  UPDATE parts SET version = whole, start = given.start, seal = given.seal
+    FROM unnest(uploads_of, froms, starts, seals) AS given (upload, from_start, start, seal)
+    WHERE parts.version = given.upload AND parts.start = given.from_start;
+  DELETE FROM uploads WHERE user_id = owner AND id = ANY (uploads_of);
+  UPDATE uploads SET received = total.bytes, parts = total.parts, size = total.bytes, touched_at = at WHERE id = whole;
+  RETURN QUERY SELECT 'done';
+END $$;
+
 -- Deletes those of the uploads that were not touched since. The version of one that is not complete is garbage then.
 CREATE OR REPLACE FUNCTION drop_uploads(ids text[], touched_until bigint DEFAULT NULL)
 RETURNS TABLE (dropped text, is_version boolean) LANGUAGE plpgsql AS $$
@@ -188,7 +212,7 @@ BEGIN
     new_named_at := take_name(owner, new_name, new_named_at, greatest(used.vacated_at, standing.named_at));
   END IF;
   IF new_blob IS NULL THEN
-    UPDATE uploads SET file_id = new_id WHERE id = new_version;
+    UPDATE uploads SET file_id = new_id, file_name = new_name WHERE id = new_version;
   ELSE
     INSERT INTO parts (version, start, size, blob) VALUES (new_version, 0, new_size, new_blob);
   END IF;

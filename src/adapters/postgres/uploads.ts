@@ -3,7 +3,7 @@ import type { Database } from './database.ts'
 
 const UPLOAD = `id, name, content_type AS "contentType", size AS "sizeBytes", received AS "offset", parts,
   on_conflict AS "onConflict", protocol, terms, seal, created_at AS "createdAt", touched_at AS "touchedAt", claim,
-  file_id AS "fileId"`
+  file_id AS "fileId", file_name AS "fileName"`
 
 export function postgresUploads({ ask, call }: Database): UploadRepository {
   return {
@@ -30,10 +30,9 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
     },
 
     list: (owner) =>
-      ask<Upload>(
-        `SELECT ${UPLOAD} FROM uploads WHERE user_id = $1 AND file_id IS NULL ORDER BY created_at, id`,
-        [owner],
-      ),
+      ask<Upload>(`SELECT ${UPLOAD} FROM uploads WHERE user_id = $1 AND file_id IS NULL ORDER BY created_at, id`, [
+        owner,
+      ]),
 
     async claim(owner, id) {
       const text = `UPDATE uploads SET claim = claim + 1 WHERE id = $1 AND user_id = $2 RETURNING ${UPLOAD}`
@@ -53,6 +52,19 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
         whole_size: sizeBytes,
         at,
         quota: quotaBytes,
+      })
+      return row?.answer ?? 'stale'
+    },
+
+    async concatenate(owner, id, moved, at) {
+      const [row] = await call<{ answer: 'done' | 'stale' }>('concatenate_uploads', {
+        owner,
+        whole: id,
+        uploads_of: moved.map(({ upload }) => upload),
+        froms: moved.map(({ from }) => from),
+        starts: moved.map(({ start }) => start),
+        seals: moved.map(({ seal }) => seal),
+        at,
       })
       return row?.answer ?? 'stale'
     },

@@ -87,7 +87,7 @@ export async function redisConnection(url: string, log: Log): Promise<RedisConne
         return answer
       } catch (error) {
         noteOutage(error as Error)
-        throw Object.assign(new Error(`Redis does not answer (${reason})`), { code: 'EUNREACHABLE', told: true })
+        throw Object.assign(new Error(`Redis does not answer (${reason})`), { code: 'EUNREACHABLE', logged: true })
       }
     }
   }

@@ -27,7 +27,7 @@ export function redisCounter({ script }: Pick<RedisConnection, 'script'>, clock:
     count,
 
     async take(key, max, windowMs) {
-      return (await count(`acts in ${windowMs} ms`, key, windowMs)).count <= max
+      return (await count(`events in ${windowMs} ms`, key, windowMs)).count <= max
     },
   }
 

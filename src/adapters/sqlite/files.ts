@@ -35,7 +35,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
   const arrived = db.prepare<[string, string, number], unknown>(
     'SELECT 1 FROM uploads WHERE id = ? AND user_id = ? AND received = ? AND file_id IS NULL',
   )
-  const complete = db.prepare<[string, string]>('UPDATE uploads SET file_id = ? WHERE id = ?')
+  const complete = db.prepare<[string, string, string]>('UPDATE uploads SET file_id = ?, file_name = ? WHERE id = ?')
   const holder = db.prepare<[string, string], unknown>(
     'SELECT 1 FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
   )
@@ -121,7 +121,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         const isNamed = file.updatedAt !== current?.updatedAt
         const namedAt = isNamed ? vacatedNames.take(owner, file.name, file.namedAt, current?.namedAt) : file.namedAt
         const row = { ...file, owner, namedAt }
-        if (blob === null) complete.run(file.id, file.version)
+        if (blob === null) complete.run(file.id, file.name, file.version)
         else insertPart.run({ version: file.version, sizeBytes: file.sizeBytes, blob })
         if (current === null) {
           insert.run(row)

@@ -5,7 +5,7 @@ import type { InTransaction } from './group-commit.ts'
 
 const COLUMNS = `id, name, content_type AS contentType, size AS sizeBytes, received AS offset, parts,
   on_conflict AS onConflict, protocol, terms, seal, created_at AS createdAt, touched_at AS touchedAt, claim,
-  file_id AS fileId`
+  file_id AS fileId, file_name AS fileName`
 
 export function sqliteUploads(db: Database, inTransaction: InTransaction): UploadRepository {
   const hasUser = db.prepare<[string], unknown>('SELECT 1 FROM users WHERE id = ?')
@@ -14,9 +14,9 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
     .pluck()
   const insert = db.prepare<[Upload & { owner: string }]>(
     `INSERT INTO uploads (id, user_id, name, content_type, size, received, parts, on_conflict, protocol, terms, seal,
-       created_at, touched_at, claim, file_id)
+       created_at, touched_at, claim, file_id, file_name)
      VALUES (:id, :owner, :name, :contentType, :sizeBytes, :offset, :parts, :onConflict, :protocol, :terms, :seal,
-       :createdAt, :touchedAt, :claim, :fileId)`,
+       :createdAt, :touchedAt, :claim, :fileId, :fileName)`,
   )
   const byId = db.prepare<[string, string], Upload>(`SELECT ${COLUMNS} FROM uploads WHERE id = ? AND user_id = ?`)
   const ofUser = db.prepare<[string], Upload>(
@@ -33,6 +33,9 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
        touched_at = :at WHERE id = :id`,
   )
   const count = db.prepare<[number, string]>('UPDATE users SET byte_count = byte_count + ? WHERE id = ?')
+  const movePart = db.prepare<[string, number, Buffer, string, number]>(
+    'UPDATE parts SET version = ?, start = ?, seal = ? WHERE version = ? AND start = ?',
+  )
   const remove = db.prepare<[string]>('DELETE FROM uploads WHERE id = ?')
   const discard = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const oldest = db.prepare<[number, number], Upload & { owner: string }>(
@@ -75,6 +78,21 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
         if (part) insertPart.run({ ...part, version: seen.id })
         grow.run({ id: seen.id, bytes, parts: part ? 1 : 0, sizeBytes, at })
         count.run(bytes, owner)
+        return 'done'
+      })
+    },
+
+    concatenate(owner, id, moved, at) {
+      return inTransaction(() => {
+        const whole = byId.get(id, owner)
+        const pieces = [...new Set(moved.map(({ upload }) => upload))].map((piece) => byId.get(piece, owner))
+        const isWhole = pieces.every((piece) => piece && piece.fileId === null && piece.offset === piece.sizeBytes)
+        const parts = pieces.reduce((sum, piece) => sum + (piece?.parts ?? 0), 0)
+        if (!whole || whole.parts > 0 || !isWhole || parts !== moved.length) return 'stale'
+        for (const { upload, from, start, seal } of moved) movePart.run(id, start, seal, upload, from)
+        const bytes = pieces.reduce((sum, piece) => sum + (piece?.offset ?? 0), 0)
+        for (const piece of pieces) remove.run(piece?.id ?? '')
+        grow.run({ id, bytes, parts, sizeBytes: bytes, at })
         return 'done'
       })
     },

@@ -13,7 +13,7 @@ export interface TlsRules {
   /** Throws if there is no usable pair of certificate and key. */
   read(): Certificate
   /** How often the files are read again. */
-  lookAgainMs: number
+  rereadMs: number
 }
 
 /** TLS 1.3, and the suites of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325, section 4.2). */
@@ -46,6 +46,6 @@ export const certificateRenewal = fastifyPlugin<TlsRules & { first: Certificate 
       // The two files are not replaced at the same moment, so for a while they may not match.
       app.log.error({ err }, 'reading the certificate again failed: the previous one stays in use')
     }
-  }, options.lookAgainMs)
+  }, options.rereadMs)
   app.addHook('onClose', async () => clearInterval(timer))
 })

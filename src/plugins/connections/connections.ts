@@ -1,15 +1,15 @@
 /**
  * Limits and closes the connections of the server. Each connection uses memory and one open file, so their number is limited, in
- * total and for each network. A connection runs one request at a time. When the server stops, idle connections are closed.
+ * total and for each network. When the server stops, idle connections are closed.
  */
 import { readdirSync, readFileSync } from 'node:fs'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
-import { respondRaw } from '../errors.ts'
+import { respondRaw } from './last-response.ts'
 import { networkOf } from './network.ts'
+import { tally } from './tally.ts'
 
 export interface ConnectionRules {
   /** The maximum in total. */
@@ -22,9 +22,6 @@ export interface ConnectionRules {
   lingerMs: number
 }
 
-/** The maximum of pipelined requests of one connection. The last one ends the connection. */
-export const PIPELINE_DEPTH = 16
-
 /** Reserved for files that are open for a short time: a folder to sync, a page of the documentation. */
 const SPARE_FILES = 8
 
@@ -33,11 +30,9 @@ const CLOSE_IDLE_EVERY_MS = 100
 const TRANSFER_GRACE_MS = 8000
 
 export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => {
-  // Counted here, because Node's HTTP server does not count a connection before its TLS handshake is done.
+  // Not in the register: a TLS connection counts before its handshake is done, and its requests come on another socket.
   const open = new Set<Socket>()
-  const openOfNetwork = new Map<string, number>()
-  const pendingRequests = new WeakMap<Socket, number>()
-  const latestResponse = new WeakMap<Socket, ServerResponse>()
+  const openOfNetwork = tally()
   let refusing = false
 
   app.server.once('listening', () => {
@@ -45,40 +40,14 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
     app.server.on('error', (err) => app.log.error({ err }, 'accepting a connection failed'))
   })
 
-  // By default Node closes a half-closed connection, and the response to an executed request is lost.
-  Object.assign(app.server, { httpAllowHalfOpen: true })
-
   app.server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket
     const network = rules.isProxy(remoteAddress) ? null : networkOf(remoteAddress)
     add(socket, network)
     if (open.size > rules.most) refuse(socket, `more than ${rules.most} connections`)
-    else if (network !== null && (openOfNetwork.get(network) ?? 0) > rules.mostOfNetwork) {
+    else if (network !== null && openOfNetwork.of(network) > rules.mostOfNetwork) {
       refuse(socket, `more than ${rules.mostOfNetwork} connections from one network`)
     }
-  })
-
-  app.server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    // The plugins, the framework and a drained body each add a listener. Node warns above ten.
-    response.setMaxListeners(20)
-    // Node caches the address at the first read, and cannot read it after the connection is closed.
-    void socket.remoteAddress
-    if (!pendingRequests.has(socket)) socket.on('end', () => !changes(latestResponse.get(socket)) && socket.end())
-    latestResponse.set(socket, response)
-    const count = (pendingRequests.get(socket) ?? 0) + 1
-    pendingRequests.set(socket, count)
-    response.once('close', () => pendingRequests.set(socket, (pendingRequests.get(socket) ?? 1) - 1))
-    if (count < PIPELINE_DEPTH) return
-    // RFC 9112, section 9.6: requests after the last one of a connection are not processed. The client sends them again.
-    response.setHeader('connection', 'close')
-    ignoreFurtherRequests(socket)
-  })
-
-  // A pipelined request waits until the requests before it are answered, so one connection holds the memory of one response.
-  // If the client leaves first, the request never continues, and holds nothing.
-  app.addHook('onRequest', (_request, { raw }, done) => {
-    if (raw.socket) done()
-    else raw.once('socket', () => done())
   })
 
   app.addHook('preClose', async () => {
@@ -98,14 +67,11 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
 
   function add(socket: Socket, network: string | null) {
     open.add(socket)
-    if (network !== null) openOfNetwork.set(network, (openOfNetwork.get(network) ?? 0) + 1)
+    if (network !== null) openOfNetwork.add(network, 1)
     socket.once('close', () => {
       open.delete(socket)
       if (open.size < rules.most / 2) refusing = false
-      if (network === null) return
-      const others = (openOfNetwork.get(network) ?? 1) - 1
-      if (others > 0) openOfNetwork.set(network, others)
-      else openOfNetwork.delete(network)
+      if (network !== null) openOfNetwork.add(network, -1)
     })
   }
 
@@ -120,11 +86,6 @@ export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => 
   }
 })
 
-/** Whether the response belongs to a request that can change something. A client that left does not need the response to a GET. */
-function changes(response: ServerResponse | undefined): boolean {
-  return response !== undefined && !['GET', 'HEAD'].includes(response.req.method ?? '')
-}
-
 /** Half of the files that the process may still open: each connection may need another file. Only Linux reports the limit. */
 export function connectionsAtMost(): number {
   try {
@@ -134,13 +95,4 @@ export function connectionsAtMost(): number {
   } catch {
     return Number.POSITIVE_INFINITY
   }
-}
-
-/**
- * One read may bring thousands of pipelined requests, and Node parses all of them. Node's parser calls the undocumented
- * `onIncoming` for each. Replacing it drops the further requests, which would otherwise be queued.
- */
-function ignoreFurtherRequests(socket: Socket) {
-  const { parser } = socket as Socket & { parser?: { onIncoming: () => number } }
-  if (parser) parser.onIncoming = () => 0
 }

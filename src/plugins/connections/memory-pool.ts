@@ -1,6 +1,7 @@
 /** One memory budget for all transfers. A transfer that does not fit waits in a queue, and is refused after a timeout. */
 import type { ServerResponse } from 'node:http'
 import { problems } from '../../problems.ts'
+import { tally } from './tally.ts'
 
 export interface PoolRules {
   totalBytes: number
@@ -23,7 +24,7 @@ export interface MemoryPool {
    * their order, but a claim that does not fit does not block those behind it. A claim that is larger than a share, or than the
    * total, is granted when nothing else is reserved there.
    */
-  hold(claim: Claim, response: ServerResponse): Promise<void>
+  claim(claim: Claim, response: ServerResponse): Promise<void>
 }
 
 interface Waiter {
@@ -34,13 +35,13 @@ interface Waiter {
 const RETRY_SECONDS = 5
 
 export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: PoolRules): MemoryPool {
-  let heldBytes = 0
+  let reservedBytes = 0
   const ofNetwork = shareOf(networkBytes)
   const ofUser = shareOf(userBytes)
   const waiting = new Set<Waiter>()
 
   return {
-    async hold(claim, response) {
+    async claim(claim, response) {
       if (fits(claim)) reserve(claim, response)
       else await waitFor(claim, response)
     },
@@ -75,7 +76,7 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
   }
 
   function release({ bytes, network, user }: Claim) {
-    heldBytes -= bytes
+    reservedBytes -= bytes
     ofNetwork.add(network, -bytes)
     ofUser.add(user, -bytes)
     for (const waiter of waiting) if (fits(waiter.claim)) waiter.grant()
@@ -83,14 +84,14 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
 
   function reserve(claim: Claim, response: ServerResponse) {
     const { bytes, network, user } = claim
-    heldBytes += bytes
+    reservedBytes += bytes
     ofNetwork.add(network, bytes)
     ofUser.add(user, bytes)
     response.once('close', () => release(claim))
   }
 
   function fits(claim: Claim): boolean {
-    return fitsShares(claim) && (heldBytes === 0 || heldBytes + claim.bytes <= totalBytes)
+    return fitsShares(claim) && (reservedBytes === 0 || reservedBytes + claim.bytes <= totalBytes)
   }
 
   function fitsShares({ bytes, network, user }: Claim): boolean {
@@ -99,18 +100,15 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
 }
 
 function shareOf(mostBytes: number) {
-  const held = new Map<string, number>()
+  const reserved = tally()
   return {
     has(client: string | null, bytes: number): boolean {
-      const before = client === null ? 0 : (held.get(client) ?? 0)
+      const before = client === null ? 0 : reserved.of(client)
       return before === 0 || before + bytes <= mostBytes
     },
 
     add(client: string | null, bytes: number) {
-      if (client === null) return
-      const now = (held.get(client) ?? 0) + bytes
-      if (now > 0) held.set(client, now)
-      else held.delete(client)
+      if (client !== null) reserved.add(client, bytes)
     },
   }
 }

@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
 import { stopReading } from '../../http/body-reading.ts'
 import { problems } from '../../problems.ts'
-import { respondLast } from '../errors.ts'
+import { respondLast } from './last-response.ts'
 
 export interface Pace {
   /** How often running requests are checked. */
@@ -14,7 +14,7 @@ export interface Pace {
   /** The minimum of bytes of a body between two checks, unless the body ends. */
   bodyBytes: number
   /** The maximum of checks for one write (half a MiB of a download) to reach the operating system. */
-  looksPerWrite: number
+  checksPerWrite: number
 }
 
 interface Progress {
@@ -27,7 +27,7 @@ interface Progress {
   stuck: number
 }
 
-export const pace = fastifyPlugin<Pace>(async (app, { everyMs, bodyBytes, looksPerWrite }) => {
+export const pace = fastifyPlugin<Pace>(async (app, { everyMs, bodyBytes, checksPerWrite }) => {
   const underWay = new Map<ServerResponse, Progress | null>()
   app.server.on('request', (_request, response: ServerResponse) => {
     underWay.set(response, null)
@@ -40,7 +40,7 @@ export const pace = fastifyPlugin<Pace>(async (app, { everyMs, bodyBytes, looksP
       underWay.set(response, now)
       // A pipelined response that never got the socket emits no `close`.
       if (socket.destroyed) underWay.delete(response)
-      else if (now.stuck >= looksPerWrite) socket.destroy()
+      else if (now.stuck >= checksPerWrite) socket.destroy()
       else if (before?.awaited && now.awaited && now.bytesRead - before.bytesRead < bodyBytes) {
         const refusal = problems.requestTimeout()
         if (!stopReading(response.req, refusal)) respondLast(socket, refusal)

@@ -7,14 +7,15 @@ import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
 import { memoryPool } from './memory-pool.ts'
 import { networkOf } from './network.ts'
+import { tally } from './tally.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /**
-     * The memory that the request may hold at a time, in bytes: of its body, or of its response while the client does not read.
-     * `uploadBytes` is the memory of one upload in the blob store. Absent if the request holds almost nothing.
+     * The maximum of memory that the request uses at a time: for its body, or for its response while the client does not read.
+     * `uploadBytes` is the memory of one upload in the blob store. Absent if the request uses almost none.
      */
-    holds?: (request: FastifyRequest, uploadBytes: number) => number | Promise<number>
+    memoryBytes?: (request: FastifyRequest, uploadBytes: number) => number | Promise<number>
   }
 }
 
@@ -51,26 +52,21 @@ export const shares = fastifyPlugin<ShareRules>(async (app, { mostOfNetwork, mos
   app.addHook('preParsing', async (request, reply) => {
     const user = request.session?.userId ?? null
     if (user !== null) ofUser.add(user, 'requests of one user', reply)
-    const { holds } = request.routeOptions.config
-    if (!holds) return
-    const bytes = await holds(request, memory.uploadBytes)
-    if (!isOver(reply)) await pool.hold({ bytes, network: networkOf(request.ip), user }, reply.raw)
+    const { memoryBytes } = request.routeOptions.config
+    if (!memoryBytes) return
+    const bytes = await memoryBytes(request, memory.uploadBytes)
+    if (!isOver(reply)) await pool.claim({ bytes, network: networkOf(request.ip), user }, reply.raw)
   })
 })
 
 function runningRequests(most: number) {
-  const running = new Map<string, number>()
+  const running = tally()
   return {
     add(client: string, limit: string, reply: FastifyReply) {
-      const before = running.get(client) ?? 0
-      if (before >= most) throw problems.tooManyRequests(limit, RETRY_SECONDS)
+      if (running.of(client) >= most) throw problems.tooManyRequests(limit, RETRY_SECONDS)
       if (isOver(reply)) return
-      running.set(client, before + 1)
-      reply.raw.once('close', () => {
-        const others = (running.get(client) ?? 1) - 1
-        if (others > 0) running.set(client, others)
-        else running.delete(client)
-      })
+      running.add(client, 1)
+      reply.raw.once('close', () => running.add(client, -1))
     },
   }
 }

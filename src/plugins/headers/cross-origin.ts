@@ -2,7 +2,6 @@
  * Lets pages of the configured origins use the API from a browser (CORS, in the Fetch standard). Every response to them has the
  * headers, refusals and interrupted downloads included. Pages of other origins get no headers.
  */
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
 /** The response headers that a page may read, in addition to those that CORS always allows. */
@@ -21,23 +20,24 @@ const PREFLIGHT = {
   'access-control-max-age': '7200',
 }
 
-/** Sets the headers for a request of one of the origins. Returns whether it is one. */
-export function crossOriginHeaders(origins: string[]) {
-  return ({ headers }: FastifyRequest, reply: FastifyReply): boolean => {
-    if (origins.length === 0) return false
-    reply.header('vary', 'Origin')
-    if (headers.origin === undefined || !origins.includes(headers.origin)) return false
+/** The headers of a response to a request with this `Origin`. */
+export type OriginHeaders = (origin: string | undefined) => Record<string, string>
+
+export function crossOriginHeaders(origins: string[]): OriginHeaders {
+  if (origins.length === 0) return () => ({})
+  return (origin) => {
+    if (origin === undefined || !origins.includes(origin)) return { vary: 'Origin' }
     // No credentials are allowed: the script of the page sends the token, never the browser.
-    reply.headers({ 'access-control-allow-origin': headers.origin, 'access-control-expose-headers': EXPOSED })
-    return true
+    return { vary: 'Origin', 'access-control-allow-origin': origin, 'access-control-expose-headers': EXPOSED }
   }
 }
 
 /** Registered before the check of unknown paths and methods: a preflight is about the request that comes after it. */
-export const crossOrigin = fastifyPlugin<{ origins: string[] }>(async (app, { origins }) => {
-  const setHeaders = crossOriginHeaders(origins)
+export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async (app, { originHeaders }) => {
   app.addHook('onRequest', (request, reply, done) => {
-    const allowed = setHeaders(request, reply)
+    const headers = originHeaders(request.headers.origin)
+    reply.headers(headers)
+    const allowed = 'access-control-allow-origin' in headers
     const preflight = request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined
     if (allowed && preflight) reply.code(204).headers(PREFLIGHT).send()
     else done()

@@ -14,9 +14,14 @@ export const identityOnly = fastifyPlugin(async (app) => {
     if (request.method === 'GET' || request.method === 'HEAD') return
     // An empty body has no coding (RFC 9110, section 8.4). But an empty upload is a file, and its coding would be lost.
     if (hasNoBody(request.raw) && !request.routeOptions.schema?.consumes) return
-    if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') throw problems.unsupportedEncoding()
+    if (coding !== undefined && !isIdentity(coding)) throw problems.unsupportedEncoding()
   })
 })
+
+/** Whether a list of codings has none but `identity`. It may have empty members, or none at all (RFC 9110, section 5.6.1). */
+function isIdentity(codings: string): boolean {
+  return codings.split(',').every((coding) => ['', 'identity'].includes(coding.trim().toLowerCase()))
+}
 
 /** An empty body counts as none. A chunked body counts as one, since only its end shows whether it is empty. */
 export function hasNoBody({ headers }: IncomingMessage): boolean {

@@ -1,13 +1,14 @@
 /** Bodies are JSON unless the route says otherwise: strictly UTF-8, and of a limited size. */
-import type { FastifyRequest } from 'fastify'
+import type { FastifyRequest, FastifySchema } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { problems } from '../../problems.ts'
+import { type Problem, problems } from '../../problems.ts'
 import { hasNoBody } from './identity-only.ts'
 
 export const JSON_BODY_BYTES = 16 * 1024
 
 export const jsonBodies = fastifyPlugin(async (app) => {
-  const parse = app.getDefaultJsonParser('error', 'error')
+  // `remove` deletes `__proto__` and `constructor.prototype` at every depth: the server ignores unknown fields.
+  const parse = app.getDefaultJsonParser('remove', 'remove')
   const utf8 = new TextDecoder('utf-8', { fatal: true })
 
   // An empty body has no media type to refuse. Upload routes keep the type of an empty file.
@@ -19,7 +20,7 @@ export const jsonBodies = fastifyPlugin(async (app) => {
   // A chunked body is empty if no bytes come before its end. Some proxies send requests without a body in chunks.
   app.addContentTypeParser('*', async ({ headers, raw, routeOptions }: FastifyRequest) => {
     if (headers['content-length'] !== undefined || (await hasBytes(raw))) {
-      throw problems.unsupportedMediaType((routeOptions.schema?.consumes ?? ['application/json']).join(', '))
+      throw refusedMediaType(routeOptions.schema)
     }
   })
   app.addContentTypeParser<Buffer>(
@@ -36,6 +37,12 @@ export const jsonBodies = fastifyPlugin(async (app) => {
     },
   )
 })
+
+/** The refusal of a body whose media type the operation does not take. */
+export function refusedMediaType(schema: FastifySchema | undefined): Problem {
+  const types = schema?.consumes ?? (schema?.body ? ['application/json'] : [])
+  return problems.unsupportedMediaType(types.join(', '))
+}
 
 /** Does not destroy the stream, because the refusal must still be sent on the connection. */
 async function hasBytes(body: FastifyRequest['raw']): Promise<boolean> {

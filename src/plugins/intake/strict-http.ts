@@ -8,10 +8,14 @@ const SINGLE = new Set([
   ...['if-modified-since', 'if-unmodified-since'],
 ])
 
+/** A host and a port (RFC 3986, section 3.2), or nothing. Some clients send the zone of an IPv6 address, too. */
+const HOST = /^(?:\[[\w.:%~-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i
+
 export const strictHttp = fastifyPlugin(async (app) => {
   app.addHook('onRequest', async ({ raw }, reply) => {
     // RFC 9112, section 3.2. Node would send a 400 without a body.
     if (raw.httpVersion === '1.1' && raw.headers.host === undefined) throw problems.malformedHttp()
+    if (raw.headers.host !== undefined && !HOST.test(raw.headers.host)) throw problems.malformedHttp()
     if (repeatsSingle(raw.rawHeaders)) throw problems.malformedHttp()
     // RFC 9112, section 6.1: the framing is faulty, so the bytes after it are no request.
     if (raw.httpVersion === '1.0' && raw.headers['transfer-encoding'] !== undefined) {

@@ -1,8 +1,10 @@
 /** Counts a caller's requests against one limit: in a time window, or while they run. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { serializeItem } from 'structured-headers'
 import type { CountedBy, Limit } from '../../config/limits.ts'
 import type { RequestCounter } from '../../ports/counters.ts'
 import { networkOf } from '../connections/network.ts'
+import { tally } from '../connections/tally.ts'
 
 export interface LimitState {
   name: string
@@ -40,13 +42,13 @@ export function inWindow(
   windowMs: number,
   costOf: (request: FastifyRequest) => number = () => 1,
 ): Check {
-  const policy = `"${name}";q=${max};w=${windowMs / 1000}`
+  const policy = field(name, { q: max, w: windowMs / 1000 })
   return async (request) => {
     const caller = callerOf[per](request)
     if (caller === NOBODY) return null
     const { count, leftMs } = await counter.count(name, caller, windowMs, Math.min(max, costOf(request)))
     const waitSeconds = Math.ceil(leftMs / 1000)
-    const left = `"${name}";r=${Math.max(0, max - count)};t=${waitSeconds}`
+    const left = field(name, { r: Math.max(0, max - count), t: waitSeconds })
     return { name, policy, left, isExceeded: count > max, waitSeconds }
   }
 }
@@ -65,24 +67,23 @@ export function lenient(check: Check): Check {
 
 /** Limits running requests. Counted in this process only, because the limit protects its memory. */
 export function underWay(name: string, { max, per }: Limit): Check {
-  const policy = `"${name}";q=${max};qu="concurrent-requests"`
-  const running = new Map<string, number>()
+  const policy = field(name, { q: max, qu: 'concurrent-requests' })
+  const running = tally()
   return async (request, reply) => {
     const caller = callerOf[per](request)
     if (caller === NOBODY) return null
-    const before = running.get(caller) ?? 0
+    const before = running.of(caller)
     const isExceeded = before >= max
     if (!isExceeded && !request.raw.socket.destroyed) {
-      running.set(caller, before + 1)
-      reply.raw.once('close', () => release(caller))
+      running.add(caller, 1)
+      reply.raw.once('close', () => running.add(caller, -1))
     }
-    const left = `"${name}";r=${Math.max(0, max - before - 1)}`
+    const left = field(name, { r: Math.max(0, max - before - 1) })
     return { name, policy, left, isExceeded, waitSeconds: WAIT_SECONDS }
   }
+}
 
-  function release(caller: string) {
-    const others = (running.get(caller) ?? 0) - 1
-    if (others > 0) running.set(caller, others)
-    else running.delete(caller)
-  }
+/** An item of a structured field (RFC 9651) with its parameters. */
+function field(name: string, parameters: Record<string, number | string>): string {
+  return serializeItem(name, new Map(Object.entries(parameters)))
 }

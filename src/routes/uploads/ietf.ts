@@ -67,7 +67,11 @@ export async function createIetf(
       'upload-limit': limitWithAge(uploads, rules, interop, upload),
     })
   }
-  const append = () => ({ ...appendOf(request, 0, isWhole, digests.content), finish: finishOf(terms), sizeBytes: length })
+  const append = () => ({
+    ...appendOf(request, 0, isWhole, digests.content),
+    finish: finishOf(terms),
+    sizeBytes: length,
+  })
   const appended = await uploads.append(userId, upload.id, append)
   return respond(uploads, rules, interop, reply, appended.upload, appended.placement, 201)
 }
@@ -158,7 +162,10 @@ function sendInterim({ raw }: FastifyReply, fields: Record<string, string>): voi
     writeInformation?: (status: number, fields: Record<string, string>) => void
     _writeRaw?: (head: string, encoding: string) => void
   }
-  if (response.writeInformation) return response.writeInformation(104, fields)
+  if (response.writeInformation) {
+    response.writeInformation(104, fields)
+    return
+  }
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
   response._writeRaw?.(`HTTP/1.1 104 ${STATUS_CODES[104]}\r\n${lines.join('')}\r\n`, 'latin1')
 }

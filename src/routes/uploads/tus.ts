@@ -16,8 +16,7 @@ const CHOICES = ['fail', 'rename', 'replace'] as const
 export const tusOptions = (maxFileBytes: number) => ({
   'tus-resumable': VERSION,
   'tus-version': VERSION,
-  'tus-extension':
-    'creation,creation-with-upload,creation-defer-length,checksum,expiration,termination,concatenation',
+  'tus-extension': 'creation,creation-with-upload,creation-defer-length,checksum,expiration,termination,concatenation',
   'tus-checksum-algorithm': ALGORITHMS.join(','),
   'tus-max-size': String(maxFileBytes),
 })
@@ -26,8 +25,8 @@ export const isTus = ({ headers }: FastifyRequest): boolean => headers['tus-resu
 
 /** What the upload keeps of its creation, for HEAD. */
 interface Terms {
-  metadata?: string
-  concat?: string
+  metadata: string | undefined
+  concat: string | undefined
 }
 
 /** Sets the version on every response, refusals included. Throws if the client speaks another version. */
@@ -43,7 +42,8 @@ export async function createTus(uploads: Uploads, request: FastifyRequest, reply
   const terms: Terms = { metadata: headers['upload-metadata'] as string | undefined, concat }
   const metadata = metadataIn(terms.metadata)
   const isFinal = concat?.startsWith('final;') ?? false
-  if (concat !== undefined && concat !== 'partial' && !isFinal) throw invalid('upload-concat', 'must be partial or final;…')
+  if (concat !== undefined && concat !== 'partial' && !isFinal)
+    throw invalid('upload-concat', 'must be partial or final;…')
   const upload = {
     name: concat === 'partial' ? null : nameIn(metadata),
     contentType: metadata.get('filetype') || null,

@@ -1,9 +1,8 @@
 /** Uploads that can be resumed, in two protocols. `Tus-Resumable` marks a request of tus; any other is of the IETF's draft. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
 import { sessionOf } from '../../http/caller.ts'
-import { timestamp } from '../../schemas/common.ts'
-import { failures, nothing } from '../../schemas/common.ts'
+import { memoryBytes } from '../../http/upload-requests.ts'
+import { failures, nothing, timestamp } from '../../schemas/common.ts'
 import { withFile } from '../../schemas/files.ts'
 import { ById } from '../../schemas/trash.ts'
 import { IetfQuery, UploadList } from '../../schemas/uploads.ts'
@@ -42,11 +41,12 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
   app.post(
     '/v1/uploads',
     {
-      config: { holds },
+      config: { memoryBytes },
       schema: {
         operationId: 'createUpload',
         summary: 'Begin an upload that can be resumed',
-        description: 'tus 1.0.0 with `Tus-Resumable`, otherwise draft-ietf-httpbis-resumable-upload. See docs/uploads.md.',
+        description:
+          'tus 1.0.0 with `Tus-Resumable`, otherwise draft-ietf-httpbis-resumable-upload. See docs/uploads.md.',
         tags: ['uploads'],
         querystring: IetfQuery,
         response: { 200: withFile('Complete.'), 201: withFile('Begun, or complete.'), ...appendFailures },
@@ -107,7 +107,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
   app.patch(
     '/v1/uploads/:id',
     {
-      config: { holds },
+      config: { memoryBytes },
       schema: {
         operationId: 'appendUpload',
         summary: 'Append bytes to an upload',
@@ -121,7 +121,8 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
         },
       },
     },
-    (request, reply) => (isTus(request) ? patchTus(uploads, request, reply) : patchIetf(uploads, rules, request, reply)),
+    (request, reply) =>
+      isTus(request) ? patchTus(uploads, request, reply) : patchIetf(uploads, rules, request, reply),
   )
 
   app.delete(
@@ -137,7 +138,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
     },
     async (request, reply) => {
       await uploads.remove(sessionOf(request).userId, request.params.id)
-      return reply.code(204).send()
+      return reply.code(204).send(null)
     },
   )
 }
@@ -153,10 +154,4 @@ export const uploadOptions: FastifyPluginAsyncTypebox = async (app) => {
       return reply.code(204).send()
     })
   }
-}
-
-/** As for other uploads: a short one is held three times. */
-function holds({ headers }: FastifyRequest, uploadBytes: number): number {
-  const announced = headers['content-length']
-  return Math.min(uploadBytes, 3 * (announced === undefined ? uploadBytes : Number(announced)))
 }

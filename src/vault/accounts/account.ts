@@ -44,7 +44,7 @@ export function openAccounts({
       if (!(await users.remove(owner))) throw problems.unauthorized()
       const first = clearOut(owner, BATCHES_AT_ONCE)
       background(
-        'removing what was left of a user',
+        'removing the files of a deleted user',
         // `forget` is false while another process reads the database. Then the sweeper retries it.
         first.then(async () => {
           await clearOut(owner)

@@ -59,7 +59,7 @@ export function openActivity({
   const note: Note = (owner, kind, caller, involved) => {
     if (rules.readOnly) return
     const event = eventOf(kind, caller, involved)
-    background('noting what happened to an account', activity.note(owner, event, keepOf(kind, event.at)))
+    background('writing an activity entry', activity.note(owner, event, keepOf(kind, event.at)))
   }
 
   return {
@@ -80,7 +80,7 @@ export function openActivity({
 
     noteNothing() {
       if (rules.readOnly) return
-      background('noting what happened to nobody', pinLedger.noteNothing(clock()))
+      background('writing in place of an activity entry', pinLedger.noteNothing(clock()))
     },
 
     async expire() {

@@ -51,7 +51,13 @@ export function openSecrets(
 }
 
 /** Seals the file key of an upload that is not complete, bound to its owner and its id. */
-export function sealUploadKey(vaultKey: Buffer, nonce: Buffer, owner: string, uploadId: string, fileKey: Buffer): Buffer {
+export function sealUploadKey(
+  vaultKey: Buffer,
+  nonce: Buffer,
+  owner: string,
+  uploadId: string,
+  fileKey: Buffer,
+): Buffer {
   return seal(vaultKey, nonce, uploadContextOf(owner, uploadId), fileKey)
 }
 

@@ -32,7 +32,10 @@ export function openSweeper({
   uploads,
   accounts,
   activity,
-}: Needs<SweeperPorts, 'keys' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'uploads' | 'accounts' | 'activity'>): Sweeper {
+}: Needs<
+  SweeperPorts,
+  'keys' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'uploads' | 'accounts' | 'activity'
+>): Sweeper {
   return {
     async sweep(run) {
       const steps = {

@@ -4,11 +4,11 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import type { Ports, VaultRules } from '../../ports/ports.ts'
-import type { Upload } from '../../ports/uploads.ts'
+import type { MovedPart, Upload } from '../../ports/uploads.ts'
 import { type Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
-import { openContent, wholeOf } from '../crypto/content.ts'
-import { openUploadKey, type Secrets, sealPartKey, sealUploadKey } from '../crypto/envelope.ts'
+import { openContent, partsFrom, wholeOf } from '../crypto/content.ts'
+import { openPartKey, openUploadKey, type Secrets, sealPartKey, sealUploadKey } from '../crypto/envelope.ts'
 import { runEnded } from './admission.ts'
 import { type Hashing, openBlobWriting } from './blob-writing.ts'
 import { missingBlob } from './damage.ts'
@@ -23,6 +23,8 @@ const PART_BYTES = 32 * 1024 * 1024
 const MOST_OPEN = 1000
 /** Digests of uploads that this process has seen from the first byte on. */
 const MOST_DIGESTS = 1000
+/** Parts that are moved in one transaction. Other requests wait for it. */
+const MOST_MOVED = 5000
 /** Expired uploads that are removed in one transaction. */
 const BATCH = 50
 
@@ -61,6 +63,8 @@ export interface Uploads {
   /** An upload as it is now. An append that still runs ends: its client has come back on another connection. */
   find(owner: string, id: string): Promise<Upload>
   append(owner: string, id: string, append: (upload: Upload) => Append): Promise<Appended>
+  /** Makes one file of uploads that have all their bytes, in this order. Those uploads are gone then. No bytes are moved. */
+  concatenate(owner: string, upload: NewUpload, pieces: string[]): Promise<Appended>
   list(owner: string): Promise<Upload[]>
   remove(owner: string, id: string): Promise<void>
   /** When an upload expires if nothing is appended. */
@@ -94,32 +98,26 @@ export function openUploads({
   const digests = new Map<string, { offset: number; hash: Hash }>()
 
   return {
-    async begin(owner, { name: anyName, sha256, guard, ...given }) {
-      const name = anyName === null ? null : fileName(anyName)
-      refuseSize(given.sizeBytes)
-      await admission.admit()
+    begin,
+
+    async concatenate(owner, given, pieces) {
+      for (const id of pieces) await stopRunning(id)
+      const whole = await begin(owner, given)
       const vaultKey = await keys.vaultKey(owner)
-      if (name !== null) {
-        const { current } = await placing.currentSpot(owner, name)
-        guard(current)
-        if (given.onConflict === 'fail' && current && current.sha256 !== sha256) throw problems.fileExists()
+      const fileKey = openUploadKey(vaultKey, owner, whole)
+      const moved = await movedParts(owner, vaultKey, fileKey, pieces)
+      if ((await uploads.concatenate(owner, whole.id, moved, clock())) === 'stale') {
+        await uploads.remove(owner, whole.id)
+        throw problems.uploadInUse()
       }
-      await refuseQuota(owner, given.sizeBytes ?? 0)
-      const [id, now] = [chance.id(), clock()]
-      const seal = sealUploadKey(vaultKey, chance.bytes(12), owner, id, chance.bytes(32))
-      const times = { createdAt: now, touchedAt: now }
-      const upload = { id, name, ...given, offset: 0, parts: 0, seal, ...times, claim: 0, fileId: null }
-      const answer = await uploads.create(owner, upload, MOST_OPEN)
-      if (answer === 'gone') throw problems.unauthorized()
-      if (answer === 'full') throw problems.tooManyUploads(MOST_OPEN)
-      return upload
+      const last = moved.at(-1)
+      const claimed = await uploads.claim(owner, whole.id)
+      if (!claimed || !last || claimed.sizeBytes === null) throw problems.uploadNotFound()
+      return complete(owner, { ...claimed, sizeBytes: claimed.sizeBytes }, fileKey, given)
     },
 
-    async find(owner, id) {
-      await stopRunning(id)
-      const upload = await uploads.claim(owner, id)
-      if (!upload || isExpired(upload)) throw problems.uploadNotFound()
-      return upload
+    async list(owner) {
+      return (await uploads.list(owner)).filter((upload) => !isExpired(upload))
     },
 
     append(owner, id, append) {
@@ -134,9 +132,7 @@ export function openUploads({
       return appending
     },
 
-    async list(owner) {
-      return (await uploads.list(owner)).filter((upload) => !isExpired(upload))
-    },
+    find,
 
     async remove(owner, id) {
       await stopRunning(id)
@@ -148,6 +144,54 @@ export function openUploads({
     expiresAt,
 
     expire: () => expireUploads(ports, rules, collect),
+  }
+
+  async function begin(owner: string, { name: anyName, sha256, guard, ...given }: NewUpload): Promise<Upload> {
+    const name = anyName === null ? null : fileName(anyName)
+    refuseSize(given.sizeBytes)
+    await admission.admit()
+    const vaultKey = await keys.vaultKey(owner)
+    if (name !== null) {
+      const { current } = await placing.currentSpot(owner, name)
+      guard(current)
+      if (given.onConflict === 'fail' && current && current.sha256 !== sha256) throw problems.fileExists()
+    }
+    await refuseQuota(owner, given.sizeBytes ?? 0)
+    const [id, now] = [chance.id(), clock()]
+    const seal = sealUploadKey(vaultKey, chance.bytes(12), owner, id, chance.bytes(32))
+    const times = { createdAt: now, touchedAt: now }
+    const upload = { id, name, ...given, offset: 0, parts: 0, seal, ...times, claim: 0, fileId: null, fileName: null }
+    const answer = await uploads.create(owner, upload, MOST_OPEN)
+    if (answer === 'gone') throw problems.unauthorized()
+    if (answer === 'full') throw problems.tooManyUploads(MOST_OPEN)
+    return upload
+  }
+
+  async function find(owner: string, id: string): Promise<Upload> {
+    await stopRunning(id)
+    const upload = await uploads.claim(owner, id)
+    if (!upload || isExpired(upload)) throw problems.uploadNotFound()
+    return upload
+  }
+
+  /** All parts of the uploads, behind each other, with their keys sealed for the new version. */
+  async function movedParts(owner: string, vaultKey: Buffer, fileKey: Buffer, pieces: string[]): Promise<MovedPart[]> {
+    const moved: MovedPart[] = []
+    let start = 0
+    for (const id of pieces) {
+      const piece = await uploads.claim(owner, id)
+      if (!piece || isExpired(piece)) throw problems.uploadNotFound()
+      if (piece.offset !== piece.sizeBytes || piece.fileId !== null) throw problems.inconsistentLength()
+      const secrets = { fileKey: openUploadKey(vaultKey, owner, piece), sizeBytes: piece.offset, parts: piece.parts }
+      for await (const part of partsFrom({ files }, { id, version: id }, secrets, 0)) {
+        const key = openPartKey({ ...secrets, sha256: '' }, part)
+        const place = { start, sizeBytes: part.sizeBytes }
+        moved.push({ upload: id, from: part.start, start, seal: sealPartKey(fileKey, chance.bytes(12), place, key) })
+        if (moved.length > MOST_MOVED) throw problems.tooManyParts(MOST_MOVED)
+        start += part.sizeBytes
+      }
+    }
+    return moved
   }
 
   function expiresAt({ touchedAt }: Pick<Upload, 'touchedAt'>): number {
@@ -241,7 +285,8 @@ export function openUploads({
       if (!(await source.hasMore())) break
       const key = chance.bytes(32)
       const known = digests.get(upload.id)
-      const whole = upload.offset === 0 ? createHash('sha256') : known?.offset === upload.offset ? known.hash.copy() : null
+      const whole =
+        upload.offset === 0 ? createHash('sha256') : known?.offset === upload.offset ? known.hash.copy() : null
       const own = append.check ? createHash(append.algorithm) : null
       const written = await write(key, limited(source.upTo(room), most - upload.offset, upload), spread(whole, own))
       try {
@@ -288,7 +333,8 @@ export function openUploads({
     let count = 0
     for await (const chunk of bytes) {
       count += chunk.length
-      if (count > mostBytes) throw sizeBytes === null ? problems.fileTooLarge(rules.maxFileBytes) : problems.inconsistentLength()
+      if (count > mostBytes)
+        throw sizeBytes === null ? problems.fileTooLarge(rules.maxFileBytes) : problems.inconsistentLength()
       yield chunk
     }
   }
@@ -327,7 +373,8 @@ export function openUploads({
       const placement = await placing.place(owner, type, content, spot, 'trash')
       if (!placement) continue
       digests.delete(whole.id)
-      return { upload: { ...whole, fileId: placement.file.id }, placement }
+      const { id: fileId, name: fileName } = placement.file
+      return { upload: { ...whole, fileId, fileName }, placement }
     }
   }
 

@@ -110,9 +110,7 @@ async function bringAll(
     report.files += 1
     for (let current = seen; ; ) {
       const { id, version, sizeBytes } = current.file
-      const finding = await bring(current).catch((cause) => {
-        throw new Error(`file ${id} could not be brought: ${(cause as Error).message}`, { cause })
-      })
+      const finding = await bring(current)
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes
         return
@@ -175,14 +173,19 @@ async function bringAll(
 
   async function inspectThere(owned: OwnedFile): Promise<Finding> {
     const finding = await inspect(to, owned)
-    if (finding.kind === 'unreadable') throw finding.cause
+    if (finding.kind === 'unreadable') {
+      const { message } = finding.cause as Error
+      throw new Error(`blob ${finding.blob} could not be brought: ${message}`, { cause: finding.cause })
+    }
     return finding
   }
 
   /** What is wrong with one of the blobs in the source; `null` if all were copied. */
   async function copyAll(parts: Part[], replaces: boolean): Promise<Finding | null> {
     for (const { blob, sizeBytes } of parts) {
-      const lost = await copy(blob, blobBytes(sizeBytes), replaces)
+      const lost = await copy(blob, blobBytes(sizeBytes), replaces).catch((cause) => {
+        throw new Error(`blob ${blob} could not be brought: ${(cause as Error).message}`, { cause })
+      })
       if (lost) return lost
     }
     return null

@@ -22,7 +22,7 @@ export function openNotices({
       // A client that signs in knows that the user exists, so there is nothing to hide.
       if (email === null && event === 'new-device') return
       const notice = { email, event, at: clock(), address, requestId }
-      background('telling the owner of an account', delivery.notify(notice))
+      background('sending a notice', delivery.notify(notice))
     },
   }
 }

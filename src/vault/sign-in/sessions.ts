@@ -56,7 +56,7 @@ export function openSessions({
       const now = clock()
       if (!session || endOf(session) <= now) throw problems.unauthorized()
       if (now - session.lastUsedAt >= exactnessMs && !rules.readOnly) {
-        background('noting the use of a session', sessions.touch(session.userId, session.id, now))
+        background('recording the use of a session', sessions.touch(session.userId, session.id, now))
         return { ...session, lastUsedAt: now }
       }
       return session

@@ -53,7 +53,7 @@ export function openSignIn({
       const meantFor = fitting.length > 0 ? fitting : guess.pending.filter(({ kind }) => kind === kindOf(secret))
       const job = () => warnOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
       // If no job is taken, note it now: a client that keeps the server busy must not prevent the warning of an owner.
-      if (!aside.take('noting a wrong PIN', job)) background('noting a wrong PIN', job())
+      if (!aside.take('recording a wrong PIN', job)) background('recording a wrong PIN', job())
       throw problems.invalidPin()
     },
   }
@@ -104,7 +104,7 @@ export function openSignIn({
     }
     const answer = await sessions.redeem({ pinId: pin.id, session, user, givenBack, event, bounds })
     if (typeof answer === 'string') return null
-    if (answer.newDevice && grant.kind === 'user') background('telling of a new device', warnOfDevice(user.id, caller))
+    if (answer.newDevice && grant.kind === 'user') background('warning of a new device', warnOfDevice(user.id, caller))
     const expiresAt = endOfSession(rules, { createdAt: now, lastUsedAt: now })
     return { sessionId: session.id, token, userId: user.id, deviceId, expiresAt }
   }

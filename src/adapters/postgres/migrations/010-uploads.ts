@@ -17,7 +17,8 @@ CREATE TABLE uploads (
   touched_at bigint NOT NULL,
   claim bigint NOT NULL DEFAULT 0,
   -- The file that the upload became. The row stays for a while, for clients that lost the last response.
-  file_id text COLLATE "C"
+  file_id text COLLATE "C",
+  file_name text COLLATE "C"
 );
 CREATE INDEX uploads_of_user ON uploads (user_id, created_at, id);
 CREATE INDEX uploads_by_age ON uploads (touched_at);

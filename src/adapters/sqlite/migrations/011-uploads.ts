@@ -17,7 +17,8 @@ CREATE TABLE uploads (
   touched_at INTEGER NOT NULL,
   claim INTEGER NOT NULL DEFAULT 0,
   -- The file that the upload became. The row stays for a while, for clients that lost the last response.
-  file_id TEXT
+  file_id TEXT,
+  file_name TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX uploads_of_user ON uploads (user_id, created_at, id);
 CREATE INDEX uploads_by_age ON uploads (touched_at);

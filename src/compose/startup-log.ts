@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts'
 
 export const LOOPBACK = ['127.0.0.1', '::1', '[::1]', 'localhost']
 
-/** The places where data and files are stored, for the operator. */
+/** Where data and files are stored. */
 export function placesOf({ DATABASE_URL, DATA_DIR, UPLOADS_DIR, S3_BUCKET, S3_ENDPOINT }: Config): string {
   const data = DATABASE_URL ? `PostgreSQL at ${databasePlace(DATABASE_URL)}` : resolve(DATA_DIR)
   const files = S3_BUCKET === undefined ? resolve(UPLOADS_DIR) : `the bucket ${S3_BUCKET} at ${S3_ENDPOINT}`
@@ -17,7 +17,7 @@ export function databasePlace(url: string): string {
   return `${host}${pathname}`
 }
 
-/** The engines in use, for the operator. */
+/** The engines in use. */
 export function adaptersOf(config: Config): string {
   const database = config.DATABASE_URL ? 'PostgreSQL' : 'SQLite'
   const passing = config.REDIS_URL ? 'pending PINs and counts in Redis' : 'pending PINs in memory'
@@ -25,11 +25,11 @@ export function adaptersOf(config: Config): string {
   return `${database}, ${passing}, sealed files ${files}, PIN delivery by ${config.PIN_DELIVERY}`
 }
 
-/** The warnings that the operator must see before strangers can reach the server. */
+/** Settings that are not safe on a server that strangers can reach. */
 export function warningsOf(config: Config): string[] {
   const open = {
-    response: ['PIN_DELIVERY=response: whoever registers an address reads the PIN in the answer and proves nothing'],
-    console: ['PIN_DELIVERY=console: PINs stand in this log'],
+    response: ['PIN_DELIVERY=response: the PIN is in the response, so anyone can register any address'],
+    console: ['PIN_DELIVERY=console: PINs are written to this log'],
     email: [],
   }[config.PIN_DELIVERY]
   return [
@@ -37,10 +37,10 @@ export function warningsOf(config: Config): string[] {
     ...open.map((mode) => `not fit for production: ${mode}`),
     ...(config.MASTER_KEY || config.MASTER_KEY_FILE
       ? []
-      : ['not fit for production: the master key lies in DATA_DIR, so whoever has the disk can read all contents']),
+      : ['not fit for production: the master key is in DATA_DIR, so anyone who can read this disk can read all files']),
     ...(config.RATE_LIMIT === 'on' ? [] : ['not fit for production: there is no rate limit']),
     ...(isFarAndOpen(config.S3_ENDPOINT)
-      ? ['not fit for production: S3_ENDPOINT is plain HTTP, so whoever is on the way there can change or remove files']
+      ? ['not fit for production: S3_ENDPOINT is plain HTTP, so anyone on the network path can change or delete files']
       : []),
     ...(config.TLS_CERT || LOOPBACK.includes(config.HOST)
       ? []

@@ -1,0 +1,55 @@
+/** What both uploads, as a form and as raw bytes, read from their request and answer. */
+import type { FastifyRequest } from 'fastify'
+import { type Problem, problems } from '../problems.ts'
+import type { Placement } from '../vault/files/placing.ts'
+
+/** The characters that a response header can have (RFC 9110, section 5.5). A form may have others. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+const MEDIA_TYPE_CHARACTERS = 255
+
+/** The path of the stored file, for `Location`. */
+export function pathOf({ file }: Placement): string {
+  return `/v1/files/${encodeURIComponent(file.name)}`
+}
+
+export function statusOf({ outcome }: Placement): 200 | 201 {
+  return outcome === 'created' ? 201 : 200
+}
+
+/**
+ * The type that the client sent, as it is; `null` for none or `application/octet-stream`. A download sends it back, so one that
+ * no header can have is refused.
+ */
+export function specificType(given: string | undefined, refusal: (message: string) => Problem): string | null {
+  if (!given || /^application\/octet-stream\s*(;|$)/i.test(given)) return null
+  if (given.length > MEDIA_TYPE_CHARACTERS) throw refusal(`must be at most ${MEDIA_TYPE_CHARACTERS} characters`)
+  if (!FIELD_VALUE.test(given)) throw refusal('must not have control characters')
+  return given
+}
+
+/**
+ * A client of resumable uploads sends the first part of a file so (draft-ietf-httpbis-resumable-upload; `Upload-Incomplete` in
+ * its first versions). It must not be stored as the whole file.
+ */
+export function refuseUnfinished({ headers }: FastifyRequest) {
+  const complete = headers['upload-complete'] ?? '?1'
+  const incomplete = headers['upload-incomplete'] ?? '?0'
+  const message = 'the body must be the whole file: this server has no resumable uploads'
+  if (complete !== '?1') throw problems.invalidRequest([{ path: '/upload-complete', message }])
+  if (incomplete !== '?0') throw problems.invalidRequest([{ path: '/upload-incomplete', message }])
+}
+
+/** Refuses an upload whose Content-Length is too large, before its body is read. */
+export function refuseOversized(request: FastifyRequest, maxBodyBytes: number, maxFileBytes: number) {
+  if ((announcedBytes(request) ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)
+}
+
+/** A short upload is in memory three times: as received, as sealed, and as being written. */
+export function memoryBytes(request: FastifyRequest, uploadBytes: number): number {
+  return Math.min(uploadBytes, 3 * (announcedBytes(request) ?? uploadBytes))
+}
+
+/** The Content-Length; `null` without one. */
+export function announcedBytes({ headers }: FastifyRequest): number | null {
+  return headers['content-length'] === undefined ? null : Number(headers['content-length'])
+}

@@ -1,0 +1,22 @@
+/** The register of connections that have sent something: their unfinished responses. */
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+export interface Connection {
+  /** The unfinished responses, in the order of their requests. Node sends them in this order. */
+  responses: Set<ServerResponse>
+  /** The response to the last request, also after it is finished. */
+  latest: ServerResponse | null
+  /** The client sent bytes that are no HTTP request. Node emits an error for each piece of them. */
+  isNoisy: boolean
+}
+
+const connections = new WeakMap<Socket, Connection>()
+
+export function connectionOf(socket: Socket): Connection {
+  const known = connections.get(socket)
+  if (known) return known
+  const connection: Connection = { responses: new Set(), latest: null, isNoisy: false }
+  connections.set(socket, connection)
+  return connection
+}

@@ -1,0 +1,86 @@
+/** Uploads raw bytes under a name. They are streamed. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { readBody } from '../http/body-reading.ts'
+import { sessionOf } from '../http/caller.ts'
+import { entityTag, guardOf } from '../http/conditions.ts'
+import { digestCheckOf } from '../http/digests.ts'
+import { presentFile } from '../http/presenting.ts'
+import {
+  announcedBytes,
+  memoryBytes,
+  pathOf,
+  refuseOversized,
+  refuseUnfinished,
+  specificType,
+  statusOf,
+} from '../http/upload-requests.ts'
+import { problems } from '../problems.ts'
+import { failures } from '../schemas/common.ts'
+import { ByName, location, PutHeaders, RawBytes, Replaced, withFile } from '../schemas/files.ts'
+import { ANY_BYTES } from '../vault/files/names.ts'
+
+export const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
+  const { maxFileBytes } = app.vault.rules
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  // Any type is accepted. The framework would refuse a malformed one, so it sees another. `headersDistinct` keeps the real one.
+  app.addHook('onRequest', async ({ raw }) => {
+    raw.headers['content-type'] = ANY_BYTES
+  })
+
+  app.put(
+    '/v1/files/:name',
+    {
+      config: { memoryBytes },
+      schema: {
+        operationId: 'putFile',
+        summary: 'Upload raw bytes under a name, or replace the file',
+        description:
+          'Any Content-Type is accepted and stored. Without one, or with `application/octet-stream`, the type is derived from the extension of the name. `If-None-Match: *` uploads only if the name is free, `If-Match` replaces only the version that you know. A version that is replaced by other bytes goes to the trash.',
+        tags: ['files'],
+        consumes: [ANY_BYTES, '*/*'],
+        params: ByName,
+        querystring: Replaced,
+        headers: PutHeaders,
+        body: RawBytes,
+        response: {
+          200: withFile('Replaced, or the same version was stored already.'),
+          201: withFile('Stored, and durable: it survives a power cut.', location),
+          ...failures(
+            'invalid-request',
+            'invalid-name',
+            'digest-mismatch',
+            'invalid-digest',
+            'range-not-allowed',
+            'precondition-failed',
+            'file-too-large',
+            'insufficient-storage',
+            'quota-exceeded',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { headers, raw } = request
+      const { userId } = sessionOf(request)
+      const contentType = specificType(raw.headersDistinct['content-type']?.[0], (message) =>
+        problems.invalidRequest([{ path: '/content-type', message }]),
+      )
+      if (headers['content-range'] !== undefined) throw problems.rangeNotAllowed()
+      refuseUnfinished(request)
+      refuseOversized(request, maxFileBytes, maxFileBytes)
+      const check = digestCheckOf(headers)
+      const bytes = readBody(raw)
+      const options = {
+        contentType,
+        replaced: request.query.replaced ?? 'trash',
+        announcedBytes: announcedBytes(request),
+        guard: guardOf(headers),
+        check,
+      }
+      const placement = await app.vault.files.put(userId, request.params.name, bytes, options)
+      if (placement.outcome === 'created') reply.header('location', pathOf(placement))
+      return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
+    },
+  )
+}
