@@ -134,7 +134,7 @@ async function bringAll(
     const parts = await partsOf(owned)
     const names = parts.map(({ blob }) => blob)
     const proven = new Set(await targetRows.expect(names))
-    const lengths = await Promise.all(names.map((blob) => to.length(blob)))
+    const lengths = await Promise.all(names.map((blob) => naming(blob, to.length(blob))))
     const isThere = parts.map(({ sizeBytes }, at) => lengths[at] === blobBytes(sizeBytes))
     if (names.length > 0 && isThere.every((there, at) => there && proven.has(names[at] as string))) {
       report.blobs.kept += parts.length
@@ -173,19 +173,14 @@ async function bringAll(
 
   async function inspectThere(owned: OwnedFile): Promise<Finding> {
     const finding = await inspect(to, owned)
-    if (finding.kind === 'unreadable') {
-      const { message } = finding.cause as Error
-      throw new Error(`blob ${finding.blob} could not be brought: ${message}`, { cause: finding.cause })
-    }
+    if (finding.kind === 'unreadable') await naming(finding.blob, Promise.reject(finding.cause))
     return finding
   }
 
   /** What is wrong with one of the blobs in the source; `null` if all were copied. */
   async function copyAll(parts: Part[], replaces: boolean): Promise<Finding | null> {
     for (const { blob, sizeBytes } of parts) {
-      const lost = await copy(blob, blobBytes(sizeBytes), replaces).catch((cause) => {
-        throw new Error(`blob ${blob} could not be brought: ${(cause as Error).message}`, { cause })
-      })
+      const lost = await naming(blob, copy(blob, blobBytes(sizeBytes), replaces))
       if (lost) return lost
     }
     return null
@@ -206,6 +201,13 @@ async function bringAll(
     report.copiedBytes += bytes
     return null
   }
+}
+
+/** Adds the blob to the error of some work. */
+async function naming<T>(blob: string, work: Promise<T>): Promise<T> {
+  return work.catch((cause) => {
+    throw new Error(`blob ${blob} could not be brought: ${(cause as Error).message}`, { cause })
+  })
 }
 
 async function* batchesOf(reader: BlobReader, bytes: number): AsyncGenerator<Uint8Array[]> {
