@@ -1,4 +1,4 @@
-/** What can be known of a request that Node's parser refused. Only the bytes of its last packet are at hand. */
+/** Reads the target and some headers of a request that Node's parser refused, from the last packet of its bytes. */
 
 /** The error of Node's parser. A timeout has only a code. */
 export type ParseError = Error & {

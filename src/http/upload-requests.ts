@@ -1,4 +1,4 @@
-/** What both uploads, as a form and as raw bytes, read from their request and answer. */
+/** Reads the requests of uploads, and prepares their responses: for forms and for raw bytes. */
 import type { FastifyRequest } from 'fastify'
 import { type Problem, problems } from '../problems.ts'
 import type { Placement } from '../vault/files/placing.ts'
@@ -23,7 +23,8 @@ export function statusOf({ outcome }: Placement): 200 | 201 {
 export function specificType(given: string | undefined, refusal: (message: string) => Problem): string | null {
   if (!given || /^application\/octet-stream\s*(;|$)/i.test(given)) return null
   if (given.length > MEDIA_TYPE_CHARACTERS) throw refusal(`must be at most ${MEDIA_TYPE_CHARACTERS} characters`)
-  if (!FIELD_VALUE.test(given)) throw refusal('must not have control characters')
+  if (!FIELD_VALUE.test(given))
+    throw refusal('must have only characters that a header field can have (RFC 9110, section 5.5)')
   return given
 }
 

@@ -76,6 +76,8 @@ describePostgres('PostgreSQL', () => {
     expect(await run(url, tables)).toEqual([])
     await openedDatabase(url)
     await run(url, 'UPDATE schema_version SET version = 1')
+    await expect(openPostgresBeside(url)).rejects.toThrow('was never released')
+    await run(url, 'UPDATE schema_version SET version = 8')
     await expect(openPostgresBeside(url)).rejects.toThrow('Start its server once')
   })
 

@@ -1,6 +1,6 @@
 /** Tests with real engines. `.ci/servers start` starts them and prints the variables that name them. */
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { describe } from 'vitest'
 
 /**
@@ -16,12 +16,26 @@ export function describeWith(engine: string, ...variables: string[]): typeof des
   return describe.skip
 }
 
-/** A free port for a server of the test. */
+/** Each test worker has this many ports of its own. */
+const PORTS_PER_WORKER = 500
+let nextPort = 12_000 + PORTS_PER_WORKER * (Number(process.env.VITEST_POOL_ID ?? 0) % 40)
+
+/**
+ * A free port for a server that the test starts later. It is outside the range from which the system takes the ports
+ * of outgoing connections, and no other worker gets it, so nothing takes it in between.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = nextPort
+    nextPort += 1
+    const server = createServer().listen(port, '127.0.0.1')
+    const free = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (!free) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }

@@ -157,3 +157,21 @@ function exchanged(a: Part, b: Part): Part[] {
 function moved(to: Part | undefined, from: Part | undefined): Partial<Part> {
   return { ...to, blob: from?.blob as string }
 }
+
+it('reports damage where a blob is shorter than its header', async () => {
+  const { put } = await stored()
+  const version = await put([3 * FRAME_BYTES])
+  const short = {
+    open: async () => ({
+      read: async () => {
+        throw new Error('too short')
+      },
+      close: async () => {},
+    }),
+  }
+  const ports = { files: { parts: async () => version.parts }, blobs: short }
+  const range = { start: 2 * FRAME_BYTES, end: 2 * FRAME_BYTES }
+  await expect(openContent(ports, { id: 'file', version: 'v' }, version.secrets, range)).rejects.toThrow(
+    'does not open',
+  )
+})

@@ -8,7 +8,7 @@ import { isSound } from '../../src/vault/operator/verify.ts'
 import { blobsOnDisk, member, memberWith, temporaryFolder, testApp } from '../support/app.ts'
 import { spoil } from '../support/blobs.ts'
 import { migrate, movePlace } from '../support/move.ts'
-import { operator } from '../support/operator.ts'
+import { databaseOf, operator } from '../support/operator.ts'
 import { putInParts } from '../support/parts.ts'
 import { describePostgres } from '../support/postgres.ts'
 import { unzip } from '../support/unzip.ts'
@@ -82,6 +82,13 @@ describe('a file of several parts', () => {
     expect((await vault.verify(() => {})).missing).toMatchObject([{ blob: third }])
   })
 
+  it('is reported where the row of a part is gone', async () => {
+    const { app, blobs } = await withParts()
+    databaseOf(app).prepare('DELETE FROM parts WHERE blob = ?').run(blobs[1])
+    const { vault } = await operator(app)
+    expect((await vault.verify(() => {})).damaged).toMatchObject([{ why: 'its parts have a gap at byte 1' }])
+  })
+
   it('breaks off where a part is missing or damaged', async () => {
     const { app, ada, blobs } = await withParts()
     await app.ports.blobs.delete([blobs[3] as string])
@@ -121,5 +128,17 @@ describePostgres('a file of several parts, moved to PostgreSQL', () => {
     await source.close()
     expect(await migrate(place)).toMatchObject({ ok: true, report: { moved: true, lost: [] } })
     expect((await memberWith(await place.target(), ada).get('film.mp4')).bytes.equals(CONTENT)).toBe(true)
+  })
+
+  it('is reported as lost where the row of a part is gone', async () => {
+    const place = await movePlace({ to: { UPLOADS_DIR: await temporaryFolder() } })
+    const source = await place.source()
+    const blobs = await putInParts(source, await member(source), 'film.mp4', CONTENT, CUTS)
+    databaseOf(source).prepare('DELETE FROM parts WHERE blob = ?').run(blobs[1])
+    await source.close()
+    expect(await migrate(place)).toMatchObject({
+      ok: false,
+      report: { moved: false, lost: [{ why: 'its parts have a gap at byte 1' }] },
+    })
   })
 })

@@ -442,8 +442,8 @@ BEGIN
 END $$;
 
 -- Counts a guess under a hash of the address, unless its PINs are paused, and against each PIN that was handed out for
--- the device. The statements are the same whatever the result is. Guesses without an address are spread over 256 rows that
--- belong to no user (no keyed hash is one byte), so that they do not wait for each other.
+-- the device. Every guess runs the same statements, so its time does not show the result. Guesses without an address are
+-- spread over 256 rows that belong to no user (no keyed hash is one byte), so that they do not wait for each other.
 CREATE OR REPLACE FUNCTION count_guess(device text, guessed_at bytea, at bigint, most bigint, every bigint, first_pause bigint)
 RETURNS TABLE (counted text, pauses boolean, handed_out jsonb)
 LANGUAGE plpgsql AS $$

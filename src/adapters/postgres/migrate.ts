@@ -11,7 +11,8 @@ const MIGRATIONS: readonly [version: number, migration: string][] = [
   [9, parts],
   [10, uploads],
 ]
-const [OLDEST, NEWEST] = [8, 10]
+const VERSIONS = MIGRATIONS.map(([version]) => version)
+const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]
 
 /**
  * Migrates the schema in one transaction. If several processes start together, one migrates and the others wait. An error
@@ -44,8 +45,12 @@ export async function checkSchema({ ask }: Database): Promise<void> {
   const version = await versionOf(ask)
   if (version === 0) throw new Error('there is no vault in this database')
   if (version === NEWEST) return
-  const remedy = version > NEWEST ? 'Use a newer one' : 'Start its server once, which brings it up to date'
-  throw new Error(`the database has schema ${version}; this program works with ${NEWEST}. ${remedy}`)
+  throw new Error(`the database has schema ${version}; this program works with ${NEWEST}. ${remedyFor(version)}`)
+}
+
+function remedyFor(version: number): string {
+  if (version > NEWEST) return 'Use a newer one'
+  return version < OLDEST ? 'That schema was never released' : 'Start its server once, which brings it up to date'
 }
 
 async function versionOf(ask: Ask): Promise<number> {

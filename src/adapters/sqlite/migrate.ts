@@ -10,15 +10,20 @@ const MIGRATIONS: readonly [version: number, migration: string][] = [
   [10, parts],
   [11, uploads],
 ]
-const [OLDEST, NEWEST] = [9, 11]
+const VERSIONS = MIGRATIONS.map(([version]) => version)
+const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]
 
 /** Throws if the schema is not exactly this program's. */
 export function checkSchema(db: Database, folder: string): void {
   const version = versionOf(db)
   if (version === 0) throw new Error(`there is no vault in ${folder}`)
   if (version === NEWEST) return
-  const remedy = version > NEWEST ? 'Use a newer one' : 'Start its server once, which brings it up to date'
-  throw new Error(`the database has schema ${version}; this program works with ${NEWEST}. ${remedy}`)
+  throw new Error(`the database has schema ${version}; this program works with ${NEWEST}. ${remedyFor(version)}`)
+}
+
+function remedyFor(version: number): string {
+  if (version > NEWEST) return 'Use a newer one'
+  return version < OLDEST ? 'That schema was never released' : 'Start its server once, which brings it up to date'
 }
 
 /** Throws if a server of this version could not migrate the database. */

@@ -1,4 +1,4 @@
-/** A set of strings. Each string takes about 60 bytes of memory, whatever its length. */
+/** A set of strings. A string of any length takes about 60 bytes of memory. */
 import { hash } from 'node:crypto'
 
 /** 128 bits of SHA-256: nobody can find two strings with the same digest. */

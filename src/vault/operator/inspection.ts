@@ -8,7 +8,7 @@ import { blobBytes, frameOpener, HEADER_BYTES, openPartKey, openSecrets, type Se
 import { type Damage, damageIn } from '../files/damage.ts'
 import { tagOf } from '../files/tags.ts'
 
-/** What is wrong with a file, and with which blob. `unreadable`: the store has an error of its own. */
+/** The fault of a file and of one of its blobs, if there is one. `unreadable`: the store has an error of its own. */
 export type Finding =
   | { kind: 'sound' }
   | { kind: 'missing'; blob: string }

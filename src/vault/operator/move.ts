@@ -5,6 +5,7 @@ import type { MoveSource, MoveTable, MoveTarget, MoveTargetRows } from '../../po
 import { partsFrom } from '../crypto/content.ts'
 import { blobBytes } from '../crypto/envelope.ts'
 import { type Keyring, openKeyring } from '../crypto/keyring.ts'
+import { damageIn } from '../files/damage.ts'
 import type { Watch } from './backup.ts'
 import { takeHold } from './hold.ts'
 import { type Finding, lengthFault, openInspection } from './inspection.ts'
@@ -134,19 +135,17 @@ async function bringAll(
     const parts = await partsOf(owned)
     const names = parts.map(({ blob }) => blob)
     const proven = new Set(await targetRows.expect(names))
-    const lengths = await Promise.all(names.map((blob) => to.length(blob)))
-    const isThere = parts.map(({ sizeBytes }, at) => lengths[at] === blobBytes(sizeBytes))
-    if (names.length > 0 && isThere.every((there, at) => there && proven.has(names[at] as string))) {
+    const lengths = new Map<string, number | null>()
+    for (const blob of names) lengths.set(blob, await naming(blob, to.length(blob)))
+    const present = parts.filter(({ blob, sizeBytes }) => lengths.get(blob) === blobBytes(sizeBytes))
+    const isPresent = new Set(present)
+    const absent = parts.filter((part) => !isPresent.has(part))
+    if (absent.length === 0 && present.length > 0 && names.every((blob) => proven.has(blob))) {
       report.blobs.kept += parts.length
       done(owned.file.sizeBytes)
       return { kind: 'sound' }
     }
-    const absent = parts.filter((_, at) => !isThere[at])
-    const present = parts.filter((_, at) => isThere[at])
-    const lost = await copyAll(
-      absent,
-      lengths.some((length) => length !== null),
-    )
+    const lost = await copyAll(absent, lengths)
     if (lost) return lost
     let finding = await inspectThere(owned)
     // A copy may be damaged if the machine lost power. The source may be damaged as well.
@@ -155,7 +154,7 @@ async function bringAll(
     // damage was only in reading.
     if (isSpoilt) finding = await inspectThere(owned)
     if (isSpoilt && finding.kind !== 'sound') {
-      const lost = await copyAll(present, true)
+      const lost = await copyAll(present, lengths)
       if (lost) return lost
       finding = await inspectThere(owned)
     } else {
@@ -165,32 +164,34 @@ async function bringAll(
     return finding
   }
 
+  /** The parts up to a gap, if there is one: the inspection reports it. */
   async function partsOf({ file }: OwnedFile): Promise<Part[]> {
     const parts: Part[] = []
-    for await (const part of partsFrom({ files }, file, file, 0)) parts.push(part)
+    try {
+      for await (const part of partsFrom({ files }, file, file, 0)) parts.push(part)
+    } catch (error) {
+      if (!damageIn(error)) throw error
+    }
     return parts
   }
 
   async function inspectThere(owned: OwnedFile): Promise<Finding> {
     const finding = await inspect(to, owned)
-    if (finding.kind === 'unreadable') {
-      const { message } = finding.cause as Error
-      throw new Error(`blob ${finding.blob} could not be brought: ${message}`, { cause: finding.cause })
-    }
+    if (finding.kind === 'unreadable') await naming(finding.blob, Promise.reject(finding.cause))
     return finding
   }
 
-  /** What is wrong with one of the blobs in the source; `null` if all were copied. */
-  async function copyAll(parts: Part[], replaces: boolean): Promise<Finding | null> {
+  /** Copies blobs. Stops at the first one that is missing or damaged in the source, and returns this; otherwise `null`. */
+  async function copyAll(parts: Part[], lengths: Map<string, number | null>): Promise<Finding | null> {
     for (const { blob, sizeBytes } of parts) {
-      const lost = await copy(blob, blobBytes(sizeBytes), replaces).catch((cause) => {
-        throw new Error(`blob ${blob} could not be brought: ${(cause as Error).message}`, { cause })
-      })
+      const replaces = typeof lengths.get(blob) === 'number'
+      const lost = await naming(blob, copy(blob, blobBytes(sizeBytes), replaces))
       if (lost) return lost
     }
     return null
   }
 
+  /** `replaces`: the target has a blob of this id. It is deleted only once the right one can be read. */
   async function copy(blob: string, bytes: number, replaces: boolean): Promise<Finding | null> {
     const length = await from.length(blob)
     if (length !== null && length !== bytes) return { kind: 'damaged', blob, why: lengthFault(length, bytes) }
@@ -206,6 +207,13 @@ async function bringAll(
     report.copiedBytes += bytes
     return null
   }
+}
+
+/** Adds the blob to the error of some work. */
+async function naming<T>(blob: string, work: Promise<T>): Promise<T> {
+  return work.catch((cause) => {
+    throw new Error(`blob ${blob} could not be brought: ${(cause as Error).message}`, { cause })
+  })
 }
 
 async function* batchesOf(reader: BlobReader, bytes: number): AsyncGenerator<Uint8Array[]> {
