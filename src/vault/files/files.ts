@@ -12,12 +12,12 @@ import { missingBlob } from './damage.ts'
 import { fileName, typeOfName } from './names.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
 import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
-import { type StoredFile, unseal } from './stored-file.ts'
+import { inPieces, type StoredFile, unseal } from './stored-file.ts'
 import { tagOf } from './tags.ts'
 
 /** Rows of a scan that are read in one piece. That takes a few milliseconds, and other requests wait for it. */
-const SCAN = 1000
-const MOST_SCANNED = 20 * SCAN
+const SCAN = 250
+const MOST_SCANNED = 20_000
 
 export interface Placement {
   file: StoredFile
@@ -152,7 +152,7 @@ export function openFiles(
       const { prefix, sort } = query
       const { found, goOn } =
         prefix === '' || sort === 'name'
-          ? { found: await files.list(owner, query), goOn: null }
+          ? { found: await listed(owner, query), goOn: null }
           : await scanned(owner, { ...query, sort })
       return { files: await unsealPage(vaultKey, owner, found), goOn }
     },
@@ -178,6 +178,15 @@ export function openFiles(
         return activity.note(owner, 'file-deleted', caller, { fileId: current.id })
       }
     },
+  }
+
+  function listed(owner: string, query: Parameters<typeof files.list>[1]) {
+    const field = query.sort === 'size' ? 'sizeBytes' : query.sort
+    return inPieces(
+      query,
+      (piece) => files.list(owner, { ...query, ...piece }),
+      (row) => ({ key: row[field], id: row.id }),
+    )
   }
 
   /**

@@ -51,6 +51,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
     rules,
     keys,
     background: work.run,
+    repeat: work.repeat,
     // There are no uploads here, so no blob is ever doubtful.
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
     collect: openGarbageCollector({ ports }),
