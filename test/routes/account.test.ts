@@ -159,7 +159,7 @@ describe('deleting an account', () => {
     const closing = app.close()
     gate.open()
     await closing
-    expect(rowsLeft(app)).toMatchObject({ departed: 1, files: 100 })
+    expect(rowsLeft(app)).toMatchObject({ departed: 1, files: 150 })
 
     const next = await testApp({}, join(app.config.DATA_DIR, '..'))
     next.sweep()
@@ -296,7 +296,7 @@ async function withManyFiles() {
   let batches = 0
   app.ports.users.clearOut = async (...args) => {
     batches += 1
-    if (batches > 10) await opened
+    if (batches > 20) await opened
     return clearOut(...args)
   }
   return { app, ada, gate: { open } }

@@ -4,9 +4,9 @@ import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 
 /** Files that are removed in one transaction. Other requests wait for it. */
-const BATCH = 100
+const BATCH = 50
 /** Batches for which the response waits. A user with very many files gets it earlier. */
-const BATCHES_AT_ONCE = 10
+const BATCHES_AT_ONCE = 20
 
 export interface Account extends User {
   usage: Usage
