@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Bytes, Id, Timestamp } from './common.ts'
+import { Bytes, Id, nullable, Timestamp } from './common.ts'
 import { Email } from './users.ts'
 
 export const Me = Type.Object(
@@ -14,7 +14,7 @@ export const Me = Type.Object(
       bytes: Type.Integer({ minimum: 0, description: 'Files and trash.', examples: [5_368_709_120] }),
     }),
     quota: Type.Object({
-      bytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+      bytes: nullable(Type.Integer({ minimum: 0 }), {
         description: 'The limit for files and trash together; `null` for no limit.',
       }),
       files: Type.Integer({

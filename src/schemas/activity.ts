@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Id, NextCursor, Paging, Timestamp } from './common.ts'
+import { Id, NextCursor, nullable, Paging, Timestamp } from './common.ts'
 import { ListedDevice } from './users.ts'
 
 export const ActivityQuery = Type.Object(Paging)
@@ -20,7 +20,7 @@ export const KINDS = {
 
 const kinds = Object.entries(KINDS).map(([kind, meaning]) => `- \`${kind}\`: ${meaning}`)
 
-const idOrNull = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
+const idOrNull = (description: string) => nullable(Type.String(), { description })
 
 export const ActivityList = Type.Object(
   {
@@ -42,7 +42,7 @@ export const ActivityList = Type.Object(
             examples: ['MyVault/1.4 (iPhone; iOS 26.1)'],
           }),
           sessionId: idOrNull('The session that did it, or that was ended; of several counted events, the last.'),
-          deviceId: Type.Union([ListedDevice, Type.Null()], {
+          deviceId: nullable(ListedDevice, {
             description:
               'The device that did it, or that was signed out: your own by its id, any other by a label of `~` and eight characters.',
           }),

@@ -3,7 +3,7 @@ import type { Ports, VaultRules } from '../ports/ports.ts'
 import type { Accounts } from './accounts/account.ts'
 import type { Activity } from './accounts/activity.ts'
 import type { Aside } from './aside.ts'
-import type { Background } from './background.ts'
+import type { Background, Repeat } from './background.ts'
 import type { Keyring } from './crypto/keyring.ts'
 import type { Admission } from './files/admission.ts'
 import type { DoubtfulBlobs } from './files/doubtful-blobs.ts'
@@ -20,6 +20,7 @@ export interface VaultContext {
   rules: VaultRules
   keys: Keyring
   background: Background
+  repeat: Repeat
   aside: Aside
   admission: Admission
   doubtfulBlobs: DoubtfulBlobs

@@ -39,7 +39,7 @@ export interface Vault {
   drain(): void
   /** Waits for work in the background. */
   settled(): Promise<void>
-  /** Finishes work in the background and closes every engine. */
+  /** Finishes work in the background, except what a later start can finish, and closes every engine. */
   close(): Promise<void>
 }
 
@@ -58,6 +58,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     keys,
     admission,
     background: work.run,
+    repeat: work.repeat,
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
     collect: openGarbageCollector({ ports }),
     unsealPage: openUnsealing(),
@@ -119,7 +120,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     async close() {
       aside.hurry()
       await ports.stopWaiting()
-      await work.settled()
+      await work.end()
       await ports.close()
     },
   }

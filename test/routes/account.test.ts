@@ -146,31 +146,25 @@ describe('deleting an account', () => {
   })
 
   it('is answered before the last of very many files is removed', async () => {
-    const app = await testApp()
-    const ada = await member(app)
-    const db = new Database(databaseOf(app))
-    db.prepare(
-      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
-       INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, version, seal)
-       SELECT 'id-' || i, ?, 'name-' || i, 0, 'a/b', 0, 0, 'version-' || i, x'00' FROM n`,
-    ).run(ada.userId)
-    db.exec("INSERT INTO parts (version, start, size, blob) SELECT version, 0, 0, 'run/' || version FROM files")
-    db.close()
-    const clearOut = app.ports.users.clearOut
-    let answered = () => {}
-    const gate = new Promise<void>((resolve) => {
-      answered = resolve
-    })
-    let batches = 0
-    app.ports.users.clearOut = async (...args) => {
-      batches += 1
-      if (batches > 10) await gate
-      return clearOut(...args)
-    }
+    const { app, ada, gate } = await withManyFiles()
     expect((await leave(ada)).status).toBe(204)
-    answered()
+    gate.open()
     await app.settled()
     expect(rowsLeft(app)).toMatchObject({ departed: 0, files: 0, garbage: 0 })
+  })
+
+  it('does not delay the end of the process, and the sweeper of the next one finishes it', async () => {
+    const { app, ada, gate } = await withManyFiles()
+    expect((await leave(ada)).status).toBe(204)
+    const closing = app.close()
+    gate.open()
+    await closing
+    expect(rowsLeft(app)).toMatchObject({ departed: 1, files: 150 })
+
+    const next = await testApp({}, join(app.config.DATA_DIR, '..'))
+    next.sweep()
+    await next.settled()
+    expect(rowsLeft(next)).toMatchObject({ departed: 0, files: 0, garbage: 0 })
   })
 
   it('that broke off in the middle is finished by the sweeper', async () => {
@@ -280,4 +274,30 @@ function rowsLeft(app: TestApp): Record<string, number> {
   } finally {
     db.close()
   }
+}
+
+/** A user with 1,200 files. After 1,000 of them, the removal waits at the gate. */
+async function withManyFiles() {
+  const app = await testApp()
+  const ada = await member(app)
+  const db = new Database(databaseOf(app))
+  db.prepare(
+    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+     INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, version, seal)
+     SELECT 'id-' || i, ?, 'name-' || i, 0, 'a/b', 0, 0, 'version-' || i, x'00' FROM n`,
+  ).run(ada.userId)
+  db.exec("INSERT INTO parts (version, start, size, blob) SELECT version, 0, 0, 'run/' || version FROM files")
+  db.close()
+  const clearOut = app.ports.users.clearOut
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  let batches = 0
+  app.ports.users.clearOut = async (...args) => {
+    batches += 1
+    if (batches > 20) await opened
+    return clearOut(...args)
+  }
+  return { app, ada, gate: { open } }
 }

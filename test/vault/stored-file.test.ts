@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { sealSecrets } from '../../src/vault/crypto/envelope.ts'
-import { openUnsealing } from '../../src/vault/files/stored-file.ts'
+import { inPieces, openUnsealing } from '../../src/vault/files/stored-file.ts'
 
 const T = Date.UTC(2026, 10, 22)
 const vaultKey = randomBytes(32)
@@ -59,4 +59,19 @@ it('opens a remembered row for nobody else', async () => {
   const unsealPage = openUnsealing()
   await unsealPage(vaultKey, 'ana', [row])
   await expect(unsealPage(vaultKey, 'ben', [row])).rejects.toThrow()
+})
+
+it('reads a page in pieces of bounded length, without a gap or a row twice', async () => {
+  const rows = Array.from({ length: 1200 }, (_, n) => n)
+  const lengths: number[] = []
+  const read = async ({ after, limit }: { after: number | null; limit: number }) => {
+    const piece = rows.slice(after === null ? 0 : after + 1).slice(0, limit)
+    lengths.push(piece.length)
+    return piece
+  }
+  const page = (after: number | null, limit: number) => inPieces({ after, limit }, read, (row) => row)
+  for (const limit of [1, 250, 251, 1001]) expect(await page(null, limit)).toEqual(rows.slice(0, limit))
+  expect(await page(699, 1001)).toEqual(rows.slice(700))
+  expect(await page(1199, 10)).toEqual([])
+  expect(Math.max(...lengths)).toBe(250)
 })

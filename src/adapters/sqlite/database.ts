@@ -85,8 +85,8 @@ function settle(db: Database.Database, waitMs: number): void {
   // Overwrites deleted rows, so that a deleted key cannot be read from the freed space.
   db.pragma('secure_delete = ON')
   db.pragma('trusted_schema = OFF')
-  // 4 MiB: a checkpoint blocks the event loop, and one of 16 MiB blocked it for 100 ms or more.
-  db.pragma('wal_autocheckpoint = 1000')
+  // 1 MiB: a checkpoint blocks the event loop, one of 4 MiB for up to 50 ms.
+  db.pragma('wal_autocheckpoint = 250')
   db.pragma(`busy_timeout = ${waitMs}`)
 }
 

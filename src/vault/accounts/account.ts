@@ -4,9 +4,9 @@ import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 
 /** Files that are removed in one transaction. Other requests wait for it. */
-const BATCH = 100
+const BATCH = 50
 /** Batches for which the response waits. A user with very many files gets it earlier. */
-const BATCHES_AT_ONCE = 10
+const BATCHES_AT_ONCE = 20
 
 export interface Account extends User {
   usage: Usage
@@ -29,9 +29,10 @@ export function openAccounts({
   ports: { users },
   rules,
   background,
+  repeat,
   collect,
   trash,
-}: Needs<'users', 'rules' | 'background' | 'collect' | 'trash'>): Accounts {
+}: Needs<'users', 'rules' | 'background' | 'repeat' | 'collect' | 'trash'>): Accounts {
   return {
     async describe(owner) {
       const user = await users.find(owner)
@@ -42,31 +43,32 @@ export function openAccounts({
 
     async remove(owner) {
       if (!(await users.remove(owner))) throw problems.unauthorized()
-      const first = clearOut(owner, BATCHES_AT_ONCE)
+      const first = clearOutFirst(owner)
       background(
         'removing the files of a deleted user',
-        // `forget` is false while another process reads the database. Then the sweeper retries it.
-        first.then(async () => {
-          await clearOut(owner)
-          await users.forget(owner)
-        }),
+        first.then(() => finishRemoval(owner)),
       )
       await first
     },
 
     async finishRemovals() {
-      for (const owner of await users.departed(BATCH)) {
-        await clearOut(owner)
-        await users.forget(owner)
-      }
+      for (const owner of await users.departed(BATCH)) await finishRemoval(owner)
     },
   }
 
-  async function clearOut(owner: string, batches = Number.POSITIVE_INFINITY): Promise<void> {
-    for (let n = 0; n < batches; n += 1) {
-      const versions = await users.clearOut(owner, BATCH)
-      await collect(versions)
-      if (versions.length < BATCH) return
-    }
+  async function clearOutFirst(owner: string): Promise<void> {
+    for (let n = 0; n < BATCHES_AT_ONCE; n += 1) if (!(await clearOut(owner))) return
+  }
+
+  /** `forget` is false while another process reads the database. Then the sweeper retries it. */
+  async function finishRemoval(owner: string): Promise<void> {
+    if (await repeat(() => clearOut(owner))) await users.forget(owner)
+  }
+
+  /** False once nothing is left. */
+  async function clearOut(owner: string): Promise<boolean> {
+    const versions = await users.clearOut(owner, BATCH)
+    await collect(versions)
+    return versions.length === BATCH
   }
 }

@@ -55,7 +55,8 @@ export function openActivity({
   rules,
   keys,
   background,
-}: Needs<'activity' | 'pinLedger' | 'clock' | 'chance', 'rules' | 'keys' | 'background'>): Activity {
+  repeat,
+}: Needs<'activity' | 'pinLedger' | 'clock' | 'chance', 'rules' | 'keys' | 'background' | 'repeat'>): Activity {
   const note: Note = (owner, kind, caller, involved) => {
     if (rules.readOnly) return
     const event = eventOf(kind, caller, involved)
@@ -84,7 +85,7 @@ export function openActivity({
     },
 
     async expire() {
-      while ((await activity.expire(clock() - rules.activityMs, BATCH)) === BATCH);
+      await repeat(async () => (await activity.expire(clock() - rules.activityMs, BATCH)) === BATCH)
     },
   }
 

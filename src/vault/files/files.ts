@@ -9,11 +9,11 @@ import { missingBlob } from './damage.ts'
 import { fileName } from './names.ts'
 import { type Placement, refusals, type Spot } from './placing.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
-import { type StoredFile, unseal } from './stored-file.ts'
+import { inPieces, type StoredFile, unseal } from './stored-file.ts'
 
 /** Rows of a scan that are read in one piece. That takes a few milliseconds, and other requests wait for it. */
-const SCAN = 1000
-const MOST_SCANNED = 20 * SCAN
+const SCAN = 250
+const MOST_SCANNED = 20_000
 
 /** Throws if the file of the name, or its absence, is not what the caller requires. */
 export type Guard = (current: StoredFile | null) => void
@@ -143,7 +143,7 @@ export function openFiles(
       const { prefix, sort } = query
       const { found, goOn } =
         prefix === '' || sort === 'name'
-          ? { found: await files.list(owner, query), goOn: null }
+          ? { found: await listed(owner, query), goOn: null }
           : await scanned(owner, { ...query, sort })
       return { files: await unsealPage(vaultKey, owner, found), goOn }
     },
@@ -169,6 +169,15 @@ export function openFiles(
         return activity.note(owner, 'file-deleted', caller, { fileId: current.id })
       }
     },
+  }
+
+  function listed(owner: string, query: Parameters<typeof files.list>[1]) {
+    const field = query.sort === 'size' ? 'sizeBytes' : query.sort
+    return inPieces(
+      query,
+      (piece) => files.list(owner, { ...query, ...piece }),
+      (row) => ({ key: row[field], id: row.id }),
+    )
   }
 
   /**

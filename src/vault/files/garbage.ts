@@ -15,24 +15,27 @@ export type Collect = (versions: string[]) => Promise<void>
 export function openGarbageCollector({ ports }: Needs<'blobs' | 'ledger' | 'clock' | 'alarm'>): Collect {
   return async (versions) => {
     if (versions.length === 0) return
-    await deleteGarbage(ports, versions).catch((error) =>
-      ports.alarm(error, 'deleting blobs that no file has any more'),
-    )
+    try {
+      while (await deleteGarbage(ports, versions));
+    } catch (error) {
+      ports.alarm(error, 'deleting blobs that no file has any more')
+    }
   }
 }
 
-/** Deletes the blobs of the garbage, of these versions or of all. Stops during a hold. */
+/**
+ * Deletes a batch of the garbage, of these versions or of all. False if nothing is left, or nothing can be deleted during
+ * a hold.
+ */
 export async function deleteGarbage(
   ports: Pick<Ports, 'ledger' | 'blobs' | 'clock'>,
   versions?: string[],
-): Promise<void> {
+): Promise<boolean> {
   const { ledger } = ports
-  for (;;) {
-    const garbage = await ledger.garbage(BATCH, versions)
-    if (garbage.length === 0 || !(await deleteUnlessHeld(ports, garbage))) return
-    await ledger.forgetGarbage(garbage)
-    if (garbage.length < BATCH) return
-  }
+  const garbage = await ledger.garbage(BATCH, versions)
+  if (garbage.length === 0 || !(await deleteUnlessHeld(ports, garbage))) return false
+  await ledger.forgetGarbage(garbage)
+  return garbage.length === BATCH
 }
 
 /**

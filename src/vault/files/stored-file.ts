@@ -5,8 +5,10 @@ import { problems } from '../../problems.ts'
 import { openSecrets, type Secrets } from '../crypto/envelope.ts'
 import { Damage } from './damage.ts'
 
+/** Rows of a page that are read in one piece. Other requests wait for it. */
+const ROWS = 250
 /** Seals that are opened in one piece. That takes one or two milliseconds, and other requests wait for it. */
-const PIECE = 100
+const SEALS = 100
 /** The maximum of cached digests: about 6 MiB of memory. */
 const MOST_REMEMBERED = 16_384
 
@@ -28,6 +30,23 @@ export function unseal<Row extends SealedFile>(
   return { file: withDigest(row, secrets.sha256), secrets }
 }
 
+/** Reads a page of rows in pieces, so that other requests run between them. `placeOf` is where the next piece begins. */
+export async function inPieces<Row, Place>(
+  { after: first, limit }: { after: Place | null; limit: number },
+  read: (piece: { after: Place | null; limit: number }) => Promise<Row[]>,
+  placeOf: (row: Row) => Place,
+): Promise<Row[]> {
+  const rows: Row[] = []
+  for (let after = first; ; await nextTurn()) {
+    const most = Math.min(ROWS, limit - rows.length)
+    const piece = await read({ after, limit: most })
+    rows.push(...piece)
+    const last = piece.at(-1)
+    if (!last || piece.length < most || rows.length === limit) return rows
+    after = placeOf(last)
+  }
+}
+
 /** Opens the rows of a page, with pauses. */
 export type UnsealPage = <Row extends SealedFile>(
   vaultKey: Buffer,
@@ -45,20 +64,18 @@ export function openUnsealing(): UnsealPage {
 
   return async (vaultKey, owner, rows) => {
     const files = []
-    let opened = 0
     for (const row of rows) {
       const key = [owner, row.id, row.sizeBytes, row.seal.toString('latin1')].join('\0')
       let sha256 = digests.get(key)
       if (sha256 === undefined) {
         sha256 = secretsOf(vaultKey, owner, row).sha256
-        opened += 1
-        if (opened % PIECE === 0) await nextTurn()
       } else {
         digests.delete(key)
       }
       // The last used digest is at the end.
       digests.set(key, sha256)
       files.push(withDigest(row, sha256))
+      if (files.length % SEALS === 0) await nextTurn()
     }
     for (const key of digests.keys()) {
       if (digests.size <= MOST_REMEMBERED) break

@@ -2,7 +2,6 @@
  * Deletes blobs that no row names: those of replaced and removed files, and those that a crash left of unfinished
  * uploads.
  */
-import type { Ports } from '../../ports/ports.ts'
 import type { Needs } from '../context.ts'
 import { deleteGarbage, deleteUnlessHeld } from './garbage.ts'
 import { fillInTags } from './tags.ts'
@@ -23,19 +22,13 @@ export interface Sweeper {
 
 type SweeperPorts = 'files' | 'keySlots' | 'ledger' | 'blobs' | 'clock' | 'alarm'
 
-export function openSweeper({
-  ports,
-  keys,
-  doubtfulBlobs,
-  sessions,
-  trash,
-  uploads,
-  accounts,
-  activity,
-}: Needs<
-  SweeperPorts,
-  'keys' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'uploads' | 'accounts' | 'activity'
->): Sweeper {
+export function openSweeper(
+  context: Needs<
+    SweeperPorts,
+    'keys' | 'repeat' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'uploads' | 'accounts' | 'activity'
+  >,
+): Sweeper {
+  const { ports, doubtfulBlobs, sessions, trash, uploads, accounts, activity } = context
   return {
     async sweep(run) {
       const steps = {
@@ -44,9 +37,9 @@ export function openSweeper({
         'emptying the trash': trash.expire,
         'removing expired uploads': uploads.expire,
         'finishing removals of users': accounts.finishRemovals,
-        'forgetting dates of vacated names': () => forgetVacated(ports),
-        'sweeping blobs': () => sweepBlobs(ports, run),
-        'giving files their tags': () => fillInTags(ports, keys),
+        'forgetting dates of vacated names': () => forgetVacated(context),
+        'sweeping blobs': () => sweepBlobs(context, run),
+        'giving files their tags': () => fillInTags(context),
       }
       await attempt('giving up uploads in doubt', doubtfulBlobs.giveUp)
       let done = false
@@ -70,27 +63,34 @@ export function openSweeper({
  * named; the clock does not matter. The round may stop anywhere, be repeated, and run in several processes at once.
  * During a hold nothing is deleted; a later round does it.
  */
-async function sweepBlobs(ports: Pick<Ports, 'ledger' | 'blobs' | 'clock'>, run: string | null): Promise<void> {
+async function sweepBlobs(
+  { ports, repeat }: Needs<'ledger' | 'blobs' | 'clock', 'repeat'>,
+  run: string | null,
+): Promise<void> {
   const { ledger, blobs } = ports
   for (const ended of await ledger.endedRuns(run)) {
     for await (const found of blobs.list(ended)) if (!(await deleteUnnamed(found))) return
     await blobs.closeRun(ended)
     await ledger.forgetRun(ended)
   }
-  await deleteGarbage(ports)
+  await repeat(() => deleteGarbage(ports))
 
   async function deleteUnnamed(found: string[]): Promise<boolean> {
-    for (let at = 0; at < found.length; at += BATCH) {
+    let at = 0
+    let allowed = true
+    const finished = await repeat(async () => {
       const batch = found.slice(at, at + BATCH)
       const named = new Set(await ledger.named(batch))
       const unnamed = batch.filter((blob) => !named.has(blob))
-      if (!(await deleteUnlessHeld(ports, unnamed))) return false
-    }
-    return true
+      allowed = await deleteUnlessHeld(ports, unnamed)
+      at += BATCH
+      return allowed && at < found.length
+    })
+    return finished && allowed
   }
 }
 
-async function forgetVacated({ files, clock }: Pick<Ports, 'files' | 'clock'>): Promise<void> {
+async function forgetVacated({ ports: { files, clock }, repeat }: Needs<'files' | 'clock', 'repeat'>): Promise<void> {
   const now = clock()
-  while ((await files.forgetVacated(now, DATES_BATCH)) === DATES_BATCH);
+  await repeat(async () => (await files.forgetVacated(now, DATES_BATCH)) === DATES_BATCH)
 }

@@ -1,14 +1,13 @@
 /** Tags: an index finds equal contents by them, without reading contents (`docs/blob-format.md`). */
 import { createHmac } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Ports } from '../../ports/ports.ts'
+import type { Needs } from '../context.ts'
 import { openSecrets } from '../crypto/envelope.ts'
 import { hkdf } from '../crypto/hkdf.ts'
-import type { Keyring } from '../crypto/keyring.ts'
 
 const TAG_BYTES = 16
 /** Rows that get their tags in one transaction. Other requests wait for it. */
-const BATCH = 50
+const BATCH = 25
 
 /**
  * Equal for equal bytes in the same vault, and only there. So a reader of the disk who knows a digest learns nothing
@@ -20,8 +19,13 @@ export function tagOf(vaultKey: Buffer, sha256: string): Buffer {
 }
 
 /** Sets the tags of rows that were stored before tags existed. Rows that do not open get no tag. */
-export async function fillInTags({ files, keySlots }: Pick<Ports, 'files' | 'keySlots'>, keys: Keyring): Promise<void> {
-  for (let after = ''; ; ) {
+export async function fillInTags({
+  ports: { files, keySlots },
+  keys,
+  repeat,
+}: Needs<'files' | 'keySlots', 'keys' | 'repeat'>): Promise<void> {
+  let after = ''
+  await repeat(async () => {
     const page = await files.untagged(after, BATCH)
     const vaultKeys = new Map<string, Buffer | null>()
     const tags = []
@@ -34,9 +38,9 @@ export async function fillInTags({ files, keySlots }: Pick<Ports, 'files' | 'key
     if (tags.length > 0) await files.fillInTags(tags)
     else await nextTurn()
     const last = page.at(-1)
-    if (!last || page.length < BATCH) return
-    after = last.file.id
-  }
+    after = last?.file.id ?? after
+    return page.length === BATCH
+  })
 
   /** `null` for a user who was removed, or whose master key is not given. */
   async function vaultKeyOf(owner: string): Promise<Buffer | null> {

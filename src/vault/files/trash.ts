@@ -4,10 +4,10 @@ import type { SealedTrash, TrashQuery } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { freeNumberedName } from './stand-ins.ts'
-import { type StoredFile, unseal } from './stored-file.ts'
+import { inPieces, type StoredFile, unseal } from './stored-file.ts'
 
 /** Files that are removed in one transaction. Other requests wait for it. */
-const BATCH = 100
+const BATCH = 50
 
 const IN_TRASH = 'of this id in the trash'
 
@@ -39,16 +39,25 @@ export function openTrash({
   ports,
   rules,
   keys,
+  repeat,
   collect,
   activity,
   unsealPage,
-}: Needs<'files' | 'trash' | 'clock' | 'chance', 'rules' | 'keys' | 'collect' | 'activity' | 'unsealPage'>): Trash {
+}: Needs<
+  'files' | 'trash' | 'clock' | 'chance',
+  'rules' | 'keys' | 'repeat' | 'collect' | 'activity' | 'unsealPage'
+>): Trash {
   const { trash, clock } = ports
 
   return {
-    async list(owner, { after, limit }) {
+    async list(owner, page) {
       const vaultKey = await keys.vaultKey(owner)
-      const rows = await trash.list(owner, { since: clock() - rules.trashMs, after, limit })
+      const since = clock() - rules.trashMs
+      const rows = await inPieces(
+        page,
+        (piece) => trash.list(owner, { since, ...piece }),
+        ({ deletedAt, id }) => ({ deletedAt, id }),
+      )
       const files = await unsealPage(vaultKey, owner, rows)
       return files.map((file) => ({ ...file, expiresAt: file.deletedAt + rules.trashMs }))
     },
@@ -101,11 +110,15 @@ export function openTrash({
 
     async expire() {
       const expired = clock() - rules.trashMs
-      await inBatches(() => trash.expire(expired, BATCH))
+      await repeat(async () => {
+        const garbage = await trash.expire(expired, BATCH)
+        await collect(garbage)
+        return garbage.length === BATCH
+      })
     },
   }
 
-  async function inBatches(removeSome: () => Promise<string[]>, begun = () => {}): Promise<void> {
+  async function inBatches(removeSome: () => Promise<string[]>, begun: () => void): Promise<void> {
     for (let first = true; ; first = false) {
       const garbage = await removeSome()
       if (first && garbage.length > 0) begun()

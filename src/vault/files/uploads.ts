@@ -3,7 +3,6 @@
  * completing an upload moves no bytes. The protocols are in `routes/uploads/`; here is what they have in common.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { Ports, VaultRules } from '../../ports/ports.ts'
 import type { MovedPart, Upload } from '../../ports/uploads.ts'
 import { type Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
@@ -12,7 +11,6 @@ import { openPartKey, openUploadKey, type Secrets, sealPartKey, sealUploadKey } 
 import { runEnded } from './admission.ts'
 import { type Hashing, openBlobWriting } from './blob-writing.ts'
 import { missingBlob } from './damage.ts'
-import type { Collect } from './garbage.ts'
 import { fileName } from './names.ts'
 import type { Placement } from './placing.ts'
 import type { StoredFile } from './stored-file.ts'
@@ -84,13 +82,14 @@ export function openUploads({
   keys,
   admission,
   background,
+  repeat,
   doubtfulBlobs,
   collect,
   placing,
   trash,
 }: Needs<
   'uploads' | 'files' | 'blobs' | 'clock' | 'chance' | 'users',
-  'rules' | 'keys' | 'admission' | 'background' | 'doubtfulBlobs' | 'collect' | 'placing' | 'trash'
+  'rules' | 'keys' | 'admission' | 'background' | 'repeat' | 'doubtfulBlobs' | 'collect' | 'placing' | 'trash'
 >): Uploads {
   const { uploads, files, users, clock, chance } = ports
   const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
@@ -143,7 +142,7 @@ export function openUploads({
 
     expiresAt,
 
-    expire: () => expireUploads(ports, rules, collect),
+    expire: () => expireUploads({ ports, rules, repeat, collect }),
   }
 
   async function begin(owner: string, { name: anyName, sha256, guard, ...given }: NewUpload): Promise<Upload> {
@@ -414,16 +413,17 @@ export function openUploads({
 }
 
 /** Removes the expired uploads of all users. */
-export async function expireUploads(
-  { uploads, clock }: Pick<Ports, 'uploads' | 'clock'>,
-  { uploadExpiryMs }: Pick<VaultRules, 'uploadExpiryMs'>,
-  collect: Collect,
-): Promise<void> {
-  for (;;) {
+export async function expireUploads({
+  ports: { uploads, clock },
+  rules: { uploadExpiryMs },
+  repeat,
+  collect,
+}: Needs<'uploads' | 'clock', 'rules' | 'repeat' | 'collect'>): Promise<void> {
+  await repeat(async () => {
     const { removed, versions } = await uploads.expire(clock() - uploadExpiryMs, BATCH)
     await collect(versions)
-    if (removed < BATCH) return
-  }
+    return removed === BATCH
+  })
 }
 
 /** The length of the whole, by the upload and the append. */

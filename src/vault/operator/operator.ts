@@ -52,6 +52,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
     rules,
     keys,
     background: work.run,
+    repeat: work.repeat,
     // There are no uploads here, so no blob is ever doubtful.
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
     collect: openGarbageCollector({ ports }),
@@ -61,7 +62,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
   const sessions = openSessions({ ...shared, activity })
   const trash = openTrash({ ...shared, activity })
   const accounts = openAccounts({ ...shared, trash })
-  const uploads = { expire: () => expireUploads(ports, rules, shared.collect) }
+  const uploads = { expire: () => expireUploads(shared) }
   const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
   return {
