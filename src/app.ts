@@ -143,12 +143,13 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
 
   await app.register(async (members) => {
     await members.register(auth, http)
+    const uploading = { interim: http.interimResponses }
     members.addHook('onError', recordDamage)
     await members.register(sessions)
     await members.register(files)
-    await members.register(uploadForm)
-    await members.register(uploadRaw)
-    await members.register(uploads, { interim: http.interimResponses })
+    await members.register(uploadForm, uploading)
+    await members.register(uploadRaw, uploading)
+    await members.register(uploads, uploading)
     await members.register(download)
     await members.register(trash)
     await members.register(account)

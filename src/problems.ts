@@ -143,8 +143,14 @@ export const problems = {
     new Problem('precondition-failed', `This server speaks tus ${version}.`, { headers: { 'tus-version': version } }),
   tooManyParts: (most: number) =>
     new Problem('inconsistent-upload-length', `A concatenation may have at most ${most} parts.`),
-  uploadInUse: () =>
-    new Problem('upload-in-use', 'Another request continues this upload. Ask for its offset (HEAD), then go on there.'),
+  uploadInUse: (offset?: number) =>
+    new Problem(
+      'upload-in-use',
+      'Another request continues this upload. Ask for its offset (HEAD), then go on there.',
+      {
+        headers: offset === undefined ? {} : { 'upload-offset': String(offset) },
+      },
+    ),
   mismatchingOffset: (expected: number, provided: number) =>
     new Problem('mismatching-upload-offset', `The upload goes on at byte ${expected}, not at ${provided}.`, {
       headers: { 'upload-offset': String(expected) },

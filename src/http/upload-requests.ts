@@ -28,18 +28,6 @@ export function specificType(given: string | undefined, refusal: (message: strin
   return given
 }
 
-/**
- * A client of resumable uploads sends the first part of a file so (draft-ietf-httpbis-resumable-upload; `Upload-Incomplete` in
- * its first versions). It must not be stored as the whole file.
- */
-export function refuseUnfinished({ headers }: FastifyRequest) {
-  const complete = headers['upload-complete'] ?? '?1'
-  const incomplete = headers['upload-incomplete'] ?? '?0'
-  const message = 'the body must be the whole file: this server has no resumable uploads'
-  if (complete !== '?1') throw problems.invalidRequest([{ path: '/upload-complete', message }])
-  if (incomplete !== '?0') throw problems.invalidRequest([{ path: '/upload-incomplete', message }])
-}
-
 /** Refuses an upload whose Content-Length is too large, before its body is read. */
 export function refuseOversized(request: FastifyRequest, maxBodyBytes: number, maxFileBytes: number) {
   if ((announcedBytes(request) ?? 0) > maxBodyBytes) throw problems.fileTooLarge(maxFileBytes)

@@ -11,9 +11,9 @@ import type { Collect } from './files/garbage.ts'
 import type { Placing } from './files/placing.ts'
 import type { UnsealPage } from './files/stored-file.ts'
 import type { Trash } from './files/trash.ts'
-import type { Uploads } from './files/uploads.ts'
 import type { Notices } from './sign-in/notices.ts'
 import type { Sessions } from './sign-in/sessions.ts'
+import type { Uploads } from './uploads/uploads.ts'
 
 export interface VaultContext {
   ports: Ports

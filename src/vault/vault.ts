@@ -15,11 +15,11 @@ import { openPlacing } from './files/placing.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
 import { openTrash, type Trash } from './files/trash.ts'
-import { openUploads, type Uploads } from './files/uploads.ts'
 import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
 import { openNotices } from './sign-in/notices.ts'
 import { openSessions, type Sessions } from './sign-in/sessions.ts'
 import { openSignIn, type SignIn } from './sign-in/sign-in.ts'
+import { openUploads, type Uploads } from './uploads/uploads.ts'
 
 export interface Vault {
   rules: VaultRules

@@ -1,90 +1,78 @@
 /** draft-ietf-httpbis-resumable-upload: translates between its requests and the uploads of the vault. */
-import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { parse } from 'content-disposition'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBody } from '../../http/body-reading.ts'
 import { sessionOf } from '../../http/caller.ts'
 import { entityTag, guardOf } from '../../http/conditions.ts'
 import { digestsIn, reprDigest } from '../../http/digests.ts'
+import { readForm } from '../../http/forms/read-form.ts'
 import { presentFile } from '../../http/presenting.ts'
+import { announcedBytes, specificType } from '../../http/upload-requests.ts'
 import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
-import type { Placement } from '../../vault/files/placing.ts'
-import type { Append, NewUpload, Uploads } from '../../vault/files/uploads.ts'
+import type { Append, Appended, Finish, NewUpload } from '../../vault/uploads/uploads.ts'
+import type { Vault } from '../../vault/vault.ts'
+import { sendInterim, whileAlive } from './interim.ts'
 import { type Interop, interopOf, isComplete } from './interop.ts'
-import { bytesIn, neededBytesIn } from './numbers.ts'
-import { idOf, pathOf } from './tus.ts'
+import { bytesIn, idOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 
-STATUS_CODES[104] ??= 'Upload Resumption Supported'
-
-export interface IetfRules {
-  maxFileBytes: number
-  /** Whether 104s are sent. */
-  interim: boolean
+/** What an upload keeps of its creation: what must hold when it becomes a file. */
+interface Terms extends Pick<IncomingHttpHeaders, 'if-match' | 'if-none-match' | 'if-unmodified-since'> {
+  sha256: string | null
+  replaced: Finish['replaced']
+  /** The Content-Type of a form: its bytes are read as a form once all of them are there. */
+  form?: string
 }
 
-/** What must hold when the upload becomes a file: the fields of its creation. */
-type Terms = Pick<IncomingHttpHeaders, 'if-match' | 'if-none-match' | 'if-unmodified-since'> & { sha256: string | null }
+/** The part of a creation that does not stand in its header fields. */
+export interface Target
+  extends Pick<NewUpload, 'name' | 'contentType' | 'onConflict'>,
+    Partial<Pick<Terms, 'replaced' | 'form'>> {}
 
 /** `Upload-Limit` for uploads in general. */
-export const limitOf = ({ maxFileBytes }: Pick<IetfRules, 'maxFileBytes'>) => `min-size=0, max-size=${maxFileBytes}`
+export const limitOf = (maxFileBytes: number) => `min-size=0, max-size=${maxFileBytes}`
 
 /** Begins an upload with the body of the request, which may be the whole or its first bytes. */
-export async function createIetf(
-  uploads: Uploads,
-  rules: IetfRules,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  target: Pick<NewUpload, 'name' | 'contentType' | 'onConflict'>,
-) {
+export async function createIetf(context: UploadContext, request: FastifyRequest, reply: FastifyReply, target: Target) {
+  const { uploads } = context.vault
   const { headers, raw } = request
   const { userId } = sessionOf(request)
   const interop = interopOf(headers)
   const isWhole = isComplete(headers, interop, true)
-  const digests = digestsIn(headers)
-  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch, 'if-unmodified-since': since } = headers
-  const terms: Terms = { sha256: digests.representation }
-  if (ifMatch !== undefined) terms['if-match'] = ifMatch
-  if (ifNoneMatch !== undefined) terms['if-none-match'] = ifNoneMatch
-  if (since !== undefined) terms['if-unmodified-since'] = since
-  const body = bytesIn(headers, 'content-length')
-  const length = bytesIn(headers, 'upload-length') ?? (isWhole ? body : null)
-  if (length !== null && body !== null && (isWhole ? body !== length : body > length)) {
-    throw problems.inconsistentLength()
-  }
+  const { representation, content } = digestsIn(headers)
+  const { replaced = 'trash', form, ...given } = target
+  const terms = termsOf(headers, { sha256: representation, replaced, ...(form !== undefined && { form }) })
+  const sizeBytes = lengthIn(request, isWhole)
   const upload = await uploads.begin(userId, {
-    ...target,
-    sizeBytes: length,
+    ...given,
+    sizeBytes,
     protocol: 'ietf',
     terms: JSON.stringify(terms),
     ...finishOf(terms),
   })
   reply.header('location', pathOf(upload))
-  if (rules.interim && interop.isNamed && raw.httpVersion === '1.1') {
-    sendInterim(reply, {
+  if (context.interim && interop.isNamed && raw.httpVersion === '1.1') {
+    sendInterim(reply, 104, {
       location: pathOf(upload),
       'upload-draft-interop-version': String(interop.version),
-      'upload-limit': limitWithAge(uploads, rules, interop, upload),
+      'upload-limit': limitWithAge(context, interop, upload),
     })
   }
-  const append = () => ({
-    ...appendOf(request, 0, isWhole, digests.content),
-    finish: finishOf(terms),
-    sizeBytes: length,
-  })
-  const appended = await uploads.append(userId, upload.id, append)
-  return respond(uploads, rules, interop, reply, appended.upload, appended.placement, 201)
+  const append = appendOf(request, { offset: 0, sizeBytes, isLast: isWhole, content, terms })
+  const appended = await appendAndFinish(context, request, reply, upload.id, isWhole, () => append)
+  return respond(context, interop, reply, appended, 201)
 }
 
-export async function headIetf(uploads: Uploads, rules: IetfRules, request: FastifyRequest, reply: FastifyReply) {
+export async function headIetf(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
   const interop = interopOf(request.headers)
-  const upload = await uploads.find(sessionOf(request).userId, idOf(request))
+  const upload = await context.vault.uploads.find(sessionOf(request).userId, idOf(request))
   if (upload.sizeBytes !== null) reply.header('upload-length', String(upload.sizeBytes))
   reply.header('cache-control', 'no-store')
-  return respond(uploads, rules, interop, reply, upload, null, 204)
+  return respond(context, interop, reply, { upload, placement: null }, 204)
 }
 
-export async function patchIetf(uploads: Uploads, rules: IetfRules, request: FastifyRequest, reply: FastifyReply) {
+export async function patchIetf(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
   const { headers } = request
   const interop = interopOf(headers)
   const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase()
@@ -92,20 +80,22 @@ export async function patchIetf(uploads: Uploads, rules: IetfRules, request: Fas
   const offset = neededBytesIn(headers, 'upload-offset')
   const isLast = isComplete(headers, interop, interop.absentMeansComplete ? true : null)
   const { content } = digestsIn(headers)
-  const { upload, placement } = await uploads.append(sessionOf(request).userId, idOf(request), (known) => {
-    const terms = JSON.parse(known.terms) as Terms
-    const length = bytesIn(headers, 'upload-length')
-    return { ...appendOf(request, offset, isLast, content), sizeBytes: length, finish: finishOf(terms) }
-  })
-  return respond(uploads, rules, interop, reply, upload, placement, 204)
+  const sizeBytes = bytesIn(headers, 'upload-length')
+  const appended = await appendAndFinish(context, request, reply, idOf(request), isLast, ({ terms }) =>
+    appendOf(request, { offset, sizeBytes, isLast, content, terms: termsIn(terms) }),
+  )
+  return respond(context, interop, reply, appended, 204)
 }
 
 /** The name and the type of an upload to /v1/uploads. */
-export function targetIn({ headers }: FastifyRequest): Pick<NewUpload, 'name' | 'contentType'> {
+export function targetIn({ headers, raw }: FastifyRequest): Pick<NewUpload, 'name' | 'contentType'> {
   const field = headers['content-disposition']
   const name = field === undefined ? undefined : parameterIn(field)
   if (name === undefined) throw problems.invalidName('Send the name: Content-Disposition: attachment; filename="…".')
-  return { name, contentType: headers['content-type'] ?? null }
+  const contentType = specificType(raw.headersDistinct['content-type']?.[0], (message) =>
+    problems.invalidRequest([{ path: '/content-type', message }]),
+  )
+  return { name, contentType }
 }
 
 function parameterIn(field: string): string | undefined {
@@ -116,13 +106,53 @@ function parameterIn(field: string): string | undefined {
   }
 }
 
+/** The length of the whole, if the creation says it. */
+function lengthIn(request: FastifyRequest, isWhole: boolean): number | null {
+  const body = announcedBytes(request)
+  const length = bytesIn(request.headers, 'upload-length') ?? (isWhole ? body : null)
+  if (length !== null && body !== null && (isWhole ? body !== length : body > length)) {
+    throw problems.inconsistentLength()
+  }
+  return length
+}
+
+/** Reading a large upload back at its end takes long, so the client hears meanwhile that its request lives. */
+async function appendAndFinish(
+  { vault, interim }: UploadContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  id: string,
+  isLast: boolean,
+  append: (upload: Upload) => Append,
+): Promise<Appended> {
+  const { userId } = sessionOf(request)
+  return whileAlive(reply, interim, async () => {
+    const appended = await vault.uploads.append(userId, id, append)
+    const { form } = termsIn(appended.upload.terms)
+    const isForm = form !== undefined && isLast && appended.upload.protocol === 'ietf'
+    return isForm ? finishForm(vault, request, userId, appended.upload, form) : appended
+  })
+}
+
+/** A form is more than its file, so here, and only here, the bytes of the file are stored once more. */
+async function finishForm(vault: Vault, request: FastifyRequest, userId: string, upload: Upload, contentType: string) {
+  const bytes = () => vault.uploads.read(userId, upload)
+  const onConflict = upload.onConflict === 'rename' ? 'rename' : 'fail'
+  const options = { announced: null, onConflict } as const
+  const placement = await vault.files.add(
+    userId,
+    (receive) => readForm(request, { contentType, bytes: bytes() }, receive),
+    options,
+  )
+  await vault.uploads.remove(userId, upload.id)
+  return { upload: { ...upload, fileId: placement.file.id, fileName: placement.file.name }, placement }
+}
+
 function respond(
-  uploads: Uploads,
-  rules: IetfRules,
+  context: UploadContext,
   interop: Interop,
   reply: FastifyReply,
-  upload: Upload,
-  placement: Placement | null,
+  { upload, placement }: Appended,
   status: 201 | 204,
 ) {
   const { complete, version } = interop
@@ -132,40 +162,59 @@ function respond(
   reply.header(complete.field, isDone ? complete.yes : complete.no)
   if (isDone) reply.header('content-location', `/v1/files/${encodeURIComponent(upload.fileName as string)}`)
   if (!placement) {
-    reply.header('upload-limit', limitWithAge(uploads, rules, interop, upload))
+    reply.header('upload-limit', limitWithAge(context, interop, upload))
     return reply.code(status).send()
   }
   const { file, outcome } = placement
+  if (outcome === 'created') reply.header('location', `/v1/files/${encodeURIComponent(file.name)}`)
   reply.header('etag', entityTag(file)).header('repr-digest', reprDigest(file.sha256))
   return reply.code(outcome === 'created' ? 201 : 200).send(presentFile(file))
 }
 
-function limitWithAge(uploads: Uploads, rules: IetfRules, { ageMember }: Interop, upload: Upload): string {
-  const seconds = Math.max(0, Math.round((uploads.expiresAt(upload) - upload.touchedAt) / 1000))
-  return `${limitOf(rules)}, ${ageMember}=${seconds}`
+function limitWithAge({ vault }: UploadContext, { ageMember }: Interop, upload: Upload): string {
+  const seconds = Math.max(0, Math.round((vault.uploads.expiresAt(upload) - upload.touchedAt) / 1000))
+  return `${limitOf(vault.rules.maxFileBytes)}, ${ageMember}=${seconds}`
 }
 
-function appendOf({ raw }: FastifyRequest, offset: number, isLast: boolean, content: string | null) {
+function appendOf(
+  request: FastifyRequest,
+  {
+    content,
+    terms,
+    ...append
+  }: Pick<Append, 'offset' | 'sizeBytes' | 'isLast'> & {
+    content: string | null
+    terms: Terms
+  },
+): Append {
   const check: Append['check'] = (hash) => {
     if (hash.digest('hex') !== content) throw problems.digestMismatch('Content-Digest')
   }
-  return { offset, bytes: readBody(raw), isLast, algorithm: 'sha256' as const, check: content === null ? null : check }
+  return {
+    ...append,
+    bytes: readBody(request.raw),
+    announcedBytes: announcedBytes(request),
+    isStrict: true,
+    algorithm: 'sha256',
+    check: content === null ? null : check,
+    finish: finishOf(terms),
+  }
 }
 
-function finishOf({ sha256, ...conditions }: Terms): Append['finish'] {
-  return { sha256, guard: guardOf(conditions) }
+function termsOf(headers: IncomingHttpHeaders, given: Terms): Terms {
+  const terms = { ...given }
+  for (const field of ['if-match', 'if-none-match', 'if-unmodified-since'] as const) {
+    const value = headers[field]
+    if (value !== undefined) terms[field] = value
+  }
+  return terms
 }
 
-/** A 104 (Upload Resumption Supported). Node has a method for it from version 24 on. */
-function sendInterim({ raw }: FastifyReply, fields: Record<string, string>): void {
-  const response = raw as typeof raw & {
-    writeInformation?: (status: number, fields: Record<string, string>) => void
-    _writeRaw?: (head: string, encoding: string) => void
-  }
-  if (response.writeInformation) {
-    response.writeInformation(104, fields)
-    return
-  }
-  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
-  response._writeRaw?.(`HTTP/1.1 104 ${STATUS_CODES[104]}\r\n${lines.join('')}\r\n`, 'latin1')
+/** Of an upload that was begun with tus, only the absence of conditions counts. */
+function termsIn(terms: string): Terms {
+  return { sha256: null, replaced: 'trash', ...(JSON.parse(terms) as Partial<Terms>) }
+}
+
+function finishOf({ sha256, replaced, form: _form, ...conditions }: Terms): Finish {
+  return { sha256, replaced, guard: guardOf(conditions) }
 }

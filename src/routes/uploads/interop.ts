@@ -20,6 +20,8 @@ export interface Interop {
 }
 
 const COMPLETE = { field: 'upload-complete', yes: '?1', no: '?0' } as const
+const INCOMPLETE = { field: 'upload-incomplete', yes: '?0', no: '?1' } as const
+const COMPLETE_FIELDS = [COMPLETE, INCOMPLETE]
 const LATEST: Omit<Interop, 'version'> = {
   isNamed: true,
   complete: COMPLETE,
@@ -32,7 +34,7 @@ const VERSIONS: Interop[] = [
   {
     ...LATEST,
     version: 3,
-    complete: { field: 'upload-incomplete', yes: '?0', no: '?1' },
+    complete: INCOMPLETE,
     absentMeansComplete: true,
     mediaType: null,
   },
@@ -58,12 +60,22 @@ export function isResumable(headers: IncomingHttpHeaders): boolean {
   )
 }
 
-/** Whether the request completes the upload. `absent` is the answer if the field is absent; without it that is refused. */
+/**
+ * Whether the request completes the upload. The fields of all versions count, whatever version the request names: first bytes
+ * must never be stored as the whole. `absent` is the answer if no field is there; `null` refuses that.
+ */
 export function isComplete(headers: IncomingHttpHeaders, { complete }: Interop, absent: boolean | null): boolean {
-  const value = headers[complete.field]
-  if (value === complete.yes) return true
-  if (value === complete.no) return false
-  if (value === undefined && absent !== null) return absent
-  const path = `/${complete.field}`
-  throw problems.invalidRequest([{ path, message: 'must be ?0 or ?1 (RFC 9651, section 3.3.6)' }])
+  const said = COMPLETE_FIELDS.flatMap(({ field, yes }) => {
+    const value = headers[field]
+    if (value === undefined) return []
+    // An item may have parameters, which are ignored (RFC 9651, section 2).
+    const [, item] = /^\s*(\?[01])\s*(?:;.*)?$/.exec(String(value)) ?? []
+    if (item === undefined) throw problems.invalidRequest([{ path: `/${field}`, message: MUST }])
+    return [item === yes]
+  })
+  if (said.length > 0) return said.every(Boolean)
+  if (absent !== null) return absent
+  throw problems.invalidRequest([{ path: `/${complete.field}`, message: MUST }])
 }
+
+const MUST = 'must be ?0 or ?1 (RFC 9651, section 3.3.6)'

@@ -2,10 +2,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBody } from '../../http/body-reading.ts'
 import { sessionOf } from '../../http/caller.ts'
+import { announcedBytes, specificType } from '../../http/upload-requests.ts'
 import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
-import type { Append, Uploads } from '../../vault/files/uploads.ts'
-import { bytesIn, neededBytesIn } from './numbers.ts'
+import type { Append, Uploads } from '../../vault/uploads/uploads.ts'
+import { whileAlive } from './interim.ts'
+import { bytesIn, idOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 
 const VERSION = '1.0.0'
 const APPEND_TYPE = 'application/offset+octet-stream'
@@ -35,7 +37,8 @@ export function beginTus({ headers }: FastifyRequest, reply: FastifyReply): void
   if (headers['tus-resumable'] !== VERSION) throw problems.unsupportedTusVersion(VERSION)
 }
 
-export async function createTus(uploads: Uploads, request: FastifyRequest, reply: FastifyReply) {
+export async function createTus(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
+  const { uploads } = context.vault
   const { headers } = request
   const { userId } = sessionOf(request)
   const concat = headers['upload-concat'] as string | undefined
@@ -46,7 +49,7 @@ export async function createTus(uploads: Uploads, request: FastifyRequest, reply
     throw invalid('upload-concat', 'must be partial or final;…')
   const upload = {
     name: concat === 'partial' ? null : nameIn(metadata),
-    contentType: metadata.get('filetype') || null,
+    contentType: specificType(metadata.get('filetype'), (message) => invalid('upload-metadata', `filetype ${message}`)),
     sizeBytes: isFinal ? null : lengthIn(request),
     onConflict: choiceIn(metadata.get('onConflict')),
     protocol: 'tus' as const,
@@ -54,7 +57,9 @@ export async function createTus(uploads: Uploads, request: FastifyRequest, reply
     ...FINISH,
   }
   if (isFinal) {
-    const { upload: whole } = await uploads.concatenate(userId, upload, idsIn(concat as string))
+    const { upload: whole } = await whileAlive(reply, context.interim, () =>
+      uploads.concatenate(userId, upload, idsIn(concat as string)),
+    )
     return respond(uploads, reply.code(201).header('location', pathOf(whole)), whole)
   }
   const created = await uploads.begin(userId, upload)
@@ -62,11 +67,13 @@ export async function createTus(uploads: Uploads, request: FastifyRequest, reply
   const hasBody = headers['content-type'] === APPEND_TYPE
   if (!hasBody && created.sizeBytes !== 0) return respond(uploads, reply, created)
   const append = () => appendOf(request, 0, created)
-  const { upload: appended } = await uploads.append(userId, created.id, append)
+  const { upload: appended } = await whileAlive(reply, context.interim, () =>
+    uploads.append(userId, created.id, append),
+  )
   return respond(uploads, reply, appended)
 }
 
-export async function headTus(uploads: Uploads, request: FastifyRequest, reply: FastifyReply) {
+export async function headTus({ vault: { uploads } }: UploadContext, request: FastifyRequest, reply: FastifyReply) {
   const upload = await uploads.find(sessionOf(request).userId, idOf(request))
   const { metadata, concat } = JSON.parse(upload.terms) as Terms
   if (upload.sizeBytes === null) reply.header('upload-defer-length', '1')
@@ -76,11 +83,13 @@ export async function headTus(uploads: Uploads, request: FastifyRequest, reply: 
   return respond(uploads, reply.code(200).header('cache-control', 'no-store'), upload)
 }
 
-export async function patchTus(uploads: Uploads, request: FastifyRequest, reply: FastifyReply) {
+export async function patchTus(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
+  const { uploads } = context.vault
   if (request.headers['content-type'] !== APPEND_TYPE) throw problems.unsupportedMediaType(APPEND_TYPE)
   const offset = neededBytesIn(request.headers, 'upload-offset')
   const append = (upload: Upload) => appendOf(request, offset, upload)
-  const { upload } = await uploads.append(sessionOf(request).userId, idOf(request), append)
+  const { userId } = sessionOf(request)
+  const { upload } = await whileAlive(reply, context.interim, () => uploads.append(userId, idOf(request), append))
   return respond(uploads, reply.code(204), upload)
 }
 
@@ -92,13 +101,23 @@ function respond(uploads: Uploads, reply: FastifyReply, upload: Upload) {
 }
 
 /** tus has no conditions and no digest of the whole. */
-const FINISH = { sha256: null, guard: () => {} }
+const FINISH: Append['finish'] = { sha256: null, replaced: 'trash', guard: () => {} }
 
 function appendOf(request: FastifyRequest, offset: number, upload: Upload): Append {
   const { algorithm, check } = checksumIn(request)
   const deferred = upload.sizeBytes === null && offset > 0 ? bytesIn(request.headers, 'upload-length') : null
   const sizeBytes = upload.sizeBytes ?? deferred ?? bytesIn(request.headers, 'upload-length')
-  return { offset, bytes: readBody(request.raw), sizeBytes, isLast: false, algorithm, check, finish: FINISH }
+  return {
+    offset,
+    bytes: readBody(request.raw),
+    announcedBytes: announcedBytes(request),
+    sizeBytes,
+    isLast: false,
+    isStrict: false,
+    algorithm,
+    check,
+    finish: FINISH,
+  }
 }
 
 function checksumIn({ headers }: FastifyRequest): Pick<Append, 'algorithm' | 'check'> {
@@ -161,9 +180,5 @@ function idsIn(concat: string): string[] {
   if (ids.length === 0 || ids.includes(undefined)) throw invalid('upload-concat', 'must name uploads of this server')
   return ids as string[]
 }
-
-export const pathOf = ({ id }: Pick<Upload, 'id'>): string => `/v1/uploads/${id}`
-
-export const idOf = ({ params }: FastifyRequest): string => (params as { id: string }).id
 
 const invalid = (field: string, message: string) => problems.invalidRequest([{ path: `/${field}`, message }])

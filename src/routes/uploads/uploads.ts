@@ -1,12 +1,15 @@
 /** Uploads that can be resumed, in two protocols. `Tus-Resumable` marks a request of tus; any other is of the IETF's draft. */
+import multipart from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionOf } from '../../http/caller.ts'
+import { FORM_LIMITS } from '../../http/forms/form-parts.ts'
 import { memoryBytes } from '../../http/upload-requests.ts'
 import { failures, nothing, timestamp } from '../../schemas/common.ts'
 import { withFile } from '../../schemas/files.ts'
 import { ById } from '../../schemas/trash.ts'
 import { IetfQuery, UploadList } from '../../schemas/uploads.ts'
-import { createIetf, headIetf, type IetfRules, limitOf, patchIetf, targetIn } from './ietf.ts'
+import { createIetf, headIetf, limitOf, patchIetf, targetIn } from './ietf.ts'
+import type { UploadContext } from './requests.ts'
 import { beginTus, createTus, headTus, isTus, patchTus, tusOptions } from './tus.ts'
 
 const appendFailures = failures(
@@ -28,8 +31,10 @@ const appendFailures = failures(
 )
 
 export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (app, { interim }) => {
-  const rules: IetfRules = { maxFileBytes: app.vault.rules.maxFileBytes, interim }
   const { uploads } = app.vault
+  const context: UploadContext = { vault: app.vault, interim }
+  // It also reads forms whose bytes came as an upload.
+  await app.register(multipart, FORM_LIMITS)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.addHook('onRequest', async (request, reply) => {
@@ -53,9 +58,9 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
       },
     },
     async (request, reply) => {
-      if (isTus(request)) return createTus(uploads, request, reply)
+      if (isTus(request)) return createTus(context, request, reply)
       const { onConflict = 'fail' } = request.query
-      return createIetf(uploads, rules, request, reply, { ...targetIn(request), onConflict })
+      return createIetf(context, request, reply, { ...targetIn(request), onConflict })
     },
   )
 
@@ -101,7 +106,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
         },
       },
     },
-    (request, reply) => (isTus(request) ? headTus(uploads, request, reply) : headIetf(uploads, rules, request, reply)),
+    (request, reply) => (isTus(request) ? headTus(context, request, reply) : headIetf(context, request, reply)),
   )
 
   app.patch(
@@ -121,8 +126,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
         },
       },
     },
-    (request, reply) =>
-      isTus(request) ? patchTus(uploads, request, reply) : patchIetf(uploads, rules, request, reply),
+    (request, reply) => (isTus(request) ? patchTus(context, request, reply) : patchIetf(context, request, reply)),
   )
 
   app.delete(
@@ -148,7 +152,7 @@ export const uploadOptions: FastifyPluginAsyncTypebox = async (app) => {
   const { maxFileBytes } = app.vault.rules
   for (const url of ['/v1/uploads', '/v1/uploads/:id', '/v1/files', '/v1/files/:name']) {
     app.options(url, { schema: { hide: true, security: [] } }, async (request, reply) => {
-      reply.header('upload-limit', limitOf({ maxFileBytes })).header('accept-patch', 'application/partial-upload')
+      reply.header('upload-limit', limitOf(maxFileBytes)).header('accept-patch', 'application/partial-upload')
       if (url.startsWith('/v1/uploads')) reply.headers(tusOptions(maxFileBytes))
       void request
       return reply.code(204).send()

@@ -1,5 +1,19 @@
+/** What both protocols read from requests. */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyRequest } from 'fastify'
+import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
+import type { Vault } from '../../vault/vault.ts'
+
+export interface UploadContext {
+  vault: Vault
+  /** Whether interim responses (104, 102) are sent. */
+  interim: boolean
+}
+
+export const pathOf = ({ id }: Pick<Upload, 'id'>): string => `/v1/uploads/${id}`
+
+export const idOf = ({ params }: FastifyRequest): string => (params as { id: string }).id
 
 /** A field with a number of bytes; `null` if it is absent. */
 export function bytesIn(headers: IncomingHttpHeaders, field: string): number | null {
