@@ -56,6 +56,10 @@ export const ProblemSchema = Type.Object(
         description: 'With `invalid-request`: every violation of the schema of the request.',
       }),
     ),
+    'expected-offset': Type.Optional(
+      Type.Integer({ description: 'With `mismatching-upload-offset`: where the upload goes on.' }),
+    ),
+    'provided-offset': Type.Optional(Type.Integer({ description: 'With it: the offset of the request.' })),
   },
   { $id: 'Problem', description: 'A refusal (RFC 9457).' },
 )

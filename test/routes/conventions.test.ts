@@ -35,8 +35,8 @@ describe('a refusal', () => {
   })
 
   it.each([
-    ['PATCH', '/v1/files', 'GET, HEAD, POST'],
-    ['POST', '/v1/files/beach.jpg', 'DELETE, GET, HEAD, PATCH, PUT'],
+    ['PATCH', '/v1/files', 'GET, HEAD, OPTIONS, POST'],
+    ['POST', '/v1/files/beach.jpg', 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT'],
     ['PUT', '/v1/trash', 'DELETE, GET, HEAD'],
     ['GET', '/v1/trash/x/restore', 'POST'],
     ['GET', '/v1/users', 'POST'],
@@ -53,8 +53,8 @@ describe('a refusal', () => {
   })
 
   it.each([
-    ['FOO /v1/files', 405, 'GET, HEAD, POST'],
-    ['get /v1/files/beach.jpg?a=b', 405, 'DELETE, GET, HEAD, PATCH, PUT'],
+    ['FOO /v1/files', 405, 'GET, HEAD, OPTIONS, POST'],
+    ['get /v1/files/beach.jpg?a=b', 405, 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT'],
     ['GETX http://vault.example/v1/trash', 405, 'DELETE, GET, HEAD'],
     ['DESCRIBE /v1/users', 405, 'POST'],
     ['FOO /v1/nothing', 404, undefined],

@@ -57,6 +57,7 @@ export const docs = fastifyPlugin(async (app) => {
         { name: 'register', description: 'Create a user, and request a PIN.' },
         { name: 'sessions', description: 'Sign in with a PIN, list sessions, sign out.' },
         { name: 'files', description: 'Upload, download, list, rename and delete files.' },
+        { name: 'uploads', description: 'Upload in several requests: begin, ask for the offset, append, cancel.' },
         { name: 'trash', description: 'List, restore and purge deleted files.' },
         { name: 'account', description: 'The signed-in user: profile, usage, activity, export and deletion.' },
         { name: 'health', description: 'For monitoring.' },

@@ -1,4 +1,5 @@
 /** draft-ietf-httpbis-resumable-upload: translates between its requests and the uploads of the vault. */
+import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { parse } from 'content-disposition'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -11,11 +12,12 @@ import { presentFile } from '../../http/presenting.ts'
 import { announcedBytes, specificType } from '../../http/upload-requests.ts'
 import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
+import type { Receive } from '../../vault/files/receiving.ts'
 import type { Append, Appended, Finish, NewUpload } from '../../vault/uploads/uploads.ts'
 import type { Vault } from '../../vault/vault.ts'
 import { sendInterim, whileAlive } from './interim.ts'
 import { type Interop, interopOf, isComplete } from './interop.ts'
-import { bytesIn, idOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
+import { bytesIn, idOf, neededBytesIn, pathOf, sentType, type UploadContext } from './requests.ts'
 
 /** What an upload keeps of its creation: what must hold when it becomes a file. */
 interface Terms extends Pick<IncomingHttpHeaders, 'if-match' | 'if-none-match' | 'if-unmodified-since'> {
@@ -75,7 +77,7 @@ export async function headIetf(context: UploadContext, request: FastifyRequest, 
 export async function patchIetf(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
   const { headers } = request
   const interop = interopOf(headers)
-  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase()
+  const type = sentType(request)?.split(';')[0]?.trim().toLowerCase()
   if (interop.mediaType !== null && type !== interop.mediaType) throw problems.unsupportedMediaType(interop.mediaType)
   const offset = neededBytesIn(headers, 'upload-offset')
   const isLast = isComplete(headers, interop, interop.absentMeansComplete ? true : null)
@@ -88,11 +90,11 @@ export async function patchIetf(context: UploadContext, request: FastifyRequest,
 }
 
 /** The name and the type of an upload to /v1/uploads. */
-export function targetIn({ headers, raw }: FastifyRequest): Pick<NewUpload, 'name' | 'contentType'> {
-  const field = headers['content-disposition']
+export function targetIn(request: FastifyRequest): Pick<NewUpload, 'name' | 'contentType'> {
+  const field = request.headers['content-disposition']
   const name = field === undefined ? undefined : parameterIn(field)
   if (name === undefined) throw problems.invalidName('Send the name: Content-Disposition: attachment; filename="…".')
-  const contentType = specificType(raw.headersDistinct['content-type']?.[0], (message) =>
+  const contentType = specificType(sentType(request), (message) =>
     problems.invalidRequest([{ path: '/content-type', message }]),
   )
   return { name, contentType }
@@ -128,22 +130,29 @@ async function appendAndFinish(
   const { userId } = sessionOf(request)
   return whileAlive(reply, interim, async () => {
     const appended = await vault.uploads.append(userId, id, append)
-    const { form } = termsIn(appended.upload.terms)
-    const isForm = form !== undefined && isLast && appended.upload.protocol === 'ietf'
-    return isForm ? finishForm(vault, request, userId, appended.upload, form) : appended
+    const terms = termsIn(appended.upload.terms)
+    const isForm = terms.form !== undefined && isLast && appended.upload.protocol === 'ietf'
+    return isForm ? finishForm(vault, request, appended.upload, terms) : appended
   })
 }
 
 /** A form is more than its file, so here, and only here, the bytes of the file are stored once more. */
-async function finishForm(vault: Vault, request: FastifyRequest, userId: string, upload: Upload, contentType: string) {
-  const bytes = () => vault.uploads.read(userId, upload)
+async function finishForm(vault: Vault, request: FastifyRequest, upload: Upload, { form = '', sha256 }: Terms) {
+  const { userId } = sessionOf(request)
+  const hash = createHash('sha256')
+  async function* bytes() {
+    for await (const chunk of vault.uploads.read(userId, upload)) {
+      hash.update(chunk)
+      yield chunk
+    }
+  }
+  const read = async (receive: Receive) => {
+    const found = await readForm(request, { contentType: form, bytes: bytes() }, receive)
+    if (sha256 !== null && hash.digest('hex') !== sha256) throw problems.digestMismatch('Repr-Digest')
+    return found
+  }
   const onConflict = upload.onConflict === 'rename' ? 'rename' : 'fail'
-  const options = { announced: null, onConflict } as const
-  const placement = await vault.files.add(
-    userId,
-    (receive) => readForm(request, { contentType, bytes: bytes() }, receive),
-    options,
-  )
+  const placement = await vault.files.add(userId, read, { announced: null, onConflict })
   await vault.uploads.remove(userId, upload.id)
   return { upload: { ...upload, fileId: placement.file.id, fileName: placement.file.name }, placement }
 }

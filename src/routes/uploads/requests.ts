@@ -32,3 +32,6 @@ export function neededBytesIn(headers: IncomingHttpHeaders, field: string): numb
   if (bytes === null) throw problems.invalidRequest([{ path: `/${field}`, message: 'is required' }])
   return bytes
 }
+
+/** The Content-Type as it was sent. The framework sees another. */
+export const sentType = ({ raw }: FastifyRequest): string | undefined => raw.headersDistinct['content-type']?.[0]

@@ -5,69 +5,48 @@ import { sessionOf } from '../../http/caller.ts'
 import { FORM_LIMITS } from '../../http/forms/form-parts.ts'
 import { memoryBytes } from '../../http/upload-requests.ts'
 import { failures, nothing, timestamp } from '../../schemas/common.ts'
-import { withFile } from '../../schemas/files.ts'
+import { RawBytes } from '../../schemas/files.ts'
 import { ById } from '../../schemas/trash.ts'
-import { IetfQuery, UploadList } from '../../schemas/uploads.ts'
+import {
+  APPEND_TYPES,
+  AppendBytes,
+  AppendHeaders,
+  CreateHeaders,
+  OffsetHeaders,
+  Progress,
+  UploadList,
+  UploadQuery,
+} from '../../schemas/uploads.ts'
+import { ANY_BYTES } from '../../vault/files/names.ts'
 import { createIetf, headIetf, limitOf, patchIetf, targetIn } from './ietf.ts'
 import type { UploadContext } from './requests.ts'
 import { beginTus, createTus, headTus, isTus, patchTus, tusOptions } from './tus.ts'
 
-const appendFailures = failures(
+const APPEND_FAILURES = [
   'invalid-request',
-  'invalid-name',
   'inconsistent-upload-length',
   'invalid-digest',
   'digest-mismatch',
-  'upload-not-found',
   'file-exists',
-  'mismatching-upload-offset',
   'upload-in-use',
   'precondition-failed',
   'file-too-large',
-  'unsupported-media-type',
   'checksum-mismatch',
   'insufficient-storage',
   'quota-exceeded',
-)
+] as const
 
 export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (app, { interim }) => {
   const { uploads } = app.vault
   const context: UploadContext = { vault: app.vault, interim }
-  // It also reads forms whose bytes came as an upload.
-  await app.register(multipart, FORM_LIMITS)
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.addHook('onRequest', async (request, reply) => {
     if (isTus(request)) beginTus(request, reply)
-    // The framework would refuse a body without a type.
-    if (request.headers['content-type'] === undefined) request.raw.headers['content-type'] = ''
   })
-
-  app.post(
-    '/v1/uploads',
-    {
-      config: { memoryBytes },
-      schema: {
-        operationId: 'createUpload',
-        summary: 'Begin an upload that can be resumed',
-        description:
-          'tus 1.0.0 with `Tus-Resumable`, otherwise draft-ietf-httpbis-resumable-upload. See docs/uploads.md.',
-        tags: ['uploads'],
-        querystring: IetfQuery,
-        response: { 200: withFile('Complete.'), 201: withFile('Begun, or complete.'), ...appendFailures },
-      },
-    },
-    async (request, reply) => {
-      if (isTus(request)) return createTus(context, request, reply)
-      const { onConflict = 'fail' } = request.query
-      return createIetf(context, request, reply, { ...targetIn(request), onConflict })
-    },
-  )
+  await app.register(receiving, context)
 
   app.get(
     '/v1/uploads',
     {
-      exposeHeadRoute: false,
       schema: {
         operationId: 'listUploads',
         summary: 'List your uploads that are not complete',
@@ -99,34 +78,15 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
         summary: 'How many bytes of an upload are stored',
         tags: ['uploads'],
         params: ById,
+        headers: OffsetHeaders,
         response: {
-          200: nothing('In `Upload-Offset` (tus).'),
-          204: nothing('In `Upload-Offset`.'),
+          200: Progress.stored('tus: the offset of the upload.'),
+          204: Progress.stored('IETF: the offset of the upload.'),
           ...failures('upload-not-found'),
         },
       },
     },
     (request, reply) => (isTus(request) ? headTus(context, request, reply) : headIetf(context, request, reply)),
-  )
-
-  app.patch(
-    '/v1/uploads/:id',
-    {
-      config: { memoryBytes },
-      schema: {
-        operationId: 'appendUpload',
-        summary: 'Append bytes to an upload',
-        tags: ['uploads'],
-        params: ById,
-        response: {
-          200: withFile('Complete: the file.'),
-          201: withFile('Complete: the new file.'),
-          204: nothing('The bytes are stored.'),
-          ...appendFailures,
-        },
-      },
-    },
-    (request, reply) => (isTus(request) ? patchTus(context, request, reply) : patchIetf(context, request, reply)),
   )
 
   app.delete(
@@ -147,14 +107,78 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
   )
 }
 
+/** The routes that take bytes. */
+const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context) => {
+  // It also reads forms whose bytes came as an upload.
+  await app.register(multipart, FORM_LIMITS)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  // Any type is accepted. The framework would refuse a malformed one, so it sees another. `headersDistinct` keeps the real one.
+  app.addHook('onRequest', async ({ raw }) => {
+    raw.headers['content-type'] = ANY_BYTES
+  })
+
+  app.post(
+    '/v1/uploads',
+    {
+      config: { memoryBytes },
+      schema: {
+        operationId: 'createUpload',
+        summary: 'Begin an upload that can be resumed',
+        description:
+          'By tus 1.0.0 if the request has `Tus-Resumable`, otherwise by draft-ietf-httpbis-resumable-upload. The body is the whole file, its first bytes, or empty.',
+        tags: ['uploads'],
+        consumes: [ANY_BYTES, '*/*'],
+        querystring: UploadQuery,
+        headers: CreateHeaders,
+        body: RawBytes,
+        response: {
+          200: Progress.complete('Complete: the same file was stored already, or another version was replaced.'),
+          201: Progress.begun,
+          ...failures(...APPEND_FAILURES, 'invalid-name', 'upload-not-found'),
+        },
+      },
+    },
+    async (request, reply) => {
+      if (isTus(request)) return createTus(context, request, reply)
+      const { onConflict = 'fail' } = request.query
+      return createIetf(context, request, reply, { ...targetIn(request), onConflict })
+    },
+  )
+
+  app.patch(
+    '/v1/uploads/:id',
+    {
+      config: { memoryBytes },
+      schema: {
+        operationId: 'appendUpload',
+        summary: 'Append bytes to an upload',
+        description:
+          'If the connection breaks, the bytes that arrived are stored: ask for the offset and go on there. A refused completion (409, 412, 507) leaves the upload as it is, and an empty append tries it again.',
+        tags: ['uploads'],
+        params: ById,
+        consumes: APPEND_TYPES,
+        headers: AppendHeaders,
+        body: AppendBytes,
+        response: {
+          200: Progress.complete('IETF, complete: the same file was stored already, or another version was replaced.'),
+          201: Progress.complete('IETF, complete: the new file.'),
+          204: Progress.stored('The bytes are stored. With tus also if the upload is complete.'),
+          ...failures(...APPEND_FAILURES, 'upload-not-found', 'mismatching-upload-offset', 'unsupported-media-type'),
+        },
+      },
+    },
+    (request, reply) => (isTus(request) ? patchTus(context, request, reply) : patchIetf(context, request, reply)),
+  )
+}
+
 /** OPTIONS without a session: what the server can do. */
 export const uploadOptions: FastifyPluginAsyncTypebox = async (app) => {
   const { maxFileBytes } = app.vault.rules
   for (const url of ['/v1/uploads', '/v1/uploads/:id', '/v1/files', '/v1/files/:name']) {
-    app.options(url, { schema: { hide: true, security: [] } }, async (request, reply) => {
+    app.options(url, { schema: { hide: true, security: [] } }, async (_request, reply) => {
       reply.header('upload-limit', limitOf(maxFileBytes)).header('accept-patch', 'application/partial-upload')
       if (url.startsWith('/v1/uploads')) reply.headers(tusOptions(maxFileBytes))
-      void request
       return reply.code(204).send()
     })
   }

@@ -7,6 +7,7 @@ import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { sealUploadKey } from '../crypto/envelope.ts'
+import { changedNothing } from '../files/admission.ts'
 import { fileName } from '../files/names.ts'
 import type { Placement } from '../files/placing.ts'
 import type { StoredFile } from '../files/stored-file.ts'
@@ -108,7 +109,12 @@ export function openUploads(
 
     async find(owner, id) {
       await stop(owner, id)
-      return claimed(owner, id)
+      if (rules.readOnly) return known(await uploads.find(owner, id))
+      return claimed(owner, id).catch(async (error) => {
+        // The disk is full. Nothing can be appended in any process.
+        if (!changedNothing(error)) throw error
+        return known(await uploads.find(owner, id))
+      })
     },
 
     async list(owner) {
@@ -150,7 +156,10 @@ export function openUploads(
 
   /** Takes the upload from any other append, in any process. */
   async function claimed(owner: string, id: string): Promise<Upload> {
-    const upload = await uploads.claim(owner, id)
+    return known(await uploads.claim(owner, id))
+  }
+
+  function known(upload: Upload | null): Upload {
     if (!upload || isExpired(upload)) throw problems.uploadNotFound()
     return upload
   }
