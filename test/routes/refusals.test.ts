@@ -99,7 +99,7 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'session-not-found': ({ path }) => ({ path: path.replace('current', 'none') }),
   'file-exists': taken,
   'precondition-failed': (_sent, { id }) => ({
-    headers: id === 'appendUpload' ? { 'tus-resumable': '0.2.2' } : { 'if-match': '"other"' },
+    headers: /(append|cancel)Upload|uploadOffset/.test(id) ? { 'tus-resumable': '0.2.2' } : { 'if-match': '"other"' },
   }),
   'file-too-large': (_sent, { id }) =>
     id !== 'uploadForm' ? { body: 'x'.repeat(MOST_BYTES + 1) } : upload('large', 'x'.repeat(MOST_BYTES + 1)),

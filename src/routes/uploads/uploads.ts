@@ -40,7 +40,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
   const { uploads } = app.vault
   const context: UploadContext = { vault: app.vault, interim }
   app.addHook('onRequest', async (request, reply) => {
-    if (isTus(request)) beginTus(request, reply)
+    if (isTus(request) && request.method !== 'GET') beginTus(request, reply)
   })
   await app.register(receiving, context)
 
@@ -82,7 +82,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
         response: {
           200: Progress.stored('tus: the offset of the upload.'),
           204: Progress.stored('IETF: the offset of the upload.'),
-          ...failures('upload-not-found'),
+          ...failures('upload-not-found', 'precondition-failed'),
         },
       },
     },
@@ -97,7 +97,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
         summary: 'Cancel an upload',
         tags: ['uploads'],
         params: ById,
-        response: { 204: nothing('Nothing of it is left.'), ...failures('upload-not-found') },
+        response: { 204: nothing('Nothing of it is left.'), ...failures('upload-not-found', 'precondition-failed') },
       },
     },
     async (request, reply) => {
