@@ -16,7 +16,7 @@ import { proxies } from './plugins/connections/proxies.ts'
 import { type ShareRules, shares } from './plugins/connections/shares.ts'
 import { docs } from './plugins/docs/docs.ts'
 import { errors, respondEarly } from './plugins/errors.ts'
-import { crossOrigin, crossOriginHeaders } from './plugins/headers/cross-origin.ts'
+import { crossOrigin, crossOriginHeaders, preflights } from './plugins/headers/cross-origin.ts'
 import { safeDefaults } from './plugins/headers/safe-defaults.ts'
 import { identityOnly } from './plugins/intake/identity-only.ts'
 import { jsonBodies } from './plugins/intake/json-bodies.ts'
@@ -121,6 +121,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(safeDefaults)
   if (http.corsOrigins.length > 0) await app.register(crossOrigin, { originHeaders })
   await app.register(strictHttp)
+  if (http.corsOrigins.length > 0) await app.register(preflights)
   await app.register(errors, { paths })
   await app.register(lateContinue)
   await app.register(identityOnly)

@@ -195,7 +195,8 @@ export const problems = {
     new Problem('too-many-requests', `The limit "${limit}" is exceeded. Wait ${waitSeconds} seconds.`, {
       headers: { 'retry-after': String(waitSeconds) },
     }),
-  headersTooLarge: () => new Problem('headers-too-large', 'The header fields are larger than this server accepts.'),
+  headersTooLarge: () =>
+    new Problem('headers-too-large', 'The header fields are more, or larger, than this server accepts.'),
   internalError: (cause?: unknown) =>
     new Problem('internal-error', 'The log of the server has the cause under this requestId.', { cause }),
   unsupportedTransferCoding: () =>

@@ -13,11 +13,12 @@ const MAY_IMPORT: Record<string, string[]> = {
   plugins: ['http', 'schemas', 'problems', 'vault', 'ports', 'config', 'version'],
   http: ['schemas', 'problems', 'vault', 'ports'],
   vault: ['ports', 'problems'],
-  adapters: ['ports'],
+  adapters: ['ports', 'text-files'],
   ports: [],
   problems: [],
-  config: [],
+  config: ['text-files'],
   schemas: ['problems'],
+  'text-files': [],
   version: [],
 }
 

@@ -1,7 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, checkDelivery, readConfig, readEnvFile, unknownSettings } from '../src/config/config.ts'
+import { certificateIn } from '../src/adapters/disk/certificate.ts'
+import { masterKeyIn, readKeyFile } from '../src/adapters/disk/key-file.ts'
+import {
+  ConfigError,
+  checkDelivery,
+  readConfig,
+  readEnvFile,
+  readSettings,
+  unknownSettings,
+} from '../src/config/config.ts'
 import { ConfigSchema } from '../src/config/schema.ts'
 import { temporaryFolder } from './support/app.ts'
 
@@ -241,11 +250,54 @@ describe('REDIS_URL', () => {
   })
 })
 
+const IN_UTF_16: [what: string, encode: (text: string) => Buffer][] = [
+  ['of PowerShell', (text) => Buffer.from(`\ufeff${text}`, 'utf16le')],
+  ['in big-endian order', (text) => Buffer.from(`\ufeff${text}`, 'utf16le').swap16()],
+  ['without a mark', (text) => Buffer.from(text, 'utf16le')],
+]
+
+describe('other files of the operator', () => {
+  const pair = { cert: 'tls-cert.pem', key: 'tls-key.pem' }
+  const supported = (name: string) => readFileSync(join(import.meta.dirname, 'support', name), 'utf8')
+
+  it('may begin with a byte order mark', async () => {
+    const folder = await temporaryFolder()
+    const of = (name: string) => join(folder, name)
+    writeFileSync(of('key'), `\ufeff${Buffer.alloc(32, 1).toString('base64')}\n`)
+    for (const name of Object.values(pair)) writeFileSync(of(name), `\ufeff${supported(name)}`)
+    expect(masterKeyIn(readKeyFile(of('key')) as string, 'the file')).toEqual(Buffer.alloc(32, 1))
+    expect(certificateIn(of(pair.cert), of(pair.key))().cert).toBe(supported(pair.cert))
+  })
+
+  it.each(IN_UTF_16)('cannot be in UTF-16 %s', async (_what, encode) => {
+    const path = join(await temporaryFolder(), 'file')
+    writeFileSync(path, encode('text'))
+    expect(() => readKeyFile(path)).toThrow(/^the master key file .*file cannot be read: .*UTF-16.* must be in UTF-8$/)
+    expect(certificateIn(path, path)).toThrow(/^TLS_CERT is .*file, which cannot be used: .*UTF-16/)
+  })
+})
+
 describe('the file .env', () => {
   it('is read', async () => {
     const path = join(await temporaryFolder(), '.env')
     writeFileSync(path, 'PORT=9000\nHOST="0.0.0.0" # everywhere\n')
     expect(readEnvFile(path)).toEqual({ PORT: '9000', HOST: '0.0.0.0' })
+  })
+
+  it('keeps its first setting if it begins with a byte order mark', async () => {
+    const path = join(await temporaryFolder(), '.env')
+    writeFileSync(path, '\ufeffPORT=9000\nHOST=0.0.0.0\n')
+    expect(readEnvFile(path)).toEqual({ PORT: '9000', HOST: '0.0.0.0' })
+    expect(readSettings(path)).toMatchObject({ PORT: 9000, HOST: '0.0.0.0' })
+  })
+
+  it.each(IN_UTF_16)('in UTF-16 %s is an error that says so, in every file of settings', async (_what, encode) => {
+    const path = join(await temporaryFolder(), '.env')
+    writeFileSync(path, encode('PORT=9000\n'))
+    for (const read of [readEnvFile, readSettings]) {
+      expect(() => read(path)).toThrow(ConfigError)
+      expect(() => read(path)).toThrow(/\.env cannot be read: .*UTF-16.* must be in UTF-8/)
+    }
   })
 
   it('may be missing', async () => {

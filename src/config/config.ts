@@ -1,8 +1,9 @@
 /** Reads the settings. Environment variables take precedence over a `.env` file in the working folder. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { readTextFile } from '../text-files.ts'
 import { readLimits } from './limits.ts'
 import { type Config, ConfigSchema } from './schema.ts'
 import { isPlainUrl, isRedisUrl, isSender, isSmtpUrl } from './values.ts'
@@ -105,7 +106,7 @@ function* s3Errors(config: Config): Iterable<[name: string, error: string]> {
 /** The variables of a `.env` file; none if the file does not exist. */
 export function readEnvFile(path: string): NodeJS.ProcessEnv {
   try {
-    return parseEnv(readFileSync(path, 'utf8'))
+    return parseEnv(readTextFile(path))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
     throw new ConfigError([`${path} cannot be read: ${(error as Error).message}`])

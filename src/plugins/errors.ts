@@ -89,13 +89,20 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return problems.malformedJson(error)
     default:
-      return byStatus(statusCode) ?? problems.internalError(error)
+      return byStatus(statusCode, error) ?? problems.internalError(error)
   }
 }
 
 /** The problem for an error that a package throws with a status, such as a bad path under /docs. */
-function byStatus(status: number | undefined): Problem | null {
+function byStatus(status: number | undefined, error: unknown): Problem | null {
   if (status === 400) return problems.malformedUrl()
   if (status === 403 || status === 404) return problems.notFound()
-  return status === 412 ? problems.preconditionFailed('') : null
+  if (status === 412) return problems.preconditionFailed('')
+  return status === 416 ? problems.rangeNotSatisfiable(sizeIn(error)) : null
+}
+
+/** The size of the file, from the `Content-Range` that @fastify/send gives to a 416. */
+function sizeIn(error: unknown): number {
+  const { headers } = error as { headers?: Record<string, string> }
+  return Number(headers?.['Content-Range']?.replace('bytes */', ''))
 }

@@ -110,10 +110,10 @@ export interface PendingPinStore {
    */
   put(pin: PendingPin, than: { compared: string[]; mostUsers: number }): Promise<Put>
   /**
-   * Counts one guess against every PIN of the device, and returns the PINs that had guesses left, in one step. So of
-   * any number of callers, at most `maxAttempts` see a given PIN. A code has any number of guesses.
+   * Counts one guess against every PIN of this kind of the device, and returns those that had guesses left, in one step.
+   * So of any number of callers, at most `maxAttempts` see a given PIN. A code has any number of guesses.
    */
-  guess(deviceId: string, maxAttempts: number): Promise<PendingPin[]>
+  guess(deviceId: string, kind: PendingPin['kind'], maxAttempts: number): Promise<PendingPin[]>
   /** Spends a PIN. True for exactly one caller. */
   spend(pin: PendingPin): Promise<boolean>
 }
@@ -134,11 +134,13 @@ export type GuessOutcome = { as: 'nobody' | 'paused' } | { as: 'counted'; pauses
 export interface PinLedger {
   /**
    * One transaction, durable once answered, with the same work in every case. It counts a guess at the address as
-   * wrong, unless PINs of the address are paused. It also counts the guess against each PIN that the operator handed
-   * out for the device. Of any number of callers, at most `maxAttempts` see such a PIN.
+   * wrong, unless PINs of the address are paused. It also counts a guess at a PIN against each PIN that the operator
+   * handed out for the device. Of any number of callers, at most `maxAttempts` see such a PIN. A guess at a code sees none,
+   * and has no address.
    */
   count(guess: {
     deviceId: string
+    kind: PendingPin['kind']
     address: Buffer | null
     at: number
     maxAttempts: number

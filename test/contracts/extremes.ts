@@ -60,7 +60,7 @@ export function extremesContract(name: string, make: () => Promise<Repositories>
         await ledger.forgetGarbage([text])
         await ledger.forgetRun(text)
         await ledger.release(text)
-        const guess = { deviceId: text, address: null, at: T, maxAttempts: 5, rule: RULE }
+        const guess = { deviceId: text, kind: 'pin' as const, address: null, at: T, maxAttempts: 5, rule: RULE }
         expect(await pinLedger.count(guess)).toEqual({ counted: { as: 'nobody' }, handedOut: [] })
       }
       expect(await sessions.findByTokenHash(Buffer.alloc(0))).toBeNull()

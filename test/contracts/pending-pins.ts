@@ -38,14 +38,14 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       'takes extreme values as any other, such as the device %j',
       async (deviceId) => {
         const store = await make(clock)
-        expect(await store.guess(deviceId, 5)).toEqual([])
+        expect(await store.guess(deviceId, 'pin', 5)).toEqual([])
         const lasting = pin({ deviceId, expiresAt: Number.MAX_SAFE_INTEGER })
         expect(await store.spend(lasting)).toBe(false)
         await store.put(pin({ deviceId, expiresAt: 0 }), { compared: [], mostUsers: 16 })
-        expect(await store.guess(deviceId, 5)).toEqual([])
+        expect(await store.guess(deviceId, 'pin', 5)).toEqual([])
         await store.put(lasting, { compared: [], mostUsers: 16 })
-        expect(await store.guess(deviceId, 0)).toEqual([])
-        expect(await store.guess(deviceId, Number.MAX_SAFE_INTEGER)).toEqual([lasting])
+        expect(await store.guess(deviceId, 'pin', 0)).toEqual([])
+        expect(await store.guess(deviceId, 'pin', Number.MAX_SAFE_INTEGER)).toEqual([lasting])
         expect(await store.spend({ ...lasting, id: '' })).toBe(false)
         expect(await store.spend(lasting)).toBe(true)
       },
@@ -53,7 +53,7 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
 
     it('answers nothing for a device that has none', async () => {
       const store = await make(clock)
-      expect(await store.guess('device-1', 5)).toEqual([])
+      expect(await store.guess('device-1', 'pin', 5)).toEqual([])
     })
 
     it('answers the PIN as it was put', async () => {
@@ -62,7 +62,7 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
         grant: { kind: 'registration', userId: 'u', name: 'Ada', email: 'a@b.org', confirmedBy: 'response' },
       })
       await keep(store, put)
-      expect(await store.guess('device-1', 5)).toEqual([put])
+      expect(await store.guess('device-1', 'pin', 5)).toEqual([put])
     })
 
     it('replaces the older PIN of the same device and origin', async () => {
@@ -70,7 +70,7 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const newer = pin()
       await keep(store, pin())
       await keep(store, newer)
-      expect(await store.guess('device-1', 5)).toEqual([newer])
+      expect(await store.guess('device-1', 'pin', 5)).toEqual([newer])
     })
 
     it('keeps a vouched PIN beside an open one, and neither replaces the other', async () => {
@@ -79,7 +79,7 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const open = pin()
       await keep(store, vouched)
       await keep(store, open)
-      expect(new Set(await store.guess('device-1', 5))).toEqual(new Set([vouched, open]))
+      expect(new Set(await store.guess('device-1', 'pin', 5))).toEqual(new Set([vouched, open]))
     })
 
     const of = (userId: string, fields: Partial<PendingPin> = {}) =>
@@ -89,10 +89,10 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const store = await make(clock)
       const [older, ben, open, ada] = [of('ada'), of('ben'), pin(), of('ada')]
       for (const one of [older, ben, open, ada]) await keep(store, one)
-      expect(new Set(await store.guess('device-1', 5))).toEqual(new Set([ben, open, ada]))
+      expect(new Set(await store.guess('device-1', 'pin', 5))).toEqual(new Set([ben, open, ada]))
       expect(await store.spend(older)).toBe(false)
       expect(await store.spend(ben)).toBe(true)
-      expect(new Set(await store.guess('device-1', 5))).toEqual(new Set([open, ada]))
+      expect(new Set(await store.guess('device-1', 'pin', 5))).toEqual(new Set([open, ada]))
     })
 
     it('keeps none before it was compared with all others of the device', async () => {
@@ -101,7 +101,7 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       await keep(store, ada)
       await keep(store, pin({ deviceId: 'device-2' }))
       expect(await store.put(ben, { compared: ['unknown'], ...MOST })).toEqual({ as: 'unlike', others: [ada] })
-      expect(await store.guess('device-1', 5)).toEqual([ada])
+      expect(await store.guess('device-1', 'pin', 5)).toEqual([ada])
       expect(await store.put(ben, { compared: [ada.id], ...MOST })).toEqual({ as: 'kept' })
       expect(await store.put(open, { compared: [ada.id], ...MOST })).toMatchObject({ as: 'unlike' })
       // The new PIN replaces the earlier PIN of ada, so these two need not differ.
@@ -125,7 +125,7 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       expect(await keep(store, further)).toEqual({ as: 'full', until: begun + 5 * MINUTE })
       expect(await keep(store, known)).toEqual({ as: 'kept' })
       expect(await keep(store, open)).toEqual({ as: 'kept' })
-      expect(await store.guess('device-1', 5)).toHaveLength(17)
+      expect(await store.guess('device-1', 'pin', 5)).toHaveLength(17)
       clock.turn(begun + 5 * MINUTE - clock())
       expect(await keep(store, further)).toEqual({ as: 'kept' })
     })
@@ -134,17 +134,17 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const store = await make(clock)
       const [ada, ben] = [of('ada'), of('ben')]
       await keep(store, ada)
-      for (let n = 0; n < 3; n += 1) await store.guess('device-1', 5)
+      for (let n = 0; n < 3; n += 1) await store.guess('device-1', 'pin', 5)
       await keep(store, ben)
-      for (let n = 0; n < 2; n += 1) await store.guess('device-1', 5)
-      expect(await store.guess('device-1', 5)).toEqual([ben])
+      for (let n = 0; n < 2; n += 1) await store.guess('device-1', 'pin', 5)
+      expect(await store.guess('device-1', 'pin', 5)).toEqual([ben])
     })
 
     it('shows a PIN to so many guesses and no more', async () => {
       const store = await make(clock)
       await keep(store, pin())
       const seen = []
-      for (let guess = 1; guess <= 7; guess += 1) seen.push((await store.guess('device-1', 5)).length)
+      for (let guess = 1; guess <= 7; guess += 1) seen.push((await store.guess('device-1', 'pin', 5)).length)
       expect(seen).toEqual([1, 1, 1, 1, 1, 0, 0])
     })
 
@@ -152,22 +152,45 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const store = await make(clock)
       const code = pin({ kind: 'code', address: randomBytes(32) })
       await keep(store, code)
-      for (let guess = 1; guess <= 20; guess += 1) expect(await store.guess('device-1', 5)).toEqual([code])
+      for (let guess = 1; guess <= 20; guess += 1) expect(await store.guess('device-1', 'code', 5)).toEqual([code])
+    })
+
+    it('counts a guess at a code against no PIN, and shows it none, whoever asked for the PIN', async () => {
+      const store = await make(clock)
+      const [ada, open] = [of('ada'), pin({ address: randomBytes(32) })]
+      await keep(store, ada)
+      await keep(store, open)
+      for (let guess = 1; guess <= 6; guess += 1) expect(await store.guess('device-1', 'code', 5)).toEqual([])
+      for (let guess = 1; guess <= 5; guess += 1) {
+        expect(new Set(await store.guess('device-1', 'pin', 5))).toEqual(new Set([ada, open]))
+      }
+      expect(await store.guess('device-1', 'pin', 5)).toEqual([])
+    })
+
+    it('shows a code to no guess at a PIN, and a PIN beside it to no guess at a code', async () => {
+      const store = await make(clock)
+      const [ada, code] = [of('ada'), pin({ kind: 'code', address: randomBytes(32) })]
+      await keep(store, ada)
+      await keep(store, code)
+      for (let guess = 1; guess <= 6; guess += 1) {
+        expect(await store.guess('device-1', 'pin', 5)).toEqual(guess <= 5 ? [ada] : [])
+        expect(await store.guess('device-1', 'code', 5)).toEqual([code])
+      }
     })
 
     it('counts exactly when guesses race', async () => {
       const store = await make(clock)
       await keep(store, pin())
-      const answers = await Promise.all(Array.from({ length: 50 }, () => store.guess('device-1', 5)))
+      const answers = await Promise.all(Array.from({ length: 50 }, () => store.guess('device-1', 'pin', 5)))
       expect(answers.filter((answer) => answer.length === 1)).toHaveLength(5)
     })
 
     it('gives a new PIN all its guesses', async () => {
       const store = await make(clock)
       await keep(store, pin())
-      for (let guess = 1; guess <= 6; guess += 1) await store.guess('device-1', 5)
+      for (let guess = 1; guess <= 6; guess += 1) await store.guess('device-1', 'pin', 5)
       await keep(store, pin())
-      expect(await store.guess('device-1', 5)).toHaveLength(1)
+      expect(await store.guess('device-1', 'pin', 5)).toHaveLength(1)
     })
 
     it('lets exactly one of many spend a PIN', async () => {
@@ -176,7 +199,7 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       await keep(store, put)
       const answers = await Promise.all(Array.from({ length: 50 }, () => store.spend(put)))
       expect(answers.filter((spent) => spent)).toHaveLength(1)
-      expect(await store.guess('device-1', 5)).toEqual([])
+      expect(await store.guess('device-1', 'pin', 5)).toEqual([])
     })
 
     it('does not spend a PIN that was replaced', async () => {
@@ -193,11 +216,11 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       const store = await make(clock)
       await keep(store, pin())
       clock.turn(5 * MINUTE)
-      expect(await store.guess('device-1', 5)).toEqual([])
+      expect(await store.guess('device-1', 'pin', 5)).toEqual([])
       const other = pin({ deviceId: 'device-2' })
       await keep(store, other)
-      expect(await store.guess('device-2', 5)).toEqual([other])
-      expect(await store.guess('device-1', 5)).toEqual([])
+      expect(await store.guess('device-2', 'pin', 5)).toEqual([other])
+      expect(await store.guess('device-1', 'pin', 5)).toEqual([])
     })
   })
 }

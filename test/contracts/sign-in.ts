@@ -29,8 +29,12 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
   async function counting() {
     const { pinLedger, ...others } = await make()
     const address = randomBytes(32)
-    const guess = async (at = T, at2: Buffer | null = address, deviceId = 'device-1') =>
-      pinLedger.count({ deviceId, address: at2, at, maxAttempts: 5, rule: RULE })
+    const guess = async (
+      at = T,
+      at2: Buffer | null = address,
+      deviceId = 'device-1',
+      kind: PendingPin['kind'] = 'pin',
+    ) => pinLedger.count({ deviceId, kind, address: at2, at, maxAttempts: 5, rule: RULE })
     const wrong = async (times: number, at = T) => {
       for (let n = 0; n < times; n += 1) await guess(at)
     }
@@ -144,6 +148,17 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       expect((await guess(T, null)).handedOut).toEqual([pin])
       const answers = await Promise.all(Array.from({ length: 20 }, () => guess(T, null)))
       expect(answers.filter(({ handedOut }) => handedOut.length === 1)).toHaveLength(4)
+    })
+
+    it('counts a guess at a code against none, and answers none to it', async () => {
+      const { sessions, pinLedger, guess } = await counting()
+      const pin = handedOut((await opened(sessions)).user.id)
+      await pinLedger.handOut(pin)
+      for (let n = 0; n < 6; n += 1) {
+        expect(await guess(T, null, 'device-1', 'code')).toEqual({ counted: { as: 'nobody' }, handedOut: [] })
+      }
+      for (let n = 0; n < 5; n += 1) expect((await guess(T, null)).handedOut).toEqual([pin])
+      expect((await guess(T, null)).handedOut).toEqual([])
     })
 
     it('answers none that is over, was replaced, or has opened a session', async () => {

@@ -95,6 +95,37 @@ describe('a refusal', () => {
     expect(app.log.join('\n')).not.toContain('"level":50')
   })
 
+  it.each(['bytes=99999999-', 'bytes=5-1', 'bytes=SIZE-', 'bytes=-0', 'bytes=', 'bytes=a-b'])(
+    'of the range %s of a page that a plugin serves is 416, and HEAD ignores it',
+    async (wanted) => {
+      const app = await testApp()
+      const path = '/docs/static/swagger-ui.css'
+      const size = (await app.request(path)).bytes.length
+      const headers = { range: wanted.replace('SIZE', String(size)) }
+
+      const answer = await app.request(path, { headers })
+
+      expect(answer).toBeProblem(416, 'range-not-satisfiable')
+      expect(answer.headers['content-range']).toBe(`bytes */${size}`)
+      expect(await app.request(path, { method: 'HEAD', headers })).toMatchObject({
+        status: 200,
+        headers: { 'content-length': String(size) },
+      })
+      expect(app.log.join('\n')).not.toContain('"level":50')
+    },
+  )
+
+  it('is not given for a range of such a page that exists', async () => {
+    const app = await testApp()
+    const path = '/docs/static/swagger-ui.css'
+    const whole = (await app.request(path)).bytes
+    const headers = { range: 'bytes=2-5' }
+    const part = await app.request(path, { headers })
+    expect([part.status, part.bytes]).toEqual([206, whole.subarray(2, 6)])
+    const head = await app.request(path, { method: 'HEAD', headers })
+    expect([head.status, head.headers['content-length']]).toEqual([200, String(whole.length)])
+  })
+
   it('of a request without a Host is 400', async () => {
     const app = await testApp()
     const line = wire(app.url)

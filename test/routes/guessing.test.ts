@@ -19,6 +19,8 @@ async function delivered(app: TestApp, deviceId: string, email = EMAIL) {
 
 const signIn = (app: TestApp, deviceId: string, pin: string) => app.post('/v1/sessions', { deviceId, pin })
 
+const pinIn = (app: TestApp) => /PIN ([0-9]{4})/.exec(app.log.join('\n'))?.[1] as string
+
 const wrongFor = (pin: string, n = 1) => String((Number(pin) + n) % 10_000).padStart(4, '0')
 
 /** An app with a user, and the PINs of the user's address paused by a stranger. */
@@ -88,6 +90,32 @@ describe('guessing at delivered PINs', () => {
       expect(await signIn(app, deviceId, n % 2 ? '0000' : 'AAAAAAAAAAAAAAAA')).toBeProblem(401, 'invalid-pin')
     }
     expect((await signIn(app, deviceId, secret)).status).toBe(201)
+  })
+
+  it.each(['console', 'response'])('takes a PIN after any number of wrong codes, in the mode %s', async (mode) => {
+    const app = await testApp({ PIN_DELIVERY: mode })
+    const deviceId = newDeviceId()
+    const registered = await app.post('/v1/users', { name: 'Ada', email: EMAIL, deviceId })
+    await app.settled()
+    const { pin } = mode === 'response' ? (registered.body as { pin: string }) : { pin: pinIn(app) }
+    for (let n = 0; n < 12; n += 1) {
+      expect(await signIn(app, deviceId, 'aaaa-aaaa-aaaa-aaaa')).toBeProblem(401, 'invalid-pin')
+    }
+    expect((await signIn(app, deviceId, pin)).status).toBe(201)
+  })
+
+  it('counts no wrong code at an address, so it brings no pause, and is told to no owner of a PIN', async () => {
+    const app = await consoleApp()
+    const device = newDeviceId()
+    const { token } = (await signIn(app, device, (await delivered(app, device)).secret)).body as { token: string }
+    for (let n = 0; n < 2; n += 1) {
+      const deviceId = newDeviceId()
+      await delivered(app, deviceId)
+      for (let m = 0; m < 5; m += 1) await signIn(app, deviceId, 'AAAAAAAAAAAAAAAA')
+    }
+    expect((await delivered(app, newDeviceId())).kind).toBe('PIN')
+    const { body } = await app.request('/v1/activity', { headers: { authorization: `Bearer ${token}` } })
+    expect(JSON.stringify(body)).not.toMatch(/wrong-pin|locked/)
   })
 
   it('counts over devices, each with fewer guesses than void a PIN', async () => {
@@ -211,6 +239,8 @@ describe('guessing at delivered PINs', () => {
     await app.settled()
     const coded = newDeviceId()
     await delivered(app, coded)
+    const pinned = newDeviceId()
+    expect((await delivered(app, pinned, 'ben@example.org')).kind).toBe('PIN')
     const written = () => databaseOf(app).prepare('SELECT sum(wrong) FROM guesses').pluck().get() as number
     const guesses = {
       'a paused PIN': () => signIn(app, waiting.deviceId, waiting.pin),
@@ -219,6 +249,8 @@ describe('guessing at delivered PINs', () => {
       'an address without a user': () => signIn(app, unknown, '0000'),
       'a wrong code': () => signIn(app, coded, 'AAAAAAAAAAAAAAAA'),
       'a PIN in place of a code': () => signIn(app, coded, '0000'),
+      'a code in place of a PIN': () => signIn(app, pinned, 'AAAAAAAAAAAAAAAA'),
+      'a code on a device without a PIN': () => signIn(app, newDeviceId(), 'AAAAAAAAAAAAAAAA'),
     }
     const shapes = []
     for (const guess of Object.values(guesses)) {

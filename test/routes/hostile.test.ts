@@ -92,6 +92,110 @@ describe('a request that could be read as two', () => {
   })
 })
 
+describe('a request with more than 1,000 fields', () => {
+  const many = (count: number) => 'a:\r\n'.repeat(count)
+  /** A request whose last field comes after so many others that it has `fields` in all. */
+  const crowded = (line: string, fields: number, last: string, first: Record<string, string> = {}) => {
+    const start = head(line, first).replace(/\r\n$/, '')
+    return `${start}${many(fields - Object.keys(first).length - 2)}${last}\r\n\r\n`
+  }
+
+  it.each([
+    ...['If-None-Match: *', 'If-Match: "x"', 'Repr-Digest: sha-256=:AAAA:', 'Content-Encoding: gzip', 'Host: b'],
+    'Upload-Complete: ?0',
+  ])('is refused, and is not executed without its last one, %s', async (last) => {
+    const app = await testApp()
+    const owner = await member(app)
+    await owner.put('a', 'old')
+    const sender = wire(app.url)
+    sender.socket.write(`${crowded('PUT /v1/files/a', 1001, last, { ...token(owner), 'content-length': '3' })}new`)
+    const answer = await sender.ended
+    expect(answer).toMatch(/^HTTP\/1\.1 431 .*\r\nconnection: close\r\n.*"code":"headers-too-large"/is)
+    expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1)
+    expect((await owner.get('a')).body).toBe('old')
+  })
+
+  it.each([
+    ...['GET /v1/files', 'HEAD /v1/files/a', 'POST /v1/files', 'PUT /v1/files/a', 'PATCH /v1/files/a'],
+    ...[
+      'DELETE /v1/files/a',
+      'OPTIONS /v1/files/a',
+      'TRACE /v1/files/a',
+      'GET /nothing',
+      'GET /docs',
+      'POST /v1/users',
+    ],
+  ])('is refused as %s', async (line) => {
+    const app = await testApp({ CORS_ORIGINS: 'https://a.example' })
+    const owner = await member(app)
+    await owner.put('a', 'old')
+    const cors = { origin: 'https://a.example', 'access-control-request-method': 'PUT' }
+    const sender = wire(app.url)
+    sender.socket.write(crowded(line, 1001, 'Transfer-Encoding: chunked', { ...token(owner), ...cors }))
+    sender.socket.write('3\r\nnew\r\n0\r\n\r\n')
+    const answer = await sender.ended
+    expect(answer).toMatch(/^HTTP\/1\.1 431 .*access-control-allow-origin: https:.*connection: close/is)
+    if (!line.startsWith('HEAD')) expect(answer).toContain('"code":"headers-too-large"')
+    expect((await owner.get('a')).body).toBe('old')
+  })
+
+  it.each([16_000, 30_000])('is refused, whether it has %i of them or a few too many', async (fields) => {
+    const app = await testApp()
+    const sender = wire(app.url)
+    sender.socket.write(crowded('GET /health/live', fields, 'b: c'))
+    expect(await sender.ended).toMatch(/^HTTP\/1\.1 431 .*"headers-too-large"/s)
+  })
+
+  it('is refused after the response to the request before it, and no request after it is executed', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    const fields = { ...token(owner), 'content-length': '3' }
+    const put = (name: string) => `${head(`PUT /v1/files/${name}`, fields)}new`
+    const sender = wire(app.url)
+    sender.socket.write(`${put('a')}${crowded('PUT /v1/files/b', 1001, 'X: y', fields)}new${put('c')}`)
+    const statuses = [...(await sender.ended).matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
+    expect(statuses).toEqual(['201', '431'])
+    expect(await listed(owner)).toEqual(['a'])
+  })
+
+  it('is not one with 1,000: then the last one counts as the first', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    await owner.put('a', 'old')
+    const sender = wire(app.url)
+    const fields = { ...token(owner), 'content-length': '3', connection: 'close' }
+    sender.socket.write(`${crowded('PUT /v1/files/a', 1000, 'If-None-Match: *', fields)}new`)
+    expect(await sender.ended).toMatch(/^HTTP\/1\.1 412 /)
+    expect((await owner.get('a')).body).toBe('old')
+  })
+
+  it('is not one with as many trailers, because no trailer means anything here', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    const chunked = head('PUT /v1/files/a', { ...token(owner), 'transfer-encoding': 'chunked' })
+    const sender = wire(app.url)
+    sender.socket.write(`${chunked}3\r\nnew\r\n0\r\n${many(1100)}Repr-Digest: sha-256=:AAAA:\r\n\r\n`)
+    sender.socket.write(head('GET /health/live', { connection: 'close' }))
+    const statuses = [...(await sender.ended).matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
+    expect(statuses).toEqual(['201', '200'])
+  })
+
+  it('is refused if its trailers have more than 16 KiB', async () => {
+    const app = await testApp()
+    const owner = await member(app)
+    const sender = wire(app.url)
+    const chunked = head('PUT /v1/files/a', { ...token(owner), 'transfer-encoding': 'chunked' })
+    sender.socket.write(`${chunked}3\r\nnew\r\n0\r\n${many(20_000)}\r\n`)
+    expect(await sender.ended).toMatch(/^HTTP\/1\.1 431 .*"headers-too-large"/s)
+    expect(await listed(owner)).toEqual([])
+  })
+
+  async function listed(owner: Member) {
+    const { files } = (await owner.request('/v1/files')).body as { files: { name: string }[] }
+    return files.map(({ name }) => name)
+  }
+})
+
 describe('a field with one value', () => {
   it.each([
     ['Host', 'a.example', 'b.example'],

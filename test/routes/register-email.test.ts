@@ -246,7 +246,7 @@ describe('an address that was confirmed in another mode', () => {
     await app.settled()
     expect([registered.status, reminded.status]).toEqual([202, 202])
     expect(sink.mails).toEqual([])
-    expect(await app.ports.pendingPins.guess(deviceId, 5)).toMatchObject([{ grant: { kind: 'nothing' } }])
+    expect(await app.ports.pendingPins.guess(deviceId, 'pin', 5)).toMatchObject([{ grant: { kind: 'nothing' } }])
   })
 
   it('still pairs devices from one that is signed in', async () => {

@@ -33,7 +33,7 @@ describe('registering with the PIN in the response', () => {
     const app = await testApp()
     await member(app, ada.email)
     await app.post('/v1/users', ada)
-    expect(await app.ports.pendingPins.guess(ada.deviceId, 5)).toEqual([])
+    expect(await app.ports.pendingPins.guess(ada.deviceId, 'pin', 5)).toEqual([])
   })
 
   it('lets several devices register one address, and gives it to the first that signs in', async () => {
@@ -176,7 +176,7 @@ describe('registering with the PIN in the log', () => {
     expect([known.status, unknown.status]).toEqual([202, 202])
     expect(Object.keys(known.body as object)).toEqual(Object.keys(unknown.body as object))
     expect(pinIn(app.log)).toBeUndefined()
-    expect(await app.ports.pendingPins.guess('third-device', 5)).toMatchObject([{ grant: { kind: 'nothing' } }])
+    expect(await app.ports.pendingPins.guess('third-device', 'pin', 5)).toMatchObject([{ grant: { kind: 'nothing' } }])
     expect((await app.post('/v1/sessions', { deviceId: 'second-device', pin })).status).toBe(201)
   })
 

@@ -123,7 +123,7 @@ describe('signing in', () => {
   it('keeps no PIN, only what it can be compared with', async () => {
     const app = await testApp()
     const { deviceId, pin } = await registered(app)
-    const [pending] = await app.ports.pendingPins.guess(deviceId, 5)
+    const [pending] = await app.ports.pendingPins.guess(deviceId, 'pin', 5)
     expect(Object.values(pending ?? {})).not.toContain(pin)
     expect(pending?.digest).toHaveLength(32)
   })

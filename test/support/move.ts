@@ -83,7 +83,8 @@ export async function fill(app: TestApp) {
   const third = await paired(app, ada)
   await third.request('/v1/sessions/current', { method: 'DELETE' })
   await app.post('/v1/sessions', { deviceId: third.deviceId, pin: '0000' })
-  const guess = { deviceId: 'guessing', address: PAUSED, at: app.clock(), maxAttempts: 5, rule: RULE }
+  const fixed = { kind: 'pin' as const, address: PAUSED, maxAttempts: 5, rule: RULE }
+  const guess = { deviceId: 'guessing', ...fixed }
   for (let n = 0; n < RULE.every * 5; n += 1) await app.ports.pinLedger.count({ ...guess, at: app.clock() + n * 1e17 })
   const lost = newDeviceId()
   const { vault } = await operator(app)

@@ -206,4 +206,29 @@ describe('a wrong guess', () => {
     await refused(signIn(deviceId, 'A'.repeat(16)))
     expect(await ada.wrongPins()).toBe(0)
   })
+
+  it('of sixteen characters voids no PIN, neither of a session nor of the operator', async () => {
+    const { user, handOut, signIn } = await vaultOfMany()
+    const [ada, ben] = [await user(), await user()]
+    const deviceId = newDeviceId()
+    const pins = [await ada.pair(deviceId), await handOut(ben.userId, deviceId)] as const
+    for (let n = 0; n < 6; n += 1) await refused(signIn(deviceId, 'A'.repeat(16)))
+    // The operator's PIN may be the same digits. Then neither opens anything.
+    if (pins[0] === pins[1]) return
+    expect((await signIn(deviceId, pins[0])).userId).toBe(ada.userId)
+    expect((await signIn(deviceId, pins[1])).userId).toBe(ben.userId)
+  })
+
+  it.each(['', '123', '12345', 'A'.repeat(15), '1'.repeat(16)])(
+    'of another form, %j, counts as one at a PIN',
+    async (text) => {
+      const { user, signIn } = await vaultOfMany()
+      const ada = await user()
+      const deviceId = newDeviceId()
+      const pin = await ada.pair(deviceId)
+      for (let n = 0; n < 5; n += 1) await refused(signIn(deviceId, text))
+      await refused(signIn(deviceId, pin))
+      expect(await ada.wrongPins()).toBeGreaterThan(0)
+    },
+  )
 })

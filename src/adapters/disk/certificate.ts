@@ -1,13 +1,13 @@
 /** A certificate and its private key, in two PEM files. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
+import { readTextFile } from '../../text-files.ts'
 
 /** Returns a function that reads the pair. It throws an error that names the setting if the pair cannot be used. */
 export function certificateIn(certPath: string, keyPath: string) {
   return () => {
-    const cert = naming('TLS_CERT', certPath, () => readFileSync(certPath, 'utf8'))
-    const key = naming('TLS_KEY', keyPath, () => readFileSync(keyPath, 'utf8'))
+    const cert = naming('TLS_CERT', certPath, () => readTextFile(certPath))
+    const key = naming('TLS_KEY', keyPath, () => readTextFile(keyPath))
     const certificate = naming('TLS_CERT', certPath, () => new X509Certificate(cert))
     const privateKey = naming('TLS_KEY', keyPath, () => createPrivateKey(key))
     if (!certificate.checkPrivateKey(privateKey)) {

@@ -1,15 +1,17 @@
 /** The file of a master key: 32 bytes in base64, one line. */
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { readTextFile } from '../../text-files.ts'
 
 /** The text of the key file; `null` if there is no file. */
 export function readKeyFile(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
+    return readTextFile(path)
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT') return null
+    throw new Error(`the master key file ${path} cannot be read: ${message}`, { cause })
   }
 }
 

@@ -38,12 +38,12 @@ export function memoryPendingPins(clock: Clock): PendingPinStore {
       return { as: 'kept' }
     },
 
-    async guess(deviceId, maxAttempts) {
+    async guess(deviceId, kind, maxAttempts) {
       const seen: PendingPin[] = []
       for (const entry of pinsOf(deviceId)) {
-        if (entry.pin.expiresAt <= clock()) continue
+        if (entry.pin.kind !== kind || entry.pin.expiresAt <= clock()) continue
         entry.guesses += 1
-        if (entry.pin.kind === 'code' || entry.guesses <= maxAttempts) seen.push(entry.pin)
+        if (kind === 'code' || entry.guesses <= maxAttempts) seen.push(entry.pin)
       }
       return seen
     },

@@ -9,12 +9,13 @@ interface Guess {
 
 export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger {
   return {
-    async count({ deviceId, address, at, maxAttempts, rule }) {
+    async count({ deviceId, kind, address, at, maxAttempts, rule }) {
       const guessed = {
         device: deviceId,
         guessed_at: address,
         at,
-        most: maxAttempts,
+        // With 0 no PIN has guesses left, so none counts this one.
+        most: kind === 'pin' ? maxAttempts : 0,
         every: rule.every,
         first_pause: rule.firstPauseMs,
       }

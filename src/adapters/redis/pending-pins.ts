@@ -36,7 +36,7 @@ if redis.call('PTTL', KEYS[1]) < ttl then redis.call('PEXPIRE', KEYS[1], ttl) en
 return {'kept'}
 `
 
-/** Arguments: now, maximum of attempts. */
+/** Arguments: now, kind, maximum of attempts. */
 const GUESS = `
 local open = {}
 local fields = redis.call('HGETALL', KEYS[1])
@@ -44,9 +44,9 @@ for at = 1, #fields, 2 do
   local slot, record = fields[at], fields[at + 1]
   if string.sub(slot, 1, 8) ~= 'guesses ' then
     local pin = cjson.decode(record)
-    if pin.expiresAt > tonumber(ARGV[1]) then
+    if pin.kind == ARGV[2] and pin.expiresAt > tonumber(ARGV[1]) then
       local guesses = redis.call('HINCRBY', KEYS[1], 'guesses ' .. slot, 1)
-      if pin.kind == 'code' or guesses <= tonumber(ARGV[2]) then table.insert(open, record) end
+      if pin.kind == 'code' or guesses <= tonumber(ARGV[3]) then table.insert(open, record) end
     end
   end
 end
@@ -80,8 +80,8 @@ export function redisPendingPins({ script }: Pick<RedisConnection, 'script'>, cl
       return as === 'kept' ? { as } : { as, others: rest.map((record) => pinOf(pin.deviceId, record)) }
     },
 
-    async guess(deviceId, maxAttempts) {
-      const records = await guess(keyOfDevice({ deviceId }), clock(), maxAttempts)
+    async guess(deviceId, kind, maxAttempts) {
+      const records = await guess(keyOfDevice({ deviceId }), clock(), kind, maxAttempts)
       return (records as string[]).map((record) => pinOf(deviceId, record))
     },
 

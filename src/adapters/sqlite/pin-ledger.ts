@@ -37,9 +37,10 @@ export function sqlitePinLedger(db: Database, inTransaction: InTransaction): Pin
   const forget = db.prepare<[number]>('DELETE FROM handed_out_pins WHERE expires_at <= ?')
 
   return {
-    count({ deviceId, address, at, maxAttempts, rule }) {
+    count({ deviceId, kind, address, at, maxAttempts, rule }) {
       return inTransaction(() => {
-        const handedOut = guessHandedOut.all({ deviceId, at, maxAttempts }).map((row) => pinOf(deviceId, row))
+        const rows = kind === 'pin' ? guessHandedOut.all({ deviceId, at, maxAttempts }) : []
+        const handedOut = rows.map((row) => pinOf(deviceId, row))
         return { counted: countAt(address, at, rule), handedOut }
       })
     },

@@ -39,6 +39,10 @@ export const docs = fastifyPlugin(async (app) => {
   app.addHook('onRoute', (route) => {
     if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, memoryBytes: () => PAGE_BYTES }
   })
+  // A range is only for GET (RFC 9110, section 14.2). @fastify/send would also cut the response to a HEAD.
+  app.addHook('onRequest', async ({ method, raw, routeOptions }) => {
+    if (method === 'HEAD' && routeOptions.url?.startsWith('/docs/')) delete raw.headers.range
+  })
   app.addSchema(ProblemSchema)
 
   await app.register(swagger, {

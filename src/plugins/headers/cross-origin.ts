@@ -32,14 +32,19 @@ export function crossOriginHeaders(origins: string[]): OriginHeaders {
   }
 }
 
-/** Registered before the check of unknown paths and methods: a preflight is about the request that comes after it. */
+/** Registered before the checks of requests: a page may read the refusals, too. */
 export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async (app, { originHeaders }) => {
   app.addHook('onRequest', (request, reply, done) => {
-    const headers = originHeaders(request.headers.origin)
-    reply.headers(headers)
-    const allowed = 'access-control-allow-origin' in headers
+    reply.headers(originHeaders(request.headers.origin))
+    done()
+  })
+})
+
+/** Registered before the check of unknown paths and methods: a preflight is about the request that comes after it. */
+export const preflights = fastifyPlugin(async (app) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const preflight = request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined
-    if (allowed && preflight) reply.code(204).headers(PREFLIGHT).send()
+    if (preflight && reply.hasHeader('access-control-allow-origin')) reply.code(204).headers(PREFLIGHT).send()
     else done()
   })
 })

@@ -11,6 +11,7 @@ import { hkdf } from './hkdf.ts'
 /** RFC 4648, section 6. */
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 const CODE_CHARACTERS = 16
+const CODE = /^[A-Z2-7]{16}$/
 const TOKEN = /^mks_[A-Za-z0-9_-]{43,128}$/
 
 /** Randomness from the operating system's cryptographic source. */
@@ -50,9 +51,9 @@ export function asIssued(typed: string): string {
   return typed.replace(/[\s-]/g, '').toUpperCase()
 }
 
-/** Whether the typed text is a code or a PIN. */
+/** Whether the text was meant as a code. Any text that has not the form of a code counts as a guess at a PIN. */
 export function kindOf(secret: string): PendingPin['kind'] {
-  return secret.length === CODE_CHARACTERS ? 'code' : 'pin'
+  return CODE.test(secret) ? 'code' : 'pin'
 }
 
 /**

@@ -41,16 +41,16 @@ export function openSignIn({
   return {
     async open(deviceId, pin, caller) {
       const clockedAt = clock()
-      const guess = await countGuess(deviceId)
-      const key = await keys.pinKey()
       const secret = asIssued(pin)
+      const guess = await countGuess(deviceId, kindOf(secret))
+      const key = await keys.pinKey()
       const fitting = guess.comparable.filter((candidate) =>
         sameDigest(candidate.digest, pinDigest(key, candidate, secret)),
       )
       const match = theOnly(fitting)
       const opened = match && (await redeem(match, match.grant, guess, caller))
       if (opened) return opened
-      const meantFor = fitting.length > 0 ? fitting : guess.pending.filter(({ kind }) => kind === kindOf(secret))
+      const meantFor = fitting.length > 0 ? fitting : guess.pending
       const job = () => warnOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
       // If no job is taken, note it now: a client that keeps the server busy must not prevent the warning of an owner.
       if (!aside.take('recording a wrong PIN', job)) background('recording a wrong PIN', job())
@@ -58,13 +58,16 @@ export function openSignIn({
     },
   }
 
-  /** Counts a guess before any comparison. Returns the PINs that it may be compared with. */
-  async function countGuess(deviceId: string) {
+  /**
+   * Counts a guess before any comparison. Returns the PINs that it may be compared with. A guess at a code is counted
+   * nowhere, so it is compared with codes only: otherwise a stranger could void PINs with it, or guess at PINs uncounted.
+   */
+  async function countGuess(deviceId: string, kind: PendingPin['kind']) {
     const maxAttempts = rules.pinMaxAttempts
-    const pending = await pendingPins.guess(deviceId, maxAttempts)
+    const pending = await pendingPins.guess(deviceId, kind, maxAttempts)
     const open = pending.find(({ origin }) => origin === 'open')
     const address = open?.kind === 'pin' ? open.address : null
-    const guess = { deviceId, address, at: clock(), maxAttempts, rule: PAUSES }
+    const guess = { deviceId, kind, address, at: clock(), maxAttempts, rule: PAUSES }
     const { counted, handedOut } = await pinLedger.count(guess)
     const asked = pending.filter(({ origin }) => origin === 'vouched')
     const { latest, replaced } = latestOfEach(asked, handedOut)
