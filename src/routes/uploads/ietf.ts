@@ -15,7 +15,7 @@ import type { Append, Appended, Finish, NewUpload } from '../../vault/uploads/up
 import type { Vault } from '../../vault/vault.ts'
 import { sendInterim, whileAlive } from './interim.ts'
 import { type Interop, interopOf, isComplete } from './interop.ts'
-import { bytesIn, idOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
+import { bytesIn, contentTypeOf, idOf, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 
 /** What an upload keeps of its creation: what must hold when it becomes a file. */
 interface Terms extends Pick<IncomingHttpHeaders, 'if-match' | 'if-none-match' | 'if-unmodified-since'> {
@@ -52,6 +52,7 @@ export async function createIetf(context: UploadContext, request: FastifyRequest
     ...finishOf(terms),
   })
   reply.header('location', pathOf(upload))
+  beginIncomplete(reply, interop)
   if (context.interim && interop.isNamed && raw.httpVersion === '1.1') {
     sendInterim(reply, 104, {
       location: pathOf(upload),
@@ -75,8 +76,10 @@ export async function headIetf(context: UploadContext, request: FastifyRequest, 
 export async function patchIetf(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
   const { headers } = request
   const interop = interopOf(headers)
-  const type = headers['content-type']?.split(';')[0]?.trim().toLowerCase()
-  if (interop.mediaType !== null && type !== interop.mediaType) throw problems.unsupportedMediaType(interop.mediaType)
+  beginIncomplete(reply, interop)
+  if (interop.mediaType !== null && mediaTypeOf(request) !== interop.mediaType) {
+    throw problems.unsupportedMediaType(interop.mediaType)
+  }
   const offset = neededBytesIn(headers, 'upload-offset')
   const isLast = isComplete(headers, interop, interop.absentMeansComplete ? true : null)
   const { content } = digestsIn(headers)
@@ -84,15 +87,20 @@ export async function patchIetf(context: UploadContext, request: FastifyRequest,
   const appended = await appendAndFinish(context, request, reply, idOf(request), isLast, ({ terms }) =>
     appendOf(request, { offset, sizeBytes, isLast, content, terms: termsIn(terms) }),
   )
-  return respond(context, interop, reply, appended, 204)
+  return respond(context, interop, reply, appended, interop.appended)
+}
+
+/** A refusal says, too, that the upload is not complete: then the client knows that it is not about the file. */
+function beginIncomplete(reply: FastifyReply, { complete, version }: Interop): void {
+  reply.header('upload-draft-interop-version', String(version)).header(complete.field, complete.no)
 }
 
 /** The name and the type of an upload to /v1/uploads. */
-export function targetIn({ headers, raw }: FastifyRequest): Pick<NewUpload, 'name' | 'contentType'> {
-  const field = headers['content-disposition']
+export function targetIn(request: FastifyRequest): Pick<NewUpload, 'name' | 'contentType'> {
+  const field = request.headers['content-disposition']
   const name = field === undefined ? undefined : parameterIn(field)
   if (name === undefined) throw problems.invalidName('Send the name: Content-Disposition: attachment; filename="…".')
-  const contentType = specificType(raw.headersDistinct['content-type']?.[0], (message) =>
+  const contentType = specificType(contentTypeOf(request), (message) =>
     problems.invalidRequest([{ path: '/content-type', message }]),
   )
   return { name, contentType }

@@ -8,6 +8,7 @@ import { failures, nothing, timestamp } from '../../schemas/common.ts'
 import { withFile } from '../../schemas/files.ts'
 import { ById } from '../../schemas/trash.ts'
 import { IetfQuery, UploadList } from '../../schemas/uploads.ts'
+import { ANY_BYTES } from '../../vault/files/names.ts'
 import { createIetf, headIetf, limitOf, patchIetf, targetIn } from './ietf.ts'
 import type { UploadContext } from './requests.ts'
 import { beginTus, createTus, headTus, isTus, patchTus, tusOptions } from './tus.ts'
@@ -39,8 +40,8 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.addHook('onRequest', async (request, reply) => {
     if (isTus(request)) beginTus(request, reply)
-    // The framework would refuse a body without a type.
-    if (request.headers['content-type'] === undefined) request.raw.headers['content-type'] = ''
+    // The framework would refuse a malformed type, so it sees another. `contentTypeOf` reads the real one.
+    request.raw.headers['content-type'] = ANY_BYTES
   })
 
   app.post(
