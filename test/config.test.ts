@@ -24,6 +24,8 @@ describe('the settings', () => {
       SESSION_TTL_DAYS: 30,
       SESSION_MAX_DAYS: 365,
       MAX_FILE_BYTES: 10_737_418_240,
+      UPLOAD_EXPIRY_HOURS: 168,
+      UPLOAD_INTERIM_RESPONSES: 'on',
       RATE_LIMIT: 'on',
       READ_ONLY: 'off',
       TRUST_PROXY: 'off',
