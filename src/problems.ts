@@ -50,6 +50,14 @@ const catalogue = {
   'quota-exceeded': [507, 'Your files would be more than your quota allows'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
+/** The codes whose types draft-ietf-httpbis-resumable-upload registers with IANA. */
+const registered: string[] = ['mismatching-upload-offset', 'inconsistent-upload-length']
+
+const typeOf = (code: string) =>
+  registered.includes(code)
+    ? `https://iana.org/assignments/http-problem-types#${code}`
+    : `urn:problem-type:minikeepsafe:${code}`
+
 export type ProblemCode = keyof typeof catalogue
 /** The status of a code. */
 export type StatusOf<Code extends ProblemCode> = (typeof catalogue)[Code][0]
@@ -86,7 +94,7 @@ export class Problem extends Error {
   /** The document of RFC 9457, section 3.1, with `code` and `requestId` as extension members. */
   toDocument(requestId: string) {
     return {
-      type: `urn:problem-type:minikeepsafe:${this.code}`,
+      type: typeOf(this.code),
       title: this.title,
       status: this.status,
       detail: this.message,

@@ -17,7 +17,7 @@ import type { Append, Appended, Finish, NewUpload } from '../../vault/uploads/up
 import type { Vault } from '../../vault/vault.ts'
 import { sendInterim, whileAlive } from './interim.ts'
 import { type Interop, interopOf, isComplete } from './interop.ts'
-import { bytesIn, idOf, neededBytesIn, pathOf, sentType, type UploadContext } from './requests.ts'
+import { bytesIn, contentTypeOf, idOf, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 
 /** What an upload keeps of its creation: what must hold when it becomes a file. */
 interface Terms extends Pick<IncomingHttpHeaders, 'if-match' | 'if-none-match' | 'if-unmodified-since'> {
@@ -54,6 +54,7 @@ export async function createIetf(context: UploadContext, request: FastifyRequest
     ...finishOf(terms),
   })
   reply.header('location', pathOf(upload))
+  beginIncomplete(reply, interop)
   if (context.interim && interop.isNamed && raw.httpVersion === '1.1') {
     sendInterim(reply, 104, {
       location: pathOf(upload),
@@ -77,8 +78,10 @@ export async function headIetf(context: UploadContext, request: FastifyRequest, 
 export async function patchIetf(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
   const { headers } = request
   const interop = interopOf(headers)
-  const type = sentType(request)?.split(';')[0]?.trim().toLowerCase()
-  if (interop.mediaType !== null && type !== interop.mediaType) throw problems.unsupportedMediaType(interop.mediaType)
+  beginIncomplete(reply, interop)
+  if (interop.mediaType !== null && mediaTypeOf(request) !== interop.mediaType) {
+    throw problems.unsupportedMediaType(interop.mediaType)
+  }
   const offset = neededBytesIn(headers, 'upload-offset')
   const isLast = isComplete(headers, interop, interop.absentMeansComplete ? true : null)
   const { content } = digestsIn(headers)
@@ -86,7 +89,12 @@ export async function patchIetf(context: UploadContext, request: FastifyRequest,
   const appended = await appendAndFinish(context, request, reply, idOf(request), isLast, ({ terms }) =>
     appendOf(request, { offset, sizeBytes, isLast, content, terms: termsIn(terms) }),
   )
-  return respond(context, interop, reply, appended, 204)
+  return respond(context, interop, reply, appended, interop.appended)
+}
+
+/** A refusal says, too, that the upload is not complete: then the client knows that it is not about the file. */
+function beginIncomplete(reply: FastifyReply, { complete, version }: Interop): void {
+  reply.header('upload-draft-interop-version', String(version)).header(complete.field, complete.no)
 }
 
 /** The name and the type of an upload to /v1/uploads. */
@@ -94,7 +102,7 @@ export function targetIn(request: FastifyRequest): Pick<NewUpload, 'name' | 'con
   const field = request.headers['content-disposition']
   const name = field === undefined ? undefined : parameterIn(field)
   if (name === undefined) throw problems.invalidName('Send the name: Content-Disposition: attachment; filename="…".')
-  const contentType = specificType(sentType(request), (message) =>
+  const contentType = specificType(contentTypeOf(request), (message) =>
     problems.invalidRequest([{ path: '/content-type', message }]),
   )
   return { name, contentType }

@@ -17,6 +17,8 @@ export interface Interop {
   mediaType: 'application/partial-upload' | null
   /** The member of `Upload-Limit` for the seconds until the upload expires. */
   ageMember: 'expires' | 'max-age'
+  /** The status of an append that does not complete the upload. */
+  appended: 201 | 204
 }
 
 const COMPLETE = { field: 'upload-complete', yes: '?1', no: '?0' } as const
@@ -28,18 +30,15 @@ const LATEST: Omit<Interop, 'version'> = {
   absentMeansComplete: false,
   mediaType: 'application/partial-upload',
   ageMember: 'max-age',
+  appended: 204,
 }
+/** Up to draft -05, "MUST" is 201, and only an append that is not the last needs the field. */
+const EARLY = { ...LATEST, absentMeansComplete: true, appended: 201 } as const
 
 const VERSIONS: Interop[] = [
-  {
-    ...LATEST,
-    version: 3,
-    complete: INCOMPLETE,
-    absentMeansComplete: true,
-    mediaType: null,
-  },
-  { ...LATEST, version: 5, mediaType: null },
-  { ...LATEST, version: 6, absentMeansComplete: true, ageMember: 'expires' },
+  { ...EARLY, version: 3, complete: INCOMPLETE, mediaType: null },
+  { ...EARLY, version: 5, mediaType: null },
+  { ...EARLY, version: 6, ageMember: 'expires' },
   { ...LATEST, version: 8 },
   { ...LATEST, version: 9 },
   { ...LATEST, version: 10 },

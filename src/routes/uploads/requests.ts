@@ -15,6 +15,13 @@ export const pathOf = ({ id }: Pick<Upload, 'id'>): string => `/v1/uploads/${id}
 
 export const idOf = ({ params }: FastifyRequest): string => (params as { id: string }).id
 
+/** The Content-Type as it was sent, also that of an empty body. */
+export const contentTypeOf = ({ raw }: FastifyRequest): string | undefined => raw.headersDistinct['content-type']?.[0]
+
+/** The same without parameters. */
+export const mediaTypeOf = (request: FastifyRequest): string | undefined =>
+  contentTypeOf(request)?.split(';')[0]?.trim().toLowerCase()
+
 /** A field with a number of bytes; `null` if it is absent. */
 export function bytesIn(headers: IncomingHttpHeaders, field: string): number | null {
   const value = headers[field]
@@ -32,6 +39,3 @@ export function neededBytesIn(headers: IncomingHttpHeaders, field: string): numb
   if (bytes === null) throw problems.invalidRequest([{ path: `/${field}`, message: 'is required' }])
   return bytes
 }
-
-/** The Content-Type as it was sent. The framework sees another. */
-export const sentType = ({ raw }: FastifyRequest): string | undefined => raw.headersDistinct['content-type']?.[0]

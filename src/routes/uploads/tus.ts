@@ -7,7 +7,7 @@ import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
 import type { Append, Uploads } from '../../vault/uploads/uploads.ts'
 import { whileAlive } from './interim.ts'
-import { bytesIn, idOf, neededBytesIn, pathOf, sentType, type UploadContext } from './requests.ts'
+import { bytesIn, idOf, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 
 const VERSION = '1.0.0'
 const APPEND_TYPE = 'application/offset+octet-stream'
@@ -64,7 +64,7 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
   }
   const created = await uploads.begin(userId, upload)
   reply.code(201).header('location', pathOf(created))
-  const hasBody = sentType(request) === APPEND_TYPE
+  const hasBody = mediaTypeOf(request) === APPEND_TYPE
   if (!hasBody && created.sizeBytes !== 0) return respond(uploads, reply, created)
   const append = () => appendOf(request, 0, created)
   const { upload: appended } = await whileAlive(reply, context.interim, () =>
@@ -85,7 +85,7 @@ export async function headTus({ vault: { uploads } }: UploadContext, request: Fa
 
 export async function patchTus(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
   const { uploads } = context.vault
-  if (sentType(request) !== APPEND_TYPE) throw problems.unsupportedMediaType(APPEND_TYPE)
+  if (mediaTypeOf(request) !== APPEND_TYPE) throw problems.unsupportedMediaType(APPEND_TYPE)
   const offset = neededBytesIn(request.headers, 'upload-offset')
   const append = (upload: Upload) => appendOf(request, offset, upload)
   const { userId } = sessionOf(request)
