@@ -18,6 +18,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { BOUNDS, newEvent, opened } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { temporaryFolder } from '../support/app.ts'
 
@@ -35,6 +36,7 @@ repositoriesContract('SQLite', repositories)
 accountsContract('SQLite', repositories)
 vacatedNamesContract('SQLite', repositories)
 operatorContract('SQLite', repositories)
+uploadsContract('SQLite', repositories)
 signInContract('SQLite', repositories)
 extremesContract('SQLite', repositories)
 
