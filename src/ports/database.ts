@@ -22,6 +22,8 @@ export interface Census {
   sessions: number
   files: { count: number; bytes: number }
   trash: { count: number; bytes: number }
+  /** Uploads that are not complete. */
+  uploads: { count: number; bytes: number }
   /** Blobs that wait to be deleted. */
   garbage: number
   /** Runs that are not swept yet. */

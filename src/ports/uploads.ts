@@ -33,6 +33,12 @@ export interface Upload {
   fileName: string | null
 }
 
+/** An upload with its owner. */
+export interface OwnedUpload {
+  owner: string
+  upload: Upload
+}
+
 /** A part that changes its version: from the place `from` of an upload to `start`, with a new seal. */
 export interface MovedPart {
   upload: string
@@ -53,7 +59,7 @@ export interface UploadRepository {
    * One transaction, durable once answered: adds a part behind the others, and raises what the owner uses. `sizeBytes` sets
    * the length of the whole; `null` leaves it.
    *
-   * - `stale`: the upload was claimed since, has another offset, or is complete or gone.
+   * - `stale`: the upload was claimed since, has another offset, or is complete, or it or its owner is gone.
    * - `run-ended`: as in `FileRepository.commit`.
    * - `quota`: the user would use more bytes than `quotaBytes` allows.
    */
@@ -68,8 +74,10 @@ export interface UploadRepository {
    * deletes those uploads. `stale`: one of them is not there, is not complete in its length, or has other parts.
    */
   concatenate(owner: string, id: string, moved: MovedPart[], at: number): Promise<'done' | 'stale'>
+  /** At most `limit` uploads of all users that are not complete, with ids after this one, ordered by id. */
+  page(after: string, limit: number): Promise<OwnedUpload[]>
   /** Deletes an upload. Its version is garbage then, unless it has become a file. False if there is none. */
   remove(owner: string, id: string): Promise<boolean>
-  /** Deletes at most `limit` uploads of all users that were not touched since. `versions` are garbage now. */
+  /** Deletes at most `limit` uploads of all users that were not touched since, the oldest first. `versions` are garbage now. */
   expire(touchedUntil: number, limit: number): Promise<{ removed: number; versions: string[] }>
 }

@@ -110,7 +110,7 @@ BEGIN
   SELECT byte_count INTO used FROM users WHERE id = owner FOR NO KEY UPDATE;
   PERFORM FROM uploads WHERE id = upload AND user_id = owner AND received = seen_received AND claim = seen_claim
     AND file_id IS NULL FOR UPDATE;
-  IF NOT FOUND THEN
+  IF NOT FOUND OR used IS NULL THEN
     RETURN QUERY SELECT 'stale'; RETURN;
   END IF;
   IF part_size > 0 AND used + part_size > quota THEN
@@ -138,7 +138,8 @@ BEGIN
     INTO total FROM uploads
     WHERE user_id = owner AND id = ANY (uploads_of) AND file_id IS NULL AND received = size;
   IF total.uploads <> (SELECT count(DISTINCT u) FROM unnest(uploads_of) AS u) OR total.parts <> cardinality(froms)
-    OR NOT EXISTS (SELECT FROM uploads WHERE id = whole AND user_id = owner AND parts = 0) THEN
+    OR total.parts <> (SELECT count(*) FROM parts WHERE (version, start) IN (SELECT * FROM unnest(uploads_of, froms)))
+    OR NOT EXISTS (SELECT FROM uploads WHERE id = whole AND user_id = owner AND uploads.parts = 0) THEN
     RETURN QUERY SELECT 'stale'; RETURN;
   END IF;
   UPDATE parts SET version = whole, start = given.start, seal = given.seal

@@ -69,6 +69,12 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
       return row?.answer ?? 'stale'
     },
 
+    async page(after, limit) {
+      const text = `SELECT user_id AS owner, ${UPLOAD} FROM uploads WHERE id > $1 AND file_id IS NULL ORDER BY id LIMIT $2`
+      const rows = await ask<Upload & { owner: string }>(text, [after, limit])
+      return rows.map(({ owner, ...upload }) => ({ owner, upload }))
+    },
+
     async remove(owner, id) {
       const one = 'SELECT id FROM uploads WHERE id = $1 AND user_id = $2'
       const rows = await ask(`SELECT FROM drop_uploads(ARRAY(${one}))`, [id, owner])

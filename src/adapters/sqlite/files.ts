@@ -105,9 +105,9 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
     commit(owner, { blob, ...file }, replaces, quota, displaced = null) {
       return inTransaction(() => {
         if (blob !== null && !runLives.get(blob.slice(0, blob.indexOf('/')))) return 'run-ended'
-        if (blob === null && !arrived.get(file.version, owner, file.sizeBytes)) return 'upload-gone'
         const used = use.get(owner)
         if (!used) return 'gone'
+        if (blob === null && !arrived.get(file.version, owner, file.sizeBytes)) return 'upload-gone'
         const current = byName.get(owner, file.name) ?? null
         if ((current?.version ?? null) !== replaces) return 'stale'
         const newBytes = blob === null ? 0 : file.sizeBytes

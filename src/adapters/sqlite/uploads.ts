@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { Part } from '../../ports/files.ts'
-import type { Upload, UploadRepository } from '../../ports/uploads.ts'
+import type { OwnedUpload, Upload, UploadRepository } from '../../ports/uploads.ts'
 import type { InTransaction } from './group-commit.ts'
 
 const COLUMNS = `id, name, content_type AS contentType, size AS sizeBytes, received AS offset, parts,
@@ -33,12 +33,21 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
        touched_at = :at WHERE id = :id`,
   )
   const count = db.prepare<[number, string]>('UPDATE users SET byte_count = byte_count + ? WHERE id = ?')
+  const presentParts = db
+    .prepare<[string], number>(
+      `SELECT count(*) FROM (SELECT DISTINCT version, start FROM json_each(?) AS given
+         JOIN parts ON version = given.value ->> 'upload' AND start = given.value ->> 'from')`,
+    )
+    .pluck()
   const movePart = db.prepare<[string, number, Buffer, string, number]>(
     'UPDATE parts SET version = ?, start = ?, seal = ? WHERE version = ? AND start = ?',
   )
   const remove = db.prepare<[string]>('DELETE FROM uploads WHERE id = ?')
   const discard = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
-  const oldest = db.prepare<[number, number], Upload & { owner: string }>(
+  const everybodys = db.prepare<[string, number], Owned>(
+    `SELECT user_id AS owner, ${COLUMNS} FROM uploads WHERE id > ? AND file_id IS NULL ORDER BY id LIMIT ?`,
+  )
+  const oldest = db.prepare<[number, number], Owned>(
     `SELECT user_id AS owner, ${COLUMNS} FROM uploads WHERE touched_at <= ? ORDER BY touched_at LIMIT ?`,
   )
 
@@ -73,8 +82,10 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
         const upload = byId.get(seen.id, owner)
         const isSeen = upload?.claim === seen.claim && upload.offset === seen.offset && upload.fileId === null
         if (!isSeen) return 'stale'
+        const usedBytes = used.get(owner)
+        if (usedBytes === undefined) return 'stale'
         const bytes = part?.sizeBytes ?? 0
-        if (quotaBytes !== null && bytes > 0 && (used.get(owner) ?? 0) + bytes > quotaBytes) return 'quota'
+        if (quotaBytes !== null && bytes > 0 && usedBytes + bytes > quotaBytes) return 'quota'
         if (part) insertPart.run({ ...part, version: seen.id })
         grow.run({ id: seen.id, bytes, parts: part ? 1 : 0, sizeBytes, at })
         count.run(bytes, owner)
@@ -89,12 +100,18 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
         const isWhole = pieces.every((piece) => piece && piece.fileId === null && piece.offset === piece.sizeBytes)
         const parts = pieces.reduce((sum, piece) => sum + (piece?.parts ?? 0), 0)
         if (!whole || whole.parts > 0 || !isWhole || parts !== moved.length) return 'stale'
+        const places = moved.map(({ upload, from }) => ({ upload, from }))
+        if (presentParts.get(JSON.stringify(places)) !== parts) return 'stale'
         for (const { upload, from, start, seal } of moved) movePart.run(id, start, seal, upload, from)
         const bytes = pieces.reduce((sum, piece) => sum + (piece?.offset ?? 0), 0)
         for (const piece of pieces) remove.run(piece?.id ?? '')
         grow.run({ id, bytes, parts, sizeBytes: bytes, at })
         return 'done'
       })
+    },
+
+    async page(after, limit) {
+      return everybodys.all(after, limit).map(ownedUpload)
     },
 
     remove(owner, id) {
@@ -115,7 +132,7 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
   }
 
   /** Returns the version that is garbage now, if it is one. */
-  function drop({ owner, id, offset, parts, fileId }: Upload & { owner: string }): string[] {
+  function drop({ owner, id, offset, parts, fileId }: Owned): string[] {
     remove.run(id)
     if (fileId !== null) return []
     count.run(-offset, owner)
@@ -123,4 +140,10 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
     discard.run(id)
     return [id]
   }
+}
+
+type Owned = Upload & { owner: string }
+
+function ownedUpload({ owner, ...upload }: Owned): OwnedUpload {
+  return { owner, upload }
 }
