@@ -67,6 +67,11 @@ export interface Uploads {
   /** An upload as it is now. A running append ends first, because its client has come back on another connection. */
   find(owner: string, id: string): Promise<Upload>
   /**
+   * The same for a client that sends nothing more to an upload with all its bytes. Such an upload becomes a file first, if its
+   * last append broke off before that. Throws if that is refused.
+   */
+  findWhole(owner: string, id: string, finish: Finish): Promise<Upload>
+  /**
    * Stores the bytes behind the others; `append` gets the upload as it is then. A running append of the same upload ends:
    * it is refused with `upload-in-use`. If the bytes break off, those that arrived are stored before the error is thrown,
    * unless there is a `check`. A refused completion leaves the upload as it is: an empty append tries it again.
@@ -106,9 +111,13 @@ export function openUploads(
     read,
     expiresAt,
 
-    async find(owner, id) {
-      await stop(owner, id)
-      return claimed(owner, id)
+    find,
+
+    async findWhole(owner, id, finish) {
+      const upload = await find(owner, id)
+      const { protocol, name, sizeBytes, offset, fileId } = upload
+      const isLeft = protocol === 'tus' && fileId === null && name !== null && offset === sizeBytes
+      return isLeft ? (await complete(owner, { ...upload, name, sizeBytes }, finish)).upload : upload
     },
 
     async list(owner) {
@@ -121,6 +130,11 @@ export function openUploads(
     },
 
     expire: () => expireUploads(context),
+  }
+
+  async function find(owner: string, id: string): Promise<Upload> {
+    await stop(owner, id)
+    return claimed(owner, id)
   }
 
   async function begin(
