@@ -9,7 +9,7 @@ export const DRAFTS = DIALECTS.filter((dialect): dialect is Exclude<Dialect, 'tu
 
 export interface Sending {
   path: string
-  call: Call & { headers: Record<string, string> }
+  call: Omit<Call, 'headers'> & { headers: Record<string, string> }
 }
 
 export interface Piece {
