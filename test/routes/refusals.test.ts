@@ -70,6 +70,7 @@ const invalid: Way = ({ path }, { id, body, parameters }) => {
 const taken: Way = (_sent, { id }) => {
   if (id === 'uploadForm') return upload('beach.jpg', 'other')
   if (id === 'createUpload') return disposition('beach.jpg')
+  if (id === 'uploadOffset') return { path: '/v1/uploads/REFUSED', headers: tus }
   return id === 'renameFile' ? json({ name: 'taken.jpg' }) : {}
 }
 
@@ -248,6 +249,8 @@ interface Scene {
   goodPin: string
   /** Uploads without bytes, each for one request. Their names are taken since. */
   uploads: string[]
+  /** An upload of tus with all its bytes whose name was taken meanwhile. */
+  refused: string
 }
 
 /** A vault with a file, one more, one in the trash whose name is taken again, and a second device. */
@@ -266,11 +269,15 @@ async function sceneOf(app: TestApp): Promise<Scene> {
   const deviceId = newDeviceId()
   const goodPin = await pinFrom(ada, deviceId)
   const uploads = await Promise.all(Array.from({ length: 40 }, () => begun(ada)))
+  const refused = await begunTus(ada)
   await ada.put('late.jpg', 'x')
+  const headers = { ...tus, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }
+  await ada.request(`/v1/uploads/${refused}`, { method: 'PATCH', headers, body: 'sea' })
   return {
     operations,
     ada,
     uploads,
+    refused,
     trashed: String(files[0]?.id),
     deviceId,
     goodPin,
@@ -284,6 +291,13 @@ async function begun(ada: Member): Promise<string> {
   return String(answered.location).replace(/.*\//, '')
 }
 
+async function begunTus(ada: Member): Promise<string> {
+  const name = Buffer.from('late.jpg').toString('base64')
+  const headers = { ...tus, 'upload-length': '3', 'upload-metadata': `filename ${name}` }
+  const { headers: answered } = await ada.request('/v1/uploads', { method: 'POST', headers })
+  return String(answered.location).replace(/.*\//, '')
+}
+
 async function operationsOf(app: TestApp): Promise<Operation[]> {
   const { operations } = documentOf((await app.request('/docs/json')).body as OpenApi)
   return operations.map((operation) =>
@@ -291,13 +305,16 @@ async function operationsOf(app: TestApp): Promise<Operation[]> {
   )
 }
 
-/** The response to HEAD has no body and so no code: the codes of its statuses are those of GET, or of DELETE without a GET. */
+/** The response to HEAD has no body and so no code: the codes of its statuses are those of GET, or without a GET of another method. */
 function withCodesOfGet(head: Operation, operations: Operation[]): Operation {
-  const others = operations.filter(({ method, path }) => ['GET', 'DELETE'].includes(method) && path === head.path)
-  const get = others.find(({ method }) => method === 'GET') ?? others[0]
+  const others = operations.filter(({ method, path }) => method !== 'HEAD' && path === head.path)
+  const withStatus = (status: string) =>
+    others.find(({ method, responses }) => method === 'GET' && responses[status]) ??
+    others.find(({ method, responses }) => method === 'DELETE' && responses[status]) ??
+    others.find(({ responses }) => responses[status])
   const responses = Object.entries(head.responses).map(([status, response]) => [
     status,
-    { ...response, content: get?.responses[status]?.content },
+    { ...response, content: withStatus(status)?.responses[status]?.content },
   ])
   return { ...head, responses: Object.fromEntries(responses) }
 }
@@ -340,6 +357,7 @@ async function expectEach(app: TestApp, scene: Scene, ways: Record<string, Way>)
     cases.map(async ({ operation, code, way }) => {
       const sent = sentTo(scene, operation.id)
       const changed = way(sent, operation)
+      if (typeof changed !== 'string') changed.path = changed.path?.replace('REFUSED', scene.refused) ?? sent.path
       const bytes =
         typeof changed === 'string'
           ? changed

@@ -74,7 +74,7 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
 }
 
 export async function headTus({ vault: { uploads } }: UploadContext, request: FastifyRequest, reply: FastifyReply) {
-  const upload = await uploads.find(sessionOf(request).userId, idOf(request))
+  const upload = await uploads.findWhole(sessionOf(request).userId, idOf(request), FINISH)
   const { metadata, concat } = JSON.parse(upload.terms) as Terms
   if (upload.sizeBytes === null) reply.header('upload-defer-length', '1')
   else reply.header('upload-length', String(upload.sizeBytes))

@@ -82,7 +82,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
         response: {
           200: Progress.stored('tus: the offset of the upload.'),
           204: Progress.stored('IETF: the offset of the upload.'),
-          ...failures('upload-not-found', 'precondition-failed'),
+          ...failures('upload-not-found', 'precondition-failed', 'file-exists'),
         },
       },
     },

@@ -159,6 +159,8 @@ export function openAppending({
       await source.release()
     }
     if (source.error()) throw source.error()
+    // No part was stored, so nothing was checked.
+    if (upload === first) append.check?.(createHash(append.algorithm))
     return upload
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Hash } from 'node:crypto'
 import type { Upload } from '../../ports/uploads.ts'
-import { problems } from '../../problems.ts'
+import { Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { sealUploadKey } from '../crypto/envelope.ts'
 import { changedNothing } from '../files/admission.ts'
@@ -68,6 +68,12 @@ export interface Uploads {
   /** An upload as it is now. A running append ends first, because its client has come back on another connection. */
   find(owner: string, id: string): Promise<Upload>
   /**
+   * The same for a client that sends nothing more to an upload with all its bytes. Such an upload becomes a file first, if its
+   * last append broke off before that. Throws `file-exists` if the name was taken meanwhile. After any other refusal the
+   * upload stays as it is, and the next call tries again.
+   */
+  findWhole(owner: string, id: string, finish: Finish): Promise<Upload>
+  /**
    * Stores the bytes behind the others; `append` gets the upload as it is then. A running append of the same upload ends:
    * it is refused with `upload-in-use`. If the bytes break off, those that arrived are stored before the error is thrown,
    * unless there is a `check`. A refused completion leaves the upload as it is: an empty append tries it again.
@@ -107,14 +113,20 @@ export function openUploads(
     read,
     expiresAt,
 
-    async find(owner, id) {
-      await stop(owner, id)
-      if (rules.readOnly) return known(await uploads.find(owner, id))
-      return claimed(owner, id).catch(async (error) => {
-        // The disk is full. Nothing can be appended in any process.
-        if (!changedNothing(error)) throw error
-        return known(await uploads.find(owner, id))
-      })
+    find,
+
+    async findWhole(owner, id, finish) {
+      const upload = await find(owner, id)
+      const { protocol, name, sizeBytes, offset, fileId } = upload
+      const isLeft = protocol === 'tus' && fileId === null && name !== null && offset === sizeBytes
+      if (!isLeft) return upload
+      return complete(owner, { ...upload, name, sizeBytes }, finish).then(
+        (completed) => completed.upload,
+        (error) => {
+          if (error instanceof Problem && error.code !== 'file-exists') return upload
+          throw error
+        },
+      )
     },
 
     async list(owner) {
@@ -127,6 +139,16 @@ export function openUploads(
     },
 
     expire: () => expireUploads(context),
+  }
+
+  async function find(owner: string, id: string): Promise<Upload> {
+    await stop(owner, id)
+    if (rules.readOnly) return known(await uploads.find(owner, id))
+    return claimed(owner, id).catch(async (error) => {
+      // The disk is full. Nothing can be appended in any process.
+      if (!changedNothing(error)) throw error
+      return known(await uploads.find(owner, id))
+    })
   }
 
   async function begin(
