@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { form, type Member, member, type TestApp, testApp } from '../support/app.ts'
-import { head, wire } from '../support/wire.ts'
+import { head, type Wire, wire } from '../support/wire.ts'
 
 interface Dialect {
   version: number
@@ -158,6 +158,37 @@ describe.each(DIALECTS)('interop version $version', (dialect) => {
     const { location = '' } = (await ada.put('a', 'first', { ...named(version), ...no })).headers
     expect((await ada.request(location, { method: 'DELETE', headers: named(version) })).status).toBe(204)
     expect((await ada.request(location, { method: 'HEAD', headers: named(version) })).status).toBe(404)
+  })
+})
+
+describe.each([
+  ['was reset', (client: Wire) => void client.socket.resetAndDestroy()],
+  ['is dead, but the server has not noticed', () => {}],
+])('a connection that %s', (_how, lose) => {
+  it('is replaced by another, twice', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const [put] = CREATIONS as [Creation]
+    const client = begin(app, ada, put, { ...named(6), ...COMPLETE.yes })
+    const { location = '' } = fieldsOf(await client.until('\r\n\r\n'))
+    lose(client)
+    const offset = async () =>
+      Number((await ada.request(location, { method: 'HEAD', headers: named(6) })).headers['upload-offset'])
+
+    const first = await offset()
+    expect(first).toBeLessThanOrEqual(CUT)
+    const append = { ...named(6), ...PARTIAL, authorization: `Bearer ${ada.token}` }
+    const second = wire(app.url)
+    const left = film.subarray(first)
+    second.socket.write(head(`PATCH ${location}`, { ...append, 'content-length': left.length, 'upload-offset': first }))
+    second.socket.write(left.subarray(0, CUT))
+    lose(second)
+
+    const at = await offset()
+    expect([at >= first, at <= first + CUT]).toEqual([true, true])
+    const headers = { ...append, 'upload-offset': String(at) }
+    const final = await ada.request(location, { method: 'PATCH', headers, body: film.subarray(at) })
+    expect([final.status, (await ada.get('film.mp4')).bytes.equals(film)]).toEqual([201, true])
   })
 })
 
