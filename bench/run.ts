@@ -1,9 +1,9 @@
 /**
  * Compares this server with a bare `node:http` server that does the same work, with the bare server without sealing, and with
  * nginx if it is installed. Rounds alternate between the servers, so that other load of the machine affects all of them. The
- * result is the ratio within a round. Then measures on this server only: the memory of sixteen parallel large uploads, the list
- * of very many files, and the waits of another user meanwhile. Then compares two processes behind nginx with one, and measures
- * the size of rows in PostgreSQL.
+ * result is the ratio within a round. Then compares resumable uploads with plain ones. Then measures on this server only: the
+ * memory of sixteen parallel large uploads, the list of very many files, and the waits of another user meanwhile. Then compares
+ * two processes behind nginx with one, and measures the size of rows in PostgreSQL.
  *
  *   npm run bench                  everything
  *   npm run bench -- put get       only the measurements with these names

@@ -13,7 +13,12 @@ export interface Stoppable {
 /** `stopped` resolves with the error that ends the bytes. */
 export function stoppable(bytes: AsyncIterable<Uint8Array>, stopped: Promise<unknown>): Stoppable {
   const iterator = bytes[Symbol.asyncIterator]()
-  const stop = stopped.then((reason) => ({ reason }))
+  let interrupt: (stop: { reason: unknown }) => void = () => {}
+  let stop: { reason: unknown } | null = null
+  void stopped.then((reason) => {
+    stop = { reason }
+    interrupt(stop)
+  })
   let rest: Uint8Array | null = null
   let error: unknown = null
   let ended = false
@@ -45,7 +50,7 @@ export function stoppable(bytes: AsyncIterable<Uint8Array>, stopped: Promise<unk
 
   async function next(): Promise<Uint8Array | null> {
     while (!ended) {
-      const result = await Promise.race([iterator.next(), stop]).catch((cause: unknown) => ({ reason: cause }))
+      const result = await firstOf(iterator)
       if ('reason' in result) {
         error = result.reason
         ended = true
@@ -56,5 +61,14 @@ export function stoppable(bytes: AsyncIterable<Uint8Array>, stopped: Promise<unk
       }
     }
     return null
+  }
+
+  /** `Promise.race` would keep every chunk in memory for as long as `stopped` is pending. */
+  function firstOf(source: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array> | { reason: unknown }> {
+    return new Promise((resolve) => {
+      if (stop) return resolve(stop)
+      interrupt = resolve
+      source.next().then(resolve, (cause: unknown) => resolve({ reason: cause }))
+    })
   }
 }
