@@ -33,7 +33,10 @@ export function crossOriginHeaders(origins: string[]): OriginHeaders {
 }
 
 /** Registered before the check of unknown paths and methods: a preflight is about the request that comes after it. */
-export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async (app, { originHeaders }) => {
+export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async function crossOrigin(
+  app,
+  { originHeaders },
+) {
   app.addHook('onRequest', (request, reply, done) => {
     const headers = originHeaders(request.headers.origin)
     reply.headers(headers)

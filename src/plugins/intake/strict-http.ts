@@ -11,7 +11,7 @@ const SINGLE = new Set([
 /** A host and a port (RFC 3986, section 3.2), or nothing. Some clients send the zone of an IPv6 address, too. */
 const HOST = /^(?:\[[\w.:%~-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i
 
-export const strictHttp = fastifyPlugin(async (app) => {
+export const strictHttp = fastifyPlugin(async function strictHttp(app) {
   app.addHook('onRequest', async ({ raw }, reply) => {
     // RFC 9112, section 3.2. Node would send a 400 without a body.
     if (raw.httpVersion === '1.1' && raw.headers.host === undefined) throw problems.malformedHttp()
