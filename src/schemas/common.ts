@@ -76,8 +76,12 @@ export function failures<Code extends ProblemCode>(...codes: Code[]) {
   ) as Record<StatusOf<Code>, TSchema>
 }
 
-const exampleOf = (code: ProblemCode) =>
+const newExample = (code: ProblemCode) =>
   new Problem(code, 'The exact reason, in a sentence.').toDocument('V1StGXR8_Z5jdHi6B-myT')
+
+/** Made once for each code: the routes have hundreds of them, and each error captures its stack. */
+const EXAMPLES = new Map(problemCodes.map((code) => [code, newExample(code)] as const))
+const exampleOf = (code: ProblemCode) => EXAMPLES.get(code) as ReturnType<typeof newExample>
 
 const text = (description: string) => ({ type: 'string', description })
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { member, type TestApp, testApp } from '../support/app.ts'
+import { appForMany, member, type TestApp, testApp } from '../support/app.ts'
 import type { Answer } from '../support/http.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 const APP = 'https://app.example.org'
 const settings = { CORS_ORIGINS: `http://localhost:5173, ${APP}` }
@@ -174,7 +176,7 @@ describe('a page of any other origin', () => {
   })
 
   it('gets nothing where no origin is named', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answers = [
       await app.request('/v1/users', preflight('POST')),
       await app.request('/health/live', { headers: from(APP) }),

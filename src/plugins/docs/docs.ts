@@ -35,7 +35,7 @@ const CONTENT_SECURITY_POLICY = [
 /** The maximum of memory for a page or a script while its client does not read. */
 const PAGE_BYTES = 256 * 1024
 
-export const docs = fastifyPlugin(async (app) => {
+export const docs = fastifyPlugin(async function docs(app) {
   app.addHook('onRoute', (route) => {
     if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, memoryBytes: () => PAGE_BYTES }
   })

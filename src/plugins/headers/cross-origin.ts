@@ -42,7 +42,10 @@ export function crossOriginHeaders(origins: string[]): OriginHeaders {
 }
 
 /** Registered before the checks of requests: a page may read the refusals, too. */
-export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async (app, { originHeaders }) => {
+export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async function crossOrigin(
+  app,
+  { originHeaders },
+) {
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(originHeaders(request.headers.origin))
     done()
@@ -50,7 +53,7 @@ export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async
 })
 
 /** Registered before the check of unknown paths and methods: a preflight is about the request that comes after it. */
-export const preflights = fastifyPlugin(async (app) => {
+export const preflights = fastifyPlugin(async function preflights(app) {
   app.addHook('onRequest', (request, reply, done) => {
     const preflight = request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined
     if (preflight && reply.hasHeader('access-control-allow-origin')) reply.code(204).headers(PREFLIGHT).send()
