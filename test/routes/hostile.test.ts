@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { appForMany, type Member, member, type TestApp } from '../support/app.ts'
+import { appForMany, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
 
 const sharedApp = appForMany()
@@ -106,7 +106,7 @@ describe('a request with more than 1,000 fields', () => {
     ...['If-None-Match: *', 'If-Match: "x"', 'Repr-Digest: sha-256=:AAAA:', 'Content-Encoding: gzip', 'Host: b'],
     'Upload-Complete: ?0',
   ])('is refused, and is not executed without its last one, %s', async (last) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     await owner.put('a', 'old')
     const sender = wire(app.url)
@@ -142,14 +142,14 @@ describe('a request with more than 1,000 fields', () => {
   })
 
   it.each([16_000, 30_000])('is refused, whether it has %i of them or a few too many', async (fields) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const sender = wire(app.url)
     sender.socket.write(crowded('GET /health/live', fields, 'b: c'))
     expect(await sender.ended).toMatch(/^HTTP\/1\.1 431 .*"headers-too-large"/s)
   })
 
   it('is refused after the response to the request before it, and no request after it is executed', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const fields = { ...token(owner), 'content-length': '3' }
     const put = (name: string) => `${head(`PUT /v1/files/${name}`, fields)}new`
@@ -161,7 +161,7 @@ describe('a request with more than 1,000 fields', () => {
   })
 
   it('is not one with 1,000: then the last one counts as the first', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     await owner.put('a', 'old')
     const sender = wire(app.url)
@@ -172,7 +172,7 @@ describe('a request with more than 1,000 fields', () => {
   })
 
   it('is not one with as many trailers, because no trailer means anything here', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const chunked = head('PUT /v1/files/a', { ...token(owner), 'transfer-encoding': 'chunked' })
     const sender = wire(app.url)
@@ -183,7 +183,7 @@ describe('a request with more than 1,000 fields', () => {
   })
 
   it('is refused if its trailers have more than 16 KiB', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const sender = wire(app.url)
     const chunked = head('PUT /v1/files/a', { ...token(owner), 'transfer-encoding': 'chunked' })

@@ -13,10 +13,11 @@ import { BACKLOG, httpRulesOf, requestLimitsOf, rulesOf } from '../../src/compos
 import { type Config, readConfig } from '../../src/config/config.ts'
 import type { Ports } from '../../src/ports/ports.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
-import { openVault } from '../../src/vault/vault.ts'
+import { openVault, type Vault } from '../../src/vault/vault.ts'
 import { type Answer, type Call, call } from './http.ts'
 
 export interface TestApp {
+  vault: Vault
   url: string
   config: Config
   ports: Ports
@@ -151,6 +152,7 @@ async function startedApp(settings: Record<string, string>, home: string, http: 
         headers: { 'content-type': 'application/json', ...headers },
         body: JSON.stringify(body),
       }),
+    vault,
     settled: vault.settled,
     drain: vault.drain,
     sweep: vault.sweep,

@@ -32,6 +32,9 @@ export function openConcatenating({
     if ((await uploads.concatenate(owner, whole.id, moved, clock())) === 'stale') {
       await cancelled(problems.uploadInUse())
     }
+    // A piece without bytes has no part that was moved.
+    const left = pieces.filter((id) => !moved.some(({ upload }) => upload === id))
+    for (const id of left) await uploads.remove(owner, id)
     const { offset, name, ...upload } = await claimed(owner, whole.id)
     return complete(owner, { ...upload, offset, name: name as string, sizeBytes: offset }, given)
 
