@@ -9,6 +9,8 @@ export default defineConfig({
     testTimeout: 30_000,
     // Much of the time a test waits for disks and servers; the default leaves a core of two idle.
     maxWorkers: '100%',
+    // A worker loads the sources once, not once for each file. So a test leaves nothing behind in a module or in the process.
+    isolate: false,
     coverage: {
       // CI runs everything once, and with coverage.
       enabled: Boolean(process.env.CI),

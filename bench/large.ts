@@ -10,7 +10,7 @@ const MiB = 1024 * 1024
 export const MANY = 16
 const BOUNDARY = 'bench-7MA4YWxkTrZu0gW'
 /** A pause, so that work after a response, such as the deletion of a replaced file, does not run in the next round. */
-const SETTLE_MS = 200
+export const SETTLE_MS = 200
 
 /** The same bytes are sent repeatedly: no server here compresses or caches them. */
 const block = randomBytes(MiB)
@@ -61,8 +61,8 @@ export async function prepareLarge(server: Server, mib: number): Promise<void> {
   await put(server, LARGE, mib)
 }
 
-export function getLarge(server: Server, mib: number): Promise<Sample> {
-  return timed(server, mib, () => get(server, LARGE, mib))
+export function getLarge(server: Server, mib: number, path = LARGE): Promise<Sample> {
+  return timed(server, mib, () => get(server, path, mib))
 }
 
 /** Must run once before `getMany`. */
@@ -74,7 +74,7 @@ export function getMany(server: Server, mibEach: number): Promise<Sample> {
   return timed(server, mibEach * MANY, () => Promise.all(EACH_OF_MANY.map((path) => get(server, path, mibEach))))
 }
 
-async function timed(server: Server, mib: number, work: () => Promise<unknown>): Promise<Sample> {
+export async function timed(server: Pick<Server, 'pid'>, mib: number, work: () => Promise<unknown>): Promise<Sample> {
   const memory = watchMemory(server.pid)
   const cpu = cpuSeconds(server.pid)
   const began = performance.now()

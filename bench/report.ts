@@ -33,6 +33,13 @@ export interface Pages {
   rounds: { first: number; last: number }[]
 }
 
+/** Two kinds of the same in each round. `null` if the system does not report it. */
+export interface Compared {
+  title: string
+  rounds: { one: number | null; other: number | null }[]
+  aim: ['≥' | '≤', number]
+}
+
 interface Bounds {
   ratio: string
   own: string
@@ -86,6 +93,14 @@ export function clusterLine({ name, perSecond }: Side, aim: number): string {
   const two = amount(perSecond.map(({ two }) => two))
   const ratios = spread(perSecond.map(({ one, two }) => two / one))
   return `${row([`  ${name}`, one, '', two, ratios, bound('≥', aim)])}\n`
+}
+
+export const comparedHeading = `\n${row(['resumable uploads', 'one', '', 'other', 'one/other (spread)', 'aim'])}\n`
+
+export function comparedLine({ title, rounds, aim }: Compared): string {
+  const [one, other] = [rounds.map(({ one }) => one), rounds.map(({ other }) => other)]
+  const ratios = spread(rounds.map(({ one, other }) => (one === null || !other ? null : one / other)))
+  return `${row([title, amount(one), '', amount(other), ratios, bound(...aim)])}\n`
 }
 
 export function rowsLines(rows: number, { relations, logBytesPerUpload }: DatabaseRows): string {

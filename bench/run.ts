@@ -1,9 +1,9 @@
 /**
  * Compares this server with a bare `node:http` server that does the same work, with the bare server without sealing, and with
  * nginx if it is installed. Rounds alternate between the servers, so that other load of the machine affects all of them. The
- * result is the ratio within a round. Then measures on this server only: the memory of sixteen parallel large uploads, the list
- * of very many files, and the waits of another user meanwhile. Then compares two processes behind nginx with one, and measures
- * the size of rows in PostgreSQL.
+ * result is the ratio within a round. Then compares resumable uploads with plain ones. Then measures on this server only: the
+ * memory of sixteen parallel large uploads, the list of very many files, and the waits of another user meanwhile. Then compares
+ * two processes behind nginx with one, and measures the size of rows in PostgreSQL.
  *
  *   npm run bench                  everything
  *   npm run bench -- put get       only the measurements with these names
@@ -26,6 +26,8 @@ import {
   blockLine,
   clusterHeading,
   clusterLine,
+  comparedHeading,
+  comparedLine,
   growthLine,
   heading,
   measureLines,
@@ -35,7 +37,8 @@ import {
   type Round,
   rowsLines,
 } from './report.ts'
-import { bareServer, nginxServer, onPath, ourServer, type Server } from './servers.ts'
+import { bareServer, nginxServer, onPath, ourServer, type Server, tusServer } from './servers.ts'
+import { uploadsCompared } from './uploads.ts'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
 const rows = Number(process.env.BENCH_ROWS ?? 1_000_000)
@@ -53,7 +56,7 @@ const BLOCK_AIM_MS = 50
 
 const measures = measuresOf(full)
 const named = process.argv.slice(2)
-const known = [...measures.map(({ name }) => name), 'memory', 'list', 'bystander', 'cluster', 'rows']
+const known = [...measures.map(({ name }) => name), 'uploads', 'memory', 'list', 'bystander', 'cluster', 'rows']
 const unknown = named.filter((name) => !known.includes(name))
 if (unknown.length > 0) throw new Error(`there is no ${unknown.join(', ')}, but ${known.join(', ')}`)
 const isChosen = (name: string) => named.length === 0 || named.includes(name)
@@ -64,6 +67,7 @@ try {
   print(preamble())
   const chosen = measures.filter(({ name }) => isChosen(name))
   if (chosen.length > 0) await compare(chosen)
+  if (isChosen('uploads')) await measureUploads()
   if (isChosen('memory')) await measureMemory()
   if (isChosen('list')) await measureList()
   if (isChosen('bystander')) await measureBystander()
@@ -111,6 +115,21 @@ async function interleaved({ prepare, ours, bare = ours, beside }: Measure, serv
     order.push(...order.splice(0, 1))
   }
   return taken
+}
+
+async function measureUploads() {
+  const ours = await ourServer(join(folder, 'uploads-ours'))
+  try {
+    const tus = await tusServer(join(folder, 'uploads-tus'))
+    try {
+      print(comparedHeading)
+      for await (const compared of uploadsCompared({ ours, tus }, full.mib, rounds)) print(comparedLine(compared))
+    } finally {
+      await tus.stop()
+    }
+  } finally {
+    await ours.stop()
+  }
 }
 
 /** On a new server, so that memory of earlier requests is not counted. */

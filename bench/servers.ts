@@ -54,6 +54,15 @@ export async function bareServer(folder: string, name: 'bare' | 'copying'): Prom
   return { ...server, headers: await signedIn(server.port) }
 }
 
+export type TusServer = Omit<Server, 'name'> & { name: 'tus' }
+
+/** tus-node-server, without sessions. */
+export async function tusServer(folder: string): Promise<TusServer> {
+  mkdirSync(folder)
+  const server = await start('tus', process.execPath, ['--import', 'tsx', 'bench/tus-server.ts'], { FOLDER: folder })
+  return { ...server, headers: {} }
+}
+
 /** `null` if nginx is not installed. One worker, because the other servers are one process, too. */
 export async function nginxServer(folder: string): Promise<Server | null> {
   const nginx = onPath('nginx')
@@ -126,13 +135,13 @@ export function watchMemory(pid: number): () => Memory | null {
   }
 }
 
-async function start(
-  name: Server['name'],
+async function start<Name extends string>(
+  name: Name,
   command: string,
   args: string[],
   settings: Record<string, string>,
   prepare: (port: number) => void | Promise<void> = () => {},
-): Promise<Omit<Server, 'headers'>> {
+): Promise<Omit<Server, 'headers' | 'name'> & { name: Name }> {
   const port = await freePort()
   await prepare(port)
   const env = { ...process.env, ...settings, PORT: String(port) }

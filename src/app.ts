@@ -41,6 +41,7 @@ import { signIn } from './routes/sign-in.ts'
 import { trash } from './routes/trash.ts'
 import { uploadForm } from './routes/upload-form.ts'
 import { uploadRaw } from './routes/upload-raw.ts'
+import { uploadOptions, uploads } from './routes/uploads/uploads.ts'
 import type { Vault } from './vault/vault.ts'
 
 /** The operator's settings for HTTP. */
@@ -62,6 +63,8 @@ export interface HttpRules {
   sessionCheckMs: SessionCheck['sessionCheckMs']
   /** The rate limits; `null` for none. */
   limits: RequestLimits | null
+  /** Whether a 104 tells a client where its upload can be resumed. */
+  interimResponses: boolean
   pace: Pace
   /** The maximum of connections. Lower if the process may not open enough files. */
   mostConnections: number
@@ -137,14 +140,17 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(health)
   await app.register(register)
   await app.register(signIn)
+  await app.register(uploadOptions)
 
   await app.register(async (members) => {
     await members.register(auth, http)
+    const uploading = { interim: http.interimResponses }
     members.addHook('onError', recordDamage)
     await members.register(sessions)
     await members.register(files)
-    await members.register(uploadForm)
-    await members.register(uploadRaw)
+    await members.register(uploadForm, uploading)
+    await members.register(uploadRaw, uploading)
+    await members.register(uploads, uploading)
     await members.register(download)
     await members.register(trash)
     await members.register(account)

@@ -19,22 +19,27 @@ const catalogue = {
   'invalid-cursor': [400, 'The cursor does not belong to this list'],
   'invalid-digest': [400, 'The digest field cannot be read'],
   'digest-mismatch': [400, 'The bytes do not match their digest'],
+  'inconsistent-upload-length': [400, 'The lengths of the upload contradict each other'],
   'range-not-allowed': [400, 'A partial upload is not possible here'],
   unauthorized: [401, 'A valid session token is needed'],
   'invalid-pin': [401, 'The PIN does not open a session'],
   'not-found': [404, 'There is nothing at this path'],
   'file-not-found': [404, 'There is no such file'],
+  'upload-not-found': [404, 'There is no such upload'],
   'session-not-found': [404, 'There is no such session'],
   'method-not-allowed': [405, 'The path does not take this method'],
   'request-timeout': [408, 'The request took too long to arrive'],
   'email-taken': [409, 'The address belongs to a user'],
   'file-exists': [409, 'The name is taken by another file'],
+  'mismatching-upload-offset': [409, 'The upload goes on at another offset'],
+  'upload-in-use': [409, 'The upload has continued elsewhere'],
   'precondition-failed': [412, 'A precondition does not hold'],
   'body-too-large': [413, 'The body is too large'],
   'file-too-large': [413, 'The file is too large'],
   'unsupported-media-type': [415, 'The media type is not taken here'],
   'unsupported-encoding': [415, 'The content encoding is not taken here'],
   'range-not-satisfiable': [416, 'The file has no such range'],
+  'checksum-mismatch': [460, 'The bytes do not match their checksum'],
   'too-many-requests': [429, 'Too many requests'],
   'headers-too-large': [431, 'The header fields are too large'],
   'internal-error': [500, 'Something went wrong on the server'],
@@ -45,6 +50,14 @@ const catalogue = {
   'quota-exceeded': [507, 'Your files would be more than your quota allows'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
+/** The codes whose types draft-ietf-httpbis-resumable-upload registers with IANA. */
+const registered: string[] = ['mismatching-upload-offset', 'inconsistent-upload-length']
+
+const typeOf = (code: string) =>
+  registered.includes(code)
+    ? `https://iana.org/assignments/http-problem-types#${code}`
+    : `urn:problem-type:minikeepsafe:${code}`
+
 export type ProblemCode = keyof typeof catalogue
 /** The status of a code. */
 export type StatusOf<Code extends ProblemCode> = (typeof catalogue)[Code][0]
@@ -54,6 +67,8 @@ export const problemCodes = Object.keys(catalogue) as ProblemCode[]
 export interface ProblemExtras {
   headers?: Record<string, string>
   errors?: Fault[]
+  /** Extension members of the document. */
+  members?: Record<string, number>
   cause?: unknown
 }
 
@@ -64,6 +79,7 @@ export class Problem extends Error {
   readonly title: string
   readonly headers: Record<string, string>
   readonly errors: Fault[] | undefined
+  readonly members: Record<string, number>
 
   constructor(code: ProblemCode, detail: string, extras: ProblemExtras = {}) {
     super(detail, { cause: extras.cause })
@@ -72,18 +88,20 @@ export class Problem extends Error {
     ;[this.status, this.title] = catalogue[code]
     this.headers = extras.headers ?? {}
     this.errors = extras.errors
+    this.members = extras.members ?? {}
   }
 
   /** The document of RFC 9457, section 3.1, with `code` and `requestId` as extension members. */
   toDocument(requestId: string) {
     return {
-      type: `urn:problem-type:minikeepsafe:${this.code}`,
+      type: typeOf(this.code),
       title: this.title,
       status: this.status,
       detail: this.message,
       code: this.code,
       requestId,
       ...(this.errors && { errors: this.errors }),
+      ...this.members,
     }
   }
 }
@@ -122,8 +140,34 @@ export const problems = {
     new Problem('invalid-pin', 'The PIN is wrong, expired or used, or was issued for another device.', {
       headers: challenge,
     }),
+  tooManyUploads: (most: number) =>
+    new Problem(
+      'quota-exceeded',
+      `You have ${most} uploads that are not complete. Finish or delete some. Nothing was stored.`,
+    ),
+  checksumMismatch: () =>
+    new Problem('checksum-mismatch', 'The bytes received do not match Upload-Checksum. None of them was stored.'),
+  unsupportedTusVersion: (version: string) =>
+    new Problem('precondition-failed', `This server speaks tus ${version}.`, { headers: { 'tus-version': version } }),
+  tooManyParts: (most: number) =>
+    new Problem('inconsistent-upload-length', `A concatenation may have at most ${most} parts.`),
+  uploadInUse: (offset?: number) =>
+    new Problem(
+      'upload-in-use',
+      'Another request continues this upload. Ask for its offset (HEAD), then go on there.',
+      {
+        headers: offset === undefined ? {} : { 'upload-offset': String(offset) },
+      },
+    ),
+  mismatchingOffset: (expected: number, provided: number) =>
+    new Problem('mismatching-upload-offset', `The upload goes on at byte ${expected}, not at ${provided}.`, {
+      headers: { 'upload-offset': String(expected) },
+      members: { 'expected-offset': expected, 'provided-offset': provided },
+    }),
+  inconsistentLength: () => new Problem('inconsistent-upload-length', 'The bytes do not fit the length of the upload.'),
   notFound: () => new Problem('not-found', 'This server has no resource at this path. /docs lists the paths.'),
   fileNotFound: (which = 'of this name') => new Problem('file-not-found', `You have no file ${which}.`),
+  uploadNotFound: () => new Problem('upload-not-found', 'You have no upload of this id. It may have expired.'),
   sessionNotFound: () => new Problem('session-not-found', 'You have no active session with this id.'),
   methodNotAllowed: (allowed: string[]) =>
     new Problem('method-not-allowed', `This path supports ${allowed.join(', ')}.`, {

@@ -72,6 +72,13 @@ describe('the layers', () => {
     expect(wrong).toEqual([])
   })
 
+  it('have plugins with names, because looking for one slows each start down', () => {
+    const nameless = files.filter((path) =>
+      /fastifyPlugin(<[^>]*>)?\(async \(/.test(readFileSync(join(src, path), 'utf8')),
+    )
+    expect(nameless).toEqual([])
+  })
+
   it('keep a driver in its own adapter', () => {
     const wrong = imports.filter(({ from, target }) => {
       const home = DRIVERS[target]

@@ -11,6 +11,7 @@ import {
   openPartKeys,
   openSeal,
   openSlot,
+  openUploadSeal,
 } from './support/blob-reader.ts'
 
 type FileVector = Record<'fileId' | 'fileKey' | 'sha256' | 'seal', string> & { size: number } & (
@@ -22,6 +23,7 @@ type VersionVector = Record<'fileId' | 'fileKey' | 'sha256' | 'seal', string> & 
 type Vectors = Record<'masterKey' | 'keyId' | 'userId' | 'vaultKey' | 'slot', string> & {
   files: FileVector[]
   versions: VersionVector[]
+  uploads: Record<'uploadId' | 'fileKey' | 'seal', string>[]
 }
 
 const vectors: Vectors = JSON.parse(
@@ -142,6 +144,23 @@ describe.each(vectors.versions)(
     })
   },
 )
+
+describe.each(vectors.uploads)('the seal of the upload $uploadId', ({ uploadId, fileKey, seal }) => {
+  const upload = { userId, uploadId, seal: hex(seal) }
+
+  it('opens to its file key', () => {
+    expect(openUploadSeal(vaultKey, upload)).toEqual(hex(fileKey))
+  })
+
+  it.each([
+    ...damaged(upload.seal).map(([what, bytes]) => ({ what, change: { seal: bytes } })),
+    { what: 'another user', change: { userId: 'ben' } },
+    { what: 'another upload', change: { uploadId: 'other' } },
+    { what: 'a slot', change: { seal: hex(vectors.slot) } },
+  ])('is refused: $what', ({ change }) => {
+    expect(() => openUploadSeal(vaultKey, { ...upload, ...change })).toThrow()
+  })
+})
 
 describe('a blob', () => {
   it.each(files)('of $size bytes comes out as its vector, and opens', (file) => {

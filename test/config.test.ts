@@ -21,6 +21,8 @@ describe('the settings', () => {
       PORT: 8000,
       DATA_DIR: './data',
       UPLOADS_DIR: './uploads',
+      UPLOAD_EXPIRY_HOURS: 168,
+      UPLOAD_INTERIM_RESPONSES: 'on',
       S3_REGION: 'us-east-1',
       S3_FORCE_PATH_STYLE: 'true',
       TRASH_DAYS: 30,

@@ -9,8 +9,8 @@ it('are all in docs/problems.md, and nothing else is', () => {
   expect(rows.map(([, code, status, title]) => ({ code, status: Number(status), title }))).toEqual(problemCatalogue)
 })
 
-it('have one way each to be thrown', () => {
+it('can all be thrown, and nothing else can', () => {
   const detailOf = Object.values(problems) as ((...args: never[]) => { code: string })[]
   const codes = detailOf.map((make) => make(...([[], []] as never[])).code)
-  expect([...codes].sort()).toEqual(problemCatalogue.map(({ code }) => code).sort())
+  expect([...new Set(codes)].sort()).toEqual(problemCatalogue.map(({ code }) => code).sort())
 })

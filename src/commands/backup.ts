@@ -1,6 +1,6 @@
 import { backupTarget } from '../compose/backups.ts'
 import { backUp } from '../vault/operator/backup.ts'
-import { bytesText, type Command, counted, lackingLines, UsageError, withPorts } from './command.ts'
+import { bytesText, type Command, contentsText, counted, lackingLines, UsageError, withPorts } from './command.ts'
 
 export const backup: Command = {
   summary: 'bring the backup in a folder up to date, while the server runs',
@@ -19,14 +19,14 @@ Contents stay sealed. The master key is not copied: keep it in another place. Wi
       const target = await backupTarget(config, folder)
       try {
         const report = await backUp(ports, target, progress, keep)
-        const { files, blobs, copiedBytes, lacking, masterKeys, versions } = report
+        const { blobs, copiedBytes, lacking, masterKeys, versions } = report
         const ok = lacking.length === 0
         return {
           ok,
           report: { ok, ...report },
           lines: [
             ...lackingLines(lacking),
-            `${counted(files, 'file')} in ${folder}: copied ${counted(blobs.copied, 'blob')} (${bytesText(copiedBytes)}), kept ${blobs.kept}, removed ${blobs.removed}`,
+            `${contentsText(report)} in ${folder}: copied ${counted(blobs.copied, 'blob')} (${bytesText(copiedBytes)}), kept ${blobs.kept}, removed ${blobs.removed}`,
             ...(versions.length > 0 ? [`former versions: ${versions.join(', ')}`] : []),
             masterKeys.length === 0
               ? 'it opens without a master key, since it has no users'

@@ -3,7 +3,7 @@ import type { ParseArgsConfig } from 'node:util'
 import { composeBeside } from '../compose/beside.ts'
 import { rulesOf } from '../compose/rules.ts'
 import type { Config } from '../config/config.ts'
-import type { CommandPorts } from '../ports/operator.ts'
+import type { CommandPorts, Subject } from '../ports/operator.ts'
 import { cryptographicChance } from '../vault/crypto/secrets.ts'
 import type { Lacking } from '../vault/operator/backup.ts'
 import { type OperatorsVault, openOperatorsVault } from '../vault/operator/operator.ts'
@@ -68,11 +68,20 @@ export function withVault<T>(
 }
 
 export function lackingLines(lacking: Lacking[]): string[] {
-  return lacking.map(({ file, blob, why }) =>
+  return lacking.map(({ blob, why, ...subject }) =>
     why === 'missing'
-      ? `missing: file ${file}: its blob ${blob} is not there`
-      : `damaged: file ${file}: its blob ${blob} has another length`,
+      ? `missing: ${subjectText(subject)}: its blob ${blob} is not there`
+      : `damaged: ${subjectText(subject)}: its blob ${blob} has another length`,
   )
+}
+
+export function subjectText(subject: Subject): string {
+  return 'file' in subject ? `file ${subject.file}` : `upload ${subject.upload} of user ${subject.user}`
+}
+
+/** `2 files`, or `2 files and 1 unfinished upload`. */
+export function contentsText({ files, uploads }: { files: number; uploads: number }): string {
+  return counted(files, 'file') + (uploads > 0 ? ` and ${counted(uploads, 'unfinished upload')}` : '')
 }
 
 /** `1 file`, `2 files`. */

@@ -2,7 +2,7 @@ import { moveTargetOf, openMoveSource } from '../compose/move.ts'
 import { type Config, ConfigError, readSettings } from '../config/config.ts'
 import { cryptographicChance } from '../vault/crypto/secrets.ts'
 import { type MoveReport, move } from '../vault/operator/move.ts'
-import { bytesText, type Command, counted, UsageError } from './command.ts'
+import { bytesText, type Command, contentsText, counted, subjectText, UsageError } from './command.ts'
 
 export const migrateData: Command = {
   summary: 'move a vault from SQLite to PostgreSQL, and its files to another folder or bucket',
@@ -44,11 +44,11 @@ function settingsIn(path: unknown, option: string): Config {
 }
 
 function linesOf(report: MoveReport): string[] {
-  const { state, files, bytes, blobs, copiedBytes, lost, rows } = report
+  const { state, bytes, blobs, copiedBytes, lost, rows } = report
   if (state === 'there') return ['the vault was moved already; nothing was done']
   return [
-    ...lost.map(({ file, blob, why }) => `lost: file ${file}, blob ${blob}: ${why}`),
-    `${counted(files, 'file')} (${bytesText(bytes)} opened): copied ${counted(blobs.copied, 'blob')} (${bytesText(copiedBytes)}), kept ${blobs.kept}`,
+    ...lost.map(({ blob, why, ...subject }) => `lost: ${subjectText(subject)}, blob ${blob}: ${why}`),
+    `${contentsText(report)} (${bytesText(bytes)} opened): copied ${counted(blobs.copied, 'blob')} (${bytesText(copiedBytes)}), kept ${blobs.kept}`,
     ...Object.entries(rows).map(([table, count]) => `${counted(count, 'row')} in ${table}`),
     endOf(report),
   ]
@@ -59,5 +59,7 @@ function endOf({ moved, state, lost }: MoveReport): string {
   if (state === 'written') {
     return 'not moved yet: a server is writing. Restart it with READ_ONLY=on, or stop it, and run this again'
   }
-  return `nothing was moved: ${counted(lost.length, 'file')} damaged or missing. Restore from a backup, or move the rest with --incomplete`
+  const uploads = lost.filter((one) => 'upload' in one).length
+  const text = contentsText({ files: lost.length - uploads, uploads })
+  return `nothing was moved: ${text} damaged or missing. Restore from a backup, or move the rest with --incomplete`
 }

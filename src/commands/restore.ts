@@ -1,6 +1,6 @@
 import { backupSource } from '../compose/backups.ts'
 import { restore as restoreVault } from '../vault/operator/backup.ts'
-import { bytesText, type Command, counted, lackingLines } from './command.ts'
+import { bytesText, type Command, contentsText, counted, lackingLines } from './command.ts'
 
 export const restore: Command = {
   summary: 'restore a vault from the backup in a folder, while no server runs',
@@ -16,7 +16,7 @@ restores the rest. The database is copied last, so an interrupted restore leaves
     const source = await backupSource(config, folder, options.at as string | undefined)
     try {
       const report = await restoreVault(source, options.incomplete === true, progress)
-      const { restored, files, bytes, lacking, masterKeys } = report
+      const { restored, bytes, lacking, masterKeys } = report
       const ok = restored && lacking.length === 0
       return {
         ok,
@@ -24,8 +24,8 @@ restores the rest. The database is copied last, so an interrupted restore leaves
         lines: [
           ...lackingLines(lacking),
           restored
-            ? `restored ${counted(files - lacking.length, 'file')} of ${files} (${bytesText(bytes)} in total) with master key ${masterKeys.join(' and ')}; next: minikeepsafe verify`
-            : `nothing was restored: the backup lacks ${counted(lacking.length, 'blob')} of ${files}. --incomplete restores the rest`,
+            ? `restored ${contentsText(report)} (${bytesText(bytes)})${lacking.length > 0 ? `, except ${counted(lacking.length, 'blob')},` : ''} with master key ${masterKeys.join(' and ')}; next: minikeepsafe verify`
+            : `nothing was restored: the backup lacks ${counted(lacking.length, 'blob')}. --incomplete restores the rest`,
         ],
       }
     } finally {

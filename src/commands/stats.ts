@@ -6,8 +6,8 @@ export const stats: Command = {
   summary: 'count users, files, keys and bytes',
   operands: [],
   options: {},
-  help: `Counts users, sessions, files, trash, blobs waiting to be deleted, runs of the server, key slots by master key, holds
-(running backups), and the bytes of database and blobs. Needs no master key.`,
+  help: `Counts users, sessions, files, trash, unfinished uploads, blobs waiting to be deleted, runs of the server, key slots by
+master key, holds (running backups), and the bytes of database and blobs. Needs no master key.`,
 
   run: ({ config }) =>
     withPorts(config, async ({ census, ledger, blobs }) => {
@@ -20,7 +20,7 @@ export const stats: Command = {
         blobs: onDisk,
         database: { bytes: databaseBytes, schema },
       }
-      const { users, sessions, files, trash, garbage, slots, holds } = report
+      const { users, sessions, files, trash, uploads, garbage, slots, holds } = report
       return {
         ok: true,
         report: { ok: true, version: VERSION, ...report },
@@ -28,6 +28,7 @@ export const stats: Command = {
           `minikeepsafe ${VERSION}`,
           `${counted(users, 'user')}, ${counted(sessions, 'session')}`,
           `${counted(files.count, 'file')} (${bytesText(files.bytes)}), ${trash.count} in the trash (${bytesText(trash.bytes)})`,
+          `${counted(uploads.count, 'unfinished upload')} (${bytesText(uploads.bytes)})`,
           `${counted(onDisk.count, 'blob')} (${bytesText(onDisk.bytes)}), ${garbage} waiting to be deleted`,
           `database of ${bytesText(databaseBytes)}, schema ${schema}`,
           ...Object.entries(slots).map(([id, count]) => `${counted(count, 'key slot')} under master key ${id}`),

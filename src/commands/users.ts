@@ -5,8 +5,8 @@ export const users: Command = {
   summary: 'list users with their usage and last activity',
   operands: [],
   options: { addresses: { type: 'boolean', default: false } },
-  help: `Lists all users by id: files, files in the trash, the bytes of both, sessions, the time of registration, and the last
-use of a session (to a minute). Mail addresses are personal, so only --addresses shows them. Needs no master key.`,
+  help: `Lists all users by id: files, files in the trash, the bytes of both and of unfinished uploads, sessions, the time of
+registration, and the last use of a session (to a minute). Mail addresses are personal, so only --addresses shows them. Needs no master key.`,
 
   run: ({ config, options }) =>
     withPorts(config, async (ports) => {

@@ -1,34 +1,34 @@
 import type { Usage } from '../ports/accounts.ts'
 import { isSound, type Verification } from '../vault/operator/verify.ts'
-import { bytesText, type Command, counted, withVault } from './command.ts'
+import { bytesText, type Command, contentsText, counted, subjectText, withVault } from './command.ts'
 
 export const verify: Command = {
   summary: 'open every file and check the database against the blobs',
   operands: [],
   options: {},
   help: `Reads every file of all users, including the trash, and checks the seal, every frame, the length and the SHA-256.
-Reports damaged and missing files, blobs that no row names (orphans), users whose key does not open, and users whose
+Also reads what unfinished uploads have received. Reports damaged and missing files and uploads, blobs that no row names (orphans), users whose key does not open, and users whose
 usage is counted wrongly. Changes nothing.`,
 
   run: ({ config, progress }) =>
     withVault(config, async (vault, ports) => {
-      const { files, trash } = await ports.census()
-      const report = await vault.verify(progress(files.bytes + trash.bytes))
+      const { files, trash, uploads } = await ports.census()
+      const report = await vault.verify(progress(files.bytes + trash.bytes + uploads.bytes))
       return { ok: isSound(report), report: { ok: isSound(report), ...report }, lines: linesOf(report) }
     }),
 }
 
 function linesOf(report: Verification): string[] {
   return [
-    ...report.damaged.map(({ file, blob, why }) => `damaged: file ${file}, blob ${blob}: ${why}`),
-    ...report.missing.map(({ file, blob }) => `missing: file ${file}: its blob ${blob} is not there`),
+    ...report.damaged.map(({ blob, why, ...subject }) => `damaged: ${subjectText(subject)}, blob ${blob}: ${why}`),
+    ...report.missing.map(({ blob, ...subject }) => `missing: ${subjectText(subject)}: its blob ${blob} is not there`),
     ...report.orphans.map((blob) => `orphan: blob ${blob}: no row names it`),
     ...report.slots.map(({ user, why }) => `locked: user ${user}: ${why}`),
     ...report.usage.map(
       ({ user, counted, actual }) =>
         `miscounted: user ${user}: counted ${usageText(counted)}, there are ${usageText(actual)}`,
     ),
-    `checked ${counted(report.files, 'file')} (${bytesText(report.bytes)} opened) of ${counted(report.users, 'user')}, and ${counted(report.blobs, 'blob')}`,
+    `checked ${contentsText(report)} (${bytesText(report.bytes)} opened) of ${counted(report.users, 'user')}, and ${counted(report.blobs, 'blob')}`,
     isSound(report)
       ? 'no problems found'
       : `${report.damaged.length} damaged, ${report.missing.length} missing, ${counted(report.orphans.length, 'orphan')}, ${report.slots.length} locked, ${report.usage.length} miscounted`,

@@ -18,8 +18,8 @@ export async function openMoveSource(config: Config, clock: Clock, chance: Chanc
     opened.push(beside.close)
     const rows = sqliteMoveSource(config.DATA_DIR)
     opened.push(rows.close)
-    const { users, keySlots, files, ledger, blobs, census } = beside
-    return { users, keySlots, files, ledger, blobs, clock, chance, census, rows, close }
+    const { users, keySlots, files, uploads, ledger, blobs, census } = beside
+    return { users, keySlots, files, uploads, ledger, blobs, clock, chance, census, rows, close }
   } catch (error) {
     await close()
     throw error

@@ -24,6 +24,7 @@ export function rulesOf(config: Config): VaultRules {
     maxFileBytes: config.MAX_FILE_BYTES,
     quota: quotaOf(config),
     trashMs: config.TRASH_DAYS * DAY_MS,
+    uploadExpiryMs: config.UPLOAD_EXPIRY_HOURS * 60 * MINUTE_MS,
     activityMs: config.ACTIVITY_DAYS * DAY_MS,
     readOnly: config.READ_ONLY === 'on',
     // A PIN must be sent within two seconds.
@@ -49,13 +50,22 @@ function quotaOf({ QUOTA_BYTES, QUOTA_FILES }: Config): Quota {
 export const BACKLOG = 4096
 
 /** The rules for connections and requests, before the vault is called. Throws if the certificate cannot be used. */
-export function httpRulesOf({ LOG_CLIENT_ADDRESS, TRUST_PROXY, CORS_ORIGINS, TLS_CERT, TLS_KEY, S3_BUCKET }: Config) {
+export function httpRulesOf({
+  LOG_CLIENT_ADDRESS,
+  TRUST_PROXY,
+  CORS_ORIGINS,
+  TLS_CERT,
+  TLS_KEY,
+  S3_BUCKET,
+  ...config
+}: Config) {
   return {
     logClients: LOG_CLIENT_ADDRESS === 'on',
     trustProxy: trustedIn(TRUST_PROXY),
     corsOrigins: CORS_ORIGINS ? listOf(CORS_ORIGINS) : [],
     tls: TLS_CERT && TLS_KEY ? tlsRulesOf(TLS_CERT, TLS_KEY) : null,
     headerMs: MINUTE_MS,
+    interimResponses: config.UPLOAD_INTERIM_RESPONSES === 'on',
     idleMs: 2 * MINUTE_MS,
     // When an idle connection is closed at once, a request may be on its way to it. A proxy does not resend a POST.
     lingerMs: TRUST_PROXY === 'off' ? 0 : SECOND_MS,

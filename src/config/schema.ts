@@ -122,6 +122,16 @@ export const ConfigSchema = Type.Object({
         'The maximum of files of one user, including the trash. Without it 1000000; with QUOTA_BYTES one for each KiB of it, from 1000 to 1000000.',
     }),
   ),
+  UPLOAD_EXPIRY_HOURS: Type.Number({
+    default: 168,
+    exclusiveMinimum: 0,
+    maximum: 876_000,
+    description: 'Hours after its last append until an upload that is not complete expires; fractions allowed.',
+  }),
+  UPLOAD_INTERIM_RESPONSES: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description: 'off: no 104 responses to uploads that can be resumed, for proxies that mishandle them.',
+  }),
   TRASH_DAYS: Type.Number({
     default: 30,
     minimum: 0,

@@ -19,6 +19,14 @@ export function digestCheckOf(headers: IncomingHttpHeaders): (received: { sha256
   }
 }
 
+/** The digests of the whole and of this message, in hex; `null` for none. */
+export function digestsIn(headers: IncomingHttpHeaders) {
+  return {
+    representation: sha256In('Repr-Digest', headers['repr-digest']),
+    content: sha256In('Content-Digest', headers['content-digest']),
+  }
+}
+
 /** In hex; `null` if the field is absent or has only other algorithms. */
 function sha256In(field: string, value: string | string[] | undefined): string | null {
   if (value === undefined) return null

@@ -1,7 +1,7 @@
 /** Reads the requests of uploads, and prepares their responses: for forms and for raw bytes. */
 import type { FastifyRequest } from 'fastify'
 import { type Problem, problems } from '../problems.ts'
-import type { Placement } from '../vault/files/files.ts'
+import type { Placement } from '../vault/files/placing.ts'
 
 /** The characters that a response header can have (RFC 9110, section 5.5). A form may have others. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
@@ -26,18 +26,6 @@ export function specificType(given: string | undefined, refusal: (message: strin
   if (!FIELD_VALUE.test(given))
     throw refusal('must have only characters that a header field can have (RFC 9110, section 5.5)')
   return given
-}
-
-/**
- * A client of resumable uploads sends the first part of a file so (draft-ietf-httpbis-resumable-upload; `Upload-Incomplete` in
- * its first versions). It must not be stored as the whole file.
- */
-export function refuseUnfinished({ headers }: FastifyRequest) {
-  const complete = headers['upload-complete'] ?? '?1'
-  const incomplete = headers['upload-incomplete'] ?? '?0'
-  const message = 'the body must be the whole file: this server has no resumable uploads'
-  if (complete !== '?1') throw problems.invalidRequest([{ path: '/upload-complete', message }])
-  if (incomplete !== '?0') throw problems.invalidRequest([{ path: '/upload-incomplete', message }])
 }
 
 /** Refuses an upload whose Content-Length is too large, before its body is read. */

@@ -30,7 +30,7 @@ export interface SessionCheck {
   sessionCheckMs: number
 }
 
-export const auth = fastifyPlugin<SessionCheck>(async (app, { sessionCheckMs }) => {
+export const auth = fastifyPlugin<SessionCheck>(async function auth(app, { sessionCheckMs }) {
   app.addHook('onRequest', async (request, reply) => {
     const session = await app.vault.sessions.authenticate(request.headers.authorization)
     request.session = session

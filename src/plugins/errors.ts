@@ -9,7 +9,7 @@ import { setSafeDefaults } from './headers/safe-defaults.ts'
 import { JSON_BODY_BYTES, refusedMediaType } from './intake/json-bodies.ts'
 import { sendRefusal } from './intake/unread-body.ts'
 
-export const errors = fastifyPlugin<{ paths: KnownPaths }>(async (app, { paths }) => {
+export const errors = fastifyPlugin<{ paths: KnownPaths }>(async function errors(app, { paths }) {
   app.addHook('onRoute', ({ url, method }: RouteOptions) => paths.add(url, [method].flat()))
 
   app.setErrorHandler(respond)

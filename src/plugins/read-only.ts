@@ -2,7 +2,7 @@
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../problems.ts'
 
-export const readOnly = fastifyPlugin(async (app) => {
+export const readOnly = fastifyPlugin(async function readOnly(app) {
   app.addHook('onRequest', async ({ method }) => {
     if (method !== 'GET' && method !== 'HEAD') throw problems.readOnly()
   })

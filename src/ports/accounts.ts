@@ -129,8 +129,8 @@ export interface UserRepository {
   /** At most `limit` removed users whose removal is not finished. */
   departed(limit: number): Promise<string[]>
   /**
-   * Removes at most `limit` files of a departed user. In the same transaction their versions become garbage. The result
-   * is these versions.
+   * Removes at most `limit` files and uploads of a departed user. In the same transaction their versions become garbage.
+   * The result has one id for each of them: that of its version.
    */
   clearOut(owner: string, limit: number): Promise<string[]>
   /**

@@ -3,6 +3,7 @@ import type { ActivityRepository, KeySlotRepository, UserRepository } from './ac
 import type { BlobLedger } from './blobs.ts'
 import type { FileRepository, TrashRepository } from './files.ts'
 import type { PinLedger, SessionRepository } from './sign-in.ts'
+import type { UploadRepository } from './uploads.ts'
 
 export interface Repositories {
   users: UserRepository
@@ -12,6 +13,7 @@ export interface Repositories {
   activity: ActivityRepository
   files: FileRepository
   trash: TrashRepository
+  uploads: UploadRepository
 }
 
 /** The numbers of all records, at one moment. */
@@ -20,6 +22,8 @@ export interface Census {
   sessions: number
   files: { count: number; bytes: number }
   trash: { count: number; bytes: number }
+  /** Uploads that are not complete. */
+  uploads: { count: number; bytes: number }
   /** Blobs that wait to be deleted. */
   garbage: number
   /** Runs that are not swept yet. */

@@ -34,10 +34,10 @@ export interface Part {
   seal: Buffer | null
 }
 
-/** A file that arrived in one piece. */
+/** A file that is complete. */
 export interface NewFile extends SealedFile {
-  /** The blob of its only part. */
-  blob: string
+  /** The blob of its only part; `null` if its parts are those of the upload of this version. */
+  blob: string | null
 }
 
 /** Identifies a file as the caller saw it, under its name. */
@@ -100,13 +100,14 @@ export interface FileRepository {
   /** The file of a name, with everything that a change of it needs; `null` if there is no such user. */
   snapshot(owner: string, name: string): Promise<Snapshot | null>
   /**
-   * One transaction, durable once answered: puts the file under its name, with its only part. In the same transaction the
-   * replaced version becomes the trash entry `displaced`, or, with `null`, garbage. Any result but `done` has changed
+   * One transaction, durable once answered: puts the file under its name, with its parts. The bytes of an upload count for the
+   * owner already. In the same transaction the replaced version becomes the trash entry `displaced`, or, with `null`, garbage. Any result but `done` has changed
    * nothing.
    *
    * - `replaces` is the version that the caller saw there, or `null` for none.
    * - `quota` is `null` for no limit. An upload that adds no bytes or no files is not refused for them.
    * - `stale`: the name has another version now.
+   * - `upload-gone`: `blob` is `null`, and there is no such upload of this size that is not complete yet.
    * - `run-ended`: the run that wrote the blob is over, so the sweeper may delete the blob.
    * - `quota`: the user would use more bytes than `quota` allows. `quota-files`: more files.
    * - `gone`: there is no such user.
@@ -117,7 +118,7 @@ export interface FileRepository {
     replaces: string | null,
     quota: Quota | null,
     displaced?: Displaced | null,
-  ): Promise<'done' | 'stale' | 'run-ended' | 'quota' | 'quota-files' | 'gone'>
+  ): Promise<'done' | 'stale' | 'upload-gone' | 'run-ended' | 'quota' | 'quota-files' | 'gone'>
   /** Gives the file that the caller saw another name. `taken`: another file has that name. */
   rename(owner: string, seen: Seen, name: string, at: number): Promise<'done' | 'stale' | 'taken'>
   /** Moves the file that the caller saw to the trash. Its name is free then. */

@@ -15,12 +15,15 @@ export interface CommandPorts extends OperatorPorts {
   close(): Promise<void>
 }
 
+/** The content that a part belongs to: that of a file or trash entry, or of an upload that is not complete. */
+export type Subject = { file: string } | { user: string; upload: string }
+
 /** A copy of the database: in a backup, or on its way to or from one. */
 export interface DatabaseCopy {
-  /** The number of its files and trash entries, and the bytes of their contents. */
-  totals(): Promise<{ files: number; bytes: number }>
-  /** At most `limit` parts of its files and trash entries with blobs after this one, ordered by blob. */
-  parts(after: string, limit: number): Promise<{ file: string; blob: string; sizeBytes: number }[]>
+  /** The numbers of its files and trash entries, and of its uploads that are not complete, and the bytes of all of them. */
+  totals(): Promise<{ files: number; uploads: number; bytes: number }>
+  /** At most `limit` parts of its files, trash entries and uploads with blobs after this one, ordered by blob. */
+  parts(after: string, limit: number): Promise<{ subject: Subject; blob: string; sizeBytes: number }[]>
   /** Those of the blobs that it names. */
   named(blobs: string[]): Promise<string[]>
   countByKey(): Promise<Map<string, number>>
@@ -93,6 +96,7 @@ export type MoveTable =
   | 'activity'
   | 'files'
   | 'parts'
+  | 'uploads'
   | 'vacated_names'
 
 /** Rows of one table as they are stored, by the names of their columns. */
@@ -138,7 +142,10 @@ export interface MoveTargetRows {
 
 /** A vault that moves away. */
 export interface MoveSource
-  extends Pick<CommandPorts, 'users' | 'keySlots' | 'files' | 'ledger' | 'blobs' | 'clock' | 'chance' | 'census'> {
+  extends Pick<
+    CommandPorts,
+    'users' | 'keySlots' | 'files' | 'uploads' | 'ledger' | 'blobs' | 'clock' | 'chance' | 'census'
+  > {
   rows: MoveSourceRows
   close(): Promise<void>
 }

@@ -32,6 +32,8 @@ export interface VaultRules {
   quota: Quota
   /** How long a deleted file can be restored. */
   trashMs: number
+  /** How long an upload that is not complete stays after its last append. */
+  uploadExpiryMs: number
   /** How long a user can read an entry of the activity list. */
   activityMs: number
   /** The vault writes nothing: also no last use of sessions, no activity list, and no sweeping. */

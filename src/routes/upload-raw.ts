@@ -10,7 +10,6 @@ import {
   memoryBytes,
   pathOf,
   refuseOversized,
-  refuseUnfinished,
   specificType,
   statusOf,
 } from '../http/upload-requests.ts'
@@ -18,8 +17,10 @@ import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { ByName, location, PutHeaders, RawBytes, Replaced, withFile } from '../schemas/files.ts'
 import { ANY_BYTES } from '../vault/files/names.ts'
+import { createIetf } from './uploads/ietf.ts'
+import { isResumable } from './uploads/interop.ts'
 
-export const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
+export const uploadRaw: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (app, { interim }) => {
   const { maxFileBytes } = app.vault.rules
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -56,6 +57,8 @@ export const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
             'file-too-large',
             'insufficient-storage',
             'quota-exceeded',
+            'inconsistent-upload-length',
+            'upload-in-use',
           ),
         },
       },
@@ -67,13 +70,17 @@ export const uploadRaw: FastifyPluginAsyncTypebox = async (app) => {
         problems.invalidRequest([{ path: '/content-type', message }]),
       )
       if (headers['content-range'] !== undefined) throw problems.rangeNotAllowed()
-      refuseUnfinished(request)
+      const { replaced = 'trash' } = request.query
+      if (isResumable(headers)) {
+        const target = { name: request.params.name, contentType, onConflict: 'replace', replaced } as const
+        return createIetf({ vault: app.vault, interim }, request, reply, target)
+      }
       refuseOversized(request, maxFileBytes, maxFileBytes)
       const check = digestCheckOf(headers)
       const bytes = readBody(raw)
       const options = {
         contentType,
-        replaced: request.query.replaced ?? 'trash',
+        replaced,
         announcedBytes: announcedBytes(request),
         guard: guardOf(headers),
         check,

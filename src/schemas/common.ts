@@ -56,6 +56,10 @@ export const ProblemSchema = Type.Object(
         description: 'With `invalid-request`: every violation of the schema of the request.',
       }),
     ),
+    'expected-offset': Type.Optional(
+      Type.Integer({ description: 'With `mismatching-upload-offset`: where the upload goes on.' }),
+    ),
+    'provided-offset': Type.Optional(Type.Integer({ description: 'With it: the offset of the request.' })),
   },
   { $id: 'Problem', description: 'A refusal (RFC 9457).' },
 )
@@ -72,8 +76,12 @@ export function failures<Code extends ProblemCode>(...codes: Code[]) {
   ) as Record<StatusOf<Code>, TSchema>
 }
 
-const exampleOf = (code: ProblemCode) =>
+const newExample = (code: ProblemCode) =>
   new Problem(code, 'The exact reason, in a sentence.').toDocument('V1StGXR8_Z5jdHi6B-myT')
+
+/** Made once for each code: the routes have hundreds of them, and each error captures its stack. */
+const EXAMPLES = new Map(problemCodes.map((code) => [code, newExample(code)] as const))
+const exampleOf = (code: ProblemCode) => EXAMPLES.get(code) as ReturnType<typeof newExample>
 
 const text = (description: string) => ({ type: 'string', description })
 

@@ -8,10 +8,12 @@ import type { Keyring } from './crypto/keyring.ts'
 import type { Admission } from './files/admission.ts'
 import type { DoubtfulBlobs } from './files/doubtful-blobs.ts'
 import type { Collect } from './files/garbage.ts'
+import type { Placing } from './files/placing.ts'
 import type { UnsealPage } from './files/stored-file.ts'
 import type { Trash } from './files/trash.ts'
 import type { Notices } from './sign-in/notices.ts'
 import type { Sessions } from './sign-in/sessions.ts'
+import type { Uploads } from './uploads/uploads.ts'
 
 export interface VaultContext {
   ports: Ports
@@ -28,6 +30,8 @@ export interface VaultContext {
   notices: Notices
   sessions: Sessions
   trash: Trash
+  placing: Placing
+  uploads: Pick<Uploads, 'expire'>
   accounts: Accounts
 }
 

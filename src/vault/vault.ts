@@ -11,6 +11,7 @@ import { openDoubtfulBlobs } from './files/doubtful-blobs.ts'
 import { type Exports, openExports } from './files/export.ts'
 import { type Files, openFiles } from './files/files.ts'
 import { openGarbageCollector } from './files/garbage.ts'
+import { openPlacing } from './files/placing.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
 import { openTrash, type Trash } from './files/trash.ts'
@@ -18,6 +19,7 @@ import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
 import { openNotices } from './sign-in/notices.ts'
 import { openSessions, type Sessions } from './sign-in/sessions.ts'
 import { openSignIn, type SignIn } from './sign-in/sign-in.ts'
+import { openUploads, type Uploads } from './uploads/uploads.ts'
 
 export interface Vault {
   rules: VaultRules
@@ -26,6 +28,7 @@ export interface Vault {
   activity: Activity
   files: Files
   trash: Trash
+  uploads: Uploads
   account: Accounts
   exports: Exports
   /** Starts one round of sweeping, after the rounds that were started before. An error is logged. */
@@ -67,7 +70,9 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   const signIn = openSignIn({ ...shared, aside, activity, notices })
   const trash = openTrash({ ...shared, activity })
   const accounts = openAccounts({ ...shared, trash })
-  const sweeper = openSweeper({ ...shared, sessions, trash, accounts, activity })
+  const placing = openPlacing({ ...shared, trash })
+  const uploads = openUploads({ ...shared, placing, trash })
+  const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
   let sweeping = Promise.resolve()
 
@@ -76,8 +81,9 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     enrolment: openEnrolment({ ...shared, aside, activity }),
     sessions: { ...sessions, ...signIn },
     activity,
-    files: openFiles({ ...shared, activity, trash }),
+    files: openFiles({ ...shared, activity, placing, trash }),
     trash,
+    uploads,
     account: accounts,
     exports: openExports({ ...shared, activity }),
 

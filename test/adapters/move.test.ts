@@ -101,6 +101,7 @@ const NOBODY: Record<MoveTable, number> = {
   handed_out_pins: 0,
   activity: 0,
   files: 0,
+  uploads: 0,
   parts: 0,
   vacated_names: 0,
 }

@@ -3,6 +3,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { postgresLedger, postgresLedgerBeside } from '../../src/adapters/postgres/ledger.ts'
 import { EACH, forUser, newEvent, newFile, newSession, opened, standing, T, withOwners } from '../contracts/rows.ts'
+import { beginUpload, newPart } from '../contracts/uploads.ts'
 import { connection, describePostgres, openedDatabase, run } from '../support/postgres.ts'
 
 const MINUTE = 60_000
@@ -91,6 +92,51 @@ describePostgres('PostgreSQL, where many are at it', () => {
     expect(await ledger.renounce([late.blob])).toEqual([late.blob])
     expect(await files.commit(ana, late, null, null)).toBe('run-ended')
     expect(await files.commit(ana, other, null, null)).toBe('done')
+  })
+
+  it('appends nothing under a run that is ended at the same moment', async () => {
+    const { url, uploads, ledger, ana } = await kept()
+    const other = postgresLedger(await openedDatabase(url), { beatMs: MINUTE, silenceMs: 0 })
+    const all = await Promise.all(Array.from({ length: 20 }, () => beginUpload(uploads, ana)))
+    const parts = all.map(() => newPart(0, 1))
+    const change = { sizeBytes: null, at: T, quotaBytes: null }
+    const appending = all.map((upload, n) => uploads.append(ana, upload, parts[n] ?? null, change))
+    expect(await other.endedRuns(null)).toEqual(['run'])
+    // This decides which blobs are deleted.
+    const named = await ledger.named(parts.map(({ blob }) => blob))
+    const answers = await Promise.all(appending)
+    const done = parts.filter((_, n) => answers[n] === 'done').map(({ blob }) => blob)
+    expect(done.sort()).toEqual(named.sort())
+    expect(new Set(answers)).not.toContain('stale')
+  })
+
+  it('lets no append name a blob that was given up, however late it comes', async () => {
+    const { uploads, ledger, ana } = await kept()
+    const upload = await beginUpload(uploads, ana)
+    const part = newPart(0, 1)
+    expect(await ledger.renounce([part.blob])).toEqual([part.blob])
+    expect(await uploads.append(ana, upload, part, { sizeBytes: null, at: T, quotaBytes: null })).toBe('run-ended')
+  })
+
+  it('counts exactly what many appends, removals and files of uploads come to', async () => {
+    const { uploads, users, files, trash, ana } = await kept()
+    const change = { sizeBytes: null, at: T, quotaBytes: null }
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, n) => {
+        const upload = await beginUpload(uploads, ana)
+        await Promise.all([1, 2].map((bytes) => uploads.append(ana, upload, newPart(0, n + bytes), change)))
+        const { offset = 0 } = (await uploads.find(ana, upload.id)) ?? {}
+        const file = { ...newFile(`file-${n % 5}`), sizeBytes: offset, version: upload.id, blob: null }
+        await Promise.all([
+          files.commit(ana, file, null, null),
+          n % 2 === 0 ? uploads.remove(ana, upload.id) : uploads.expire(T, 1),
+          trash.remove(ana, file.id),
+        ])
+        await files.discard(ana, file, T)
+      }),
+    )
+    const [{ counted, actual } = { counted: null, actual: null }] = await users.audit(ana.slice(0, -1), 1)
+    expect(counted).toEqual(actual)
   })
 
   it('waits with giving a blob up for a commit that is under way', async () => {

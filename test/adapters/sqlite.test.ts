@@ -3,6 +3,7 @@ import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
+import { COPIED_PARTS } from '../../src/adapters/sqlite/backup.ts'
 import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
 import { repositoriesOf } from '../../src/adapters/sqlite/engine.ts'
 import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
@@ -18,6 +19,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { BOUNDS, newEvent, opened } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { temporaryFolder } from '../support/app.ts'
 
@@ -35,6 +37,7 @@ repositoriesContract('SQLite', repositories)
 accountsContract('SQLite', repositories)
 vacatedNamesContract('SQLite', repositories)
 operatorContract('SQLite', repositories)
+uploadsContract('SQLite', repositories)
 signInContract('SQLite', repositories)
 extremesContract('SQLite', repositories)
 
@@ -232,6 +235,17 @@ it('pages through the trash along an index, without sorting', async () => {
       /^SEARCH files USING INDEX trash_of_user \(user_id=[^;]*\)$/,
     )
   }
+})
+
+it('pages through the parts of a backup along an index, without sorting', async () => {
+  const db = await database()
+  const sql = `SELECT * FROM (${COPIED_PARTS.uploads}) WHERE blob > ? ORDER BY blob LIMIT ?`
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all('', 1) as { detail: string }[]
+  expect(plan.map(({ detail }) => detail.split(' ').slice(0, 2).join(' '))).toEqual([
+    'SEARCH parts',
+    'SEARCH files',
+    'SEARCH uploads',
+  ])
 })
 
 it('opens beside a server what is there, and makes and changes nothing', async () => {

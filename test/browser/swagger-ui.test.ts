@@ -1,21 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Browser, chromium, type Locator, type Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { expect, it, onTestFinished } from 'vitest'
 import { newDeviceId, temporaryFolder, testApp } from '../support/app.ts'
-
-const CHROMIUM = process.env.CHROMIUM_PATH || '/usr/bin/chromium'
-
-const QUIET = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+import { launch } from '../support/browser.ts'
 
 it('takes a person through all four steps, with the bytes unchanged', async () => {
   const { page, complaints } = await signedInPage()
@@ -93,15 +82,6 @@ async function openPage(
   await page.goto(url)
   await page.locator('.opblock').first().waitFor()
   return { page, complaints }
-}
-
-async function launch(): Promise<Browser> {
-  await access(CHROMIUM).catch(() => {
-    throw new Error(
-      `There is no Chromium at ${CHROMIUM}. Install it (apt-get install chromium), or set CHROMIUM_PATH to where it is.`,
-    )
-  })
-  return chromium.launch({ executablePath: CHROMIUM, args: QUIET })
 }
 
 /** A file on disk that a browser takes for a photo. */

@@ -34,17 +34,18 @@ describe('stats', () => {
         sessions: 1,
         files: { count: 1, bytes: 5 },
         trash: { count: 0, bytes: 0 },
+        uploads: { count: 0, bytes: 0 },
         garbage: 0,
         runs: { known: 1, living: 1 },
         slots: { [Object.keys(report.slots as object)[0] as string]: 2 },
         holds: 0,
         blobs: { count: 1, bytes: 61 },
-        database: { bytes: expect.any(Number), schema: 10 },
+        database: { bytes: expect.any(Number), schema: 11 },
       },
     ])
     const { stdout } = await commandProcess(folder, ['stats'], settings).ended
     expect(stdout).toMatch(
-      /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n1 blob/,
+      /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n0 unfinished uploads \(0 bytes\)\n1 blob/,
     )
     expect(stdout).not.toMatch(/secret|example\.org|Ada/)
   })

@@ -1,7 +1,7 @@
 /** The contract of every database for usage, renames, trash, removed users, key slots and holds. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { NewFile, TrashQuery } from '../../src/ports/files.ts'
+import type { TrashQuery } from '../../src/ports/files.ts'
 import {
   discarded,
   forNewUser,
@@ -15,6 +15,7 @@ import {
   sized,
   standing,
   T,
+  type WholeFile,
   withOwners,
 } from './rows.ts'
 
@@ -237,7 +238,7 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
 
     it('and removes one file for good, whose blob is garbage', async () => {
       const { trash, ledger, ana, ben, discards } = await discarded(make, [T, T])
-      const [one, two] = discards as [NewFile, NewFile]
+      const [one, two] = discards as [WholeFile, WholeFile]
       expect(await trash.remove(ben, one.id)).toBeNull()
       expect(await trash.remove(ana, one.id)).toBe(one.version)
       expect(await trash.remove(ana, one.id)).toBeNull()

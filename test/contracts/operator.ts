@@ -1,8 +1,8 @@
 /** The contract of every database for the operator's commands, which see all users at once. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { NewFile, SealedFile } from '../../src/ports/files.ts'
-import { BOUNDS, newEvent, type Repositories, rowOf } from './rows.ts'
+import type { SealedFile } from '../../src/ports/files.ts'
+import { BOUNDS, newEvent, type Repositories, rowOf, type WholeFile } from './rows.ts'
 
 const random = () => randomBytes(8).toString('hex')
 const T = Date.UTC(2026, 10, 22)
@@ -123,7 +123,7 @@ async function withUsers(make: () => Promise<Repositories>) {
   return { ...repositories, ana, ben }
 }
 
-function newFile(): NewFile {
+function newFile(): WholeFile {
   const times = { createdAt: T, updatedAt: T }
   const content = {
     sizeBytes: 1000,

@@ -7,7 +7,7 @@ import type { Redemption, SessionRepository } from '../../src/ports/sign-in.ts'
 
 export type Repositories = Pick<
   Ports,
-  'users' | 'keySlots' | 'sessions' | 'pinLedger' | 'activity' | 'files' | 'trash' | 'ledger'
+  'users' | 'keySlots' | 'sessions' | 'pinLedger' | 'activity' | 'files' | 'trash' | 'uploads' | 'ledger'
 >
 
 export const random = () => randomBytes(8).toString('hex')
@@ -85,11 +85,14 @@ export function newSlot(keyId: string): KeySlot {
   return { kind: 'server', keyId, sealed: randomBytes(61) }
 }
 
-export function sized(name: string, sizeBytes: number): NewFile {
+export function sized(name: string, sizeBytes: number): WholeFile {
   return { ...newFile(name), sizeBytes }
 }
 
-export function newFile(name: string): NewFile & { tag: Buffer } {
+/** A file that arrived in one piece. */
+export type WholeFile = NewFile & { blob: string }
+
+export function newFile(name: string): WholeFile & { tag: Buffer } {
   return {
     id: random(),
     name,
@@ -120,7 +123,7 @@ export async function names(files: FileRepository, owner: string, query: Partial
 }
 
 /** The live file that has this name, with the blob of its first part. */
-export async function standing(files: FileRepository, owner: string, name: string): Promise<NewFile | null> {
+export async function standing(files: FileRepository, owner: string, name: string): Promise<WholeFile | null> {
   const found = await files.snapshot(owner, name)
   return found?.file && found.firstPart ? { ...found.file, blob: found.firstPart.blob } : null
 }

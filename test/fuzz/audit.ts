@@ -33,7 +33,11 @@ async function auditUser(crew: Crew, { userId, token }: Session, get: Get): Prom
     if (answer?.status !== 200 || sha256(answer.body) !== wanted)
       faults.push('audit: a file is not what was acknowledged')
   }
-  const bytes = [...live, ...trash].reduce((sum, { size }) => sum + size, 0)
+  const open = jsonOf((await get('/v1/uploads', token))?.body ?? Buffer.alloc(0)) as
+    | { uploads: { offset: number }[] }
+    | undefined
+  const sizes = [...live.map(({ size }) => size), ...trash.map(({ size }) => size)]
+  const bytes = [...sizes, ...(open?.uploads ?? []).map(({ offset }) => offset)].reduce((sum, size) => sum + size, 0)
   const counted = JSON.stringify((jsonOf(me?.body ?? Buffer.alloc(0)) as { usage?: object } | undefined)?.usage)
   const actual = JSON.stringify({ files: live.length, trashFiles: trash.length, bytes })
   if (counted !== actual) faults.push(`audit: counted ${counted}, and there are ${actual}`)

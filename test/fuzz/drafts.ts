@@ -3,6 +3,7 @@ import type { Dice } from './chance.ts'
 import type { Document, Operation } from './document.ts'
 import { type Form, validForm } from './forms.ts'
 import type { Memory } from './memory.ts'
+import { knownUpload, UPLOADS } from './uploads.ts'
 import { type Values, values } from './values.ts'
 
 export interface Draft {
@@ -48,8 +49,11 @@ export function validDraft(author: Author, operation: Operation, authorization: 
     unfinished: false,
   }
   if (authorization && operation.session !== 'none') draft.headers.push(['Authorization', `Bearer ${authorization}`])
-  for (const parameter of operation.parameters) addParameter(author, made, draft, parameter)
+  // The fields of uploads depend on each other.
+  const independent = operation.parameters.filter(({ in: place }) => place !== 'header' || !UPLOADS[operation.id])
+  for (const parameter of independent) addParameter(author, made, draft, parameter)
   if (operation.body) addBody(author, made, draft, operation.body)
+  UPLOADS[operation.id]?.(draft, dice, memory)
   return draft
 }
 
@@ -70,9 +74,11 @@ function addParameter(
   else draft.path = draft.path.replace(`{${name}}`, encodeURIComponent(value))
 }
 
-/** The id of an entry of the trash, where the path wants one: most ids that answers told are of something else. */
+/** The id of an entry of the trash, or of an upload, where the path wants one: most ids that answers told are of something else. */
 function entryOf(path: string, dice: Dice, memory: Memory): string | null {
-  if (!path.startsWith('/v1/trash/{id}') || dice.oneIn(4)) return null
+  if (dice.oneIn(4)) return null
+  if (path.startsWith('/v1/uploads/{id}')) return (knownUpload(dice, memory)?.id as string | undefined) ?? null
+  if (!path.startsWith('/v1/trash/{id}')) return null
   const known = memory.records(['id', 'deletedAt']).slice(-6)
   return known.length > 0 ? String(dice.pick(known).id) : null
 }

@@ -34,7 +34,11 @@ export interface LaneOptions {
 }
 
 /** The first requests: what succeeds only after others, which chance alone seldom sends in this order. */
-const TOUR = ['putFile', 'deleteFile', 'listTrash', 'restoreFile', 'deleteFile', 'listTrash', 'deleteForGood']
+const TOUR = [
+  ...['putFile', 'deleteFile', 'listTrash', 'restoreFile', 'deleteFile', 'listTrash', 'deleteForGood'],
+  ...['createUpload', 'createUpload', 'createUpload', 'listUploads', 'uploadOffset', 'uploadOffset'],
+  ...['appendUpload', 'listUploads', 'cancelUpload'],
+]
 
 /** What ends an account, a session or a whole trash would leave little to work with. */
 const RARE: Readonly<Record<string, number>> = { signOut: 4, deleteMe: 16, emptyTrash: 16 }

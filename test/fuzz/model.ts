@@ -26,14 +26,20 @@ export function model(): Model {
   const replaced = new Set<string>()
   const versionOf = ({ name, sha256 }: Kept) => `${name} ${sha256}`
 
+  /** `file` is undefined where the upload is not complete. */
+  function complete(file: Kept | undefined) {
+    if (!file) return
+    const former = live.get(file.name)
+    if (former && former.sha256 !== file.sha256) replaced.add(versionOf(former))
+    live.set(file.name, file)
+  }
+
   /** What becomes of the files where an operation went well. */
   const effects: Record<string, (params: Route['params'], file: Kept) => void> = {
-    putFile: (_params, file) => {
-      const former = live.get(file.name)
-      if (former && former.sha256 !== file.sha256) replaced.add(versionOf(former))
-      live.set(file.name, file)
-    },
+    putFile: (_params, file) => complete(file),
     uploadForm: (_params, file) => live.set(file.name, file),
+    createUpload: (_params, file) => complete(file),
+    appendUpload: (_params, file) => complete(file),
     renameFile: ({ name = '' }, file) => {
       live.delete(name)
       live.set(file.name, file)

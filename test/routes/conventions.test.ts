@@ -1,14 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { form, member, testApp } from '../support/app.ts'
+import { appForMany, form, member, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 const ada = { name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' }
 const json = { 'content-type': 'application/json' }
 
 describe('every answer', () => {
   it('carries a new id for its request', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ids = [await app.request('/health/live'), await app.request('/health/live'), await app.request('/docs')].map(
       ({ headers }) => headers['x-request-id'],
     )
@@ -16,12 +18,12 @@ describe('every answer', () => {
   })
 
   it.each(['a', 'A.b_c-9', 'x'.repeat(64)])('carries the id %j that its request brought', async (id) => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect((await app.request('/health/live', { headers: { 'x-request-id': id } })).headers['x-request-id']).toBe(id)
   })
 
   it.each(['', 'x'.repeat(65), 'a b', 'a,b', '<script>'])('does not repeat the id %j', async (id) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await app.request('/health/live', { headers: { 'x-request-id': id } })
     expect(answer.headers['x-request-id']).toMatch(/^[\w-]{21}$/)
   })
@@ -29,14 +31,14 @@ describe('every answer', () => {
 
 describe('a refusal', () => {
   it('of an unknown path is 404', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect(await app.request('/v1/nothing')).toBeProblem(404, 'not-found')
     expect(await app.request('/', { method: 'POST', headers: json, body: '{' })).toBeProblem(404, 'not-found')
   })
 
   it.each([
-    ['PATCH', '/v1/files', 'GET, HEAD, POST'],
-    ['POST', '/v1/files/beach.jpg', 'DELETE, GET, HEAD, PATCH, PUT'],
+    ['PATCH', '/v1/files', 'GET, HEAD, OPTIONS, POST'],
+    ['POST', '/v1/files/beach.jpg', 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT'],
     ['PUT', '/v1/trash', 'DELETE, GET, HEAD'],
     ['GET', '/v1/trash/x/restore', 'POST'],
     ['GET', '/v1/users', 'POST'],
@@ -46,21 +48,21 @@ describe('a refusal', () => {
     ['POST', '/docs/json', 'GET, HEAD'],
     ['DELETE', '/health/l%69ve?a=b', 'GET, HEAD'],
   ])('of %s %s is 405 with Allow', async (method, path, allow) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await app.request(path, { method })
     expect(answer).toBeProblem(405, 'method-not-allowed')
     expect(answer.headers.allow).toBe(allow)
   })
 
   it.each([
-    ['FOO /v1/files', 405, 'GET, HEAD, POST'],
-    ['get /v1/files/beach.jpg?a=b', 405, 'DELETE, GET, HEAD, PATCH, PUT'],
+    ['FOO /v1/files', 405, 'GET, HEAD, OPTIONS, POST'],
+    ['get /v1/files/beach.jpg?a=b', 405, 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT'],
     ['GETX http://vault.example/v1/trash', 405, 'DELETE, GET, HEAD'],
     ['DESCRIBE /v1/users', 405, 'POST'],
     ['FOO /v1/nothing', 404, undefined],
     ['FOO /v1/files#a', 400, undefined],
   ])('of %s, whose method the parser does not know, is %i', async (line, status, allow) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const sender = wire(app.url)
     sender.socket.write(`${head('GET /health/live')}${head(line, { 'x-request-id': 'mine' })}`)
     const answers = (await sender.ended).split(/(?=HTTP\/1\.1 )/)
@@ -71,13 +73,13 @@ describe('a refusal', () => {
   })
 
   it('of a path with a slash too many is 404', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect(await app.request('/health/live/')).toBeProblem(404, 'not-found')
     expect(await app.request('/v1/files/', { method: 'POST' })).toBeProblem(404, 'not-found')
   })
 
   it('of an absolute target is that of its path', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write(head('DELETE http://vault.example/health/live', { connection: 'close' }))
     expect(await line.ended).toMatch(/^HTTP\/1\.1 405 .*"method-not-allowed"/s)
@@ -89,7 +91,7 @@ describe('a refusal', () => {
     ['/docs/static/..%2f..%2fpackage.json', 404, 'not-found'],
     ['/docs/static/swagger-ui.css', 412, 'precondition-failed'],
   ])('of %s, which a plugin serves, is a problem too', async (path, status, code) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const headers = status === 412 ? { 'if-match': '"x"' } : {}
     expect(await app.request(path, { headers })).toBeProblem(status, code)
     expect(app.log.join('\n')).not.toContain('"level":50')
@@ -127,7 +129,7 @@ describe('a refusal', () => {
   })
 
   it('of a request without a Host is 400', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write('GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n')
     expect(await line.ended).toMatch(/^HTTP\/1\.1 400 .*"code":"malformed-http"/s)
@@ -140,7 +142,7 @@ describe('a refusal', () => {
     ...['user@vault.example', 'a b', 'a/b', 'http://vault.example', 'a?b', 'a#b', 'a\\b', '<vault>', 'm\xfcnchen'],
     ...['vault.example:x', 'vault.example:80:90', '[::1', '::1', '%zz'],
   ])('of the Host %s is 400', async (host) => {
-    const app = await testApp()
+    const app = await sharedApp()
     for (const version of ['1.0', '1.1']) {
       const line = wire(app.url)
       line.socket.write(`GET /health/live HTTP/${version}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, 'latin1')
@@ -152,25 +154,25 @@ describe('a refusal', () => {
     ...['', 'localhost', 'vault.example:', 'vault.example:8000', '127.0.0.1:8000', '[::1]', '[fe80::1%25en0]:8000'],
     ...['my_phone.local', 'xn--mnchen-3ya.example', 'm%C3%BCnchen.example', 'a,b'],
   ])('is not given for the Host %j', async (host) => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect((await app.request('/health/live', { headers: { host } })).status).toBe(200)
   })
 
   it('of CONNECT is 400', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write('CONNECT vault.example:443 HTTP/1.1\r\nHost: vault.example\r\n\r\n')
     expect(await line.ended).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n.*"code":"malformed-http"/s)
   })
 
   it.each(['{', ' ', '{"name":', 'null x'])('of the JSON %j is 400', async (body) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await app.request('/v1/users', { method: 'POST', headers: json, body })
     expect(answer).toBeProblem(400, 'malformed-json')
   })
 
   it('names every fault of a body', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await app.post('/v1/users', { name: '', email: 'x' })
     expect(answer).toBeProblem(400, 'invalid-request')
     expect(answer.body).toMatchObject({
@@ -186,7 +188,7 @@ describe('a refusal', () => {
   })
 
   it.each(['', 'null', '[]', '"text"', '7'])('of the body %s, which is no object, is 400', async (body) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await app.request('/v1/users', { method: 'POST', headers: json, body })
     expect(answer).toBeProblem(400, 'invalid-request')
   })
@@ -209,7 +211,7 @@ describe('a refusal', () => {
     ['DELETE', '/v1/trash'],
     ['POST', '/v1/trash/x/restore'],
   ])('of a body of %s %s says that it takes none', async (method, path) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     for (const headers of [
       { 'content-type': 'text/plain', 'content-length': 4 },
@@ -224,7 +226,7 @@ describe('a refusal', () => {
   })
 
   it.each(['gzip', 'br', 'identity, gzip'])('of the content coding %s is 415', async (coding) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const coded = { 'content-encoding': coding }
     expect(await app.post('/v1/users', ada, coded)).toBeProblem(415, 'unsupported-encoding')
@@ -234,7 +236,7 @@ describe('a refusal', () => {
   it.each(['', ' ', ',', 'identity', 'Identity', ', identity', 'identity, identity'])(
     'is not given for the content coding %j, which is none',
     async (coding) => {
-      const app = await testApp()
+      const app = await sharedApp()
       const owner = await member(app)
       const coded = { 'content-encoding': coding }
       expect((await app.post('/v1/users', ada, coded)).status).toBe(201)
@@ -244,7 +246,7 @@ describe('a refusal', () => {
   )
 
   it('of a content coding is for requests whose body is read', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     await owner.put('a', 'bytes')
     const headers = { 'content-encoding': 'gzip' }
@@ -253,13 +255,13 @@ describe('a refusal', () => {
   })
 
   it('of JSON that is no UTF-8 is 400', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const body = Buffer.from(JSON.stringify({ ...ada, name: 'Ad\xff' }), 'latin1')
     expect(await app.request('/v1/users', { method: 'POST', headers: json, body })).toBeProblem(400, 'malformed-json')
   })
 
   it('of a transfer coding beside chunked is 501', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const line = wire(app.url)
     const headers = { authorization: `Bearer ${owner.token}`, 'transfer-encoding': 'gzip, chunked' }
@@ -270,7 +272,7 @@ describe('a refusal', () => {
   })
 
   it('of a JSON body over 16 KiB is 413', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const padded = (bytes: number) => JSON.stringify({ ...ada, padding: 'x'.repeat(bytes) })
     const exactly = padded(16 * 1024 - padded(0).length)
     expect((await app.request('/v1/users', { method: 'POST', headers: json, body: exactly })).status).toBe(201)
@@ -282,7 +284,7 @@ describe('a refusal', () => {
   })
 
   it('of a path that cannot be decoded is 400', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect(await app.request('/v1/files/%ff')).toBeProblem(400, 'malformed-url')
   })
 
@@ -299,7 +301,7 @@ describe('a refusal', () => {
     'GET /nothing?%ff',
     'GET http://a/v1/files?prefix=%ff',
   ])('of a query that cannot be decoded is 400: %s', async (line) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('a', 'sand')
     const asked = wire(app.url)
@@ -311,7 +313,7 @@ describe('a refusal', () => {
   it.each(['prefix=%E2%82%AC', 'prefix=a+b%20c', 'unknown=%F0%9F%8F%96', 'a%3Db=%26', '%25', '', '?'])(
     'of the query %j, which can be decoded, is taken',
     async (query) => {
-      const app = await testApp()
+      const app = await sharedApp()
       expect((await (await member(app)).request(`/v1/files?${query}`)).status).toBe(200)
     },
   )
@@ -328,7 +330,7 @@ describe('a refusal', () => {
   })
 
   it('of bytes that are no HTTP is 400', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write('these are no requests\r\n\r\n')
     const answer = await line.ended
@@ -339,7 +341,7 @@ describe('a refusal', () => {
   })
 
   it('of headers beyond 16 KiB is 431', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write(head('GET /health/live', { 'x-long': 'x'.repeat(20_000) }))
     expect(await line.ended).toMatch(/^HTTP\/1\.1 431 .*"code":"headers-too-large"/s)
@@ -348,14 +350,14 @@ describe('a refusal', () => {
 
 describe('what a client need not know', () => {
   it('unknown fields and parameters are ignored', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect((await app.post('/v1/users?colour=blue', { ...ada, colour: 'blue' })).status).toBe(201)
     const owner = await member(app)
     expect((await owner.request('/v1/files?colour=blue')).status).toBe(200)
   })
 
   it('types are converted in query strings and not in bodies', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     expect((await owner.request('/v1/files?limit=10')).status).toBe(200)
     expect(await owner.request('/v1/files?limit=ten')).toBeProblem(400, 'invalid-request')
@@ -367,7 +369,7 @@ describe('a refusal before the body was read', () => {
   const MiB = 1024 * 1024
 
   it('closes the connection, after the client could send and read', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write(head('PUT /v1/files/big', { 'content-length': 600_000 }))
     const answer = await line.until('"unauthorized"')
@@ -378,14 +380,14 @@ describe('a refusal before the body was read', () => {
   })
 
   it('says so also where the whole body came with the head', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await app.request('/v1/files/small', { method: 'PUT', body: 'small' })
     expect(answer).toBeProblem(401, 'unauthorized')
     expect(answer.headers.connection).toBe('close')
   })
 
   it('drains no more than about 1 MiB', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write(head('PUT /v1/files/huge', { 'content-length': 1024 * MiB }))
     await line.until('"unauthorized"')
@@ -403,7 +405,7 @@ describe('a refusal before the body was read', () => {
   })
 
   it('waits no longer than about 2 seconds', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write(head('PUT /v1/files/never', { 'content-length': 100 }))
     expect(await line.ended).toContain('"unauthorized"')
@@ -438,14 +440,14 @@ describe('a refusal before the body was read', () => {
   })
 
   it('comes instead of the 100 that the client waits for', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write(head('PUT /v1/files/big', { 'content-length': 600_000, expect: '100-continue' }))
     expect(await line.ended).toMatch(/^HTTP\/1\.1 401 /)
   })
 
   it('leaves the connection open where the body was read', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const small = await owner.request('/v1/files', { method: 'POST', ...form([{ name: 'name', content: 'x' }]) })
     expect(small).toBeProblem(400, 'malformed-multipart')
@@ -453,7 +455,7 @@ describe('a refusal before the body was read', () => {
   })
 
   it('is there for a path that cannot be decoded as well', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await app.request('/v1/files/%ff', { method: 'PUT', body: 'small' })
     expect(answer).toBeProblem(400, 'malformed-url')
     expect(answer.headers.connection).toBe('close')
@@ -462,7 +464,7 @@ describe('a refusal before the body was read', () => {
 
 describe('Expect', () => {
   it('100-continue gets its 100 once the body is wanted', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const line = wire(app.url)
     const headers = { authorization: `Bearer ${owner.token}`, 'content-length': 5, connection: 'close' }
@@ -473,7 +475,7 @@ describe('Expect', () => {
   })
 
   it('with anything else is ignored', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await app.request('/health/live', { headers: { expect: 'a-miracle' } })
     expect(answer.status).toBe(200)
   })
@@ -502,6 +504,6 @@ it.each([
   ['1001', 'must be at most 1000'],
   ['1.5', 'must be integer'],
 ])('the detail of a limit of %s says what it may be', async (limit, message) => {
-  const ada = await member(await testApp())
+  const ada = await member(await sharedApp())
   expect((await ada.request(`/v1/files?limit=${limit}`)).body).toMatchObject({ errors: [{ path: '/limit', message }] })
 })

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { member, type TestApp, testApp } from '../support/app.ts'
+import { appForMany, member, type TestApp, testApp } from '../support/app.ts'
 import type { Answer } from '../support/http.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 const APP = 'https://app.example.org'
 const settings = { CORS_ORIGINS: `http://localhost:5173, ${APP}` }
@@ -10,6 +12,10 @@ const preflight = (method: string, headers = 'authorization') => ({
   method: 'OPTIONS',
   headers: { ...from(APP), 'access-control-request-method': method, 'access-control-request-headers': headers },
 })
+
+const TUS =
+  'authorization,content-type,tus-resumable,upload-length,upload-metadata,upload-defer-length,upload-concat,x-request-id'
+const IETF = 'authorization,content-type,content-digest,upload-complete,upload-incomplete,upload-draft-interop-version'
 
 const corsHeadersOf = ({ headers }: Answer) => Object.keys(headers).filter((name) => name.startsWith('access-control-'))
 
@@ -22,6 +28,14 @@ describe('a page of an origin that the operator named', () => {
     ['PATCH', '/v1/files/beach.jpg', 'authorization,if-unmodified-since'],
     ['DELETE', '/v1/files/beach.jpg', 'authorization,if-match'],
     ['HEAD', '/v1/files/beach.jpg', 'authorization'],
+    ['POST', '/v1/uploads', TUS],
+    ['POST', '/v1/uploads', `content-disposition,upload-length,${IETF}`],
+    ['HEAD', '/v1/uploads/x', 'authorization,tus-resumable,upload-draft-interop-version'],
+    ['PATCH', '/v1/uploads/x', `upload-offset,upload-checksum,${TUS}`],
+    ['PATCH', '/v1/uploads/x', `upload-offset,upload-length,${IETF}`],
+    ['DELETE', '/v1/uploads/x', 'authorization,tus-resumable'],
+    ['POST', '/v1/files', `authorization,${IETF}`],
+    ['PUT', '/v1/files/beach.jpg', `upload-length,if-match,repr-digest,${IETF}`],
   ])('may send %s to %s with %s', async (method, path, headers) => {
     const app = await testApp(settings)
     const answer = await app.request(path, preflight(method, headers))
@@ -62,6 +76,55 @@ describe('a page of an origin that the operator named', () => {
       ]),
     )
   })
+
+  it('may read what the protocols of resumable uploads say in headers', async () => {
+    const app = await testApp(settings)
+    const ada = await member(app)
+    const seen = new Set<string>()
+    const noted = (answer: Answer) => {
+      for (const name of Object.keys(answer.headers)) seen.add(name)
+      expect(list(answer, 'access-control-expose-headers')).toEqual(
+        expect.arrayContaining(
+          Object.keys(answer.headers).filter((name) =>
+            /^(upload|tus)-|^(accept-patch|(content-)?location)$/.test(name),
+          ),
+        ),
+      )
+      return answer
+    }
+    const ask = async (method: string, path: string, headers: Record<string, string>, body = '') =>
+      noted(await ada.request(path, { method, body, headers: { ...from(APP), ...headers } }))
+    const tus = { 'tus-resumable': '1.0.0', 'upload-metadata': 'filename YQ==' }
+    const begun = await ask('POST', '/v1/uploads', { ...tus, 'upload-defer-length': '1' })
+    await ask('HEAD', String(begun.headers.location), tus)
+    await ask('POST', '/v1/uploads', { ...tus, 'upload-length': '1', 'upload-concat': 'partial' })
+    await ask('OPTIONS', '/v1/uploads', {})
+    for (const version of ['3', '6', '10']) {
+      const headers = { 'upload-draft-interop-version': version, 'upload-complete': '?0', 'upload-length': '9' }
+      const first = await ask('PUT', `/v1/files/${version}`, headers, 'one')
+      await ask('HEAD', String(first.headers.location), headers)
+    }
+    await ask('PUT', '/v1/files/whole', { 'upload-complete': '?1' }, 'one')
+    expect([...seen]).toEqual(
+      expect.arrayContaining([
+        ...['location', 'content-location', 'accept-patch', 'upload-offset', 'upload-length', 'upload-limit'],
+        ...['upload-complete', 'upload-incomplete', 'upload-draft-interop-version'],
+        ...['upload-metadata', 'upload-expires', 'upload-defer-length', 'tus-resumable', 'tus-version'],
+        ...['tus-extension', 'tus-max-size', 'tus-checksum-algorithm'],
+      ]),
+    )
+  })
+
+  it.each(['/v1/uploads', '/v1/uploads/x', '/v1/files', '/v1/files/beach.jpg'])(
+    'learns from a plain OPTIONS of %s what uploads may be, and so does everybody, without a session',
+    async (path) => {
+      const app = await testApp({ ...settings, MAX_FILE_BYTES: '5000000' })
+      const said = { 'upload-limit': 'min-size=0, max-size=5000000', 'accept-patch': 'application/partial-upload' }
+      const answer = await app.request(path, { method: 'OPTIONS', headers: from(APP) })
+      expect([answer.status, answer.headers]).toMatchObject([204, { ...said, 'access-control-allow-origin': APP }])
+      expect((await app.request(path, { method: 'OPTIONS' })).headers).toMatchObject(said)
+    },
+  )
 
   it.each([
     ['too large a header', 431, head('GET /health/live', { ...from(APP), 'x-large': 'x'.repeat(20_000) })],
@@ -113,7 +176,7 @@ describe('a page of any other origin', () => {
   })
 
   it('gets nothing where no origin is named', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answers = [
       await app.request('/v1/users', preflight('POST')),
       await app.request('/health/live', { headers: from(APP) }),

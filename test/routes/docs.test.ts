@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { problemCatalogue, problemCodes } from '../../src/problems.ts'
-import { member, testApp } from '../support/app.ts'
+import { appForMany, member, testApp } from '../support/app.ts'
+
+const sharedApp = appForMany()
 
 type Content = Record<string, { schema: { $ref?: string }; examples?: Record<string, unknown> }>
 
@@ -27,7 +29,7 @@ interface OpenApi {
 
 describe('the page', () => {
   it('is Swagger UI, with scripts from this server alone', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
 
     const page = await app.request('/docs')
 
@@ -41,7 +43,7 @@ describe('the page', () => {
   })
 
   it('gives the document as JSON', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
 
     const json = await app.request('/docs/json')
 
@@ -50,7 +52,7 @@ describe('the page', () => {
   })
 
   it('gives the same document as YAML', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { paths } = (await app.request('/docs/json')).body as OpenApi
 
     const yaml = await app.request('/docs/yaml')
@@ -213,7 +215,7 @@ describe('the document', () => {
 
 describe('a refused media type', () => {
   it.each(['/v1/users', '/v1/sessions', '/v1/files'])('is told the type that the document has for %s', async (path) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { token } = await member(app)
     const { paths } = (await app.request('/docs/json')).body as OpenApi
     const [documented] = Object.keys(paths[path]?.post?.requestBody?.content ?? {})

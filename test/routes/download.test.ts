@@ -3,8 +3,10 @@ import { readdir, readlink, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { member, SESSIONS_CHECKED_OFTEN, type TestApp, testApp } from '../support/app.ts'
+import { appForMany, member, SESSIONS_CHECKED_OFTEN, type TestApp, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest()
 const etag = (bytes: string) => `"${sha256(bytes).toString('hex')}"`
@@ -19,7 +21,7 @@ async function pathOfOnlyBlob(app: TestApp): Promise<string> {
 
 describe('a download', () => {
   it('carries the bytes under headers that are true and safe', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand', { 'content-type': 'image/jpeg' })
     const { status, headers, body } = await ada.get('beach.jpg')
@@ -46,7 +48,7 @@ describe('a download', () => {
     ['日本.jpg', `attachment; filename="__.jpg"; filename*=UTF-8''%E6%97%A5%E6%9C%AC.jpg`],
     ['100%41.jpg', `attachment; filename="100%41.jpg"; filename*=UTF-8''100%2541.jpg`],
   ])('of %j is offered under its name', async (name, disposition) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put(name, 'bytes')
     expect((await ada.get(name)).headers['content-disposition']).toBe(disposition)
@@ -74,7 +76,7 @@ describe('a download', () => {
     ['image/png;, text/html', 'attachment'],
     ['image/png; a=", text/html', 'attachment'],
   ])('of %s asked for inline comes %s', async (type, disposition) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('file', 'bytes', { 'content-type': type })
     const answer = await ada.request('/v1/files/file?disposition=inline')
@@ -82,7 +84,7 @@ describe('a download', () => {
   })
 
   it('knows two dispositions', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('file', 'bytes', { 'content-type': 'image/png' })
     const plain = await ada.request('/v1/files/file?disposition=attachment')
@@ -91,7 +93,7 @@ describe('a download', () => {
   })
 
   it.each(['application/json', 'image/jpeg'])('of an empty file of type %s has no bytes', async (type) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('empty', '', { 'content-type': type })
     for (const method of ['GET', 'HEAD']) {
@@ -101,7 +103,7 @@ describe('a download', () => {
   })
 
   it('is not found where there is none, or only somebody else’s', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const [ada, ben] = [await member(app), await member(app)]
     await ada.put('beach.jpg', 'sand')
     for (const method of ['GET', 'HEAD']) {
@@ -113,7 +115,7 @@ describe('a download', () => {
   })
 
   it.each(['%2e%2e%2fup', 'a%2Fb', 'nul%00'])('of %s, which no file can be called, is 400', async (name) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     expect(await ada.request(`/v1/files/${name}`)).toBeProblem(400, 'invalid-name')
   })
@@ -131,7 +133,7 @@ describe('a download', () => {
 
 describe('HEAD', () => {
   it('answers as GET does, without the bytes', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('data.json', '{"a":1}', { 'content-type': 'application/json' })
     const get = await ada.get('data.json')
@@ -142,7 +144,7 @@ describe('HEAD', () => {
   })
 
   it('ignores a range', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('file', 'bytes')
     const answer = await ada.request('/v1/files/file', { method: 'HEAD', headers: { range: 'bytes=1-2' } })
@@ -153,7 +155,7 @@ describe('HEAD', () => {
     [{ 'if-none-match': etag('bytes') }, 304],
     [{ 'if-match': '"x"' }, 412],
   ])('with %j is %i', async (headers, status) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('file', 'bytes')
     expect((await ada.request('/v1/files/file', { method: 'HEAD', headers })).status).toBe(status)
@@ -188,7 +190,7 @@ describe('a range', () => {
     ['lines=1-2', 200, content, undefined],
     ['bytes', 200, content, undefined],
   ])('%s is answered %i', async (range, status, body, contentRange) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('digits', content)
     const answer = await ada.get('digits', { range })
@@ -200,7 +202,7 @@ describe('a range', () => {
   it.each(['bytes=10-', 'bytes=99-100', 'bytes=-0', `bytes=${'9'.repeat(400)}-`])(
     '%s cannot be satisfied',
     async (range) => {
-      const app = await testApp()
+      const app = await sharedApp()
       const ada = await member(app)
       await ada.put('digits', content)
       const answer = await ada.get('digits', { range })
@@ -210,7 +212,7 @@ describe('a range', () => {
   )
 
   it('of an empty file cannot be satisfied', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('empty', '')
     expect((await ada.get('empty', { range: 'bytes=0-' })).headers['content-range']).toBe('bytes */0')
@@ -218,7 +220,7 @@ describe('a range', () => {
   })
 
   it('that asks for the last bytes of an empty file is the whole', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('empty', '')
     for (const range of ['bytes=-5', 'bytes=-5,0-']) {
@@ -234,14 +236,14 @@ describe('a range', () => {
     [`W/${etag(content)}`, 200],
     [BEFORE, 200],
   ])('with If-Range: %s is answered %i', async (ifRange, status) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('digits', content)
     expect((await ada.get('digits', { range: 'bytes=1-2', 'if-range': ifRange })).status).toBe(status)
   })
 
   it('with a date is answered with the whole where another version can have had that date', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('digits', content)
     await ada.put('digits', 'abcdefghij')
@@ -249,7 +251,7 @@ describe('a range', () => {
   })
 
   it('is cut exactly, whatever its size and place', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const bytes = randomBytes(2_500_000)
     await ada.put('large', bytes)
@@ -284,7 +286,7 @@ describe('conditions of a download', () => {
     ['If-Match goes before If-Unmodified-Since', { 'if-match': '*', 'if-unmodified-since': BEFORE }, 200],
     ['conditions go before ranges', { 'if-none-match': '*', range: 'bytes=99-' }, 304],
   ])('%s', async (_what, headers, status) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('file', 'bytes')
     const answer = await ada.get('file', headers)
@@ -310,7 +312,7 @@ it.each<[date: string, status: number]>([
   ['Sun, 22 Nov 226 08:30:00 GMT', 200],
   ['Sun, 22 Nob 2026 08:30:00 GMT', 200],
 ])('reads the date %s', async (date, status) => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   await ada.put('file', 'bytes')
   vi.setSystemTime(app.clock())
@@ -319,7 +321,7 @@ it.each<[date: string, status: number]>([
 })
 
 it('says that nothing was changed only where something could have been', async () => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   await ada.put('file', 'bytes')
   const unmet = { 'if-match': '"another"' }
@@ -394,7 +396,7 @@ describe('a damaged blob', () => {
 })
 
 it('puts nothing of its own into bytes that are on their way', async () => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   const bytes = randomBytes(30_000_000)
   await ada.put('large', bytes)
@@ -411,7 +413,7 @@ it('puts nothing of its own into bytes that are on their way', async () => {
 })
 
 it('answers pipelined requests in their order', async () => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   for (const name of ['a', 'b', 'c']) await ada.put(name, name.repeat(2_000_000))
   const line = wire(app.url)
@@ -446,8 +448,9 @@ it('cuts a download whose session was ended', async () => {
   line.socket.write(head('GET /v1/files/large', { authorization: `Bearer ${ada.token}` }))
   await line.until('\r\n\r\n')
   line.socket.pause()
+  const served = app.connections.at(-1)
   await ada.request('/v1/sessions/current', { method: 'DELETE' })
-  await new Promise((resolve) => setTimeout(resolve, 5000))
+  await expect.poll(() => served?.destroyed, { timeout: 5000 }).toBe(true)
   line.socket.resume()
   expect((await line.ended).length).toBeLessThan(30_000_000)
 })

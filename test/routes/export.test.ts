@@ -2,10 +2,21 @@ import { createHash, randomBytes } from 'node:crypto'
 import { open, rm } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { DAY, type Member, member, SECOND, SESSIONS_CHECKED_OFTEN, type TestApp, testApp } from '../support/app.ts'
+import {
+  appForMany,
+  DAY,
+  type Member,
+  member,
+  SECOND,
+  SESSIONS_CHECKED_OFTEN,
+  type TestApp,
+  testApp,
+} from '../support/app.ts'
 import { pathOf } from '../support/blobs.ts'
 import { unzip } from '../support/unzip.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 const MiB = 1024 * 1024
 const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest('hex')
@@ -150,7 +161,7 @@ describe('an export', () => {
   })
 
   it("has names that can be unpacked everywhere, and tells the files' own", async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const names = [...NAMES_BY_CASE, ...NAMES_OF_NO_WINDOWS]
     for (const name of names) await put(ada, name)
@@ -210,7 +221,7 @@ describe('an export', () => {
   })
 
   it('leaves files of later pages their names', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const numbers = Array.from({ length: 52 }, (_, n) => n)
     await Promise.all(numbers.map((n) => put(ada, `a:${n}`)))
@@ -228,7 +239,7 @@ describe('an export', () => {
   })
 
   it('is a download of its own kind and day', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const { headers } = await ada.request('/v1/me/export')
     expect(headers).toMatchObject({
@@ -240,13 +251,13 @@ describe('an export', () => {
   })
 
   it('of an empty vault has the account alone', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { account, contents } = await taken(await member(app))
     expect([account.files, contents.size]).toEqual([[], 0])
   })
 
   it('has nothing of another member', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const [ada, ben] = [await member(app), await member(app)]
     await put(ada, 'mine')
     await put(ben, 'theirs')
@@ -264,7 +275,7 @@ describe('an export', () => {
   })
 
   it('has each of more files than fit a page, once', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const names = Array.from({ length: 230 }, (_, n) => `file ${n}`)
     for (let at = 0; at < names.length; at += 46)
@@ -276,7 +287,7 @@ describe('an export', () => {
   })
 
   it('needs a session', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect(await app.request('/v1/me/export')).toBeProblem(401, 'unauthorized')
   })
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { appForMany, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { databaseOf } from '../support/operator.ts'
+
+const sharedApp = appForMany()
 
 interface Page {
   files: { name: string; size: number }[]
@@ -29,26 +31,26 @@ async function whole(owner: Member, query: Record<string, string | number> = {})
 
 describe('the list of files', () => {
   it('is empty at first', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect(await page(await member(app))).toEqual({ files: [], nextCursor: null })
   })
 
   it('has all of a file but its bytes', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const uploaded = await ada.put('beach.jpg', 'sand', { 'content-type': 'image/jpeg' })
     expect((await page(ada)).files).toEqual([uploaded.body])
   })
 
   it('has nothing of another member', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const [ada, ben] = [await member(app), await member(app)]
     await ada.put('beach.jpg', 'sand')
     expect((await page(ben)).files).toEqual([])
   })
 
   it('comes in pages of fifty', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const names = Array.from({ length: 51 }, (_, n) => `file-${String(n).padStart(2, '0')}`)
     await Promise.all(names.map((name) => ada.put(name, name)))
@@ -58,7 +60,7 @@ describe('the list of files', () => {
   })
 
   it('has no cursor on a last page that is full', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (const name of ['a', 'b']) await ada.put(name, name)
     expect((await page(ada, { limit: 2 })).nextCursor).toBeNull()
@@ -89,14 +91,14 @@ describe('the list of files', () => {
   })
 
   it('has the names that begin with a prefix', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (const name of ['IMG_1', 'IMG_2', 'img_3', 'IMG%', 'holiday']) await ada.put(name, name)
     expect(await whole(ada, { prefix: 'IMG_', limit: 1 })).toEqual(['IMG_1', 'IMG_2'])
   })
 
   it('has the name whose normal form C fits, where the prefix comes in another that is longer', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const name = `${'ǖ'.repeat(127)}x`
     await ada.put(name, 'sand')
@@ -109,7 +111,7 @@ describe('the list of files', () => {
   it.each([{ limit: 0 }, { limit: 1001 }, { limit: 1.5 }, { sort: 'colour' }, { order: 'up' }])(
     'refuses %j',
     async (query) => {
-      const app = await testApp()
+      const app = await sharedApp()
       const ada = await member(app)
       const params = new URLSearchParams(
         Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
@@ -121,12 +123,12 @@ describe('the list of files', () => {
   )
 
   it('takes up to a thousand', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect((await page(await member(app), { limit: 1000 })).files).toEqual([])
   })
 
   it('refuses a cursor of another list, and what is none', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (const name of ['a', 'b']) await ada.put(name, name)
     const { nextCursor } = await page(ada, { limit: 1 })
@@ -146,7 +148,7 @@ describe('the list of files', () => {
   })
 
   it('goes on behind a file that was replaced', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (const name of ['a', 'b', 'c']) await ada.put(name, name)
     const { nextCursor } = await page(ada, { limit: 1 })

@@ -1,7 +1,11 @@
 /** Forms byte by byte: what browsers, phones and libraries send, and what cannot be read without a guess. */
 import { describe, expect, it } from 'vitest'
-import { blobsOnDisk, type Member, member, testApp } from '../support/app.ts'
+import { appForMany, blobsOnDisk, type Member, member, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
+/** Its tests store nothing. */
+const untouchedApp = appForMany()
 
 const send = (owner: Member, body: string | Buffer, type = 'multipart/form-data; boundary=XX') =>
   owner.request('/v1/files', {
@@ -44,7 +48,7 @@ describe('the name of a file in a form', () => {
     ['a replacement character', 'name="file"; filename="a\ufffdb.jpg"', 'a\ufffdb.jpg'],
     ['an extended replacement character', `name="file"; filename*=UTF-8''a%EF%BF%BDb.jpg`, 'a\ufffdb.jpg'],
   ])('is read from %s', async (_what, parameters, name) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const answer = await send(ada, disposition(parameters) + END)
     expect([answer.status, (answer.body as { name: string }).name]).toEqual([201, name])
@@ -73,7 +77,7 @@ describe('the name of a file in a form', () => {
     ['a control character', 'name="file"; filename="a\u0001.jpg"'],
     ['a line feed', 'name="file"; filename="a\n.jpg"'],
   ])('is not guessed from %s', async (_what, parameters) => {
-    const app = await testApp()
+    const app = await untouchedApp()
     const ada = await member(app)
     expect(await send(ada, disposition(parameters) + END)).toBeProblem(400, 'malformed-multipart')
     expect(await blobsOnDisk(app)).toEqual([])
@@ -85,14 +89,14 @@ describe('the name of a file in a form', () => {
     ['an extended path', `name="file"; filename="a.jpg"; filename*=UTF-8''dir%2Fa.jpg`],
     ['extended bytes that are no UTF-8', `name="file"; filename="a.jpg"; filename*=UTF-8''%FF.jpg`],
   ])('is refused with %s', async (_what, parameters) => {
-    const app = await testApp()
+    const app = await untouchedApp()
     const ada = await member(app)
     expect(await send(ada, disposition(parameters) + END)).toBeProblem(400, 'invalid-name')
     expect(await blobsOnDisk(app)).toEqual([])
   })
 
   it('of a field may have a replacement character, and no bytes that are none of its charset', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const named = (value: string) => FILE + part('Content-Disposition: form-data; name="name"', value) + END
     expect((await send(ada, named('a\ufffdb.jpg'))).body).toMatchObject({ name: 'a\ufffdb.jpg' })
@@ -120,7 +124,7 @@ describe('the name of a file in a form', () => {
   })
 
   it('of 255 bytes is counted in NFC', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const name = 'Ü'.repeat(127)
     const nfd = name.normalize('NFD')
@@ -139,7 +143,7 @@ describe('the part called file', () => {
     ['JSON', `${bare}\r\nContent-Type: application/json`],
     ['an empty filename', `${bare}; filename=""`],
   ])('is the file with %s, under the name of the field', async (_what, headers) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (const form of [NAME + part(headers, '{"a":1') + END, part(headers, '{"a":1') + NAME + END]) {
       expect([200, 201]).toContain((await send(ada, form)).status)
@@ -148,7 +152,7 @@ describe('the part called file', () => {
   })
 
   it('without a name anywhere is refused, and the detail says why', async () => {
-    const app = await testApp()
+    const app = await untouchedApp()
     const ada = await member(app)
     const answer = await send(ada, part(`${bare}\r\nContent-Type: image/jpeg`) + END)
     expect(answer).toBeProblem(400, 'malformed-multipart')
@@ -157,7 +161,7 @@ describe('the part called file', () => {
   })
 
   it('keeps its type as it was sent', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const headers = `${bare}; filename="a"\r\nContent-Type: Text/Plain; charset=ISO-8859-1`
     expect((await send(ada, part(headers) + END)).body).toMatchObject({ contentType: 'Text/Plain; charset=ISO-8859-1' })
@@ -178,7 +182,7 @@ describe('a part without bytes, whose headers the delimiter follows at once', ()
       '',
     ],
   ])('may be %s', async (_what, body, name, bytes) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const { status, body: stored } = await send(ada, body)
     expect([status, (stored as { name: string }).name]).toEqual([201, name])
@@ -186,7 +190,7 @@ describe('a part without bytes, whose headers the delimiter follows at once', ()
   })
 
   it('does not take its bytes or its name from another part', async () => {
-    const app = await testApp()
+    const app = await untouchedApp()
     const ada = await member(app)
     const other = part('Content-Disposition: form-data; name="0"; filename="a"', 'abc')
     const body = bodiless('name="file"; filename="b.txt"') + other + END
@@ -198,7 +202,7 @@ describe('a part without bytes, whose headers the delimiter follows at once', ()
   })
 
   it('may come byte by byte', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const body = bodiless('name="note"') + bodiless('name="file"; filename="c.txt"') + END
     const sending = wire(app.url)
@@ -231,7 +235,7 @@ describe('a form', () => {
       part('Content-Disposition: form-data; name="toString"', 'x'.repeat(5000)) + FILE + END,
     ],
   ])('may have %s', async (_what, body) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     expect((await send(ada, body)).status).toBe(201)
     expect((await ada.get('beach.jpg')).body).toBe('sand')
@@ -242,13 +246,13 @@ describe('a form', () => {
     'Multipart/Form-Data; charset=utf-8; Boundary=XX',
     'multipart/form-data;boundary=XX; a=b',
   ])('may come as %s', async (type) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     expect((await send(ada, FILE + END, type)).status).toBe(201)
   })
 
   it('may have a boundary of any characters that may be quoted', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const boundary = "a b'()+_,-./:=?"
     expect(
@@ -258,7 +262,7 @@ describe('a form', () => {
   })
 
   it('may have what is nearly a boundary in its bytes', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const content = '\r\n--X\r\n-\r\r\n--\n--XX\n\r--XX\r\n-XX\r'
     const headers = 'Content-Disposition: form-data; name="file"; filename="near"'
@@ -267,7 +271,7 @@ describe('a form', () => {
   })
 
   it('may come in pieces of any size', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const form = `before\r\n--XX \t\r\n${FILE.slice(6)}${NAME}--XX-- \r\nbehind`
     const line = wire(app.url)
@@ -340,7 +344,7 @@ describe('a form', () => {
     ['no file', NAME + END, 'no file part'],
     ['no part', END, 'no file part'],
   ])('with %s is refused, and the detail says why', async (_what, body, detail) => {
-    const app = await testApp()
+    const app = await untouchedApp()
     const ada = await member(app)
     const answer = await send(ada, body)
     expect(answer).toBeProblem(400, 'malformed-multipart')
@@ -354,7 +358,7 @@ describe('a form', () => {
     'multipart/form-data; boundary=""',
     'multipart/form-data; boundary="a',
   ])('with the type %s is refused', async (type) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     expect(await send(ada, FILE + END, type)).toBeProblem(400, 'malformed-multipart')
   })

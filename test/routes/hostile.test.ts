@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { appForMany, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 const ada = { name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' }
 const json = { 'content-type': 'application/json' }
@@ -38,7 +40,7 @@ describe('a request that could be read as two', () => {
     ['a name in brackets', '(X): a'],
     ['an empty name', ': a'],
   ])('by %s is refused, and nothing after it is read', async (_what, fields) => {
-    const app = await testApp()
+    const app = await sharedApp()
     // Either could be taken for the body, by one reader or another.
     for (const rest of [SMUGGLED, `0\r\n\r\n${SMUGGLED}`]) {
       const line = wire(app.url)
@@ -60,7 +62,7 @@ describe('a request that could be read as two', () => {
     ['more bytes than the size', '5\r\nbytes and more\r\n0\r\n\r\n'],
     ['an endless extension', `5;${'x'.repeat(20_000)}\r\nbytes\r\n0\r\n\r\n`],
   ])('by a chunk with %s is refused, and nothing is kept', async (_what, chunks) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const line = wire(app.url)
     line.socket.write(
@@ -73,7 +75,7 @@ describe('a request that could be read as two', () => {
   })
 
   it('is read as one where a chunk has an extension or a trailer', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const line = wire(app.url)
     const fields = { ...token(owner), 'transfer-encoding': 'chunked', connection: 'close' }
@@ -83,7 +85,7 @@ describe('a request that could be read as two', () => {
   })
 
   it('in HTTP/1.0 is refused, where chunks are not known', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write(`POST /v1/users HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`)
     const answer = await line.ended
@@ -104,7 +106,7 @@ describe('a request with more than 1,000 fields', () => {
     ...['If-None-Match: *', 'If-Match: "x"', 'Repr-Digest: sha-256=:AAAA:', 'Content-Encoding: gzip', 'Host: b'],
     'Upload-Complete: ?0',
   ])('is refused, and is not executed without its last one, %s', async (last) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     await owner.put('a', 'old')
     const sender = wire(app.url)
@@ -140,14 +142,14 @@ describe('a request with more than 1,000 fields', () => {
   })
 
   it.each([16_000, 30_000])('is refused, whether it has %i of them or a few too many', async (fields) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const sender = wire(app.url)
     sender.socket.write(crowded('GET /health/live', fields, 'b: c'))
     expect(await sender.ended).toMatch(/^HTTP\/1\.1 431 .*"headers-too-large"/s)
   })
 
   it('is refused after the response to the request before it, and no request after it is executed', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const fields = { ...token(owner), 'content-length': '3' }
     const put = (name: string) => `${head(`PUT /v1/files/${name}`, fields)}new`
@@ -159,7 +161,7 @@ describe('a request with more than 1,000 fields', () => {
   })
 
   it('is not one with 1,000: then the last one counts as the first', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     await owner.put('a', 'old')
     const sender = wire(app.url)
@@ -170,7 +172,7 @@ describe('a request with more than 1,000 fields', () => {
   })
 
   it('is not one with as many trailers, because no trailer means anything here', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const chunked = head('PUT /v1/files/a', { ...token(owner), 'transfer-encoding': 'chunked' })
     const sender = wire(app.url)
@@ -181,7 +183,7 @@ describe('a request with more than 1,000 fields', () => {
   })
 
   it('is refused if its trailers have more than 16 KiB', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const sender = wire(app.url)
     const chunked = head('PUT /v1/files/a', { ...token(owner), 'transfer-encoding': 'chunked' })
@@ -207,7 +209,7 @@ describe('a field with one value', () => {
     ['If-Modified-Since', 'Sun, 22 Nov 2026 08:30:00 GMT', 'Sun, 22 Nov 2026 08:30:01 GMT'],
     ['Origin', 'https://a.example', 'https://b.example'],
   ])('such as %s is refused where it is given twice', async (name, first, second) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { authorization } = token(await member(app))
     const fields = new Map([
       ['Host', 'a.example'],
@@ -224,7 +226,7 @@ describe('a field with one value', () => {
 
 describe('a request target', () => {
   it('with another host than the Host is that of its path', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const line = wire(app.url)
     line.socket.write(head('GET http://evil.example/health/live?a=b', { connection: 'close' }))
     const answer = await line.ended
@@ -261,7 +263,7 @@ describe('a request target', () => {
     ['get /health/live', 405],
     ['GET /health/live\u00e9', 400],
   ])('%s is no surprise', async (line, status) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const connection = wire(app.url)
     connection.socket.write(head(line, { connection: 'close' }), 'latin1')
     const answer = await connection.ended
@@ -284,7 +286,7 @@ describe('a request target', () => {
     ['%ff', 'malformed-url'],
     ['%u0041', 'malformed-url'],
   ])('names no file with %s', async (name, code) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     for (const method of ['GET', 'PUT', 'DELETE']) {
       expect(await owner.request(`/v1/files/${name}`, { method })).toBeProblem(400, code)
@@ -292,7 +294,7 @@ describe('a request target', () => {
   })
 
   it('is decoded once', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     expect((await owner.request('/v1/files/%252e%252e', { method: 'PUT', body: 'x' })).body).toMatchObject({
       name: '%2e%2e',
@@ -304,7 +306,7 @@ describe('a request target', () => {
 
 describe('a query', () => {
   it.each(['limit', 'limit_'])('with a number in %s that is none is refused, or not looked at', async (name) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     for (const path of ['/v1/files', '/v1/trash']) {
       for (const number of STRANGE_NUMBERS) {
@@ -316,7 +318,7 @@ describe('a query', () => {
   })
 
   it('of -0 or 007 is no number that anybody means', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     expect(await owner.request('/v1/files?limit=-0')).toBeProblem(400, 'invalid-request')
     expect((await owner.request('/v1/files?limit=007')).status).toBe(200)
@@ -330,7 +332,7 @@ describe('a query', () => {
     '/v1/trash?limit=1&limit=1',
     '/v1/files/a?disposition=inline&disposition=inline',
   ])('that gives a parameter twice is refused: %s', async (path) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     expect(await owner.request(path)).toBeProblem(400, 'invalid-request')
   })
@@ -343,7 +345,7 @@ describe('a query', () => {
     'limit[]=1',
     'limit.a=1',
   ])('of %s changes nothing', async (query) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     await owner.put('a', 'a')
     await owner.put('b', 'b')
@@ -354,7 +356,7 @@ describe('a query', () => {
   it.each(['%00', "'%20OR%20'1'='1", '%25', '_', '*', 'x'.repeat(8000)])(
     'of the prefix %s finds nothing and breaks nothing',
     async (prefix) => {
-      const app = await testApp()
+      const app = await sharedApp()
       const owner = await member(app)
       await owner.put('a', 'a')
       const answer = await owner.request(`/v1/files?prefix=${prefix}`)
@@ -365,7 +367,7 @@ describe('a query', () => {
   )
 
   it.each(['prefix', 'cursor'])('of bytes that are no UTF-8 in %s is refused', async (name) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     await owner.put('%ff', 'a')
     for (const value of ['%ff', '%c0%ae', '%ed%a0%80', '%', '%zz']) {
@@ -377,7 +379,7 @@ describe('a query', () => {
     ...['e30', 'bnVsbA', 'W10', 'W251bGxd', Buffer.from('["\\u0000name\\u0000asc",1e400,"a"]').toString('base64url')],
     ...['%00', '../../etc/passwd', Buffer.from('['.repeat(1000)).toString('base64url')],
   ])('of the cursor %s is refused', async (cursor) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     expect(await owner.request(`/v1/files?cursor=${cursor}`)).toBeProblem(400, 'invalid-cursor')
     expect(await owner.request(`/v1/trash?cursor=${cursor}`)).toBeProblem(400, 'invalid-cursor')
@@ -402,7 +404,7 @@ describe('a JSON body', () => {
     ['NUL in a string', '{"name":"A\0da"}'],
     ['a byte order mark and nothing', '\ufeff'],
   ])('with %s is refused', async (_what, body) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await register(app, body)
     expect(answer.status).toBe(400)
     expect(['malformed-json', 'invalid-request']).toContain((answer.body as { code: string }).code)
@@ -417,7 +419,7 @@ describe('a JSON body', () => {
     ['beyond Unicode', [0xf4, 0x90, 0x80, 0x80]],
     ['cut', [0xe2, 0x82]],
   ])('in UTF-8 that is %s is refused', async (_what, bytes) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const [before, after] = JSON.stringify(ada).split('Ada') as [string, string]
     const body = Buffer.concat([Buffer.from(before), Buffer.from(bytes), Buffer.from(after)])
     expect(await register(app, body)).toBeProblem(400, 'malformed-json')
@@ -440,7 +442,7 @@ describe('a JSON body', () => {
     ['deviceId', '"ios-6f1c2b9a\\ud800"'],
     ['deviceId', '9007199254740993'],
   ])('with %s as %s is refused', async (field, value) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const body = JSON.stringify({ ...ada, [field]: '$' }).replace('"$"', () => value)
     expect(await register(app, body)).toBeProblem(400, 'invalid-request')
   })
@@ -448,7 +450,7 @@ describe('a JSON body', () => {
   it.each(['"a\\ud800"', '"\\udc00a"', '"a\\u0000"', '".."', '"a/b"', '{}', '1e400', 'null', '["a"]'])(
     'renames no file to %s',
     async (name) => {
-      const app = await testApp()
+      const app = await sharedApp()
       const owner = await member(app)
       await owner.put('a', 'a')
       const answer = await owner.request('/v1/files/a', { method: 'PATCH', headers: json, body: `{"name":${name}}` })
@@ -458,7 +460,7 @@ describe('a JSON body', () => {
   )
 
   it('that gives a field twice counts by its last one', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const body = JSON.stringify(ada).replace('{', '{"name":"Eve","deviceId":7,')
     const answer = await register(app, body)
     expect(answer.status).toBe(201)
@@ -472,7 +474,7 @@ describe('a JSON body', () => {
     '"constructor":{"prototype":{"admin":true}}',
     '"constructor":"Eve","hasOwnProperty":true,"toString":null',
   ])('ignores %s', async (fields) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     await owner.put('a', 'a')
     const body = `{${fields},"name":"b"}`
@@ -484,7 +486,7 @@ describe('a JSON body', () => {
   })
 
   it('takes unknown fields of any depth that fits', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const deep = `${'['.repeat(7000)}${']'.repeat(7000)}`
     expect((await register(app, JSON.stringify(ada).replace('{', `{"deep":${deep},`))).status).toBe(201)
   })
@@ -501,7 +503,7 @@ describe('conditions and ranges', () => {
     { 'if-modified-since': 'Sun, 99 Nov 9999 99:99:99 GMT' },
     { 'if-range': '"' },
   ])('of %j are answered with the whole', async (headers) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     await owner.put('a', 'bytes')
     const answer = await owner.get('a', headers as Record<string, string>)
@@ -510,7 +512,7 @@ describe('conditions and ranges', () => {
   })
 
   it('that are lists may stand on several lines', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const owner = await member(app)
     const { headers } = await owner.put('a', 'bytes')
     const line = wire(app.url)

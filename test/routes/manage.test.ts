@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { blobsOnDisk, type Member, member, SECOND, testApp } from '../support/app.ts'
+import { appForMany, blobsOnDisk, type Member, member, SECOND, testApp } from '../support/app.ts'
 import type { Answer } from '../support/http.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 const etag = (bytes: string) => `"${createHash('sha256').update(bytes).digest('hex')}"`
 
@@ -49,7 +51,7 @@ describe('renaming a file', () => {
   })
 
   it('refuses a taken name, whatever bytes have it, and changes nothing', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (const [name, bytes] of [
       ['a', 'same'],
@@ -64,7 +66,7 @@ describe('renaming a file', () => {
   })
 
   it('to its own name is done already', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const before = await ada.put('beach.jpg', 'sand')
     const answer = await rename(ada, 'beach.jpg', 'beach.jpg')
@@ -72,7 +74,7 @@ describe('renaming a file', () => {
   })
 
   it('takes a name that another member has', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const [ada, ben] = [await member(app), await member(app)]
     await ada.put('mine', 'sand')
     await ben.put('theirs', 'water')
@@ -81,7 +83,7 @@ describe('renaming a file', () => {
   })
 
   it('takes a name that is free because its file is in the trash', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('a', 'sand')
     await ada.put('b', 'water')
@@ -90,7 +92,7 @@ describe('renaming a file', () => {
   })
 
   it('answers 404 for a file that is not there, or is another member’s', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const [ada, ben] = [await member(app), await member(app)]
     await ada.put('beach.jpg', 'sand')
     expect(await rename(ben, 'beach.jpg', 'mine')).toBeProblem(404, 'file-not-found')
@@ -99,14 +101,14 @@ describe('renaming a file', () => {
   })
 
   it.each(['', '.', '..', 'a/b', 'a\\b', 'a\u0000', '€'.repeat(86), '\ud800'])('refuses the name %j', async (name) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand')
     expect(await rename(ada, 'beach.jpg', name)).toBeProblem(400, 'invalid-name')
   })
 
   it.each([7, null, undefined, ['a']])('refuses %j for a name', async (name) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand')
     const answer = await rename(ada, 'beach.jpg', name)
@@ -115,7 +117,7 @@ describe('renaming a file', () => {
   })
 
   it.each(PRECONDITIONS)('on %s', async (_what, headers, holds) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand')
     const answer = await rename(ada, 'beach.jpg', 'other.jpg', headers)
@@ -124,7 +126,7 @@ describe('renaming a file', () => {
   })
 
   it('leaves the numbers of other names alone', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand')
     await ada.put('beach (1).jpg', 'water')
@@ -147,7 +149,7 @@ describe('deleting a file', () => {
   })
 
   it('frees its name', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const first = await ada.put('beach.jpg', 'sand')
     await remove(ada, 'beach.jpg')
@@ -157,7 +159,7 @@ describe('deleting a file', () => {
   })
 
   it('answers 404 for a file that is not there, or is another member’s', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const [ada, ben] = [await member(app), await member(app)]
     await ada.put('beach.jpg', 'sand')
     expect(await remove(ben, 'beach.jpg')).toBeProblem(404, 'file-not-found')
@@ -168,7 +170,7 @@ describe('deleting a file', () => {
   })
 
   it.each(PRECONDITIONS)('on %s', async (_what, headers, holds) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand')
     const answer = await remove(ada, 'beach.jpg', headers)
@@ -177,7 +179,7 @@ describe('deleting a file', () => {
   })
 
   it('takes the content type that many clients send with everything', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand')
     expect((await remove(ada, 'beach.jpg', { 'content-type': 'application/json' })).status).toBe(204)
@@ -205,7 +207,7 @@ describe('of several who change one file at once', () => {
   const statuses = (answers: Answer[]) => answers.map(({ status }) => status).sort()
 
   it('exactly one deletes it', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand')
     const answers = await Promise.all(Array.from({ length: 8 }, () => remove(ada, 'beach.jpg')))
@@ -214,7 +216,7 @@ describe('of several who change one file at once', () => {
   })
 
   it('exactly one renames it', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('beach.jpg', 'sand')
     const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => rename(ada, 'beach.jpg', `renamed ${n}`)))
@@ -223,7 +225,7 @@ describe('of several who change one file at once', () => {
   })
 
   it('exactly one of several files gets a name', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const old = Array.from({ length: 8 }, (_, n) => `old ${n}`)
     await Promise.all(old.map((name) => ada.put(name, name)))
@@ -233,7 +235,7 @@ describe('of several who change one file at once', () => {
   })
 
   it('renaming or deleting wins, not both', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (let n = 0; n < 20; n += 1) {
       await ada.put('old', `bytes ${n}`)
@@ -246,7 +248,7 @@ describe('of several who change one file at once', () => {
   })
 
   it('renaming and replacing both happen, one after the other', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (let n = 0; n < 20; n += 1) {
       await ada.put('old', 'first')

@@ -8,7 +8,7 @@ import { blobsOnDisk, form, member, testApp } from '../support/app.ts'
 import { pathOf, spoil } from '../support/blobs.ts'
 import { describeNginx, flood, type Nginx, nginxBefore, nginxWith } from '../support/nginx.ts'
 
-const BEHIND = { TRUST_PROXY: '127.0.0.1' }
+const BEHIND = { TRUST_PROXY: '127.0.0.1', UPLOAD_INTERIM_RESPONSES: 'off' }
 const MiB = 1024 * 1024
 /** Of one network as many as deploy/nginx/nginx.conf takes, and some. */
 const MORE_THAN_A_SHARE = 1200
@@ -56,6 +56,27 @@ describeNginx('behind nginx', () => {
     expect(head[':status']).toBe(201)
     const { bytes } = await overHttp2(nginx, { ':path': path, authorization })
     expect(bytes.equals(photo)).toBe(true)
+  })
+
+  it('an upload that can be resumed is, over HTTP/1.1 and HTTP/2', async () => {
+    const { nginx, ada } = await behindNginx()
+    const film = randomBytes(3 * MiB + 5)
+    const draft = { 'upload-draft-interop-version': '6' }
+    const whole = await ada.put('whole', film, { ...draft, 'upload-complete': '?1' })
+    expect([whole.status, whole.headers['upload-complete']]).toEqual([201, '?1'])
+
+    const authorization = `Bearer ${ada.token}`
+    const over2 = { ':method': 'PUT', ':path': '/v1/files/film', authorization, ...draft, 'upload-complete': '?0' }
+    const { head } = await overHttp2(nginx, over2, film.subarray(0, MiB))
+    const path = head.location as string
+    expect((await ada.request(path, { method: 'HEAD', headers: draft })).headers['upload-offset']).toBe(`${MiB}`)
+    const headers = { ...draft, 'content-type': 'application/partial-upload', 'upload-offset': `${MiB}` }
+    const last = await ada.request(path, { method: 'PATCH', headers, body: film.subarray(MiB) })
+    expect([last.status, (await ada.get('film')).bytes.equals(film)]).toEqual([201, true])
+    await expect
+      .poll(() => nginx.passages().map(({ method, route }) => `${method} ${route}`))
+      .toContain('PATCH /v1/uploads/{id}')
+    expect(nginx.log()).not.toContain(path)
   })
 
   it.each(['a/b', '%00', 'a b', 'ünï', '..', '%', 'x'.repeat(256)])(

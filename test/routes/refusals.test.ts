@@ -34,13 +34,25 @@ type Way = (sent: Sent, operation: Operation) => Partial<Sent> | string
 const MOST_BYTES = 1000
 
 const json = (body: unknown) => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+/** A form has digests only if it can be resumed. */
 const digest =
   (value: string): Way =>
-  () => ({ headers: { 'repr-digest': value } })
+  (_sent, { id }) => ({
+    headers: {
+      [id === 'appendUpload' ? 'content-digest' : 'repr-digest']: value,
+      ...(id === 'uploadForm' && { 'upload-complete': '?1' }),
+    },
+  })
 const named =
   (name: string): Way =>
-  ({ path }, { id }) =>
-    id === 'uploadForm' ? upload(name) : { path: path.replace('beach.jpg', encodeURIComponent(name)) }
+  ({ path }, { id }) => {
+    if (id === 'createUpload') return disposition(name)
+    return id === 'uploadForm' ? upload(name) : { path: path.replace('beach.jpg', encodeURIComponent(name)) }
+  }
+
+const disposition = (name: string) => ({ headers: { 'content-disposition': `attachment; filename="${name}"` } })
+const tus = { 'tus-resumable': '1.0.0' }
+const metadata = { 'upload-metadata': `filename ${Buffer.from('tus.jpg').toString('base64')}` }
 
 function upload(filename: string, content = 'sand', name = 'file') {
   const { headers, body } = form([{ name, filename, content }])
@@ -48,7 +60,8 @@ function upload(filename: string, content = 'sand', name = 'file') {
 }
 
 /** In the first parameter of the query that has a choice or a range, or in the body. */
-const invalid: Way = ({ path }, { body, parameters }) => {
+const invalid: Way = ({ path }, { id, body, parameters }) => {
+  if (id === 'appendUpload' || id === 'createUpload') return { headers: { 'upload-complete': 'yes' } }
   if (body?.mediaType === 'application/json') return { body: '{}' }
   const choice = parameters.find(({ in: place, schema }) => place === 'query' && (schema.enum || schema.minimum))
   return { path: `${path}?${choice?.name}=x` }
@@ -56,6 +69,8 @@ const invalid: Way = ({ path }, { body, parameters }) => {
 
 const taken: Way = (_sent, { id }) => {
   if (id === 'uploadForm') return upload('beach.jpg', 'other')
+  if (id === 'createUpload') return disposition('beach.jpg')
+  if (id === 'uploadOffset') return { path: '/v1/uploads/REFUSED', headers: tus }
   return id === 'renameFile' ? json({ name: 'taken.jpg' }) : {}
 }
 
@@ -84,11 +99,35 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'file-not-found': ({ path }) => ({ path: path.replace(/beach\.jpg|(?<=trash\/)[^/]+/, 'none') }),
   'session-not-found': ({ path }) => ({ path: path.replace('current', 'none') }),
   'file-exists': taken,
-  'precondition-failed': () => ({ headers: { 'if-match': '"other"' } }),
+  'precondition-failed': (_sent, { id }) => ({
+    headers: /(append|cancel)Upload|uploadOffset/.test(id) ? { 'tus-resumable': '0.2.2' } : { 'if-match': '"other"' },
+  }),
   'file-too-large': (_sent, { id }) =>
-    id === 'putFile' ? { body: 'x'.repeat(MOST_BYTES + 1) } : upload('large', 'x'.repeat(MOST_BYTES + 1)),
+    id !== 'uploadForm' ? { body: 'x'.repeat(MOST_BYTES + 1) } : upload('large', 'x'.repeat(MOST_BYTES + 1)),
   'quota-exceeded': (_sent, { id }) =>
-    id === 'putFile' ? { path: '/v1/files/new', body: 'x'.repeat(MOST_BYTES) } : upload('new', 'x'.repeat(MOST_BYTES)),
+    id === 'putFile'
+      ? { path: '/v1/files/new', body: 'x'.repeat(MOST_BYTES) }
+      : id === 'uploadForm'
+        ? upload('new', 'x'.repeat(MOST_BYTES))
+        : { body: 'x'.repeat(MOST_BYTES) },
+  'upload-not-found': ({ path }, { id }) =>
+    id === 'createUpload'
+      ? { headers: { ...tus, ...metadata, 'upload-concat': 'final;/v1/uploads/none' }, body: '' }
+      : { path: path.replace(/[^/]+$/, 'none') },
+  'mismatching-upload-offset': () => ({ headers: { 'upload-offset': '7' } }),
+  'inconsistent-upload-length': (_sent, { id }) => ({
+    headers: { 'upload-complete': '?1', 'upload-length': id === 'appendUpload' ? '1' : '99' },
+  }),
+  'checksum-mismatch': () => ({
+    headers: {
+      ...tus,
+      ...metadata,
+      'upload-complete': undefined,
+      'upload-length': '3',
+      'content-type': 'application/offset+octet-stream',
+      'upload-checksum': 'sha1 AAAA',
+    },
+  }),
 }
 
 it('occur for what is wrong with the request', async () => {
@@ -145,6 +184,10 @@ it('occur on a full disk', async ({ skip }: TestContext) => {
   const app = await testApp({}, disk.path)
   const scene = await sceneOf(app)
   rmSync(join(app.config.DATA_DIR, 'reserve'))
+  // A log that was checkpointed has room for writes on a full disk.
+  const database = new Database(join(app.config.DATA_DIR, 'minikeepsafe.db'))
+  database.pragma('wal_checkpoint(TRUNCATE)')
+  database.close()
   disk.fill()
   await expectEach(
     app,
@@ -153,6 +196,26 @@ it('occur on a full disk', async ({ skip }: TestContext) => {
       'insufficient-storage': ({ path }, { id }) => (id === 'restoreFile' ? { path: `${path}?onConflict=rename` } : {}),
     },
   )
+})
+
+it('occur where the upload goes on elsewhere', async () => {
+  const app = await testApp()
+  const scene = await sceneOf(app)
+  const operations = scene.operations.filter((operation) => codesIn(operation).includes('upload-in-use'))
+  for (const { id, method } of operations) {
+    const sent = sentTo(scene, id)
+    const headers = { ...sent.headers, 'upload-draft-interop-version': '10', 'upload-complete': '?1' }
+    const { socket, received, until } = wire(app.url)
+    socket.write(bytesOf({ ...sent, headers }).slice(0, -1))
+    if (method !== 'PATCH') await until('\r\n\r\n')
+    const [, location = sent.path] = /^location: (.*)\r$/im.exec(received()) ?? []
+    await expect
+      .poll(async () => {
+        await scene.ada.request(location, { method: 'HEAD' })
+        return /"code":"([a-z-]+)"/.exec(received())?.[1]
+      })
+      .toBe('upload-in-use')
+  }
 })
 
 it('are all among these', async () => {
@@ -164,6 +227,7 @@ it('are all among these', async () => {
     'read-only',
     'internal-error',
     'insufficient-storage',
+    'upload-in-use',
   ]
   const operations = await operationsOf(app)
   const documented = operations.flatMap((operation) => codesIn(operation))
@@ -183,6 +247,10 @@ interface Scene {
   deviceId: string
   pin: string
   goodPin: string
+  /** Uploads without bytes, each for one request. Their names are taken since. */
+  uploads: string[]
+  /** An upload of tus with all its bytes whose name was taken meanwhile. */
+  refused: string
 }
 
 /** A vault with a file, one more, one in the trash whose name is taken again, and a second device. */
@@ -200,14 +268,34 @@ async function sceneOf(app: TestApp): Promise<Scene> {
   await paired(app, ada)
   const deviceId = newDeviceId()
   const goodPin = await pinFrom(ada, deviceId)
+  const uploads = await Promise.all(Array.from({ length: 40 }, () => begun(ada)))
+  const refused = await begunTus(ada)
+  await ada.put('late.jpg', 'x')
+  const headers = { ...tus, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }
+  await ada.request(`/v1/uploads/${refused}`, { method: 'PATCH', headers, body: 'sea' })
   return {
     operations,
     ada,
+    uploads,
+    refused,
     trashed: String(files[0]?.id),
     deviceId,
     goodPin,
     pin: goodPin === '0000' ? '0001' : '0000',
   }
+}
+
+async function begun(ada: Member): Promise<string> {
+  const headers = { ...disposition('late.jpg').headers, 'upload-complete': '?0' }
+  const { headers: answered } = await ada.request('/v1/uploads', { method: 'POST', headers })
+  return String(answered.location).replace(/.*\//, '')
+}
+
+async function begunTus(ada: Member): Promise<string> {
+  const name = Buffer.from('late.jpg').toString('base64')
+  const headers = { ...tus, 'upload-length': '3', 'upload-metadata': `filename ${name}` }
+  const { headers: answered } = await ada.request('/v1/uploads', { method: 'POST', headers })
+  return String(answered.location).replace(/.*\//, '')
 }
 
 async function operationsOf(app: TestApp): Promise<Operation[]> {
@@ -217,12 +305,16 @@ async function operationsOf(app: TestApp): Promise<Operation[]> {
   )
 }
 
-/** The response to HEAD has no body and so no code: the codes of its statuses are those of GET. */
+/** The response to HEAD has no body and so no code: the codes of its statuses are those of GET, or without a GET of another method. */
 function withCodesOfGet(head: Operation, operations: Operation[]): Operation {
-  const get = operations.find(({ method, path }) => method === 'GET' && path === head.path)
+  const others = operations.filter(({ method, path }) => method !== 'HEAD' && path === head.path)
+  const withStatus = (status: string) =>
+    others.find(({ method, responses }) => method === 'GET' && responses[status]) ??
+    others.find(({ method, responses }) => method === 'DELETE' && responses[status]) ??
+    others.find(({ responses }) => responses[status])
   const responses = Object.entries(head.responses).map(([status, response]) => [
     status,
-    { ...response, content: get?.responses[status]?.content },
+    { ...response, content: withStatus(status)?.responses[status]?.content },
   ])
   return { ...head, responses: Object.fromEntries(responses) }
 }
@@ -231,7 +323,7 @@ const codesIn = (operation: Operation) =>
   Object.keys(operation.responses).flatMap((status) => codesOf(operation, Number(status)))
 
 /** A valid request. */
-function sentTo({ operations, ada, trashed, deviceId, pin }: Scene, id: string): Sent {
+function sentTo({ operations, ada, trashed, uploads, deviceId, pin }: Scene, id: string): Sent {
   const { method, path } = operations.find((operation) => operation.id === id) as Operation
   const bodies: Record<string, Pick<Sent, 'headers' | 'body'>> = {
     register: json({ name: 'Ada', email: ada.email, deviceId }),
@@ -240,8 +332,17 @@ function sentTo({ operations, ada, trashed, deviceId, pin }: Scene, id: string):
     renameFile: json({ name: 'other.jpg' }),
     uploadForm: upload('new.jpg'),
     putFile: { headers: { 'content-type': 'image/jpeg' }, body: 'sea' },
+    createUpload: { ...disposition('made.jpg'), body: 'sea' },
+    appendUpload: {
+      headers: { 'content-type': 'application/partial-upload', 'upload-offset': '0', 'upload-complete': '?1' },
+      body: 'sea',
+    },
   }
-  const filled = path.replace('{name}', 'beach.jpg').replace('{sessionId}', 'current').replace('{id}', trashed)
+  const begunUpload = path === '/v1/uploads/{id}' ? uploads.shift() : undefined
+  const filled = path
+    .replace('{name}', 'beach.jpg')
+    .replace('{sessionId}', 'current')
+    .replace('{id}', begunUpload ?? trashed)
   const { headers = {}, body = '' } = bodies[id] ?? {}
   return { method, path: filled, headers: { authorization: `Bearer ${ada.token}`, ...headers }, body }
 }
@@ -256,6 +357,7 @@ async function expectEach(app: TestApp, scene: Scene, ways: Record<string, Way>)
     cases.map(async ({ operation, code, way }) => {
       const sent = sentTo(scene, operation.id)
       const changed = way(sent, operation)
+      if (typeof changed !== 'string') changed.path = changed.path?.replace('REFUSED', scene.refused) ?? sent.path
       const bytes =
         typeof changed === 'string'
           ? changed

@@ -1,11 +1,13 @@
 /** What becomes of a version that is replaced, which type a file has, and what dates say of a name. */
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
-import { DAY, form, type Member, member, SECOND, testApp } from '../support/app.ts'
+import { appForMany, DAY, form, type Member, member, SECOND, testApp } from '../support/app.ts'
+
+const sharedApp = appForMany()
 
 describe('a version that is replaced by other bytes', () => {
   it('is an entry of the trash of its own, and can be restored', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const { id } = (await ada.put('IMG_1.jpg', 'first')).body as { id: string }
     const replaced = await ada.put('IMG_1.jpg', 'second')
@@ -19,7 +21,7 @@ describe('a version that is replaced by other bytes', () => {
   })
 
   it('is gone at once with ?replaced=discard', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('a', 'first')
     expect((await ada.replace('a', 'second')).status).toBe(200)
@@ -64,7 +66,7 @@ describe('a version that is replaced by other bytes', () => {
   )
 
   it('is none where the bytes are the same, also with another type', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (const type of ['image/png', 'image/gif']) await ada.put('a', 'sand', { 'content-type': type })
     expect((await ada.request('/v1/files')).body).toMatchObject({ files: [{ contentType: 'image/gif' }] })
@@ -102,7 +104,7 @@ describe('the type of a file', () => {
     ['a.unknown', undefined, 'application/octet-stream'],
     ['a.jpg', 'text/x-own; v=1', 'text/x-own; v=1'],
   ])('of %s sent as %s is %s', async (name, given, type) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const sent = await ada.put(name, 'sand', given === undefined ? {} : { 'content-type': given })
     expect(sent.body).toMatchObject({ contentType: type })
@@ -112,7 +114,7 @@ describe('the type of a file', () => {
   })
 
   it('stays where the same bytes are sent again without one', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     await ada.put('clip', 'film', { 'content-type': 'video/mp4' })
     expect((await ada.put('clip', 'film')).body).toMatchObject({ contentType: 'video/mp4' })
@@ -121,7 +123,7 @@ describe('the type of a file', () => {
 })
 
 it('a name in another normal form is the same name, wherever it stands', async () => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   const [nfd, nfc] = ['Übung.jpg'.normalize('NFD'), 'Übung.jpg'.normalize('NFC')]
   expect((await ada.put(nfd, 'sand')).body).toMatchObject({ name: nfc })

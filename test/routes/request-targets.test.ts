@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
-import { type Member, member, testApp } from '../support/app.ts'
+import { appForMany, type Member, member, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 it.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'POST', 'OPTIONS'])(
   'a raw # in the target of %s is a 400, and the file that stands before it is untouched',
@@ -35,7 +37,7 @@ const requests: [
 ]
 
 it.each(requests)('an empty body has no media type to refuse: %s', async (_what, expected, ask) => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   for (const name of ['a', 'b']) await ada.put(name, 'sand')
   const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '0' }
@@ -43,14 +45,14 @@ it.each(requests)('an empty body has no media type to refuse: %s', async (_what,
 })
 
 it.each(requests)('an empty body has no content coding to refuse: %s', async (_what, expected, ask) => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   for (const name of ['a', 'b']) await ada.put(name, 'sand')
   expect(await ask(ada, { 'content-encoding': 'gzip', 'content-length': '0' })).toBe(expected)
 })
 
 it('a deletion without any body has no content coding to refuse', async () => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   await ada.put('a', 'sand')
   const line = wire(app.url)
@@ -63,7 +65,7 @@ it.each([
   ['a deletion with a body', 'DELETE', '/v1/files/a', 'x'],
   ['an empty upload, which would be stored without its coding', 'PUT', '/v1/files/a', ''],
 ])('a content coding is a 415 for %s', async (_what, method, path, body) => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   await ada.put('a', 'sand')
   const headers = { 'content-encoding': 'gzip', 'content-length': body.length }
@@ -76,7 +78,7 @@ it.each([
   ['no type', {}],
   ['the type of any bytes', { 'content-type': 'application/octet-stream' }],
 ])('an empty body in chunks has no media type to refuse, with %s', async (_what, type) => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   await ada.put('a', 'sand')
   const fields = { authorization: `Bearer ${ada.token}`, 'transfer-encoding': 'chunked', ...type }
@@ -90,7 +92,7 @@ it.each([
 })
 
 it('an empty upload keeps its type', async () => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   const answer = await ada.put('empty', '', { 'content-type': 'image/png' })
   expect(answer.body).toMatchObject({ size: 0, contentType: 'image/png' })

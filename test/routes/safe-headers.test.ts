@@ -2,9 +2,11 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import helmet from 'helmet'
 import { describe, expect, it } from 'vitest'
-import { member, type TestApp, testApp } from '../support/app.ts'
+import { appForMany, member, type TestApp } from '../support/app.ts'
 import type { Answer } from '../support/http.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 /** What helmet sets by default, but for what only belongs on answers over TLS, and with frames forbidden for all. */
 const HELMET = { ...helmetDefaults(), 'x-frame-options': 'DENY' }
@@ -29,7 +31,7 @@ describe('the headers that keep browsers out of trouble', () => {
     ['a path that cannot be decoded', 400, NOTHING, (app) => app.request('/v1/files/%ff')],
     ['a fault', 500, NOTHING, broken],
   ])('stand on %s', async (_what, status, policy, ask) => {
-    const answer = await ask(await testApp())
+    const answer = await ask(await sharedApp())
     expect(answer.status).toBe(status)
     expect(answer.headers).toMatchObject({ ...HELMET, 'content-security-policy': policy })
     expect(answer.headers).not.toHaveProperty('x-powered-by')
@@ -39,7 +41,7 @@ describe('the headers that keep browsers out of trouble', () => {
   it.each(['no request\r\n\r\n', head('GET /health/live', { 'x-long': 'x'.repeat(20_000) })])(
     'stand on the answer to what is no request',
     async (bytes) => {
-      const line = wire((await testApp()).url)
+      const line = wire((await sharedApp()).url)
       line.socket.write(bytes)
       const answer = (await line.ended).toLowerCase()
       const headers = { ...HELMET, 'content-security-policy': NOTHING, 'cache-control': 'no-store' }
@@ -50,7 +52,7 @@ describe('the headers that keep browsers out of trouble', () => {
   )
 
   it('run no script of the documentation that is not a file of this server', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const page = await app.request('/docs')
     const policy = new Map(
       String(page.headers['content-security-policy'])

@@ -1,7 +1,19 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { DAY, MINUTE, member, memberWith, newDeviceId, SECOND, type TestApp, testApp } from '../support/app.ts'
+import {
+  appForMany,
+  DAY,
+  MINUTE,
+  member,
+  memberWith,
+  newDeviceId,
+  SECOND,
+  type TestApp,
+  testApp,
+} from '../support/app.ts'
+
+const sharedApp = appForMany()
 
 async function registered(app: TestApp) {
   const deviceId = newDeviceId()
@@ -14,7 +26,7 @@ async function registered(app: TestApp) {
 
 describe('signing in', () => {
   it('answers 201 with a token that ends thirty days after its last use', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { deviceId, pin } = await registered(app)
     const answer = await app.post('/v1/sessions', { deviceId, pin })
     expect(answer.status).toBe(201)
@@ -28,7 +40,7 @@ describe('signing in', () => {
   })
 
   it('takes a PIN once', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { deviceId, pin } = await registered(app)
     await app.post('/v1/sessions', { deviceId, pin })
     expect(await app.post('/v1/sessions', { deviceId, pin })).toBeProblem(401, 'invalid-pin')
@@ -42,14 +54,14 @@ describe('signing in', () => {
   })
 
   it('takes the right PIN after four wrong ones', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { deviceId, pin, wrong } = await registered(app)
     for (let n = 0; n < 4; n += 1) await app.post('/v1/sessions', { deviceId, pin: wrong })
     expect((await app.post('/v1/sessions', { deviceId, pin })).status).toBe(201)
   })
 
   it('voids the PIN with the fifth wrong one', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { deviceId, pin, wrong } = await registered(app)
     for (let n = 0; n < 5; n += 1) await app.post('/v1/sessions', { deviceId, pin: wrong })
     expect(await app.post('/v1/sessions', { deviceId, pin })).toBeProblem(401, 'invalid-pin')
@@ -66,7 +78,7 @@ describe('signing in', () => {
   })
 
   it('does not take the PIN of another device', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const { pin } = await registered(app)
     const other = await registered(app)
     const mismatched = { deviceId: other.deviceId, pin: pin === other.pin ? other.wrong : pin }
@@ -95,7 +107,7 @@ describe('signing in', () => {
   })
 
   it.each([1234, '123', '12345', 'abcd', '١٢٣٤', null])('refuses %j as a PIN', async (pin) => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect(await app.post('/v1/sessions', { deviceId: newDeviceId(), pin })).toBeProblem(400, 'invalid-request')
   })
 
@@ -140,14 +152,14 @@ describe('a session', () => {
     `Basic mks_${'a'.repeat(43)}`,
     `mks_${'a'.repeat(43)}`,
   ])('is not opened by Authorization: %j', async (authorization) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const answer = await app.request('/v1/files', { headers: authorization === undefined ? {} : { authorization } })
     expect(answer).toBeProblem(401, 'unauthorized')
     expect(answer.headers['www-authenticate']).toBe('Bearer')
   })
 
   it('takes the scheme in any case (RFC 9110, section 11.1)', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const answer = await app.request('/v1/files', { headers: { authorization: `bearer ${ada.token}` } })
     expect(answer.status).toBe(200)
@@ -197,14 +209,14 @@ describe('a session', () => {
   })
 
   it('is signed out also by a client that announces JSON and sends none', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const headers = { 'content-type': 'application/json' }
     expect((await ada.request('/v1/sessions/current', { method: 'DELETE', headers })).status).toBe(204)
   })
 
   it('is over the moment it is signed out', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     expect((await ada.request('/v1/sessions/current', { method: 'DELETE' })).status).toBe(204)
     expect(await ada.request('/v1/files')).toBeProblem(401, 'unauthorized')

@@ -1,7 +1,9 @@
 /** Bytes after a complete request change nothing about it (RFC 9112, section 9.3.2). */
 import { expect, it } from 'vitest'
-import { type Member, member, newDeviceId, testApp } from '../support/app.ts'
+import { appForMany, type Member, member, newDeviceId, testApp } from '../support/app.ts'
 import { head, wire } from '../support/wire.ts'
+
+const sharedApp = appForMany()
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 const NOISE = '{"why":"no length"}'
@@ -21,7 +23,7 @@ const requests: [what: string, expected: RegExp, request: (ada: Member) => Promi
 ]
 
 it.each(requests)('after %s: the response comes first, then a 400, then the end', async (_what, expected, request) => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   await ada.put('old', 'sand')
   const line = wire(app.url)
@@ -33,7 +35,7 @@ it.each(requests)('after %s: the response comes first, then a 400, then the end'
 })
 
 it('that ask for a tunnel are answered after the request before them, and the connection ends', async () => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   const line = wire(app.url)
   line.socket.write(`${put(ada)}CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\nmore`)
@@ -70,7 +72,7 @@ it('that go on and on while a response is not read cost nothing, and are not rea
 })
 
 it('are none where a client says that it has sent all: the response comes', async () => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   const line = wire(app.url)
   line.socket.end(put(ada))
@@ -78,7 +80,7 @@ it('are none where a client says that it has sent all: the response comes', asyn
 })
 
 it('in the middle of a body end the request, and nothing is stored', async () => {
-  const app = await testApp()
+  const app = await sharedApp()
   const ada = await member(app)
   const line = wire(app.url)
   line.socket.write(`${head('PUT /v1/files/broken', { ...tokenOf(ada), 'transfer-encoding': 'chunked' })}no size\r\n`)

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { blobsOnDisk, DAY, type Member, member, SECOND, type TestApp, testApp } from '../support/app.ts'
+import { appForMany, blobsOnDisk, DAY, type Member, member, SECOND, type TestApp, testApp } from '../support/app.ts'
+
+const sharedApp = appForMany()
 
 interface Trashed {
   id: string
@@ -39,7 +41,7 @@ async function sweep(app: TestApp): Promise<void> {
 
 describe('the trash', () => {
   it('is empty at first', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     expect(await page(await member(app))).toEqual({ files: [], nextCursor: null })
   })
 
@@ -59,14 +61,14 @@ describe('the trash', () => {
   })
 
   it('has nothing of another member', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const [ada, ben] = [await member(app), await member(app)]
     await trashed(ada, 'beach.jpg')
     expect(await names(ben)).toEqual([])
   })
 
   it('may have several files of one name', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const ids = [await trashed(ada, 'a', 'first'), await trashed(ada, 'a', 'second')]
     const { files } = await page(ada)
@@ -91,13 +93,13 @@ describe('the trash', () => {
   })
 
   it.each(['limit=0', 'limit=1001', 'limit=x'])('refuses %s', async (query) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     expect(await ada.request(`/v1/trash?${query}`)).toBeProblem(400, 'invalid-request')
   })
 
   it('refuses a cursor of another list', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (const name of ['a', 'b']) {
       await trashed(ada, name)
@@ -130,7 +132,7 @@ describe('restoring a file', () => {
   })
 
   it('refuses where the name is taken again', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const id = await trashed(ada, 'beach.jpg', 'sand')
     await ada.put('beach.jpg', 'water')
@@ -141,7 +143,7 @@ describe('restoring a file', () => {
   })
 
   it('numbers a taken name where asked to', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const id = await trashed(ada, 'beach.jpg', 'sand')
     await ada.put('beach.jpg', 'water')
@@ -152,14 +154,14 @@ describe('restoring a file', () => {
   })
 
   it('takes no other answer to a conflict', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const id = await trashed(ada, 'beach.jpg')
     expect(await restore(ada, id, '?onConflict=replace')).toBeProblem(400, 'invalid-request')
   })
 
   it('happens once, however many ask at once', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const id = await trashed(ada, 'beach.jpg')
     const answers = await Promise.all(Array.from({ length: 8 }, () => restore(ada, id, '?onConflict=rename')))
@@ -167,7 +169,7 @@ describe('restoring a file', () => {
   })
 
   it('gives each of many of one name a name of its own', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const ids = []
     for (let n = 0; n < 8; n += 1) ids.push(await trashed(ada, 'beach.jpg', `bytes ${n}`))
@@ -190,7 +192,7 @@ describe('what is gone for good', () => {
   })
 
   it('is removed once, however many ask at once', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const id = await trashed(ada, 'beach.jpg')
     const answers = await Promise.all(Array.from({ length: 8 }, () => remove(ada, id)))
@@ -198,7 +200,7 @@ describe('what is gone for good', () => {
   })
 
   it('is restored or removed, not both', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     for (let n = 0; n < 20; n += 1) {
       const id = await trashed(ada, 'beach.jpg', `bytes ${n}`)
@@ -268,14 +270,14 @@ describe('what is gone for good', () => {
 
 describe('an id', () => {
   it.each(['nonsense', '%00', 'x'.repeat(5000), '..%2f..'])('that is none, like %s, is 404', async (id) => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     expect(await restore(ada, id)).toBeProblem(404, 'file-not-found')
     expect(await remove(ada, id)).toBeProblem(404, 'file-not-found')
   })
 
   it('of another member’s trash is 404', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const [ada, ben] = [await member(app), await member(app)]
     const id = await trashed(ada, 'beach.jpg')
     expect(await restore(ben, id)).toBeProblem(404, 'file-not-found')
@@ -284,7 +286,7 @@ describe('an id', () => {
   })
 
   it('of a file that is not in the trash is 404', async () => {
-    const app = await testApp()
+    const app = await sharedApp()
     const ada = await member(app)
     const { id } = (await ada.put('beach.jpg', 'sand')).body as { id: string }
     expect(await restore(ada, id)).toBeProblem(404, 'file-not-found')

@@ -6,17 +6,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 import { buildApp, type HttpRules } from '../../src/app.ts'
 import { compose } from '../../src/compose/compose.ts'
 import { BACKLOG, httpRulesOf, requestLimitsOf, rulesOf } from '../../src/compose/rules.ts'
 import { type Config, readConfig } from '../../src/config/config.ts'
 import type { Ports } from '../../src/ports/ports.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
-import { openVault } from '../../src/vault/vault.ts'
+import { openVault, type Vault } from '../../src/vault/vault.ts'
 import { type Answer, type Call, call } from './http.ts'
 
 export interface TestApp {
+  vault: Vault
   url: string
   config: Config
   ports: Ports
@@ -72,6 +73,28 @@ export async function temporaryFolder(): Promise<string> {
 }
 
 /**
+ * An app for many tests of a file. The first of them starts it, and it is closed after the last one. Starting an app takes
+ * longer than most tests. A test may share one if it has members of its own, leaves the clock alone, and asserts about the
+ * whole server only what the other tests do not change.
+ */
+export function appForMany(): () => Promise<TestApp> {
+  let home: string | null = null
+  let started: Promise<TestApp> | null = null
+  afterAll(async () => {
+    await started?.then((app) => app.close())
+    if (home) await rm(home, { recursive: true, force: true })
+  })
+  const start = async () => {
+    home = await mkdtemp(join(tmpdir(), 'minikeepsafe-'))
+    return startedApp({}, home, {})
+  }
+  return () => {
+    started ??= start()
+    return started
+  }
+}
+
+/**
  * `settings` are environment variables. `folder` is the folder of an earlier app, to restart it. `http` changes HTTP limits.
  * Rate limits are off by default.
  */
@@ -80,7 +103,12 @@ export async function testApp(
   folder?: string,
   http: Partial<HttpRules> = {},
 ): Promise<TestApp> {
-  const home = folder ?? (await temporaryFolder())
+  const app = await startedApp(settings, folder ?? (await temporaryFolder()), http)
+  onTestFinished(app.close)
+  return app
+}
+
+async function startedApp(settings: Record<string, string>, home: string, http: Partial<HttpRules>): Promise<TestApp> {
   const config = readConfig({
     DATA_DIR: join(home, 'data'),
     UPLOADS_DIR: join(home, 'uploads'),
@@ -109,7 +137,6 @@ export async function testApp(
     closing ??= app.close()
     return closing
   }
-  onTestFinished(close)
   return {
     url,
     config,
@@ -125,6 +152,7 @@ export async function testApp(
         headers: { 'content-type': 'application/json', ...headers },
         body: JSON.stringify(body),
       }),
+    vault,
     settled: vault.settled,
     drain: vault.drain,
     sweep: vault.sweep,

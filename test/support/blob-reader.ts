@@ -34,6 +34,15 @@ export function openSeal(vaultKey: Buffer, { userId, fileId, seal, size: sizeInC
   return { fileKey: opened.subarray(0, 32), sha256: opened.subarray(32, 64), size, parts }
 }
 
+/** Returns the file key of an upload that is not complete. */
+export function openUploadSeal(
+  vaultKey: Buffer,
+  upload: Record<'userId' | 'uploadId', string> & { seal: Buffer },
+): Buffer {
+  const context = ['minikeepsafe upload 1', upload.userId, upload.uploadId].join('\0')
+  return openRecord(vaultKey, context, upload.seal, 61)
+}
+
 interface PartRow {
   start: number
   size: number

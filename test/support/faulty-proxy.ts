@@ -16,6 +16,8 @@ export interface FaultyProxy {
   refuse(): Promise<void>
   /** Breaks every open connection. */
   cut(): void
+  /** Breaks the connection at which so many more bytes have passed in one direction, over all connections together. */
+  cutAfter(bytes: number, direction: Direction, way: WayOfBreaking): Cut
   /** Waits for a request with this text, and breaks its connection instead of passing the answer. Resolves then. */
   loseAnswerTo(text: string): Promise<void>
   /** Waits for a request with this text, passes the first bytes of its answer, and then hangs. Resolves then. */
@@ -28,11 +30,26 @@ export interface FaultyProxy {
   heal(): Promise<void>
 }
 
+export type Direction = 'up' | 'down'
+
+/** `silent`: only the client's side breaks, and the server believes that it is connected until the next `heal`. */
+export type WayOfBreaking = 'reset' | 'end' | 'silent'
+
+export interface Cut {
+  /** Whether it happened. */
+  happened(): boolean
+  /** It will not happen any more. */
+  cancel(): void
+}
+
 export async function faultyProxy(first: { host: string; port: number }): Promise<FaultyProxy> {
   const clients = new Set<Socket>()
   let target = first
   let held: (() => void)[] | null = null
   let trap: { text: string; armed: Socket | null; spring: (client: Socket) => void } | null = null
+  let cutting: { left: number; direction: Direction; way: WayOfBreaking } | null = null
+  /** The server's sides of connections that broke in silence. */
+  const silent = new Set<Socket>()
   let delayMs = 0
   let accepted = 0
   const server = createServer(accept)
@@ -47,6 +64,7 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
   }
   onTestFinished(() => {
     cut()
+    for (const upstream of silent) upstream.destroy()
     server.close()
   })
 
@@ -64,6 +82,16 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       await closed
     },
     cut,
+    cutAfter(bytes, direction, way) {
+      const own = { left: bytes, direction, way }
+      cutting = own
+      return {
+        happened: () => own.left < 0,
+        cancel() {
+          if (cutting === own) cutting = null
+        },
+      }
+    },
     loseAnswerTo: (text) => trapped(text, (client) => client.resetAndDestroy()),
     // Once these bytes have passed.
     hangInAnswerTo: (text) => trapped(text, () => setImmediate(() => (held ??= []))),
@@ -77,6 +105,8 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       const waiting = held ?? []
       held = null
       delayMs = 0
+      cutting = null
+      for (const upstream of silent) upstream.destroy()
       for (const pass of waiting) pass()
       if (!server.listening) await listen(port)
     },
@@ -105,20 +135,53 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       [upstream, client],
     ] as const) {
       one.on('error', () => {})
-      one.on('close', () => other.destroy())
+      one.on('close', () => silent.has(other) || other.destroy())
     }
+    upstream.on('close', () => silent.delete(upstream))
     client.on('close', () => clients.delete(client))
-    forward(client, upstream, (chunk) => {
+    const cutIn = (direction: Direction) => (chunk: Buffer) => {
+      if (cutting?.direction !== direction) return null
+      cutting.left -= chunk.length
+      if (cutting.left >= 0) return null
+      const { left, way } = cutting
+      cutting = null
+      return { first: chunk.subarray(0, chunk.length + left), breakOff: () => breakOff(client, upstream, way) }
+    }
+    forward(client, upstream, cutIn('up'), (chunk) => {
       if (trap && chunk.includes(trap.text)) trap.armed = client
     })
-    forward(upstream, client, () => {
+    forward(upstream, client, cutIn('down'), () => {
       if (trap?.armed === client) trap.spring(client)
     })
   }
 
-  /** Calls `onChunk` with each chunk before it is passed on. */
-  function forward(from: Socket, to: Socket, onChunk: (chunk: Buffer) => void) {
+  function breakOff(client: Socket, upstream: Socket, way: WayOfBreaking) {
+    if (way === 'silent') silent.add(upstream)
+    if (way === 'reset') upstream.resetAndDestroy()
+    if (way === 'end') {
+      upstream.end()
+      client.end()
+    } else {
+      client.resetAndDestroy()
+    }
+  }
+
+  /** Calls `onChunk` with each chunk before it is passed on. `cutIn` says after which part of it the connection breaks. */
+  function forward(
+    from: Socket,
+    to: Socket,
+    cutIn: (chunk: Buffer) => { first: Buffer; breakOff: () => void } | null,
+    onChunk: (chunk: Buffer) => void,
+  ) {
+    let isBroken = false
     from.on('data', (chunk: Buffer) => {
+      if (isBroken) return
+      const broken = cutIn(chunk)
+      if (broken) {
+        isBroken = true
+        to.write(broken.first, broken.breakOff)
+        return
+      }
       onChunk(chunk)
       from.pause()
       const pass = () => {

@@ -1,5 +1,5 @@
 /** A plain HTTP client for tests. It adds nothing to a request and hides nothing of a response. */
-import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
+import { type Agent, request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Readable } from 'node:stream'
 
@@ -17,14 +17,21 @@ export interface Call {
   body?: string | Buffer | Readable
   /** The source address of the request, any of 127.0.0.0/8. */
   from?: string
+  /** Keeps the connection for further requests. Without one, each request has a connection of its own. */
+  agent?: Agent
+  /** Gets each interim response (1xx). */
+  onInterim?: (interim: { statusCode: number; headers: IncomingHttpHeaders }) => void
 }
 
-export function call(url: string, { method = 'GET', headers = {}, body, from }: Call = {}): Promise<Answer> {
+export function call(
+  url: string,
+  { method = 'GET', headers = {}, body, from, agent, onInterim }: Call = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     // Without an agent Node would send `Connection: close`.
     const kept = { connection: 'keep-alive', ...headers }
     // Certificates of tests are self-signed.
-    const options = { method, headers: kept, agent: false, rejectUnauthorized: false, localAddress: from } as const
+    const options = { method, headers: kept, agent: agent ?? false, rejectUnauthorized: false, localAddress: from }
     const request = (url.startsWith('https:') ? httpsRequest : httpRequest)(url, options, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -38,6 +45,7 @@ export function call(url: string, { method = 'GET', headers = {}, body, from }: 
       })
     })
     request.on('error', reject)
+    if (onInterim) request.on('information', onInterim)
     if (body === undefined || typeof body === 'string' || Buffer.isBuffer(body)) request.end(body)
     else body.pipe(request)
   })

@@ -78,6 +78,7 @@ describe('a backup', () => {
     const report = await backedUp(app, folder)
     expect(report).toEqual({
       files: 3,
+      uploads: 0,
       blobs: { copied: 3, kept: 0, removed: 0 },
       copiedBytes: 3 * 56 + 16,
       lacking: [],
@@ -89,7 +90,7 @@ describe('a backup', () => {
     expect(await app.ports.ledger.held(app.clock())).toBe(false)
 
     const { home, report: back } = await restored(folder)
-    expect(back).toEqual({ restored: true, files: 3, bytes: 16, lacking: [], masterKeys: [keyIdOf(KEY)] })
+    expect(back).toEqual({ restored: true, files: 3, uploads: 0, bytes: 16, lacking: [], masterKeys: [keyIdOf(KEY)] })
     expect(await contentsOf(home, ada, ['a', 'b'])).toEqual(['first', 'second'])
     const app2 = await testApp(settings, home)
     expect(await app2.ports.trash.find(ada.userId, trashed?.id as string)).not.toBeNull()

@@ -12,8 +12,10 @@ import {
   frameSealer,
   openPartKey,
   openSecrets,
+  openUploadKey,
   sealPartKey,
   sealSecrets,
+  sealUploadKey,
 } from '../../src/vault/crypto/envelope.ts'
 import { keyIdOf, openKeyring } from '../../src/vault/crypto/keyring.ts'
 import { tagOf } from '../../src/vault/files/tags.ts'
@@ -37,6 +39,7 @@ interface Vectors {
     blobSha256?: string
     salt?: string
   }[]
+  uploads: { uploadId: string; fileKey: string; seal: string }[]
   versions: { fileKey: string; size: number; parts: { start: number; size: number; key: string; seal: string }[] }[]
 }
 
@@ -120,6 +123,17 @@ it.each(vectors.versions)('the vectors are the seals that are made of the parts 
     expect(() => openPartKey(secrets, { ...part, seal: null })).toThrow()
   }
 })
+
+it.each(vectors.uploads)(
+  'the vector is the seal that is made of the upload $uploadId',
+  ({ uploadId: id, fileKey, seal }) => {
+    const vaultKey = hex(vectors.vaultKey)
+    expect(sealUploadKey(vaultKey, nonceIn(seal), vectors.userId, id, hex(fileKey)).toString('hex')).toBe(seal)
+    expect(openUploadKey(vaultKey, vectors.userId, { id, seal: hex(seal) })).toEqual(hex(fileKey))
+    expect(() => openUploadKey(vaultKey, 'ben', { id, seal: hex(seal) })).toThrow()
+    expect(() => openUploadKey(vaultKey, vectors.userId, { id: 'other', seal: hex(seal) })).toThrow()
+  },
+)
 
 describe('a seal', () => {
   const vaultKey = hex(vectors.vaultKey)

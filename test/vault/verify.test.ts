@@ -41,6 +41,7 @@ describe('verify', () => {
     expect(report).toEqual({
       users: 1,
       files: 6,
+      uploads: 0,
       bytes,
       blobs: 6,
       damaged: [],
@@ -92,7 +93,7 @@ describe('verify', () => {
     for (const name of ['a', 'b']) await rm(await path(name))
     await discard(app, ada, 'b')
     const { missing } = await verified(app)
-    expect(missing.sort(byFile)).toEqual(lost.sort(byFile))
+    expect(missing.sort(byBlob)).toEqual(lost.sort(byBlob))
   })
 
   it('finds a blob that nothing names, and leaves alone what a living run may still name', async () => {
@@ -237,4 +238,4 @@ async function* one(text: string) {
   yield [Buffer.from(text)]
 }
 
-const byFile = (a: { file: string }, b: { file: string }) => a.file.localeCompare(b.file)
+const byBlob = (a: { blob: string }, b: { blob: string }) => a.blob.localeCompare(b.blob)

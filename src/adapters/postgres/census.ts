@@ -2,14 +2,15 @@ import type { Census } from '../../ports/database.ts'
 import type { Database } from './database.ts'
 
 export async function postgresCensus({ ask }: Database, now: number): Promise<Census> {
-  const filesWhere = (condition: string) =>
-    `(SELECT json_build_object('count', count(*), 'bytes', coalesce(sum(size), 0)) FROM files WHERE ${condition})`
+  const sums = (size: string, from: string) =>
+    `(SELECT json_build_object('count', count(*), 'bytes', coalesce(sum(${size}), 0)) FROM ${from})`
   const [census] = await ask<Census>(
     `SELECT
        (SELECT count(*) FROM users) AS users,
        (SELECT count(*) FROM sessions WHERE ended_at IS NULL) AS sessions,
-       ${filesWhere('deleted_at IS NULL')} AS files,
-       ${filesWhere('deleted_at IS NOT NULL')} AS trash,
+       ${sums('size', 'files WHERE deleted_at IS NULL')} AS files,
+       ${sums('size', 'files WHERE deleted_at IS NOT NULL')} AS trash,
+       ${sums('received', 'uploads WHERE file_id IS NULL')} AS uploads,
        (SELECT count(*) FROM garbage JOIN parts USING (version)) AS garbage,
        (SELECT count(*) FROM runs) AS runs,
        (SELECT coalesce(json_object_agg(key_id, slots), '{}')

@@ -11,6 +11,7 @@ import { checkSchema, migrate } from './migrate.ts'
 import { postgresPinLedger } from './pin-ledger.ts'
 import { postgresSessions } from './sessions.ts'
 import { postgresTrash } from './trash.ts'
+import { postgresUploads } from './uploads.ts'
 import { postgresUsers } from './users.ts'
 
 /** Migrates the schema. Throws if PostgreSQL cannot be reached, a newer version made the schema, or a move is unfinished. */
@@ -49,6 +50,7 @@ export function repositoriesOf(db: Database): Repositories {
     activity: postgresActivity(db),
     files: postgresFiles(db),
     trash: postgresTrash(db),
+    uploads: postgresUploads(db),
   }
 }
 

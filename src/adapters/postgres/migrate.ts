@@ -3,11 +3,13 @@ import type { Ask, Database } from './database.ts'
 import { functions } from './functions.ts'
 import { tables } from './migrations/008-tables.ts'
 import { parts } from './migrations/009-parts.ts'
+import { uploads } from './migrations/010-uploads.ts'
 
 /** The version of the schema, in `schema_version`, that each migration makes. An empty database has version 0. */
 const MIGRATIONS: readonly [version: number, migration: string][] = [
   [8, tables],
   [9, parts],
+  [10, uploads],
 ]
 const VERSIONS = MIGRATIONS.map(([version]) => version)
 const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]

@@ -20,6 +20,7 @@ const TABLES: Record<MoveTable, true> = {
   activity: true,
   files: true,
   parts: true,
+  uploads: true,
   vacated_names: true,
 }
 const NAMES = Object.keys(TABLES) as MoveTable[]

@@ -34,7 +34,8 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
            actual.bytes AS "actualBytes"
          FROM users, LATERAL (
            SELECT count(*) FILTER (WHERE deleted_at IS NULL) AS files,
-             count(*) FILTER (WHERE deleted_at IS NOT NULL) AS trash, coalesce(sum(size), 0)::bigint AS bytes
+             count(*) FILTER (WHERE deleted_at IS NOT NULL) AS trash, coalesce(sum(size), 0)::bigint + (
+               SELECT coalesce(sum(received), 0)::bigint FROM uploads WHERE user_id = users.id AND file_id IS NULL) AS bytes
            FROM files WHERE user_id = users.id) AS actual
          WHERE users.id > $1 ORDER BY users.id LIMIT $2`,
         [after, limit],
@@ -70,10 +71,15 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
       const rows = await ask<{ version: string }>(
         `WITH dropped AS (
            DELETE FROM files WHERE id IN (SELECT id FROM files WHERE user_id = $1 LIMIT $2) RETURNING version
+         ), uploads_left AS (
+           DELETE FROM uploads WHERE id IN (
+             SELECT id FROM uploads WHERE user_id = $1 LIMIT $2 - (SELECT count(*) FROM dropped))
+           RETURNING id AS version, file_id IS NULL AND parts > 0 AS is_version
          ), discarded AS (
-           INSERT INTO garbage (version) SELECT version FROM dropped
+           INSERT INTO garbage (version)
+           SELECT version FROM dropped UNION ALL SELECT version FROM uploads_left WHERE is_version
          )
-         SELECT version FROM dropped`,
+         SELECT version FROM dropped UNION ALL SELECT version FROM uploads_left`,
         [owner, limit],
       )
       return rows.map(({ version }) => version)
@@ -81,7 +87,7 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
 
     async forget(owner) {
       // Another process may be clearing the same user out. The last process to finish deletes the row.
-      const left = 'SELECT FROM files WHERE user_id = $1'
+      const left = 'SELECT FROM files WHERE user_id = $1 UNION ALL SELECT FROM uploads WHERE user_id = $1'
       const [answer] = await ask<{ done: boolean }>(
         `WITH forgotten AS (DELETE FROM departed WHERE user_id = $1 AND NOT EXISTS (${left}) RETURNING user_id)
          SELECT NOT EXISTS (SELECT FROM departed WHERE user_id = $1 AND user_id NOT IN (TABLE forgotten)) AS done`,

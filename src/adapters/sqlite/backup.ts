@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
-import type { BackupVersions, DatabaseCopy } from '../../ports/operator.ts'
+import type { BackupVersions, DatabaseCopy, Subject } from '../../ports/operator.ts'
 import { DATABASE, lockFile, makeFolder, openBeside, syncPath } from './database.ts'
 import { checkMigratable } from './migrate.ts'
 
@@ -144,13 +144,18 @@ function opened(first: Database.Database, place: () => string, drop = () => {}):
   let db = viewed(first)
   return {
     async totals() {
-      const sums = 'SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM files'
-      return db.prepare<[], { files: number; bytes: number }>(sums).get() as { files: number; bytes: number }
+      const sums = `SELECT (SELECT count(*) FROM files) AS files, (SELECT count(*) FROM open_uploads) AS uploads,
+        (SELECT coalesce(sum(size), 0) FROM copied_parts) AS bytes`
+      return db.prepare<[], Totals>(sums).get() as Totals
     },
 
     async parts(after, limit) {
-      const page = 'SELECT file, blob, size AS sizeBytes FROM copied_parts WHERE blob > ? ORDER BY blob LIMIT ?'
-      return db.prepare<[string, number], { file: string; blob: string; sizeBytes: number }>(page).all(after, limit)
+      const page = 'SELECT * FROM copied_parts WHERE blob > ? ORDER BY blob LIMIT ?'
+      const rows = db.prepare<[string, number], CopiedPart>(page).all(after, limit)
+      return rows.map(({ file, user, upload, blob, size }) => {
+        const subject = (file === null ? { user, upload } : { file }) as Subject
+        return { subject, blob, sizeBytes: size }
+      })
     },
 
     async named(blobs) {
@@ -176,11 +181,27 @@ function opened(first: Database.Database, place: () => string, drop = () => {}):
   }
 }
 
-/** Adds the view of the parts that files and trash entries have. In a backup of schema 9 each file has one blob. */
+type Totals = Awaited<ReturnType<DatabaseCopy['totals']>>
+
+/** A row of the view: the part of a file, or of an upload of a user. */
+type CopiedPart = Record<'file' | 'user' | 'upload', string | null> & { blob: string; size: number }
+
+/** In a backup of schema 9 each file has one blob. Before schema 11 there are no uploads. */
+export const COPIED_PARTS: Record<'blobs' | 'parts' | 'uploads', string> = {
+  blobs: 'SELECT id AS file, NULL AS user, NULL AS upload, blob, size FROM files',
+  parts: 'SELECT id AS file, NULL AS user, NULL AS upload, blob, parts.size FROM parts JOIN files USING (version)',
+  // Joined to each part, in the order of blobs. With a union each page would read and sort all parts.
+  uploads: `SELECT files.id AS file, uploads.user_id AS user, uploads.id AS upload, blob, parts.size FROM parts
+    LEFT JOIN files USING (version) LEFT JOIN uploads ON uploads.id = version AND file_id IS NULL
+    WHERE files.id IS NOT NULL OR uploads.id IS NOT NULL`,
+}
+
+/** Adds views of the uploads that are not complete, and of the parts of everything that is copied. */
 function viewed(db: Database.Database): Database.Database {
-  const parts = 'SELECT files.id AS file, blob, parts.size FROM parts JOIN files USING (version)'
   const schema = db.pragma('user_version', { simple: true }) as number
-  db.exec(`CREATE TEMP VIEW copied_parts AS ${schema > 9 ? parts : 'SELECT id AS file, blob, size FROM files'}`)
+  const parts = COPIED_PARTS[schema > 10 ? 'uploads' : schema > 9 ? 'parts' : 'blobs']
+  const uploads = schema > 10 ? 'SELECT id FROM uploads WHERE file_id IS NULL' : 'SELECT NULL WHERE false'
+  db.exec(`CREATE TEMP VIEW copied_parts AS ${parts}; CREATE TEMP VIEW open_uploads AS ${uploads}`)
   return db
 }
 

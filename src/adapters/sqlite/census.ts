@@ -7,8 +7,8 @@ export function sqliteCensus(db: Database, now: number): Census {
       .prepare(sql)
       .pluck()
       .get(...values) as number
-  const filesWhere = (condition: string) =>
-    db.prepare(`SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM files WHERE ${condition}`).get() as {
+  const sums = (size: string, from: string) =>
+    db.prepare(`SELECT count(*) AS count, coalesce(sum(${size}), 0) AS bytes FROM ${from}`).get() as {
       count: number
       bytes: number
     }
@@ -17,8 +17,9 @@ export function sqliteCensus(db: Database, now: number): Census {
   return db.transaction(() => ({
     users: count('SELECT count(*) FROM users'),
     sessions: count('SELECT count(*) FROM sessions WHERE ended_at IS NULL'),
-    files: filesWhere('deleted_at IS NULL'),
-    trash: filesWhere('deleted_at IS NOT NULL'),
+    files: sums('size', 'files WHERE deleted_at IS NULL'),
+    trash: sums('size', 'files WHERE deleted_at IS NOT NULL'),
+    uploads: sums('received', 'uploads WHERE file_id IS NULL'),
     garbage: count('SELECT count(*) FROM garbage JOIN parts USING (version)'),
     runs: count('SELECT count(*) FROM runs'),
     slots: Object.fromEntries(slots.all()),

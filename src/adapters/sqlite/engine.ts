@@ -19,6 +19,7 @@ import { sqlitePinLedger } from './pin-ledger.ts'
 import { diskReserve } from './reserve.ts'
 import { sqliteSessions } from './sessions.ts'
 import { sqliteTrash } from './trash.ts'
+import { sqliteUploads } from './uploads.ts'
 import { sqliteUsers } from './users.ts'
 
 /**
@@ -104,5 +105,6 @@ export function repositoriesOf(db: Database, inTransaction: InTransaction): Repo
     activity: sqliteActivity(db, inTransaction),
     files: sqliteFiles(db, inTransaction),
     trash: sqliteTrash(db, inTransaction),
+    uploads: sqliteUploads(db, inTransaction),
   }
 }

@@ -32,6 +32,10 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
      FROM users JOIN key_slots ON user_id = id WHERE id = ?`,
   )
   const runLives = db.prepare<[string], unknown>('SELECT 1 FROM runs WHERE id = ? AND ended = 0')
+  const arrived = db.prepare<[string, string, number], unknown>(
+    'SELECT 1 FROM uploads WHERE id = ? AND user_id = ? AND received = ? AND file_id IS NULL',
+  )
+  const complete = db.prepare<[string, string, string]>('UPDATE uploads SET file_id = ?, file_name = ? WHERE id = ?')
   const holder = db.prepare<[string, string], unknown>(
     'SELECT 1 FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
   )
@@ -100,12 +104,14 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
 
     commit(owner, { blob, ...file }, replaces, quota, displaced = null) {
       return inTransaction(() => {
-        if (!runLives.get(blob.slice(0, blob.indexOf('/')))) return 'run-ended'
+        if (blob !== null && !runLives.get(blob.slice(0, blob.indexOf('/')))) return 'run-ended'
         const used = use.get(owner)
         if (!used) return 'gone'
+        if (blob === null && !arrived.get(file.version, owner, file.sizeBytes)) return 'upload-gone'
         const current = byName.get(owner, file.name) ?? null
         if ((current?.version ?? null) !== replaces) return 'stale'
-        const bytes = file.sizeBytes - (displaced ? 0 : (current?.sizeBytes ?? 0))
+        const newBytes = blob === null ? 0 : file.sizeBytes
+        const bytes = newBytes - (displaced ? 0 : (current?.sizeBytes ?? 0))
         const added = current === null || displaced ? 1 : 0
         const { bytes: mostBytes, files: mostFiles } = quota ?? { bytes: null, files: Number.POSITIVE_INFINITY }
         // A user who is over the quota may still replace a file with a smaller one.
@@ -115,7 +121,8 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         const isNamed = file.updatedAt !== current?.updatedAt
         const namedAt = isNamed ? vacatedNames.take(owner, file.name, file.namedAt, current?.namedAt) : file.namedAt
         const row = { ...file, owner, namedAt }
-        insertPart.run({ version: file.version, sizeBytes: file.sizeBytes, blob })
+        if (blob === null) complete.run(file.id, file.name, file.version)
+        else insertPart.run({ version: file.version, sizeBytes: file.sizeBytes, blob })
         if (current === null) {
           insert.run(row)
           return 'done'

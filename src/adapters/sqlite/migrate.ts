@@ -2,11 +2,13 @@
 import type { Database } from 'better-sqlite3'
 import { tables } from './migrations/009-tables.ts'
 import { parts } from './migrations/010-parts.ts'
+import { uploads } from './migrations/011-uploads.ts'
 
 /** The version of the schema, in `PRAGMA user_version`, that each migration makes. An empty database has version 0. */
 const MIGRATIONS: readonly [version: number, migration: string][] = [
   [9, tables],
   [10, parts],
+  [11, uploads],
 ]
 const VERSIONS = MIGRATIONS.map(([version]) => version)
 const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]

@@ -14,6 +14,7 @@ const TABLES: MoveTable[] = [
   'activity',
   'files',
   'parts',
+  'uploads',
   'vacated_names',
 ]
 const ROWS = 1000

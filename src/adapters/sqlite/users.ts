@@ -19,7 +19,8 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
        (SELECT count(*) FROM files WHERE user_id = users.id AND deleted_at IS NULL) AS actualFiles,
        (SELECT count(*) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) AS actualTrashFiles,
        (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NULL) +
-       (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) AS actualBytes
+       (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) +
+       (SELECT coalesce(sum(received), 0) FROM uploads WHERE user_id = users.id AND file_id IS NULL) AS actualBytes
      FROM users WHERE id > ? ORDER BY id LIMIT ?`,
   )
   const page = db.prepare<[string, number], ListedUser>(
@@ -38,6 +39,10 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
     // The only index that has both live files and trash.
     'SELECT id, version FROM files INDEXED BY files_by_tag WHERE user_id = :owner LIMIT :limit',
   )
+  const uploadsLeft = db.prepare<[{ owner: string; limit: number }], { id: string; isVersion: number }>(
+    'SELECT id, file_id IS NULL AND parts > 0 AS isVersion FROM uploads WHERE user_id = :owner LIMIT :limit',
+  )
+  const dropUpload = db.prepare<[string]>('DELETE FROM uploads WHERE id = ?')
   const dropFile = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
   const discard = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const forget = db.prepare<[string]>('DELETE FROM departed WHERE user_id = ?')
@@ -85,7 +90,12 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
           dropFile.run(id)
           discard.run(version)
         }
-        return files.map(({ version }) => version)
+        const uploads = uploadsLeft.all({ owner, limit: limit - files.length })
+        for (const { id, isVersion } of uploads) {
+          dropUpload.run(id)
+          if (isVersion) discard.run(id)
+        }
+        return [...files.map(({ version }) => version), ...uploads.map(({ id }) => id)]
       })
     },
 

@@ -8,7 +8,6 @@ import { Readable } from 'node:stream'
 import type { Multipart } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import { problems } from '../../problems.ts'
-import { readBody } from '../body-reading.ts'
 import { type PartHead, partHeadOf } from './part-heads.ts'
 
 /** The maximum of parts of one form. */
@@ -22,23 +21,43 @@ const BOUNDARY =
 const CRLF = Buffer.from('\r\n')
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
+/** Options of @fastify/multipart. */
+export const FORM_LIMITS = {
+  // Larger than one chunk: a part that busboy skips would block it for ever if it filled this buffer.
+  fileHwm: 128 * 1024,
+  // The vault counts the bytes of a file itself. Busboy would truncate it without an error.
+  limits: { fileSize: Number.POSITIVE_INFINITY, fieldSize: 1024 },
+}
+
+/** The bytes of a form, and the Content-Type with their boundary. */
+export interface FormBytes {
+  contentType: string
+  bytes: AsyncIterable<Buffer>
+}
+
 export interface FormPart {
   head: PartHead
   part: Multipart
 }
 
-/** The parts in order. A part called `file` and every part with a file name are files. The others are fields. */
-export async function* formParts(request: FastifyRequest): AsyncGenerator<FormPart> {
-  const [, quoted, plain] = BOUNDARY.exec(request.headers['content-type'] ?? '') ?? []
+/**
+ * The parts in order. A part called `file` and every part with a file name are files. The others are fields. The request only
+ * lends its parser.
+ */
+export async function* formParts(request: FastifyRequest, { contentType, bytes }: FormBytes): AsyncGenerator<FormPart> {
+  const [, quoted, plain] = BOUNDARY.exec(contentType) ?? []
   const boundary = quoted ?? plain
   if (boundary === undefined) throw problems.malformedMultipart('The Content-Type has no boundary that can be read.')
   const heads: PartHead[] = []
-  const body = rewritten(readBody(request.raw), boundary, heads)
+  const body = rewritten(bytes, boundary, heads)
   const raw = Object.assign(Readable.from(body), {
     headers: { 'content-type': `multipart/form-data; boundary="${boundary}"` },
   })
   try {
-    const rewrittenRequest = Object.create(request, { raw: { value: raw } }) as FastifyRequest
+    const rewrittenRequest = Object.create(request, {
+      raw: { value: raw },
+      isMultipart: { value: () => true },
+    }) as FastifyRequest
     for await (const part of rewrittenRequest.parts()) yield { head: heads[Number(part.fieldname)] as PartHead, part }
   } finally {
     // Releases the connection without destroying it: a refusal may have to be sent.

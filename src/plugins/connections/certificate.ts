@@ -33,19 +33,21 @@ export const secured = (certificate: Certificate) => ({
   ciphers: CIPHERS,
 })
 
-export const certificateRenewal = fastifyPlugin<TlsRules & { first: Certificate }>(async (app, options) => {
-  let { cert, key } = options.first
-  const timer = setInterval(() => {
-    try {
-      const found = options.read()
-      if (found.cert === cert && found.key === key) return
-      ;(app.server as unknown as Server).setSecureContext(secured(found))
-      ;({ cert, key } = found)
-      app.log.info('using a new certificate')
-    } catch (err) {
-      // The two files are not replaced at the same moment, so for a while they may not match.
-      app.log.error({ err }, 'reading the certificate again failed: the previous one stays in use')
-    }
-  }, options.rereadMs)
-  app.addHook('onClose', async () => clearInterval(timer))
-})
+export const certificateRenewal = fastifyPlugin<TlsRules & { first: Certificate }>(
+  async function certificateRenewal(app, options) {
+    let { cert, key } = options.first
+    const timer = setInterval(() => {
+      try {
+        const found = options.read()
+        if (found.cert === cert && found.key === key) return
+        ;(app.server as unknown as Server).setSecureContext(secured(found))
+        ;({ cert, key } = found)
+        app.log.info('using a new certificate')
+      } catch (err) {
+        // The two files are not replaced at the same moment, so for a while they may not match.
+        app.log.error({ err }, 'reading the certificate again failed: the previous one stays in use')
+      }
+    }, options.rereadMs)
+    app.addHook('onClose', async () => clearInterval(timer))
+  },
+)

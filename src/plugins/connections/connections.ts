@@ -29,7 +29,7 @@ const CLOSE_IDLE_EVERY_MS = 100
 /** When the server stops, transfers are cut after this time, so that the engines can close before the process must exit. */
 const TRANSFER_GRACE_MS = 8000
 
-export const connections = fastifyPlugin<ConnectionRules>(async (app, rules) => {
+export const connections = fastifyPlugin<ConnectionRules>(async function connections(app, rules) {
   // Not in the register: a TLS connection counts before its handshake is done, and its requests come on another socket.
   const open = new Set<Socket>()
   const openOfNetwork = tally()

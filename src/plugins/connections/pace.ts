@@ -27,7 +27,7 @@ interface Progress {
   stuck: number
 }
 
-export const pace = fastifyPlugin<Pace>(async (app, { everyMs, bodyBytes, checksPerWrite }) => {
+export const pace = fastifyPlugin<Pace>(async function pace(app, { everyMs, bodyBytes, checksPerWrite }) {
   const underWay = new Map<ServerResponse, Progress | null>()
   app.server.on('request', (_request, response: ServerResponse) => {
     underWay.set(response, null)

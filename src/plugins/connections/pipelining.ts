@@ -12,7 +12,7 @@ import { connectionOf } from './register.ts'
 /** The maximum of pipelined requests of one connection. The last one ends the connection. */
 export const PIPELINE_DEPTH = 16
 
-export const pipelining = fastifyPlugin(async (app) => {
+export const pipelining = fastifyPlugin(async function pipelining(app) {
   // By default Node closes a half-closed connection, and the response to an executed request is lost.
   Object.assign(app.server, { httpAllowHalfOpen: true })
 

@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import fastifyPlugin from 'fastify-plugin'
 
 /** Removes everything up to the last entry that is no IP address, so the client's address is always an IP address. */
-export const proxies = fastifyPlugin(async (app) => {
+export const proxies = fastifyPlugin(async function proxies(app) {
   app.addHook('onRequest', (request, _reply, done) => {
     const { headers } = request.raw
     const hops = [headers['x-forwarded-for'] ?? []].flat().join().split(',')

@@ -36,7 +36,7 @@ export interface ShareRules {
 
 const RETRY_SECONDS = 5
 
-export const shares = fastifyPlugin<ShareRules>(async (app, { mostOfNetwork, mostOfUser, memory }) => {
+export const shares = fastifyPlugin<ShareRules>(async function shares(app, { mostOfNetwork, mostOfUser, memory }) {
   const ofNetwork = runningRequests(mostOfNetwork)
   const ofUser = runningRequests(mostOfUser)
   const pool = memoryPool(memory)

@@ -35,7 +35,7 @@ const CONTENT_SECURITY_POLICY = [
 /** The maximum of memory for a page or a script while its client does not read. */
 const PAGE_BYTES = 256 * 1024
 
-export const docs = fastifyPlugin(async (app) => {
+export const docs = fastifyPlugin(async function docs(app) {
   app.addHook('onRoute', (route) => {
     if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, memoryBytes: () => PAGE_BYTES }
   })
@@ -61,6 +61,7 @@ export const docs = fastifyPlugin(async (app) => {
         { name: 'register', description: 'Create a user, and request a PIN.' },
         { name: 'sessions', description: 'Sign in with a PIN, list sessions, sign out.' },
         { name: 'files', description: 'Upload, download, list, rename and delete files.' },
+        { name: 'uploads', description: 'Upload in several requests: begin, ask for the offset, append, cancel.' },
         { name: 'trash', description: 'List, restore and purge deleted files.' },
         { name: 'account', description: 'The signed-in user: profile, usage, activity, export and deletion.' },
         { name: 'health', description: 'For monitoring.' },

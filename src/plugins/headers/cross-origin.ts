@@ -8,6 +8,11 @@ import fastifyPlugin from 'fastify-plugin'
 const EXPOSED = [
   'Accept-Ranges, Allow, Content-Disposition, Content-Length, Content-Range, ETag, Location',
   'RateLimit, RateLimit-Policy, Repr-Digest, Retry-After, WWW-Authenticate, X-Request-Id',
+  // Resumable uploads: of both protocols, of tus, of the IETF's draft.
+  'Content-Location, Upload-Length, Upload-Offset',
+  'Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version',
+  'Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Metadata',
+  'Accept-Patch, Upload-Complete, Upload-Draft-Interop-Version, Upload-Incomplete, Upload-Limit',
 ].join(', ')
 
 /** The methods and headers that a page may send. Browsers cache this for two hours at most. */
@@ -16,6 +21,10 @@ const PREFLIGHT = {
   'access-control-allow-headers': [
     'Authorization, Content-Type, Content-Digest, Repr-Digest, X-Request-Id, Range, If-Range',
     'If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since',
+    // Resumable uploads: of both protocols, of tus, of the IETF's draft.
+    'Upload-Length, Upload-Offset',
+    'Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Metadata',
+    'Content-Disposition, Upload-Complete, Upload-Draft-Interop-Version, Upload-Incomplete',
   ].join(', '),
   'access-control-max-age': '7200',
 }
@@ -33,7 +42,10 @@ export function crossOriginHeaders(origins: string[]): OriginHeaders {
 }
 
 /** Registered before the checks of requests: a page may read the refusals, too. */
-export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async (app, { originHeaders }) => {
+export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async function crossOrigin(
+  app,
+  { originHeaders },
+) {
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(originHeaders(request.headers.origin))
     done()
@@ -41,7 +53,7 @@ export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async
 })
 
 /** Registered before the check of unknown paths and methods: a preflight is about the request that comes after it. */
-export const preflights = fastifyPlugin(async (app) => {
+export const preflights = fastifyPlugin(async function preflights(app) {
   app.addHook('onRequest', (request, reply, done) => {
     const preflight = request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined
     if (preflight && reply.hasHeader('access-control-allow-origin')) reply.code(204).headers(PREFLIGHT).send()

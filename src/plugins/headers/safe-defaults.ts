@@ -33,7 +33,7 @@ export function safeDefaultsOn(socket: Socket): Record<string, string> {
   return 'encrypted' in socket ? OVER_TLS : SAFE_DEFAULTS
 }
 
-export const safeDefaults = fastifyPlugin(async (app) => {
+export const safeDefaults = fastifyPlugin(async function safeDefaults(app) {
   app.addHook('onRequest', (request, reply, done) => {
     setSafeDefaults(request, reply)
     done()

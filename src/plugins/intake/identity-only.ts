@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
 
-export const identityOnly = fastifyPlugin(async (app) => {
+export const identityOnly = fastifyPlugin(async function identityOnly(app) {
   // After authentication, before the body.
   app.addHook('preParsing', async (request) => {
     const { 'transfer-encoding': transferCoding, 'content-encoding': coding } = request.headers

@@ -6,7 +6,7 @@ import { hasNoBody } from './identity-only.ts'
 
 export const JSON_BODY_BYTES = 16 * 1024
 
-export const jsonBodies = fastifyPlugin(async (app) => {
+export const jsonBodies = fastifyPlugin(async function jsonBodies(app) {
   // `remove` deletes `__proto__` and `constructor.prototype` at every depth: the server ignores unknown fields.
   const parse = app.getDefaultJsonParser('remove', 'remove')
   const utf8 = new TextDecoder('utf-8', { fatal: true })

@@ -14,7 +14,7 @@ const HOST = /^(?:\[[\w.:%~-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/
 /** The maximum of header fields of a request. Node's own maximum is the same. */
 export const MOST_FIELDS = 1000
 
-export const strictHttp = fastifyPlugin(async (app) => {
+export const strictHttp = fastifyPlugin(async function strictHttp(app) {
   // Without this, Node 20 drops the fields above its maximum, and the request is executed without them (RFC 9110, section 5.4:
   // a server must not ignore fields). 0: only the limit of 16 KiB holds.
   app.server.maxHeadersCount = 0

@@ -22,7 +22,7 @@ export function sendRefusal(reply: FastifyReply, refusal: Buffer): void {
   reply.header('content-length', refusal.length).send(thenDrain(refusal, raw))
 }
 
-export const lateContinue = fastifyPlugin(async (app) => {
+export const lateContinue = fastifyPlugin(async function lateContinue(app) {
   // Node would send the 100 at once. Here it is sent when the body is first read, so a refusal can replace it.
   app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     awaitingContinue.add(request)

@@ -13,7 +13,7 @@ import { mailAddressFault } from '../../vault/sign-in/mail-address.ts'
 /** Returns the error of a string for a format, or `null`. */
 const FORMATS: Record<string, (text: string) => string | null> = { 'idn-email': mailAddressFault }
 
-export const validation = fastifyPlugin(async (app) => {
+export const validation = fastifyPlugin(async function validation(app) {
   for (const [format, faultIn] of Object.entries(FORMATS)) FormatRegistry.Set(format, (text) => faultIn(text) === null)
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     if (schema['x-streamed']) return (value) => ({ value })

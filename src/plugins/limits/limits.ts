@@ -29,7 +29,7 @@ export interface RequestLimits {
 }
 
 /** Without limits, the 429 is still documented: the document is the same for every server. */
-export const limits = fastifyPlugin<{ rules: RequestLimits | null }>(async (app, { rules }) => {
+export const limits = fastifyPlugin<{ rules: RequestLimits | null }>(async function limits(app, { rules }) {
   app.addHook('onRoute', (route) => {
     if (limitsOf(route).length === 0 || !route.schema) return
     route.schema.response = { ...(route.schema.response as object), ...failures('too-many-requests') }

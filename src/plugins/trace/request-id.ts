@@ -10,7 +10,7 @@ export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): stri
   return typeof given === 'string' && SAFE_ID.test(given) ? given : nanoid()
 }
 
-export const requestId = fastifyPlugin(async (app) => {
+export const requestId = fastifyPlugin(async function requestId(app) {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     done()

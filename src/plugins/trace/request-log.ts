@@ -6,7 +6,7 @@ import { logOf } from '../../http/request-logs.ts'
 /** Turns off the framework's own request log. */
 export const quietFramework = new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' })
 
-export const requestLog = fastifyPlugin<{ clients: boolean }>(async (app, { clients }) => {
+export const requestLog = fastifyPlugin<{ clients: boolean }>(async function requestLog(app, { clients }) {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none'
     const ms = Math.round(reply.elapsedTime * 10) / 10

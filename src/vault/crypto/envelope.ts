@@ -50,6 +50,26 @@ export function openSecrets(
   return { fileKey: bytes.subarray(0, KEY_BYTES), sha256, sizeBytes, parts }
 }
 
+/** Seals the file key of an upload that is not complete, bound to its owner and its id. */
+export function sealUploadKey(
+  vaultKey: Buffer,
+  nonce: Buffer,
+  owner: string,
+  uploadId: string,
+  fileKey: Buffer,
+): Buffer {
+  return seal(vaultKey, nonce, uploadContextOf(owner, uploadId), fileKey)
+}
+
+/** Throws if the seal belongs to another upload. */
+export function openUploadKey(vaultKey: Buffer, owner: string, upload: { id: string; seal: Buffer }): Buffer {
+  return open(vaultKey, uploadContextOf(owner, upload.id), upload.seal)
+}
+
+function uploadContextOf(owner: string, uploadId: string): Buffer {
+  return Buffer.from(['minikeepsafe upload 1', owner, uploadId].join('\0'))
+}
+
 /**
  * Seals the key of one part under the file key, bound to the part's place and size. A key is made for each attempt to
  * store a part. So only the blob of the recorded attempt opens.

@@ -1,29 +1,19 @@
 /** Files. An upload is stored whole or not at all, under one name of its owner. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
-import type { Displaced, FileQuery, SealedFile, Used } from '../../ports/files.ts'
-import type { VaultRules } from '../../ports/ports.ts'
+import type { FileQuery, SealedFile, Used } from '../../ports/files.ts'
 import { type Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, type Range } from '../crypto/content.ts'
-import { type Secrets, sealSecrets } from '../crypto/envelope.ts'
-import { runEnded } from './admission.ts'
 import { missingBlob } from './damage.ts'
-import { fileName, typeOfName } from './names.ts'
+import { fileName } from './names.ts'
+import { type Placement, refusals, type Spot } from './placing.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
-import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
 import { inPieces, type StoredFile, unseal } from './stored-file.ts'
-import { tagOf } from './tags.ts'
 
 /** Rows of a scan that are read in one piece. That takes a few milliseconds, and other requests wait for it. */
 const SCAN = 250
 const MOST_SCANNED = 20_000
-
-export interface Placement {
-  file: StoredFile
-  /** `created`: the name had no file. `replaced`: the name had another version. `same`: the name had this very version. */
-  outcome: 'created' | 'replaced' | 'same'
-}
 
 /** Throws if the file of the name, or its absence, is not what the caller requires. */
 export type Guard = (current: StoredFile | null) => void
@@ -89,12 +79,13 @@ export interface Files {
 export function openFiles(
   context: Needs<
     'users' | 'files' | 'blobs' | 'clock' | 'chance',
-    'rules' | 'keys' | 'admission' | 'background' | 'doubtfulBlobs' | 'collect' | 'activity' | 'unsealPage' | 'trash'
+    'rules' | 'keys' | 'admission' | 'background' | 'doubtfulBlobs' | 'activity' | 'unsealPage' | 'trash' | 'placing'
   >,
 ): Files {
-  const { ports, rules, keys, admission, background, collect, activity, unsealPage, trash } = context
-  const { users, files, clock, chance } = ports
+  const { ports, rules, keys, activity, unsealPage, trash, placing } = context
+  const { users, files, clock } = ports
   const tidily = openReceiving(context)
+  const { currentSpot, spotFor, place, isOverBytes } = placing
 
   return {
     put(owner, anyName, bytes, options) {
@@ -214,12 +205,6 @@ export function openFiles(
     return { vaultKey: keys.open(owner, found.slot), used, row, firstPart }
   }
 
-  async function currentSpot(owner: string, name: string): Promise<Spot & { used: Used }> {
-    const { vaultKey, used, row } = await snapshotOf(owner, name)
-    const opened = row && unseal(vaultKey, owner, row)
-    return { name, vaultKey, used, current: opened?.file ?? null, secrets: opened?.secrets ?? null }
-  }
-
   async function find(owner: string, name: string): Promise<StoredFile> {
     const { current } = await currentSpot(owner, fileName(name))
     if (!current) throw problems.fileNotFound()
@@ -228,7 +213,7 @@ export function openFiles(
 
   /** The refusal that is certain before the bytes arrive; `null` if only the commit can decide. */
   function refusalOf(
-    { used, current }: Spot & { used: Used },
+    { used, current }: Spot,
     { announcedBytes, replaced }: Pick<PutOptions, 'announcedBytes' | 'replaced'>,
   ): Problem | null {
     const keeps = current !== null && replaced === 'trash'
@@ -239,10 +224,6 @@ export function openFiles(
       return refusals.quota(rules, keeps && !isOverBytes(used, announcedBytes - current.sizeBytes))
     }
     return (keeps || !current) && isFullOfFiles(used) ? refusals['quota-files'](rules, keeps) : null
-  }
-
-  function isOverBytes(used: Pick<Used, 'bytes'>, grownBytes: number): boolean {
-    return rules.quota.bytes !== null && grownBytes > 0 && used.bytes + grownBytes > rules.quota.bytes
   }
 
   function isFullOfFiles(used: Used): boolean {
@@ -274,94 +255,4 @@ export function openFiles(
     const [next] = await files.list(owner, { prefix: '', sort: 'size', order: 'asc', after, limit: 1 })
     return next !== undefined && next.sizeBytes <= mostBytes
   }
-
-  /**
-   * Commits the received bytes in place of the file of the spot. `null` if the spot must be read and tried again. The
-   * same bytes also replace their blob: so a repeated upload repairs a blob that is damaged on the disk.
-   */
-  async function place(
-    owner: string,
-    givenType: string | null,
-    received: Received,
-    { name, vaultKey, current, secrets }: Spot,
-    replaced: PutOptions['replaced'],
-  ): Promise<Placement | null> {
-    const now = clock()
-    const sameContent = current !== null && sameBytes(current, received)
-    const contentType = givenType ?? (sameContent ? current.contentType : typeOfName(name))
-    const { id, createdAt } = current ?? { id: chance.id(), createdAt: now }
-    const { blob, sizeBytes, sha256 } = received
-    const same = sameContent && current.contentType === contentType
-    // A new version is later than every earlier one, even if the clock is not.
-    const changedAt = current ? Math.max(now, current.updatedAt + 1) : now
-    const updatedAt = same ? current.updatedAt : changedAt
-    const namedAt = same ? current.namedAt : now
-    const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, version: chance.id() }
-    const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, received)
-    const row = { ...file, blob, seal, tag: tagOf(vaultKey, sha256) }
-    const displaced = secrets && !sameContent && replaced === 'trash' ? entryFor(owner, vaultKey, secrets, now) : null
-    const seen = current?.version ?? null
-    const answer = await received.offer(() => files.commit(owner, row, seen, rules.quota, displaced))
-    if (answer === 'stale') return null
-    if (answer === 'run-ended') admission.end(blob.slice(0, blob.indexOf('/')))
-    // Expired trash does not count for the quota.
-    if ((answer === 'quota' || answer === 'quota-files') && (await trash.expireOf(owner))) return null
-    if (answer !== 'done') {
-      const keeps = displaced !== null && (await fitsInstead(owner, current, sizeBytes))
-      throw refusals[answer](rules, keeps)
-    }
-    if (current && !displaced) background('deleting a replaced version', collect([current.version]))
-    return { file: { ...file, sha256 }, outcome: same ? 'same' : current ? 'replaced' : 'created' }
-  }
-
-  /** True if the bytes would fit without moving the replaced version to the trash. */
-  async function fitsInstead(owner: string, current: StoredFile | null, sizeBytes: number): Promise<boolean> {
-    return !isOverBytes(await users.usage(owner), sizeBytes - (current?.sizeBytes ?? 0))
-  }
-
-  /** The trash entry of a replaced version. */
-  function entryFor(owner: string, vaultKey: Buffer, secrets: Secrets, deletedAt: number): Displaced {
-    const id = chance.id()
-    return { id, seal: sealSecrets(vaultKey, chance.bytes(12), owner, id, secrets), deletedAt }
-  }
-
-  /** The spot of a free name, or of the file that has these very bytes already. */
-  async function spotFor(
-    owner: string,
-    name: string,
-    received: Received,
-    onConflict: AddOptions['onConflict'],
-  ): Promise<Spot> {
-    const spot = await currentSpot(owner, name)
-    const { current: holder, vaultKey } = spot
-    if (!holder || sameBytes(holder, received)) return spot
-    if (onConflict === 'fail') throw problems.fileExists()
-
-    for await (const row of numberedWithTag(files, owner, name, tagOf(vaultKey, received.sha256))) {
-      const { file, secrets } = unseal(vaultKey, owner, row)
-      if (sameBytes(file, received)) return { name: file.name, vaultKey, current: file, secrets }
-    }
-    return { name: await freeNumberedName(ports, owner, name), vaultKey, current: null, secrets: null }
-  }
-}
-
-/** A name, its file, and the vault key of its owner. */
-interface Spot {
-  name: string
-  vaultKey: Buffer
-  current: StoredFile | null
-  /** The secrets of the current version. */
-  secrets: Secrets | null
-}
-
-/** `keeps`: the replaced version would have gone to the trash, and the bytes fit without that. */
-const refusals = {
-  quota: ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.bytes as number, 'bytes', keeps),
-  'quota-files': ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.files, 'files', keeps),
-  gone: () => problems.unauthorized(),
-  'run-ended': () => runEnded(),
-}
-
-function sameBytes(file: StoredFile, received: Received): boolean {
-  return file.sha256 === received.sha256 && file.sizeBytes === received.sizeBytes
 }

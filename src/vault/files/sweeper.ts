@@ -23,15 +23,19 @@ export interface Sweeper {
 type SweeperPorts = 'files' | 'keySlots' | 'ledger' | 'blobs' | 'clock' | 'alarm'
 
 export function openSweeper(
-  context: Needs<SweeperPorts, 'keys' | 'repeat' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'accounts' | 'activity'>,
+  context: Needs<
+    SweeperPorts,
+    'keys' | 'repeat' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'uploads' | 'accounts' | 'activity'
+  >,
 ): Sweeper {
-  const { ports, doubtfulBlobs, sessions, trash, accounts, activity } = context
+  const { ports, doubtfulBlobs, sessions, trash, uploads, accounts, activity } = context
   return {
     async sweep(run) {
       const steps = {
         'forgetting sessions': sessions.forgetEnded,
         'forgetting what happened long ago': activity.expire,
         'emptying the trash': trash.expire,
+        'removing expired uploads': uploads.expire,
         'finishing removals of users': accounts.finishRemovals,
         'forgetting dates of vacated names': () => forgetVacated(context),
         'sweeping blobs': () => sweepBlobs(context, run),

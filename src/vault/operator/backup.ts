@@ -5,6 +5,7 @@ import type {
   BackupVersions,
   BlobCopies,
   DatabaseCopy,
+  Subject,
   Taken,
 } from '../../ports/operator.ts'
 import type { Ports } from '../../ports/ports.ts'
@@ -17,18 +18,16 @@ const PAGE = 100
 /** Gets the total of bytes. Returns a function that gets the number of bytes done since its last call. */
 export type Watch = (totalBytes: number) => (doneBytes: number) => void
 
-/** A file whose blob is missing, or has the wrong length. */
-export interface Lacking {
-  file: string
-  blob: string
-  why: 'missing' | 'damaged'
-}
+/** A blob that is missing, or has the wrong length. */
+export type Lacking = Subject & { blob: string; why: 'missing' | 'damaged' }
 
 export interface BackupReport {
   files: number
+  /** Uploads that are not complete. */
+  uploads: number
   blobs: { copied: number; kept: number; removed: number }
   copiedBytes: number
-  /** Files whose blobs are missing or damaged in the vault itself. Everything else is in the backup. */
+  /** Blobs that are missing or damaged in the vault itself. Everything else is in the backup. */
   lacking: Lacking[]
   /** The ids of the master keys that open the backup. */
   masterKeys: string[]
@@ -62,10 +61,11 @@ export async function backUp(
       if (keep !== null) await versions.thin(keep - 1)
       const names = await versions.names()
       const removed = await removeUnnamed(copy, versions, blobs)
-      const { files } = await copy.totals()
+      const { files, uploads } = await copy.totals()
       const masterKeys = [...(await copy.countByKey()).keys()]
       return {
         files,
+        uploads,
         blobs: { copied: taken.copied, kept: taken.kept, removed },
         copiedBytes,
         lacking,
@@ -84,14 +84,16 @@ export interface RestoreReport {
   /** True if the vault was restored. */
   restored: boolean
   files: number
+  /** Uploads that are not complete. */
+  uploads: number
   bytes: number
-  /** Files that are not complete in the backup. */
+  /** Blobs that the backup lacks. */
   lacking: Lacking[]
   masterKeys: string[]
 }
 
 /**
- * Restores a vault from a backup. Throws before it copies anything if a needed master key is not given. If files are
+ * Restores a vault from a backup. Throws before it copies anything if a needed master key is not given. If blobs are
  * lacking, it also copies nothing, unless `incomplete` asks for the rest. The database is placed last: before that
  * there is no vault.
  */
@@ -102,19 +104,19 @@ export async function restore(source: BackupSource, incomplete: boolean, watch: 
     const { current, previous } = source.masterKeys
     refuseMissingKeys([current, ...previous].map(keyIdOf), masterKeys)
   }
-  const { files, bytes } = await database.totals()
+  const totals = await database.totals()
   const lacking: Lacking[] = []
   for await (const page of pagesOf(database)) {
     const reasons = await blobs.lacking(page)
-    for (const [at, { file, blob }] of page.entries()) {
+    for (const [at, { subject, blob }] of page.entries()) {
       const why = reasons[at]
-      if (why) lacking.push({ file, blob, why })
+      if (why) lacking.push({ ...subject, blob, why })
     }
   }
-  if (lacking.length > 0 && !incomplete) return { restored: false, files, bytes, lacking, masterKeys }
+  if (lacking.length > 0 && !incomplete) return { restored: false, ...totals, lacking, masterKeys }
   const taken = await takeAll(database, blobs, watch, () => {})
   await database.place()
-  return { restored: true, files, bytes, lacking: taken.lacking, masterKeys }
+  return { restored: true, ...totals, lacking: taken.lacking, masterKeys }
 }
 
 async function takeAll(copy: DatabaseCopy, blobs: BlobCopies, watch: Watch, check: () => void) {
@@ -125,10 +127,10 @@ async function takeAll(copy: DatabaseCopy, blobs: BlobCopies, watch: Watch, chec
   for await (const page of pagesOf(copy)) {
     const answers = await blobs.take(page)
     for (const [at, answer] of answers.entries()) {
-      const { file, blob, bytes, sizeBytes } = page[at] as Wanted
+      const { subject, blob, bytes, sizeBytes } = page[at] as Wanted
       taken[answer] += 1
       if (answer === 'copied') copiedBytes += bytes
-      if (answer === 'missing' || answer === 'damaged') lacking.push({ file, blob, why: answer })
+      if (answer === 'missing' || answer === 'damaged') lacking.push({ ...subject, blob, why: answer })
       done(sizeBytes)
     }
     check()
@@ -137,7 +139,7 @@ async function takeAll(copy: DatabaseCopy, blobs: BlobCopies, watch: Watch, chec
 }
 
 interface Wanted {
-  file: string
+  subject: Subject
   blob: string
   /** The length of the blob. */
   bytes: number
@@ -151,7 +153,7 @@ async function* pagesOf(copy: DatabaseCopy): AsyncGenerator<Wanted[]> {
     const last = page.at(-1)
     if (!last) return
     after = last.blob
-    yield page.map(({ file, blob, sizeBytes }) => ({ file, blob, bytes: blobBytes(sizeBytes), sizeBytes }))
+    yield page.map((part) => ({ ...part, bytes: blobBytes(part.sizeBytes) }))
   }
 }
 

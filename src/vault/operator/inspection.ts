@@ -1,14 +1,26 @@
-/** Checks whether a file opens as it was uploaded: its seal, every frame of its parts, their lengths and its SHA-256. */
+/**
+ * Checks whether a file opens as it was uploaded: its seal, every frame of its parts, their lengths and its SHA-256. Of an
+ * upload that is not complete, everything but the SHA-256.
+ */
 import { createHash } from 'node:crypto'
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile, SealedFile } from '../../ports/files.ts'
+import type { OwnedUpload } from '../../ports/uploads.ts'
 import type { Needs } from '../context.ts'
 import { openContent, partsFrom, wholeOf } from '../crypto/content.ts'
-import { blobBytes, frameOpener, HEADER_BYTES, openPartKey, openSecrets, type Secrets } from '../crypto/envelope.ts'
+import {
+  blobBytes,
+  frameOpener,
+  HEADER_BYTES,
+  openPartKey,
+  openSecrets,
+  openUploadKey,
+  type Secrets,
+} from '../crypto/envelope.ts'
 import { type Damage, damageIn } from '../files/damage.ts'
 import { tagOf } from '../files/tags.ts'
 
-/** The fault of a file and of one of its blobs, if there is one. `unreadable`: the store has an error of its own. */
+/** The fault of a content and of one of its blobs, if there is one. `unreadable`: the store has an error of its own. */
 export type Finding =
   | { kind: 'sound' }
   | { kind: 'missing'; blob: string }
@@ -17,11 +29,15 @@ export type Finding =
 
 const SOUND: Finding = { kind: 'sound' }
 
+type Sealed = Pick<SealedFile, 'id' | 'version'>
+
 export interface Inspection {
   /** The vault key, or the reason why it cannot be opened. */
   vaultKeyOf(owner: string): Promise<Buffer | string>
   /** Opens the whole file with the blobs in this store. */
   inspect(blobs: BlobStore, owned: OwnedFile): Promise<Finding>
+  /** Opens everything that the upload had received when it was read. */
+  inspectUpload(blobs: BlobStore, owned: OwnedUpload): Promise<Finding>
 }
 
 /** `onBytes` is called with the number of bytes that were read. */
@@ -30,7 +46,7 @@ export function openInspection({
   keys,
   onBytes,
 }: Needs<'keySlots' | 'files', 'keys'> & { onBytes(bytes: number): void }): Inspection {
-  return { vaultKeyOf, inspect }
+  return { vaultKeyOf, inspect, inspectUpload }
 
   async function vaultKeyOf(owner: string): Promise<Buffer | string> {
     const [slot] = await keySlots.find(owner)
@@ -44,39 +60,68 @@ export function openInspection({
   }
 
   async function inspect(blobs: BlobStore, { owner, file }: OwnedFile): Promise<Finding> {
-    const [first] = await files.parts(file.version, 0, 1)
-    const damaged = (why: string, blob = first?.blob ?? ''): Finding => ({ kind: 'damaged', blob, why })
+    const blob = await firstBlobOf(file.version)
     const key = await vaultKeyOf(owner)
-    if (typeof key === 'string') return damaged(`its owner's key cannot be had: ${key}`)
-    const secrets = secretsOf(key, owner, file)
-    if (!secrets) return damaged('its seal does not open')
-    if (file.tag && !file.tag.equals(tagOf(key, secrets.sha256))) return damaged('its tag is that of another content')
-    let at = first
+    if (typeof key === 'string') return locked(blob, key)
+    const secrets = openedOrNull(() => openSecrets(key, owner, file))
+    if (!secrets) return unsealed(blob)
+    if (file.tag && !file.tag.equals(tagOf(key, secrets.sha256))) {
+      return { kind: 'damaged', blob, why: 'its tag is that of another content' }
+    }
+    return inspectContent(blobs, file, secrets, blob)
+  }
+
+  async function inspectUpload(blobs: BlobStore, { owner, upload }: OwnedUpload): Promise<Finding> {
+    const { id, offset: sizeBytes, parts } = upload
+    const blob = await firstBlobOf(id)
+    const key = await vaultKeyOf(owner)
+    if (typeof key === 'string') return locked(blob, key)
+    const fileKey = openedOrNull(() => openUploadKey(key, owner, upload))
+    if (!fileKey) return unsealed(blob)
+    if (parts === 0) return SOUND
+    return inspectContent(blobs, { id, version: id }, { fileKey, sizeBytes, parts, sha256: null }, blob)
+  }
+
+  async function firstBlobOf(version: string): Promise<string> {
+    const [first] = await files.parts(version, 0, 1)
+    return first?.blob ?? ''
+  }
+
+  /** `sha256` is `null` for an upload, which may have more parts by now. */
+  async function inspectContent(
+    blobs: BlobStore,
+    content: Sealed,
+    { sha256, ...known }: Omit<Secrets, 'sha256'> & { sha256: string | null },
+    firstBlob: string,
+  ): Promise<Finding> {
+    const damaged = (why: string, blob = firstBlob): Finding => ({ kind: 'damaged', blob, why })
+    const secrets = { ...known, sha256: sha256 ?? '' }
+    let at = firstBlob
     try {
       let parts = 0
-      for await (const part of partsFrom({ files }, file, secrets, 0)) {
-        at = part
+      for await (const { blob, sizeBytes } of partsFrom({ files }, content, secrets, 0)) {
+        if (sha256 === null && parts === secrets.parts) break
+        at = blob
         parts += 1
-        const length = await blobs.length(part.blob)
-        if (length === null) return { kind: 'missing', blob: part.blob }
-        const expected = blobBytes(part.sizeBytes)
-        if (length !== expected) return damaged(lengthFault(length, expected), part.blob)
+        const length = await blobs.length(blob)
+        if (length === null) return { kind: 'missing', blob }
+        const expected = blobBytes(sizeBytes)
+        if (length !== expected) return damaged(lengthFault(length, expected), blob)
       }
       if (parts !== secrets.parts) return damaged(`it has ${parts} parts instead of ${secrets.parts}`)
-      at = first
-      const digest = await (secrets.sizeBytes === 0 ? digestOfNothing : digestOf)(blobs, file, secrets)
-      if (digest === null) return { kind: 'missing', blob: first?.blob ?? '' }
-      return digest === secrets.sha256 ? SOUND : damaged('its content has another SHA-256')
+      at = firstBlob
+      const digest = await (secrets.sizeBytes === 0 ? digestOfNothing : digestOf)(blobs, content, secrets)
+      if (digest === null) return { kind: 'missing', blob: firstBlob }
+      return sha256 === null || digest === sha256 ? SOUND : damaged('its content has another SHA-256')
     } catch (cause) {
-      const blob = at?.blob ?? ''
       const { code } = cause as NodeJS.ErrnoException
       return code && /^E[A-Z]+$/.test(code)
-        ? { kind: 'unreadable', blob, why: `its blob cannot be read (${code})`, cause }
-        : damagedBy(damageIn(cause), blob)
+        ? { kind: 'unreadable', blob: at, why: `its blob cannot be read (${code})`, cause }
+        : damagedBy(damageIn(cause), at)
     }
   }
 
-  async function digestOf(blobs: BlobStore, file: SealedFile, secrets: Secrets): Promise<string | null> {
+  async function digestOf(blobs: BlobStore, file: Sealed, secrets: Secrets): Promise<string | null> {
     const reader = await openContent({ files, blobs }, file, secrets, wholeOf(secrets.sizeBytes))
     if (!reader) return null
     const hash = createHash('sha256')
@@ -92,7 +137,7 @@ export function openInspection({
   }
 
   /** An empty content has no range to read, but its blob has a frame, which must open. */
-  async function digestOfNothing(blobs: BlobStore, file: SealedFile, secrets: Secrets): Promise<string | null> {
+  async function digestOfNothing(blobs: BlobStore, file: Sealed, secrets: Secrets): Promise<string | null> {
     const [part] = await files.parts(file.version, 0, 1)
     const reader = part ? await blobs.open(part.blob, 0, blobBytes(0)) : null
     if (!part || !reader) return null
@@ -117,10 +162,18 @@ export function lengthFault(length: number, expected: number): string {
   return `its blob has ${length} bytes instead of ${expected}`
 }
 
-function secretsOf(vaultKey: Buffer, owner: string, file: SealedFile): Secrets | null {
+function openedOrNull<T>(open: () => T): T | null {
   try {
-    return openSecrets(vaultKey, owner, file)
+    return open()
   } catch {
     return null
   }
 }
+
+const locked = (blob: string, why: string): Finding => ({
+  kind: 'damaged',
+  blob,
+  why: `its owner's key cannot be had: ${why}`,
+})
+
+const unsealed = (blob: string): Finding => ({ kind: 'damaged', blob, why: 'its seal does not open' })

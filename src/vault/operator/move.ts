@@ -1,7 +1,8 @@
 /** Moves a vault to other engines: blobs as they are, sealed, then all rows at once. The source does not change. */
 import type { BlobReader, BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile, Part } from '../../ports/files.ts'
-import type { MoveSource, MoveTable, MoveTarget, MoveTargetRows } from '../../ports/operator.ts'
+import type { MoveSource, MoveTable, MoveTarget, MoveTargetRows, Subject } from '../../ports/operator.ts'
+import type { OwnedUpload } from '../../ports/uploads.ts'
 import { partsFrom } from '../crypto/content.ts'
 import { blobBytes } from '../crypto/envelope.ts'
 import { type Keyring, openKeyring } from '../crypto/keyring.ts'
@@ -11,16 +12,12 @@ import { takeHold } from './hold.ts'
 import { type Finding, lengthFault, openInspection } from './inspection.ts'
 
 const PAGE = 100
-/** Files that are copied at once: while one is written, others are read, opened or waited for. */
+/** Files or uploads that are copied at once: while one is written, others are read, opened or waited for. */
 const LANES = 4
 const BATCH_BYTES = 1024 * 1024
 
-/** A file that does not open as it was uploaded, so it cannot be moved whole. */
-export interface Lost {
-  file: string
-  blob: string
-  why: string
-}
+/** A file or an upload that does not open as it was uploaded, so it cannot be moved whole. */
+export type Lost = Subject & { blob: string; why: string }
 
 export interface MoveReport {
   /** True if the vault is in the target now. */
@@ -30,8 +27,11 @@ export interface MoveReport {
    * may still change. `still`: its rows cannot change.
    */
   state: 'there' | 'written' | 'still'
-  /** Checked files and trash entries, and the bytes of the sound ones. */
+  /** Checked files and trash entries. */
   files: number
+  /** Checked uploads that are not complete. */
+  uploads: number
+  /** The bytes of the sound files and uploads. */
   bytes: number
   blobs: { copied: number; kept: number }
   copiedBytes: number
@@ -40,12 +40,12 @@ export interface MoveReport {
   rows: Partial<Record<MoveTable, number>>
 }
 
-const NOTHING = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [], rows: {} }
+const NOTHING = { files: 0, uploads: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [], rows: {} }
 
 /**
  * Copies every blob to the target and opens it there, then moves all rows. So an interrupted move leaves no vault in
  * the target, and the next run continues it. While a server writes to the source, only blobs are copied, because they
- * never change. If files are lost, no rows are moved either, unless `incomplete` asks for the rest. Throws before it
+ * never change. If files or uploads are lost, no rows are moved either, unless `incomplete` asks for the rest. Throws before it
  * copies anything if the target's master keys do not open the vault.
  */
 export async function move(
@@ -78,61 +78,108 @@ export async function move(
   }
 }
 
+/** A file or an upload, as it was read. */
+interface Item {
+  is: 'files' | 'uploads'
+  subject: Subject
+  owner: string
+  id: string
+  version: string
+  sizeBytes: number
+  /** The parts that an upload had; `null` for a file, which always has the same. */
+  parts: number | null
+  inspect(blobs: BlobStore): Promise<Finding>
+  /** As it is now; `null` if it is gone. */
+  now(): Promise<Item | null>
+}
+
 async function bringAll(
-  { files, users, keySlots, blobs: from, census }: MoveSource,
+  { files, uploads, users, keySlots, blobs: from, census }: MoveSource,
   { rows: targetRows, blobs: to }: { rows: MoveTargetRows; blobs: BlobStore },
   keys: Keyring,
   watch: Watch,
   check: () => void,
 ) {
-  const report = { files: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [] as Lost[] }
+  const report = { files: 0, uploads: 0, bytes: 0, blobs: { copied: 0, kept: 0 }, copiedBytes: 0, lost: [] as Lost[] }
   const all = await census()
-  const done = watch(all.files.bytes + all.trash.bytes)
-  const { inspect } = openInspection({ ports: { keySlots, files }, keys, onBytes: done })
-  for (let after = ''; ; ) {
-    const page = await files.page(after, PAGE)
-    const last = page.at(-1)
-    if (!last) return report
-    after = last.file.id
-    // The files of a removed user do not open any more, and the target removes their rows.
-    const departed = await departedUsers()
-    await inLanes(
-      page.filter(({ owner }) => !departed.has(owner)),
-      bringFile,
-    )
-    check()
+  const done = watch(all.files.bytes + all.trash.bytes + all.uploads.bytes)
+  const { inspect, inspectUpload } = openInspection({ ports: { keySlots, files }, keys, onBytes: done })
+  // An upload that is complete meanwhile is brought as a file.
+  await bringPages(async (after) => (await uploads.page(after, PAGE)).map(uploadItem))
+  await bringPages(async (after) => (await files.page(after, PAGE)).map(fileItem))
+  return report
+
+  async function bringPages(pageAfter: (id: string) => Promise<Item[]>): Promise<void> {
+    for (let after = ''; ; ) {
+      const page = await pageAfter(after)
+      const last = page.at(-1)
+      if (!last) return
+      after = last.id
+      // The contents of a removed user do not open any more, and the target removes their rows.
+      const departed = await departedUsers()
+      await inLanes(
+        page.filter(({ owner }) => !departed.has(owner)),
+        bringItem,
+      )
+      check()
+    }
   }
 
   async function departedUsers(): Promise<Set<string>> {
     return new Set(await users.departed(Number.MAX_SAFE_INTEGER))
   }
 
-  async function bringFile(seen: OwnedFile): Promise<void> {
-    report.files += 1
+  function fileItem(owned: OwnedFile): Item {
+    const { owner, file } = owned
+    const { id, version, sizeBytes } = file
+    return {
+      ...{ is: 'files', subject: { file: id }, owner, id, version, sizeBytes, parts: null },
+      inspect: (blobs) => inspect(blobs, owned),
+      async now() {
+        const found = await files.byId(id)
+        return found && fileItem(found)
+      },
+    }
+  }
+
+  function uploadItem(owned: OwnedUpload): Item {
+    const { owner, upload } = owned
+    const { id, offset: sizeBytes, parts } = upload
+    return {
+      ...{ is: 'uploads', subject: { user: owner, upload: id }, owner, id, version: id, sizeBytes, parts },
+      inspect: (blobs) => inspectUpload(blobs, owned),
+      async now() {
+        const found = await uploads.find(owner, id)
+        return found && found.fileId === null ? uploadItem({ owner, upload: found }) : null
+      },
+    }
+  }
+
+  async function bringItem(seen: Item): Promise<void> {
+    report[seen.is] += 1
     for (let current = seen; ; ) {
-      const { id, version, sizeBytes } = current.file
       const finding = await bring(current)
       if (finding.kind === 'sound') {
-        report.bytes += sizeBytes
+        report.bytes += current.sizeBytes
         return
       }
-      const now = await files.byId(id)
+      const now = await current.now()
       if (!now || (await departedUsers()).has(now.owner)) {
-        report.files -= 1
+        report[seen.is] -= 1
         return
       }
-      if (now.file.version === version) {
+      if (now.version === current.version && now.parts === current.parts) {
         const why = finding.kind === 'missing' ? 'its blob is not there' : finding.why
-        report.lost.push({ file: id, blob: finding.blob, why })
+        report.lost.push({ ...current.subject, blob: finding.blob, why })
         return
       }
       current = now
     }
   }
 
-  /** Copies the parts of a file that are not in the target, and opens the whole file there. */
-  async function bring(owned: OwnedFile): Promise<Finding> {
-    const parts = await partsOf(owned)
+  /** Copies the parts of an item that are not in the target, and opens the whole item there. */
+  async function bring(item: Item): Promise<Finding> {
+    const parts = await partsOf(item)
     const names = parts.map(({ blob }) => blob)
     const proven = new Set(await targetRows.expect(names))
     const lengths = new Map<string, number | null>()
@@ -142,21 +189,21 @@ async function bringAll(
     const absent = parts.filter((part) => !isPresent.has(part))
     if (absent.length === 0 && present.length > 0 && names.every((blob) => proven.has(blob))) {
       report.blobs.kept += parts.length
-      done(owned.file.sizeBytes)
+      done(item.sizeBytes)
       return { kind: 'sound' }
     }
     const lost = await copyAll(absent, lengths)
     if (lost) return lost
-    let finding = await inspectThere(owned)
+    let finding = await inspectThere(item)
     // A copy may be damaged if the machine lost power. The source may be damaged as well.
-    const isSpoilt = finding.kind !== 'sound' && present.length > 0 && (await inspect(from, owned)).kind === 'sound'
+    const isSpoilt = finding.kind !== 'sound' && present.length > 0 && (await item.inspect(from)).kind === 'sound'
     // Check again before a blob is replaced. If source and target are one place, it is the source's own blob, and the
     // damage was only in reading.
-    if (isSpoilt) finding = await inspectThere(owned)
+    if (isSpoilt) finding = await inspectThere(item)
     if (isSpoilt && finding.kind !== 'sound') {
       const lost = await copyAll(present, lengths)
       if (lost) return lost
-      finding = await inspectThere(owned)
+      finding = await inspectThere(item)
     } else {
       report.blobs.kept += present.length
     }
@@ -165,18 +212,22 @@ async function bringAll(
   }
 
   /** The parts up to a gap, if there is one: the inspection reports it. */
-  async function partsOf({ file }: OwnedFile): Promise<Part[]> {
+  async function partsOf(item: Item): Promise<Part[]> {
     const parts: Part[] = []
     try {
-      for await (const part of partsFrom({ files }, file, file, 0)) parts.push(part)
+      for await (const part of partsFrom({ files }, item, item, 0)) {
+        // An upload may have more parts by now, which are not inspected.
+        if (parts.length === item.parts) break
+        parts.push(part)
+      }
     } catch (error) {
       if (!damageIn(error)) throw error
     }
     return parts
   }
 
-  async function inspectThere(owned: OwnedFile): Promise<Finding> {
-    const finding = await inspect(to, owned)
+  async function inspectThere(item: Item): Promise<Finding> {
+    const finding = await item.inspect(to)
     if (finding.kind === 'unreadable') await naming(finding.blob, Promise.reject(finding.cause))
     return finding
   }

@@ -16,6 +16,7 @@ import { openTrash } from '../files/trash.ts'
 import type { ShownPin } from '../sign-in/enrolment.ts'
 import { mailAddress } from '../sign-in/mail-address.ts'
 import { openSessions } from '../sign-in/sessions.ts'
+import { expireUploads } from '../uploads/uploads.ts'
 import { type Rotation, rotate } from './rotation.ts'
 import { type Verification, verify } from './verify.ts'
 
@@ -61,7 +62,8 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
   const sessions = openSessions({ ...shared, activity })
   const trash = openTrash({ ...shared, activity })
   const accounts = openAccounts({ ...shared, trash })
-  const sweeper = openSweeper({ ...shared, sessions, trash, accounts, activity })
+  const uploads = { expire: () => expireUploads(shared) }
+  const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
   return {
     verify: (onBytes) => verify({ ports, keys, onBytes }),

@@ -1,28 +1,33 @@
 /** Verifies the whole vault: opens every file, and compares the database's records with the blobs. */
 import type { Usage } from '../../ports/accounts.ts'
 import type { OwnedFile } from '../../ports/files.ts'
+import type { Subject } from '../../ports/operator.ts'
+import type { OwnedUpload } from '../../ports/uploads.ts'
 import type { Needs } from '../context.ts'
-import { openInspection } from './inspection.ts'
+import { type Finding, openInspection } from './inspection.ts'
 
 const PAGE = 200
-/** Files that are checked at once: one is read while another is opened. */
+/** Files or uploads that are checked at once: one is read while another is opened. */
 const AT_A_TIME = 2
 const BATCH = 500
 
 export interface Verification {
   users: number
-  /** Live files and trash entries, and the bytes of those that opened. */
+  /** Live files and trash entries. */
   files: number
+  /** Uploads that are not complete. */
+  uploads: number
+  /** The bytes of the files and uploads that opened. */
   bytes: number
   /** Blobs in the store. */
   blobs: number
-  damaged: { file: string; blob: string; why: string }[]
-  missing: { file: string; blob: string }[]
+  damaged: (Subject & { blob: string; why: string })[]
+  missing: (Subject & { blob: string })[]
   /** Orphans: blobs that no part names and that no living run wrote. */
   orphans: string[]
   /** Users whose vault key does not open. */
   slots: { user: string; why: string }[]
-  /** Users whose counted usage differs from the sum of their files. */
+  /** Users whose counted usage differs from the sum of their files and uploads. */
   usage: { user: string; counted: Usage; actual: Usage }[]
 }
 
@@ -31,18 +36,21 @@ export function isSound({ damaged, missing, orphans, slots, usage }: Verificatio
 }
 
 /**
- * Reads everything and changes nothing. A file that changes meanwhile is checked again. `onBytes` is called with the
+ * Reads everything and changes nothing. A file or an upload that changes meanwhile is checked again. `onBytes` is called with the
  * number of bytes that were read.
  */
 export async function verify(
-  context: Needs<'users' | 'keySlots' | 'files' | 'ledger' | 'blobs', 'keys'> & { onBytes(bytes: number): void },
+  context: Needs<'users' | 'keySlots' | 'files' | 'uploads' | 'ledger' | 'blobs', 'keys'> & {
+    onBytes(bytes: number): void
+  },
 ): Promise<Verification> {
   const { ports, keys } = context
-  const { users, keySlots, files, ledger, blobs } = ports
-  const { vaultKeyOf, inspect } = openInspection(context)
+  const { users, keySlots, files, uploads, ledger, blobs } = ports
+  const { vaultKeyOf, inspect, inspectUpload } = openInspection(context)
   const report: Verification = {
     users: 0,
     files: 0,
+    uploads: 0,
     bytes: 0,
     blobs: 0,
     damaged: [],
@@ -53,6 +61,8 @@ export async function verify(
   }
   await refuseWrongKeys()
   await checkUsers()
+  // An upload that is complete meanwhile is checked as a file.
+  await checkUploads()
   await checkFiles()
   await checkBlobs()
   return report
@@ -79,16 +89,45 @@ export async function verify(
     }
   }
 
+  async function checkUploads() {
+    for (let after = ''; ; ) {
+      const page = await uploads.page(after, PAGE)
+      const last = page.at(-1)
+      if (!last) return
+      after = last.upload.id
+      await eachOf(page, checkUpload)
+    }
+  }
+
+  async function checkUpload({ owner, upload: seen }: OwnedUpload) {
+    report.uploads += 1
+    for (let current = seen; ; ) {
+      const { id, offset, parts } = current
+      const finding = await inspectUpload(blobs, { owner, upload: current })
+      if (finding.kind === 'sound') {
+        report.bytes += offset
+        return
+      }
+      const now = await uploads.find(owner, id)
+      if (!now || now.fileId !== null || (await isLeaving(owner))) {
+        report.uploads -= 1
+        return
+      }
+      if (now.offset === offset && now.parts === parts) {
+        found({ user: owner, upload: id }, finding)
+        return
+      }
+      current = now
+    }
+  }
+
   async function checkFiles() {
     for (let after = ''; ; ) {
       const page = await files.page(after, PAGE)
       const last = page.at(-1)
       if (!last) return
       after = last.file.id
-      const lanes = Array.from({ length: AT_A_TIME }, async () => {
-        for (let file = page.shift(); file; file = page.shift()) await checkFile(file)
-      })
-      await Promise.all(lanes)
+      await eachOf(page, checkFile)
     }
   }
 
@@ -108,12 +147,17 @@ export async function verify(
         break
       }
       if (now.file.version === version) {
-        if (finding.kind === 'missing') report.missing.push({ file: id, blob: finding.blob })
-        else report.damaged.push({ file: id, blob: finding.blob, why: finding.why })
+        found({ file: id }, finding)
         break
       }
       current = now
     }
+  }
+
+  function found(subject: Subject, finding: Exclude<Finding, { kind: 'sound' }>) {
+    const { blob } = finding
+    if (finding.kind === 'missing') report.missing.push({ ...subject, blob })
+    else report.damaged.push({ ...subject, blob, why: finding.why })
   }
 
   /** The files of a removed user do not open any more, and are being removed. */
@@ -145,4 +189,11 @@ export async function verify(
   async function livingRuns(): Promise<Set<string>> {
     return new Set((await ledger.livingRuns()).map(({ run }) => run))
   }
+}
+
+async function eachOf<T>(items: T[], check: (item: T) => Promise<void>): Promise<void> {
+  const lanes = Array.from({ length: AT_A_TIME }, async () => {
+    for (let item = items.shift(); item !== undefined; item = items.shift()) await check(item)
+  })
+  await Promise.all(lanes)
 }

@@ -1,0 +1,185 @@
+/** Uploads that can be resumed, in two protocols. `Tus-Resumable` marks a request of tus; any other is of the IETF's draft. */
+import multipart from '@fastify/multipart'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { sessionOf } from '../../http/caller.ts'
+import { FORM_LIMITS } from '../../http/forms/form-parts.ts'
+import { memoryBytes } from '../../http/upload-requests.ts'
+import { failures, nothing, timestamp } from '../../schemas/common.ts'
+import { RawBytes } from '../../schemas/files.ts'
+import { ById } from '../../schemas/trash.ts'
+import {
+  APPEND_TYPES,
+  AppendBytes,
+  AppendHeaders,
+  CreateHeaders,
+  OffsetHeaders,
+  Progress,
+  UploadList,
+  UploadQuery,
+} from '../../schemas/uploads.ts'
+import { ANY_BYTES } from '../../vault/files/names.ts'
+import { createIetf, headIetf, limitOf, patchIetf, targetIn } from './ietf.ts'
+import type { UploadContext } from './requests.ts'
+import { beginTus, createTus, headTus, isTus, patchTus, tusOptions } from './tus.ts'
+
+const APPEND_FAILURES = [
+  'invalid-request',
+  'inconsistent-upload-length',
+  'invalid-digest',
+  'digest-mismatch',
+  'file-exists',
+  'upload-in-use',
+  'precondition-failed',
+  'file-too-large',
+  'checksum-mismatch',
+  'insufficient-storage',
+  'quota-exceeded',
+] as const
+
+export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (app, { interim }) => {
+  const { uploads } = app.vault
+  const context: UploadContext = { vault: app.vault, interim }
+  app.addHook('onRequest', async (request, reply) => {
+    if (isTus(request) && request.method !== 'GET') beginTus(request, reply)
+  })
+  await app.register(receiving, context)
+
+  app.get(
+    '/v1/uploads',
+    {
+      schema: {
+        operationId: 'listUploads',
+        summary: 'List your uploads that are not complete',
+        tags: ['uploads'],
+        response: { 200: UploadList },
+      },
+    },
+    async (request) => {
+      const found = await uploads.list(sessionOf(request).userId)
+      return {
+        uploads: found.map((upload) => ({
+          id: upload.id,
+          name: upload.name,
+          contentType: upload.contentType,
+          size: upload.sizeBytes,
+          offset: upload.offset,
+          createdAt: timestamp(upload.createdAt),
+          expiresAt: timestamp(uploads.expiresAt(upload)),
+        })),
+      }
+    },
+  )
+
+  app.head(
+    '/v1/uploads/:id',
+    {
+      schema: {
+        operationId: 'uploadOffset',
+        summary: 'How many bytes of an upload are stored',
+        tags: ['uploads'],
+        params: ById,
+        headers: OffsetHeaders,
+        response: {
+          200: Progress.stored('tus: the offset of the upload.'),
+          204: Progress.stored('IETF: the offset of the upload.'),
+          ...failures('upload-not-found', 'precondition-failed', 'file-exists'),
+        },
+      },
+    },
+    (request, reply) => (isTus(request) ? headTus(context, request, reply) : headIetf(context, request, reply)),
+  )
+
+  app.delete(
+    '/v1/uploads/:id',
+    {
+      schema: {
+        operationId: 'cancelUpload',
+        summary: 'Cancel an upload',
+        tags: ['uploads'],
+        params: ById,
+        response: { 204: nothing('Nothing of it is left.'), ...failures('upload-not-found', 'precondition-failed') },
+      },
+    },
+    async (request, reply) => {
+      await uploads.remove(sessionOf(request).userId, request.params.id)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+/** The routes that take bytes. */
+const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context) => {
+  // It also reads forms whose bytes came as an upload.
+  await app.register(multipart, FORM_LIMITS)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  // Any type is accepted. The framework would refuse a malformed one, so it sees another. `headersDistinct` keeps the real one.
+  app.addHook('onRequest', async ({ raw }) => {
+    raw.headers['content-type'] = ANY_BYTES
+  })
+
+  app.post(
+    '/v1/uploads',
+    {
+      config: { memoryBytes },
+      schema: {
+        operationId: 'createUpload',
+        summary: 'Begin an upload that can be resumed',
+        description:
+          'By tus 1.0.0 if the request has `Tus-Resumable`, otherwise by draft-ietf-httpbis-resumable-upload. The body is the whole file, its first bytes, or empty.',
+        tags: ['uploads'],
+        consumes: [ANY_BYTES, '*/*'],
+        querystring: UploadQuery,
+        headers: CreateHeaders,
+        body: RawBytes,
+        response: {
+          200: Progress.complete('Complete: the same file was stored already, or another version was replaced.'),
+          201: Progress.begun,
+          ...failures(...APPEND_FAILURES, 'invalid-name', 'upload-not-found'),
+        },
+      },
+    },
+    async (request, reply) => {
+      if (isTus(request)) return createTus(context, request, reply)
+      const { onConflict = 'fail' } = request.query
+      return createIetf(context, request, reply, { ...targetIn(request), onConflict })
+    },
+  )
+
+  app.patch(
+    '/v1/uploads/:id',
+    {
+      config: { memoryBytes },
+      schema: {
+        operationId: 'appendUpload',
+        summary: 'Append bytes to an upload',
+        description:
+          'If the connection breaks, the bytes that arrived are stored: ask for the offset and go on there. A refused completion (409, 412, 507) leaves the upload as it is, and an empty append tries it again.',
+        tags: ['uploads'],
+        params: ById,
+        consumes: APPEND_TYPES,
+        headers: AppendHeaders,
+        body: AppendBytes,
+        response: {
+          200: Progress.complete('IETF, complete: the same file was stored already, or another version was replaced.'),
+          201: Progress.complete('IETF, complete: the new file.'),
+          204: Progress.stored('The bytes are stored. With tus also if the upload is complete.'),
+          ...failures(...APPEND_FAILURES, 'upload-not-found', 'mismatching-upload-offset', 'unsupported-media-type'),
+        },
+      },
+    },
+    (request, reply) => (isTus(request) ? patchTus(context, request, reply) : patchIetf(context, request, reply)),
+  )
+}
+
+/** OPTIONS without a session: what the server can do. */
+export const uploadOptions: FastifyPluginAsyncTypebox = async (app) => {
+  const { maxFileBytes } = app.vault.rules
+  for (const url of ['/v1/uploads', '/v1/uploads/:id', '/v1/files', '/v1/files/:name']) {
+    app.options(url, { schema: { hide: true, security: [] } }, async (_request, reply) => {
+      reply.header('upload-limit', limitOf(maxFileBytes)).header('accept-patch', 'application/partial-upload')
+      if (url.startsWith('/v1/uploads')) reply.headers(tusOptions(maxFileBytes))
+      return reply.code(204).send()
+    })
+  }
+}

@@ -1,0 +1,156 @@
+/** Makes stored bytes a file: decides about conflicts of names and the quota, and commits. */
+import type { Displaced, Used } from '../../ports/files.ts'
+import type { VaultRules } from '../../ports/ports.ts'
+import { problems } from '../../problems.ts'
+import type { Needs } from '../context.ts'
+import { type Secrets, sealSecrets } from '../crypto/envelope.ts'
+import { runEnded } from './admission.ts'
+import { typeOfName } from './names.ts'
+import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
+import { type StoredFile, unseal } from './stored-file.ts'
+import { tagOf } from './tags.ts'
+
+export interface Placement {
+  file: StoredFile
+  /** `created`: the name had no file. `replaced`: the name had another version. `same`: the name had this very version. */
+  outcome: 'created' | 'replaced' | 'same'
+}
+
+/** Bytes that are stored completely and that no file has yet. */
+export interface Content extends Secrets {
+  /** The blob of the only part; `null` if the parts are recorded already, under `version`. */
+  blob: string | null
+  version: string | null
+  /** Runs the commit that makes the bytes a file. */
+  offer<Answer>(commit: () => Promise<Answer>): Promise<Answer>
+}
+
+/** A name, its file, and the vault key of its owner. */
+export interface Spot {
+  name: string
+  vaultKey: Buffer
+  used: Used
+  current: StoredFile | null
+  /** The secrets of the current version. */
+  secrets: Secrets | null
+}
+
+export interface Placing {
+  /** What is under a name now. `unauthorized` if there is no such user. */
+  currentSpot(owner: string, name: string): Promise<Spot>
+  /** The spot of a free name, or of the file that has these very bytes already. With `fail`, `file-exists` for any other. */
+  spotFor(owner: string, name: string, content: Content, onConflict: 'fail' | 'rename'): Promise<Spot>
+  /**
+   * Commits the content in place of the file of the spot. `null` if the spot must be read and tried again. The same bytes
+   * also replace their version: so a repeated upload repairs one that is damaged on the disk.
+   */
+  place(
+    owner: string,
+    givenType: string | null,
+    content: Content,
+    spot: Spot,
+    replaced: 'trash' | 'discard',
+  ): Promise<Placement | null>
+  isOverBytes(used: Pick<Used, 'bytes'>, grownBytes: number): boolean
+}
+
+export function openPlacing({
+  ports,
+  rules,
+  keys,
+  admission,
+  background,
+  collect,
+  trash,
+}: Needs<
+  'users' | 'files' | 'clock' | 'chance',
+  'rules' | 'keys' | 'admission' | 'background' | 'collect' | 'trash'
+>): Placing {
+  const { users, files, clock, chance } = ports
+
+  return {
+    currentSpot,
+
+    async spotFor(owner, name, content, onConflict) {
+      const spot = await currentSpot(owner, name)
+      const { current: holder, vaultKey, used } = spot
+      if (!holder || sameBytes(holder, content)) return spot
+      if (onConflict === 'fail') throw problems.fileExists()
+
+      for await (const row of numberedWithTag(files, owner, name, tagOf(vaultKey, content.sha256))) {
+        const { file, secrets } = unseal(vaultKey, owner, row)
+        if (sameBytes(file, content)) return { name: file.name, vaultKey, used, current: file, secrets }
+      }
+      return { name: await freeNumberedName(ports, owner, name), vaultKey, used, current: null, secrets: null }
+    },
+
+    async place(owner, givenType, content, { name, vaultKey, current, secrets }, replaced) {
+      const now = clock()
+      const sameContent = current !== null && sameBytes(current, content)
+      const contentType = givenType ?? (sameContent ? current.contentType : typeOfName(name))
+      const { id, createdAt } = current ?? { id: chance.id(), createdAt: now }
+      const { blob, sizeBytes, sha256 } = content
+      const same = sameContent && current.contentType === contentType
+      // A new version is later than every earlier one, even if the clock is not.
+      const changedAt = current ? Math.max(now, current.updatedAt + 1) : now
+      const updatedAt = same ? current.updatedAt : changedAt
+      const namedAt = same ? current.namedAt : now
+      const version = content.version ?? chance.id()
+      const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, version }
+      const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, content)
+      const row = { ...file, blob, seal, tag: tagOf(vaultKey, sha256) }
+      const displaced = secrets && !sameContent && replaced === 'trash' ? entryFor(owner, vaultKey, secrets, now) : null
+      const seen = current?.version ?? null
+      const answer = await content.offer(() => files.commit(owner, row, seen, rules.quota, displaced))
+      if (answer === 'stale') return null
+      if (answer === 'run-ended' && blob) admission.end(blob.slice(0, blob.indexOf('/')))
+      // Expired trash does not count for the quota.
+      if ((answer === 'quota' || answer === 'quota-files') && (await trash.expireOf(owner))) return null
+      if (answer !== 'done') {
+        const keeps = displaced !== null && (await fitsInstead(owner, current, sizeBytes))
+        throw refusals[answer](rules, keeps)
+      }
+      if (current && !displaced) background('deleting a replaced version', collect([current.version]))
+      return { file: { ...file, sha256 }, outcome: same ? 'same' : current ? 'replaced' : 'created' }
+    },
+
+    isOverBytes,
+  }
+
+  async function currentSpot(owner: string, name: string): Promise<Spot> {
+    const found = await files.snapshot(owner, name)
+    if (!found) throw problems.unauthorized()
+    const vaultKey = keys.open(owner, found.slot)
+    const opened = found.file && unseal(vaultKey, owner, found.file)
+    const { used } = found
+    return { name, vaultKey, used, current: opened?.file ?? null, secrets: opened?.secrets ?? null }
+  }
+
+  function isOverBytes(used: Pick<Used, 'bytes'>, grownBytes: number): boolean {
+    return rules.quota.bytes !== null && grownBytes > 0 && used.bytes + grownBytes > rules.quota.bytes
+  }
+
+  /** True if the bytes would fit without moving the replaced version to the trash. */
+  async function fitsInstead(owner: string, current: StoredFile | null, sizeBytes: number): Promise<boolean> {
+    return !isOverBytes(await users.usage(owner), sizeBytes - (current?.sizeBytes ?? 0))
+  }
+
+  /** The trash entry of a replaced version. */
+  function entryFor(owner: string, vaultKey: Buffer, secrets: Secrets, deletedAt: number): Displaced {
+    const id = chance.id()
+    return { id, seal: sealSecrets(vaultKey, chance.bytes(12), owner, id, secrets), deletedAt }
+  }
+}
+
+/** `keeps`: the replaced version would have gone to the trash, and the bytes fit without that. */
+export const refusals = {
+  quota: ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.bytes as number, 'bytes', keeps),
+  'quota-files': ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.files, 'files', keeps),
+  gone: () => problems.unauthorized(),
+  'run-ended': () => runEnded(),
+  'upload-gone': () => problems.uploadNotFound(),
+}
+
+export function sameBytes(file: StoredFile, content: Pick<Content, 'sha256' | 'sizeBytes'>): boolean {
+  return file.sha256 === content.sha256 && file.sizeBytes === content.sizeBytes
+}

@@ -1,0 +1,144 @@
+/** Makes an upload with all its bytes a file. */
+import { createHash } from 'node:crypto'
+import type { Upload } from '../../ports/uploads.ts'
+import { Problem, problems } from '../../problems.ts'
+import type { Needs } from '../context.ts'
+import { openContent, wholeOf } from '../crypto/content.ts'
+import { openUploadKey, sealPartKey } from '../crypto/envelope.ts'
+import { runEnded } from '../files/admission.ts'
+import { openBlobWriting } from '../files/blob-writing.ts'
+import { missingBlob } from '../files/damage.ts'
+import type { RunningHashes } from './running-hashes.ts'
+import type { Appended, Finish, Uploads } from './uploads.ts'
+
+export interface Completing extends Pick<Uploads, 'read'> {
+  /** A request that asks again while it runs gets the same answer. */
+  complete(owner: string, upload: WholeUpload, finish: Finish): Promise<Appended>
+}
+
+export interface WholeUpload extends Upload {
+  name: string
+  sizeBytes: number
+}
+
+export function openCompleting({
+  ports,
+  keys,
+  admission,
+  doubtfulBlobs,
+  placing,
+  hashes,
+  drop,
+}: Needs<'uploads' | 'files' | 'blobs' | 'clock' | 'chance', 'keys' | 'admission' | 'doubtfulBlobs' | 'placing'> & {
+  hashes: RunningHashes
+  drop(owner: string, id: string): Promise<boolean>
+}): Completing {
+  const { uploads, files, clock, chance } = ports
+  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
+  const running = new Map<string, Promise<Appended>>()
+
+  return {
+    complete(owner, upload, finish) {
+      const known = running.get(upload.id)
+      if (known) return known
+      const completing = complete(owner, upload, finish).finally(() => running.delete(upload.id))
+      running.set(upload.id, completing)
+      return completing
+    },
+
+    async *read(owner, upload) {
+      const fileKey = openUploadKey(await keys.vaultKey(owner), owner, upload)
+      for await (const chunks of contentOf(upload, fileKey)) yield* chunks
+    },
+  }
+
+  async function complete(owner: string, upload: WholeUpload, finish: Finish): Promise<Appended> {
+    const fileKey = openUploadKey(await keys.vaultKey(owner), owner, upload)
+    const whole = upload.parts === 0 ? await storeEmpty(owner, upload, fileKey) : upload
+    const sha256 = await digestOf(whole, fileKey)
+    if (finish.sha256 !== null && finish.sha256 !== sha256) {
+      await drop(owner, whole.id)
+      throw problems.digestMismatch('Repr-Digest')
+    }
+    try {
+      return await place(owner, whole, fileKey, sha256, finish)
+    } catch (error) {
+      // Another process was faster.
+      const now = error instanceof Problem && error.code === 'upload-not-found' && (await uploads.find(owner, whole.id))
+      if (now && now.fileId !== null) return { upload: now, placement: null }
+      throw error
+    }
+  }
+
+  async function place(
+    owner: string,
+    { onConflict, contentType, name, ...whole }: WholeUpload,
+    fileKey: Buffer,
+    sha256: string,
+    { replaced, guard }: Finish,
+  ): Promise<Appended> {
+    const content = {
+      fileKey,
+      sizeBytes: whole.sizeBytes,
+      parts: whole.parts,
+      sha256,
+      blob: null,
+      version: whole.id,
+      offer: <Answer>(commit: () => Promise<Answer>) => commit(),
+    }
+    for (;;) {
+      const spot =
+        onConflict === 'replace'
+          ? await placing.currentSpot(owner, name)
+          : await placing.spotFor(owner, name, content, onConflict)
+      guard(spot.current)
+      const type = onConflict === 'replace' ? contentType : (spot.current?.contentType ?? contentType)
+      const placement = await placing.place(owner, type, content, spot, replaced)
+      if (!placement) continue
+      hashes.forget(whole.id)
+      const { id: fileId, name: fileName } = placement.file
+      return { upload: { ...whole, onConflict, contentType, name, fileId, fileName }, placement }
+    }
+  }
+
+  /** A file without bytes has one part, too. */
+  async function storeEmpty(owner: string, upload: WholeUpload, fileKey: Buffer): Promise<WholeUpload> {
+    const key = chance.bytes(32)
+    const written = await write(key, nothing(), createHash('sha256'))
+    try {
+      const part = { start: 0, sizeBytes: 0 }
+      const row = { ...part, blob: written.blob, seal: sealPartKey(fileKey, chance.bytes(12), part, key) }
+      const change = { sizeBytes: 0, at: clock(), quotaBytes: null }
+      const answer = await written.offer(() => uploads.append(owner, upload, row, change))
+      if (answer === 'run-ended') throw runEnded()
+      if (answer !== 'done') throw problems.uploadInUse()
+    } finally {
+      await written.dropUnlessPlaced()
+    }
+    return { ...upload, parts: 1 }
+  }
+
+  /** If this process has not received all bytes in order, it reads them back. */
+  async function digestOf(upload: WholeUpload, fileKey: Buffer): Promise<string> {
+    const known = hashes.of(upload)
+    if (known) return known.digest('hex')
+    const hash = createHash('sha256')
+    for await (const chunks of contentOf(upload, fileKey)) for (const chunk of chunks) hash.update(chunk)
+    hashes.keep(upload.id, upload.offset, hash.copy())
+    return hash.digest('hex')
+  }
+
+  async function* contentOf({ id, offset, parts }: Upload, fileKey: Buffer): AsyncGenerator<Buffer[]> {
+    if (offset === 0) return
+    const file = { id, version: id }
+    const reader = await openContent(ports, file, { fileKey, sizeBytes: offset, parts, sha256: '' }, wholeOf(offset))
+    if (!reader) throw problems.internalError(missingBlob(file, (await files.parts(id, 0, 1))[0] ?? null))
+    try {
+      for (let chunks = await reader.next(); chunks; chunks = await reader.next()) yield chunks
+    } finally {
+      await reader.close()
+    }
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}

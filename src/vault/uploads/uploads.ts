@@ -1,0 +1,224 @@
+/**
+ * Uploads that arrive in several requests. An append is one or more sealed parts of the version that the upload becomes, so
+ * completing an upload moves no bytes. The protocols are in `routes/uploads/`. This folder has what they have in common.
+ */
+import type { Hash } from 'node:crypto'
+import type { Upload } from '../../ports/uploads.ts'
+import { Problem, problems } from '../../problems.ts'
+import type { Needs } from '../context.ts'
+import { sealUploadKey } from '../crypto/envelope.ts'
+import { changedNothing } from '../files/admission.ts'
+import { fileName } from '../files/names.ts'
+import type { Placement } from '../files/placing.ts'
+import type { StoredFile } from '../files/stored-file.ts'
+import { openAppending } from './appending.ts'
+import { openCompleting } from './completing.ts'
+import { openConcatenating } from './concatenating.ts'
+import { openRunningHashes } from './running-hashes.ts'
+
+/** The most uploads of one user that are not complete. */
+const MOST_OPEN = 1000
+/** Expired uploads that are removed in one transaction. Other requests wait for it. */
+const BATCH = 50
+
+/** What must hold when the upload becomes a file. */
+export interface Finish {
+  /** The digest of the whole that the client announced, in hex. */
+  sha256: string | null
+  /** What happens to a version that is replaced by other bytes. */
+  replaced: 'trash' | 'discard'
+  /** Throws if the file of the name, or its absence, is not what the client requires. */
+  guard(current: StoredFile | null): void
+}
+
+export interface NewUpload
+  extends Finish,
+    Pick<Upload, 'name' | 'contentType' | 'sizeBytes' | 'onConflict' | 'protocol' | 'terms'> {}
+
+export interface Append {
+  offset: number
+  bytes: AsyncIterable<Uint8Array>
+  /** The Content-Length of the request; `null` without one. */
+  announcedBytes: number | null
+  /** The length of the whole, if the request says it. */
+  sizeBytes: number | null
+  /** The request says that the upload is complete with it. An upload of tus is complete when its length is reached. */
+  isLast: boolean
+  /** Removes the upload if more bytes come than its length allows. */
+  isStrict: boolean
+  /** Throws if the bytes of this append are not those that the client intended. Then none of them is stored. */
+  check: ((hash: Hash) => void) | null
+  /** The algorithm of the hash for `check`. */
+  algorithm: 'sha1' | 'sha256'
+  finish: Finish
+}
+
+export interface Appended {
+  upload: Upload
+  /** The file that the append completed; `null` if the upload is not complete, or was complete before. */
+  placement: Placement | null
+}
+
+export interface Uploads {
+  /**
+   * Checks name, size, quota and conflicts, and records the upload. `tooManyUploads` if the owner has very many that are
+   * not complete.
+   */
+  begin(owner: string, upload: NewUpload): Promise<Upload>
+  /** An upload as it is now. A running append ends first, because its client has come back on another connection. */
+  find(owner: string, id: string): Promise<Upload>
+  /**
+   * The same for a client that sends nothing more to an upload with all its bytes. Such an upload becomes a file first, if its
+   * last append broke off before that. Throws `file-exists` if the name was taken meanwhile. After any other refusal the
+   * upload stays as it is, and the next call tries again.
+   */
+  findWhole(owner: string, id: string, finish: Finish): Promise<Upload>
+  /**
+   * Stores the bytes behind the others; `append` gets the upload as it is then. A running append of the same upload ends:
+   * it is refused with `upload-in-use`. If the bytes break off, those that arrived are stored before the error is thrown,
+   * unless there is a `check`. A refused completion leaves the upload as it is: an empty append tries it again.
+   */
+  append(owner: string, id: string, append: (upload: Upload) => Append): Promise<Appended>
+  /** Makes one file of uploads that have all their bytes, in this order. Those uploads are gone then. No bytes are moved. */
+  concatenate(owner: string, upload: NewUpload, pieces: string[]): Promise<Appended>
+  /** The stored bytes of an upload, in order. */
+  read(owner: string, upload: Upload): AsyncIterable<Buffer>
+  /** The uploads of the owner that are not complete, the oldest first. */
+  list(owner: string): Promise<Upload[]>
+  /** Removes an upload and its bytes. Of a complete one, only the record is removed, and the file stays. */
+  remove(owner: string, id: string): Promise<void>
+  /** When an upload expires if nothing is appended. */
+  expiresAt(upload: Pick<Upload, 'touchedAt'>): number
+  /** Removes the expired uploads of all users. */
+  expire(): Promise<void>
+}
+
+export function openUploads(
+  context: Needs<
+    'uploads' | 'files' | 'blobs' | 'clock' | 'chance' | 'users',
+    'rules' | 'keys' | 'admission' | 'background' | 'repeat' | 'doubtfulBlobs' | 'collect' | 'placing' | 'trash'
+  >,
+): Uploads {
+  const { ports, rules, keys, admission, collect, placing, trash } = context
+  const { uploads, users, clock, chance } = ports
+  const hashes = openRunningHashes()
+  const { complete, read } = openCompleting({ ...context, hashes, drop })
+  const { append, stop } = openAppending({ ...context, hashes, claimed, drop, refuseQuota, complete })
+  const concatenate = openConcatenating({ ...context, begin, claimed, complete, stop })
+
+  return {
+    begin,
+    append,
+    concatenate,
+    read,
+    expiresAt,
+
+    find,
+
+    async findWhole(owner, id, finish) {
+      const upload = await find(owner, id)
+      const { protocol, name, sizeBytes, offset, fileId } = upload
+      const isLeft = protocol === 'tus' && fileId === null && name !== null && offset === sizeBytes
+      if (!isLeft) return upload
+      return complete(owner, { ...upload, name, sizeBytes }, finish).then(
+        (completed) => completed.upload,
+        (error) => {
+          if (error instanceof Problem && error.code !== 'file-exists') return upload
+          throw error
+        },
+      )
+    },
+
+    async list(owner) {
+      return (await uploads.list(owner)).filter((upload) => !isExpired(upload))
+    },
+
+    async remove(owner, id) {
+      await stop(owner, id)
+      if (!(await drop(owner, id))) throw problems.uploadNotFound()
+    },
+
+    expire: () => expireUploads(context),
+  }
+
+  async function find(owner: string, id: string): Promise<Upload> {
+    await stop(owner, id)
+    if (rules.readOnly) return known(await uploads.find(owner, id))
+    return claimed(owner, id).catch(async (error) => {
+      // The disk is full. Nothing can be appended in any process.
+      if (!changedNothing(error)) throw error
+      return known(await uploads.find(owner, id))
+    })
+  }
+
+  async function begin(
+    owner: string,
+    { name: anyName, sha256, replaced: _replaced, guard, ...given }: NewUpload,
+  ): Promise<Upload> {
+    const name = anyName === null ? null : fileName(anyName)
+    if (given.sizeBytes !== null && given.sizeBytes > rules.maxFileBytes)
+      throw problems.fileTooLarge(rules.maxFileBytes)
+    await admission.admit()
+    const vaultKey = await keys.vaultKey(owner)
+    if (name !== null) {
+      const { current } = await placing.currentSpot(owner, name)
+      guard(current)
+      if (given.onConflict === 'fail' && current && current.sha256 !== sha256) throw problems.fileExists()
+    }
+    await refuseQuota(owner, given.sizeBytes ?? 0)
+    const [id, now] = [chance.id(), clock()]
+    const seal = sealUploadKey(vaultKey, chance.bytes(12), owner, id, chance.bytes(32))
+    const times = { createdAt: now, touchedAt: now }
+    const upload = { id, name, ...given, offset: 0, parts: 0, seal, ...times, claim: 0, fileId: null, fileName: null }
+    const answer = await uploads.create(owner, upload, MOST_OPEN)
+    if (answer === 'gone') throw problems.unauthorized()
+    if (answer === 'full') throw problems.tooManyUploads(MOST_OPEN)
+    return upload
+  }
+
+  /** Takes the upload from any other append, in any process. */
+  async function claimed(owner: string, id: string): Promise<Upload> {
+    return known(await uploads.claim(owner, id))
+  }
+
+  function known(upload: Upload | null): Upload {
+    if (!upload || isExpired(upload)) throw problems.uploadNotFound()
+    return upload
+  }
+
+  async function drop(owner: string, id: string): Promise<boolean> {
+    const removed = await uploads.remove(owner, id)
+    hashes.forget(id)
+    if (removed) await collect([id])
+    return removed
+  }
+
+  function expiresAt({ touchedAt }: Pick<Upload, 'touchedAt'>): number {
+    return touchedAt + rules.uploadExpiryMs
+  }
+
+  function isExpired(upload: Upload): boolean {
+    return expiresAt(upload) <= clock()
+  }
+
+  async function refuseQuota(owner: string, bytes: number): Promise<void> {
+    if (rules.quota.bytes === null) return
+    while (placing.isOverBytes(await users.usage(owner), bytes)) {
+      if (!(await trash.expireOf(owner))) throw problems.quotaExceeded(rules.quota.bytes, 'bytes')
+    }
+  }
+}
+
+/** Removes the expired uploads of all users. */
+export async function expireUploads({
+  ports: { uploads, clock },
+  rules: { uploadExpiryMs },
+  repeat,
+  collect,
+}: Needs<'uploads' | 'clock', 'rules' | 'repeat' | 'collect'>): Promise<void> {
+  await repeat(async () => {
+    const { removed, versions } = await uploads.expire(clock() - uploadExpiryMs, BATCH)
+    await collect(versions)
+    return removed === BATCH
+  })
+}

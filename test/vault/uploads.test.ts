@@ -1,0 +1,264 @@
+/** The rules of uploads that arrive in several requests, without HTTP. */
+import { createHash, randomBytes } from 'node:crypto'
+import { expect, it } from 'vitest'
+import type { Append, Finish, NewUpload } from '../../src/vault/uploads/uploads.ts'
+import { blobsOnDisk, DAY, member, type TestApp, testApp } from '../support/app.ts'
+
+const FREE: Finish = { sha256: null, replaced: 'trash', guard: () => {} }
+
+const film = (fields: Partial<NewUpload> = {}): NewUpload => ({
+  name: 'film.mp4',
+  contentType: null,
+  sizeBytes: null,
+  onConflict: 'fail',
+  protocol: 'ietf',
+  terms: '{}',
+  ...FREE,
+  ...fields,
+})
+
+async function* inChunks(bytes: Buffer) {
+  for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000)
+}
+
+const appending =
+  (offset: number, bytes: Buffer, fields: Partial<Append> = {}) =>
+  (): Append => ({
+    offset,
+    bytes: inChunks(bytes),
+    announcedBytes: null,
+    sizeBytes: null,
+    isLast: false,
+    isStrict: false,
+    check: null,
+    algorithm: 'sha256',
+    finish: FREE,
+    ...fields,
+  })
+
+async function vaultOf(settings: Record<string, string> = {}) {
+  const app = await testApp(settings)
+  const ada = await member(app)
+  return { app, ada, owner: ada.userId, uploads: app.vault.uploads }
+}
+
+it('is one file whatever its appends are, and its digest is that of the whole', async () => {
+  const { ada, owner, uploads } = await vaultOf()
+  const bytes = randomBytes(200_000)
+  const { id } = await uploads.begin(owner, film())
+  for (const [from, to] of [
+    [0, 1],
+    [1, 70_000],
+    [70_000, 200_000],
+  ] as const) {
+    await uploads.append(owner, id, appending(from, bytes.subarray(from, to), { isLast: to === 200_000 }))
+  }
+  const found = await ada.get('film.mp4')
+  expect(found.bytes.equals(bytes)).toBe(true)
+  expect(found.headers.etag).toBe(`"${createHash('sha256').update(bytes).digest('hex')}"`)
+})
+
+it('is read back at its end by a process that has not received all of it', async () => {
+  const { app, ada, owner, uploads } = await vaultOf()
+  const bytes = randomBytes(100_000)
+  const { id } = await uploads.begin(owner, film())
+  await uploads.append(owner, id, appending(0, bytes.subarray(0, 60_000)))
+  await app.settled()
+  await app.close()
+  const next = await testApp({}, homeOf(app))
+  const { placement } = await next.vault.uploads.append(
+    owner,
+    id,
+    appending(60_000, bytes.subarray(60_000), { isLast: true }),
+  )
+  expect(placement?.file.sha256).toBe(createHash('sha256').update(bytes).digest('hex'))
+  const headers = { authorization: `Bearer ${ada.token}` }
+  expect((await next.request('/v1/files/film.mp4', { headers })).bytes.equals(bytes)).toBe(true)
+})
+
+it('expires after its last append, with its bytes', async () => {
+  const { app, owner, uploads } = await vaultOf({ UPLOAD_EXPIRY_HOURS: '48' })
+  const { id } = await uploads.begin(owner, film())
+  app.clock.turn(DAY)
+  await uploads.append(owner, id, appending(0, Buffer.from('sea')))
+  app.clock.turn(2 * DAY - 1)
+  expect(await uploads.list(owner)).toHaveLength(1)
+  app.clock.turn(1)
+  expect(await uploads.list(owner)).toEqual([])
+  await expect(uploads.find(owner, id)).rejects.toMatchObject({ code: 'upload-not-found' })
+  app.sweep()
+  await app.settled()
+  expect(await blobsOnDisk(app)).toEqual([])
+  expect((await app.vault.account.describe(owner)).usage.bytes).toBe(0)
+})
+
+it('is limited in number', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  for (let n = 0; n < 1000; n += 1) await uploads.begin(owner, film())
+  await expect(uploads.begin(owner, film())).rejects.toMatchObject({ code: 'quota-exceeded' })
+  const other = await member(app)
+  await expect(uploads.begin(other.userId, film())).resolves.toMatchObject({ offset: 0 })
+})
+
+it('of a removed user is refused', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { create } = app.ports.uploads
+  app.ports.uploads.create = async (...given) => {
+    await app.vault.account.remove(owner)
+    return create(...given)
+  }
+  await expect(uploads.begin(owner, film())).rejects.toMatchObject({ code: 'unauthorized' })
+})
+
+it('goes to the trash of before for room, as a plain upload does', async () => {
+  const { app, ada, owner, uploads } = await vaultOf({ QUOTA_BYTES: '1000', TRASH_DAYS: '1' })
+  await ada.put('old', 'x'.repeat(900))
+  await ada.request('/v1/files/old', { method: 'DELETE' })
+  const { id } = await uploads.begin(owner, film())
+  const bytes = Buffer.alloc(500, 'y')
+  await expect(uploads.append(owner, id, appending(0, bytes))).rejects.toMatchObject({ code: 'quota-exceeded' })
+  app.clock.turn(DAY)
+  expect((await uploads.append(owner, id, appending(0, bytes))).upload.offset).toBe(500)
+})
+
+it('tells the true offset to an append that was overtaken in another process', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  const overtaken = async function* () {
+    yield Buffer.from('first')
+    const claimed = await app.ports.uploads.claim(owner, id)
+    expect(claimed?.offset).toBe(0)
+  }
+  await expect(uploads.append(owner, id, appending(0, Buffer.alloc(0), { bytes: overtaken() }))).rejects.toMatchObject({
+    code: 'upload-in-use',
+    headers: { 'upload-offset': '0' },
+  })
+})
+
+it('is the file of the process that completed it first', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film({ onConflict: 'replace' }))
+  const { commit } = app.ports.files
+  app.ports.files.commit = async (...given) => {
+    app.ports.files.commit = commit
+    await commit(...given)
+    return 'upload-gone'
+  }
+  const { upload, placement } = await uploads.append(owner, id, appending(0, Buffer.from('sea'), { isLast: true }))
+  expect([upload.fileName, placement]).toEqual(['film.mp4', null])
+})
+
+it('stores nothing under a run that has ended, also without bytes', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  for (const bytes of ['sea', '']) {
+    const { id } = await uploads.begin(owner, film())
+    const { append } = app.ports.uploads
+    app.ports.uploads.append = async () => 'run-ended'
+    const ended = uploads.append(owner, id, appending(0, Buffer.from(bytes), { isLast: true }))
+    await expect(ended).rejects.toMatchObject({ code: 'not-ready' })
+    app.ports.uploads.append = append
+  }
+  await app.settled()
+  expect(await blobsOnDisk(app)).toEqual([])
+})
+
+it('without bytes is refused where it was overtaken', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  app.ports.uploads.append = async () => 'stale'
+  const empty = uploads.append(owner, id, appending(0, Buffer.alloc(0), { isLast: true }))
+  await expect(empty).rejects.toMatchObject({ code: 'upload-in-use' })
+  const length = uploads.append(owner, id, appending(0, Buffer.alloc(0), { sizeBytes: 5 }))
+  await expect(length).rejects.toMatchObject({ code: 'upload-in-use' })
+})
+
+it('of a wrong length stays, or is gone if the client asked for that', async () => {
+  const { owner, uploads } = await vaultOf({ MAX_FILE_BYTES: '10' })
+  const wrong = { code: 'inconsistent-upload-length' }
+  const { id } = await uploads.begin(owner, film({ sizeBytes: 5 }))
+  await expect(uploads.append(owner, id, appending(0, Buffer.alloc(6)))).rejects.toMatchObject(wrong)
+  await expect(uploads.append(owner, id, appending(0, Buffer.alloc(4), { sizeBytes: 4 }))).rejects.toMatchObject(wrong)
+  await expect(uploads.append(owner, id, appending(0, Buffer.alloc(4), { isLast: true }))).rejects.toMatchObject(wrong)
+  expect(await uploads.find(owner, id)).toMatchObject({ offset: 4 })
+  const strict = appending(4, Buffer.alloc(2), { isStrict: true })
+  await expect(uploads.append(owner, id, strict)).rejects.toMatchObject(wrong)
+  await expect(uploads.find(owner, id)).rejects.toMatchObject({ code: 'upload-not-found' })
+
+  const open = await uploads.begin(owner, film())
+  const large = uploads.append(owner, open.id, appending(0, Buffer.alloc(11)))
+  await expect(large).rejects.toMatchObject({ code: 'file-too-large' })
+  const announced = uploads.append(owner, open.id, appending(0, Buffer.alloc(0), { announcedBytes: 11 }))
+  await expect(announced).rejects.toMatchObject({ code: 'file-too-large' })
+  await expect(uploads.begin(owner, film({ sizeBytes: 11 }))).rejects.toMatchObject({ code: 'file-too-large' })
+})
+
+it('whose digest of the whole is wrong is gone', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  const finish = { ...FREE, sha256: '0'.repeat(64) }
+  const last = uploads.append(owner, id, appending(0, Buffer.from('sea'), { isLast: true, finish }))
+  await expect(last).rejects.toMatchObject({ code: 'digest-mismatch' })
+  await app.settled()
+  expect(await blobsOnDisk(app)).toEqual([])
+})
+
+it('is made of others, in their order, which are gone then', async () => {
+  const { ada, owner, uploads } = await vaultOf()
+  const pieces: string[] = []
+  for (const text of ['one, ', '', 'two, ', 'three']) {
+    const { id } = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes: text.length }))
+    await uploads.append(owner, id, appending(0, Buffer.from(text)))
+    pieces.push(id)
+  }
+  const whole = film({ protocol: 'tus' })
+  const [first = ''] = pieces
+  await expect(uploads.concatenate(owner, whole, [first, first])).rejects.toMatchObject({ code: 'upload-not-found' })
+  const half = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes: 7 }))
+  const unfinished = uploads.concatenate(owner, whole, [first, half.id])
+  await expect(unfinished).rejects.toMatchObject({ code: 'inconsistent-upload-length' })
+  await uploads.remove(owner, half.id)
+  await uploads.concatenate(owner, whole, pieces)
+  expect((await ada.get('film.mp4')).body).toBe('one, two, three')
+  expect(await uploads.list(owner)).toEqual([])
+})
+
+it('is not made of others that changed meanwhile, or of too many parts', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes: 3 }))
+  await uploads.append(owner, id, appending(0, Buffer.from('sea')))
+  const { concatenate } = app.ports.uploads
+  app.ports.uploads.concatenate = async () => 'stale'
+  const whole = film({ protocol: 'tus' })
+  await expect(uploads.concatenate(owner, whole, [id])).rejects.toMatchObject({ code: 'upload-in-use' })
+  app.ports.uploads.concatenate = concatenate
+  expect(await uploads.list(owner)).toMatchObject([{ id }])
+  await expect(uploads.remove(owner, 'none')).rejects.toMatchObject({ code: 'upload-not-found' })
+})
+
+it('whose bytes are gone from the disk is refused at its end', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  await uploads.append(owner, id, appending(0, Buffer.from('sea')))
+  await app.settled()
+  await app.close()
+  const next = await testApp({}, homeOf(app))
+  const [part] = await next.ports.files.parts(id, 0, 1)
+  await next.ports.blobs.delete([part?.blob ?? ''])
+  const last = next.vault.uploads.append(owner, id, appending(3, Buffer.alloc(0), { isLast: true }))
+  await expect(last).rejects.toMatchObject({ code: 'internal-error' })
+})
+
+it('is as it was on a full disk, where nothing can be claimed', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  app.ports.uploads.claim = async () => {
+    throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' })
+  }
+  expect(await uploads.find(owner, id)).toMatchObject({ id, offset: 0 })
+  app.ports.uploads.claim = async () => {
+    throw new Error('the disk is broken')
+  }
+  await expect(uploads.find(owner, id)).rejects.toThrow('the disk is broken')
+})
+
+const homeOf = (app: TestApp) => app.config.DATA_DIR.replace(/\/[^/]+$/, '')
