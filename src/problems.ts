@@ -150,7 +150,10 @@ export const problems = {
   unsupportedTusVersion: (version: string) =>
     new Problem('precondition-failed', `This server speaks tus ${version}.`, { headers: { 'tus-version': version } }),
   tooManyParts: (most: number) =>
-    new Problem('inconsistent-upload-length', `A concatenation may have at most ${most} parts.`),
+    new Problem(
+      'inconsistent-upload-length',
+      `The upload has very many short appends. It may have at most ${most}. Send longer ones.`,
+    ),
   uploadInUse: (offset?: number) =>
     new Problem(
       'upload-in-use',

@@ -100,6 +100,19 @@ it('is limited in number', async () => {
   await expect(uploads.begin(other.userId, film())).resolves.toMatchObject({ offset: 0 })
 })
 
+it('has a bounded number of parts', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  const { claim } = app.ports.uploads
+  app.ports.uploads.claim = async (...given) => {
+    const upload = await claim(...given)
+    return upload && { ...upload, parts: 20_000 }
+  }
+  await expect(uploads.append(owner, id, appending(0, Buffer.from('x')))).rejects.toMatchObject({
+    code: 'inconsistent-upload-length',
+  })
+})
+
 it('of a removed user is refused', async () => {
   const { app, owner, uploads } = await vaultOf()
   const { create } = app.ports.uploads

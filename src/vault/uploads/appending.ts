@@ -14,6 +14,8 @@ import type { Append, Appended, Uploads } from './uploads.ts'
 
 /** Bytes after which a long append is stored. After a crash the client sends at most these again. */
 const PART_BYTES = 32 * 1024 * 1024
+/** Each part is a row and a blob, however short it is. */
+const MOST_PARTS = 20_000
 
 export interface Appending extends Pick<Uploads, 'append'> {
   /** Ends the append of this process that still receives bytes. Those that arrived are stored before this resolves. */
@@ -118,6 +120,7 @@ export function openAppending({
   /** Returns the upload with the bytes of the append. */
   async function receive(owner: string, known: Upload, append: Append, stopped: Promise<Problem>): Promise<Upload> {
     try {
+      if (known.parts >= MOST_PARTS) throw problems.tooManyParts(MOST_PARTS)
       const sizeBytes = lengthOf(known, append)
       refuseLength(sizeBytes, append)
       await refuseQuota(owner, append.announcedBytes ?? 0)
