@@ -148,6 +148,31 @@ it('tells the true offset to an append that was overtaken in another process', a
   })
 })
 
+it('is claimed once by a process, and again once another process has claimed it', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  const { claim } = app.ports.uploads
+  let claims = 0
+  app.ports.uploads.claim = (...given) => {
+    claims += 1
+    return claim(...given)
+  }
+  for (let n = 0; n < 3; n += 1) await uploads.append(owner, id, appending(n, Buffer.from('x')))
+  expect(claims).toBe(1)
+  await claim(owner, id)
+  await uploads.append(owner, id, appending(3, Buffer.from('x'), { isLast: true }))
+  expect(claims).toBe(2)
+})
+
+it('takes one of many appends at the same offset', async () => {
+  const { owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  const all = Array.from({ length: 8 }, (_, n) => uploads.append(owner, id, appending(0, Buffer.from(String(n)))))
+  const outcomes = await Promise.allSettled(all)
+  expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  expect(await uploads.find(owner, id)).toMatchObject({ offset: 1, parts: 1 })
+})
+
 it('is the file of the process that completed it first', async () => {
   const { app, owner, uploads } = await vaultOf()
   const { id } = await uploads.begin(owner, film({ onConflict: 'replace' }))

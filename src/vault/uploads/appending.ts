@@ -80,7 +80,8 @@ export function openAppending({
   }
 
   async function append(owner: string, id: string, request: (upload: Upload) => Append): Promise<Appended> {
-    await stop(owner, id)
+    // Of several that wait for the same one, the first to wake up goes on.
+    while (running.has(keyOf(owner, id))) await stop(owner, id)
     const { stopped, release } = register(owner, id)
     let appended: { upload: Upload; append: Append }
     try {

@@ -12,6 +12,7 @@ import { fileName } from '../files/names.ts'
 import type { Placement } from '../files/placing.ts'
 import type { StoredFile } from '../files/stored-file.ts'
 import { openAppending } from './appending.ts'
+import { openClaims } from './claims.ts'
 import { openCompleting } from './completing.ts'
 import { openConcatenating } from './concatenating.ts'
 import { openRunningHashes } from './running-hashes.ts'
@@ -102,6 +103,7 @@ export function openUploads(
   const { ports, rules, keys, admission, collect, placing, trash } = context
   const { uploads, users, clock, chance } = ports
   const hashes = openRunningHashes()
+  const claim = openClaims(context)
   const { complete, read } = openCompleting({ ...context, hashes, drop })
   const { append, stop } = openAppending({ ...context, hashes, claimed, drop, refuseQuota, complete })
   const concatenate = openConcatenating({ ...context, begin, claimed, complete, stop })
@@ -178,7 +180,7 @@ export function openUploads(
 
   /** Takes the upload from any other append, in any process. */
   async function claimed(owner: string, id: string): Promise<Upload> {
-    return known(await uploads.claim(owner, id))
+    return known(await claim(owner, id))
   }
 
   function known(upload: Upload | null): Upload {
