@@ -99,6 +99,9 @@ describe('deleting an account', () => {
     const ada = await member(app, 'ada.lovelace@example.org')
     for (let n = 0; n < 60; n += 1) await ada.put(`secret-name-${n}`, randomBytes(100))
     for (let n = 0; n < 20; n += 1) await ada.request(`/v1/files/secret-name-${n}`, { method: 'DELETE' })
+    const headers = { 'content-disposition': 'attachment; filename="secret-name-x"', 'upload-complete': '?0' }
+    const begun = await ada.request('/v1/uploads', { method: 'POST', headers, body: 'first bytes' })
+    expect(begun.status).toBe(201)
     await Promise.all(others.slice(0, 20).map((other) => other.put('kept', 'kept')))
     const [slot] = await app.ports.keySlots.find(ada.userId)
     const seal = (await standing(app.ports.files, ada.userId, 'secret-name-59'))?.seal
@@ -122,6 +125,7 @@ describe('deleting an account', () => {
       key_slots: 41,
       parts: 20,
       sessions: 40,
+      uploads: 0,
       users: 40,
       vacated_names: 0,
     })
