@@ -305,17 +305,20 @@ async function operationsOf(app: TestApp): Promise<Operation[]> {
   )
 }
 
+/** The codes of other methods of the path that its HEAD cannot have. */
+const NOT_OF_HEAD = ['malformed-json', 'read-only', 'mismatching-upload-offset', 'upload-in-use']
+
 /** The response to HEAD has no body and so no code: the codes of its statuses are those of GET, or without a GET of another method. */
 function withCodesOfGet(head: Operation, operations: Operation[]): Operation {
   const others = operations.filter(({ method, path }) => method !== 'HEAD' && path === head.path)
-  const withStatus = (status: string) =>
-    others.find(({ method, responses }) => method === 'GET' && responses[status]) ??
-    others.find(({ method, responses }) => method === 'DELETE' && responses[status]) ??
-    others.find(({ responses }) => responses[status])
-  const responses = Object.entries(head.responses).map(([status, response]) => [
-    status,
-    { ...response, content: withStatus(status)?.responses[status]?.content },
-  ])
+  const get = others.find(({ method }) => method === 'GET')
+  const [most, least] = others.toSorted((a, b) => Object.keys(b.responses).length - Object.keys(a.responses).length)
+  const responses = Object.entries(head.responses).map(([status, response]) => {
+    if (get) return [status, { ...response, content: get.responses[status]?.content }]
+    const codes = codesOf((least?.responses[status] ? least : most) as Operation, Number(status))
+    const examples = Object.fromEntries(codes.filter((code) => !NOT_OF_HEAD.includes(code)).map((code) => [code, {}]))
+    return [status, { ...response, content: { 'application/problem+json': { examples } } }]
+  })
   return { ...head, responses: Object.fromEntries(responses) }
 }
 

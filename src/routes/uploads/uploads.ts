@@ -73,6 +73,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
   app.head(
     '/v1/uploads/:id',
     {
+      config: { swagger: { exposeHeadRoute: true } },
       schema: {
         operationId: 'uploadOffset',
         summary: 'How many bytes of an upload are stored',
