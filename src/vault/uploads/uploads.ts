@@ -121,7 +121,7 @@ export function openUploads(
       const upload = await find(owner, id)
       const { protocol, name, sizeBytes, offset, fileId } = upload
       const isLeft = protocol === 'tus' && fileId === null && name !== null && offset === sizeBytes
-      if (!isLeft) return upload
+      if (!isLeft || rules.readOnly) return upload
       return complete(owner, { ...upload, name, sizeBytes }, finish).then(
         (completed) => completed.upload,
         (error) => {
