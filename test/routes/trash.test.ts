@@ -309,3 +309,16 @@ it('answers with the version that is restored, where another took its place in t
   expect((await restore(ada, id)).body).toMatchObject({ name: 'photo', size: 6 })
   expect((await ada.get('photo')).body).toBe('newest')
 })
+
+it('is listed, as files are, in pages that are longer than what is read at once', async () => {
+  const ada = await member(await testApp())
+  const names = Array.from({ length: 260 }, (_, n) => `file-${String(n).padStart(3, '0')}`)
+  await Promise.all(names.map((name) => ada.put(name, name)))
+  for (const query of ['sort=name', 'sort=size', 'sort=createdAt&order=desc']) {
+    const { files } = (await ada.request(`/v1/files?limit=1000&${query}`)).body as { files: { name: string }[] }
+    expect(files.map(({ name }) => name).sort()).toEqual(names)
+  }
+  await Promise.all(names.map((name) => ada.request(`/v1/files/${name}`, { method: 'DELETE' })))
+  const { files } = (await ada.request('/v1/trash?limit=1000')).body as { files: { name: string }[] }
+  expect(files.map(({ name }) => name).sort()).toEqual(names)
+})
