@@ -1,11 +1,13 @@
 /** Converts records of the vault to the JSON of responses. */
 import type { Static } from '@sinclair/typebox'
 import type { ActivityEvent } from '../ports/accounts.ts'
+import type { Upload } from '../ports/uploads.ts'
 import type { Me } from '../schemas/account.ts'
 import type { ActivityList } from '../schemas/activity.ts'
 import { timestamp } from '../schemas/common.ts'
 import type { StoredFile as FileShape } from '../schemas/files.ts'
 import type { TrashList } from '../schemas/trash.ts'
+import type { UploadList } from '../schemas/uploads.ts'
 import type { Account } from '../vault/accounts/account.ts'
 import type { ExportedFile } from '../vault/files/export.ts'
 import type { StoredFile } from '../vault/files/stored-file.ts'
@@ -27,6 +29,15 @@ export function presentFile(file: StoredFile): Static<typeof FileShape> {
 
 export function presentTrashed(file: TrashedFile): Static<typeof TrashList>['files'][number] {
   return { ...presentFile(file), deletedAt: timestamp(file.deletedAt), expiresAt: timestamp(file.expiresAt) }
+}
+
+export function presentUpload(upload: Upload, expiresAt: number): Static<typeof UploadList>['uploads'][number] {
+  const { id, name, contentType, sizeBytes, offset, createdAt } = upload
+  return {
+    ...{ id, name, contentType, size: sizeBytes, offset },
+    createdAt: timestamp(createdAt),
+    expiresAt: timestamp(expiresAt),
+  }
 }
 
 export function presentAccount({ id, name, email, createdAt, usage, quota }: Account): Static<typeof Me> {

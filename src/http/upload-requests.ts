@@ -1,16 +1,27 @@
 /** Reads the requests of uploads, and prepares their responses: for forms and for raw bytes. */
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Problem, problems } from '../problems.ts'
+import { ANY_BYTES } from '../vault/files/names.ts'
 import type { Placement } from '../vault/files/placing.ts'
 
 /** The characters that a response header can have (RFC 9110, section 5.5). A form may have others. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const MEDIA_TYPE_CHARACTERS = 255
 
-/** The path of the stored file, for `Location`. */
-export function pathOf({ file }: Placement): string {
-  return `/v1/files/${encodeURIComponent(file.name)}`
+/**
+ * The routes of the scope read their bodies as streams of any type. The framework would refuse a malformed Content-Type, so it
+ * sees another one. `contentTypeIn` reads the real one.
+ */
+export function takeAnyBytes(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  app.addHook('onRequest', async ({ raw }) => {
+    raw.headers['content-type'] = ANY_BYTES
+  })
 }
+
+/** The path of a file, for `Location` and `Content-Location`. */
+export const pathOfFile = (name: string): string => `/v1/files/${encodeURIComponent(name)}`
 
 export function statusOf({ outcome }: Placement): 200 | 201 {
   return outcome === 'created' ? 201 : 200
@@ -26,6 +37,13 @@ export function specificType(given: string | undefined, refusal: (message: strin
   if (!FIELD_VALUE.test(given))
     throw refusal('must have only characters that a header field can have (RFC 9110, section 5.5)')
   return given
+}
+
+/** The same for the Content-Type of a request, as it was sent: the framework may see another. */
+export function contentTypeIn({ raw }: FastifyRequest): string | null {
+  return specificType(raw.headersDistinct['content-type']?.[0], (message) =>
+    problems.invalidRequest([{ path: '/content-type', message }]),
+  )
 }
 
 /** Refuses an upload whose Content-Length is too large, before its body is read. */

@@ -18,7 +18,7 @@ export interface Upload {
   onConflict: 'fail' | 'rename' | 'replace'
   /** `tus`: complete when the length is reached. `ietf`: complete when a request says so. */
   protocol: 'tus' | 'ietf'
-  /** What the client said besides, as its protocol needs it again: metadata, conditions, digests. */
+  /** JSON with other fields of the creation, which later requests need: metadata, conditions, digests. */
   terms: string
   /** The file key, sealed under the vault key. */
   seal: Buffer

@@ -7,7 +7,7 @@ import { entityTag } from '../http/conditions.ts'
 import { FORM_LIMITS } from '../http/forms/form-parts.ts'
 import { readForm } from '../http/forms/read-form.ts'
 import { presentFile } from '../http/presenting.ts'
-import { announcedBytes, memoryBytes, pathOf, refuseOversized, statusOf } from '../http/upload-requests.ts'
+import { announcedBytes, memoryBytes, pathOfFile, refuseOversized, statusOf } from '../http/upload-requests.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { Form, location, OnConflict, withFile } from '../schemas/files.ts'
@@ -71,7 +71,7 @@ export const uploadForm: FastifyPluginAsyncTypebox<{ interim: boolean }> = async
         announced: mostBytes === null ? null : { leastBytes: Math.max(0, mostBytes - FORM_OVERHEAD_BYTES), mostBytes },
         onConflict,
       })
-      reply.header('location', pathOf(placement))
+      reply.header('location', pathOfFile(placement.file.name))
       return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
     },
   )

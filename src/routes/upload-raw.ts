@@ -7,11 +7,12 @@ import { digestCheckOf } from '../http/digests.ts'
 import { presentFile } from '../http/presenting.ts'
 import {
   announcedBytes,
+  contentTypeIn,
   memoryBytes,
-  pathOf,
+  pathOfFile,
   refuseOversized,
-  specificType,
   statusOf,
+  takeAnyBytes,
 } from '../http/upload-requests.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
@@ -22,12 +23,7 @@ import { isResumable } from './uploads/interop.ts'
 
 export const uploadRaw: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (app, { interim }) => {
   const { maxFileBytes } = app.vault.rules
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  // Any type is accepted. The framework would refuse a malformed one, so it sees another. `headersDistinct` keeps the real one.
-  app.addHook('onRequest', async ({ raw }) => {
-    raw.headers['content-type'] = ANY_BYTES
-  })
+  takeAnyBytes(app)
 
   app.put(
     '/v1/files/:name',
@@ -66,9 +62,7 @@ export const uploadRaw: FastifyPluginAsyncTypebox<{ interim: boolean }> = async 
     async (request, reply) => {
       const { headers, raw } = request
       const { userId } = sessionOf(request)
-      const contentType = specificType(raw.headersDistinct['content-type']?.[0], (message) =>
-        problems.invalidRequest([{ path: '/content-type', message }]),
-      )
+      const contentType = contentTypeIn(request)
       if (headers['content-range'] !== undefined) throw problems.rangeNotAllowed()
       const { replaced = 'trash' } = request.query
       if (isResumable(headers)) {
@@ -86,7 +80,7 @@ export const uploadRaw: FastifyPluginAsyncTypebox<{ interim: boolean }> = async 
         check,
       }
       const placement = await app.vault.files.put(userId, request.params.name, bytes, options)
-      if (placement.outcome === 'created') reply.header('location', pathOf(placement))
+      if (placement.outcome === 'created') reply.header('location', pathOfFile(placement.file.name))
       return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))
     },
   )

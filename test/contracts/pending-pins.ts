@@ -155,7 +155,7 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       for (let guess = 1; guess <= 20; guess += 1) expect(await store.guess('device-1', 'code', 5)).toEqual([code])
     })
 
-    it('counts a guess at a code against no PIN, and shows it none, whoever asked for the PIN', async () => {
+    it('answers no PIN to a guess at a code, and counts the guess against none, of any origin', async () => {
       const store = await make(clock)
       const [ada, open] = [of('ada'), pin({ address: randomBytes(32) })]
       await keep(store, ada)

@@ -76,7 +76,7 @@ describeCluster('a cluster', { timeout: 120_000 }, () => {
     const rest = appending('tus', path, MiB, { bytes: bytes.subarray(MiB), isLast: false })
     expect(isComplete(await send(other, ada, rest))).toBe(true)
 
-    // What the first process received is refused, and changes nothing.
+    // The first process refuses the bytes that arrive there later, and they change nothing.
     line.socket.write(bytes.subarray(2 * MiB))
     expect(await line.until('"requestId"')).toMatch(/^HTTP\/1\.1 4(09|23) /)
     for (const server of [one, other]) expect((await get(server, ada, 'film')).equals(bytes)).toBe(true)

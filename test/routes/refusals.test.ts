@@ -183,6 +183,8 @@ it('occur on a full disk', async ({ skip }: TestContext) => {
   const disk = smallDisk(skip)
   const app = await testApp({}, disk.path)
   const scene = await sceneOf(app)
+  // Then the upload that was refused for it could become a file.
+  await scene.ada.request('/v1/files/late.jpg', { method: 'DELETE' })
   rmSync(join(app.config.DATA_DIR, 'reserve'))
   // A log that was checkpointed has room for writes on a full disk.
   const database = new Database(join(app.config.DATA_DIR, 'minikeepsafe.db'))
@@ -193,7 +195,10 @@ it('occur on a full disk', async ({ skip }: TestContext) => {
     app,
     { ...scene, pin: scene.goodPin },
     {
-      'insufficient-storage': ({ path }, { id }) => (id === 'restoreFile' ? { path: `${path}?onConflict=rename` } : {}),
+      'insufficient-storage': ({ path }, { id }) => {
+        if (id === 'uploadOffset') return { path: '/v1/uploads/REFUSED', headers: tus }
+        return id === 'restoreFile' ? { path: `${path}?onConflict=rename` } : {}
+      },
     },
   )
 })
@@ -306,7 +311,7 @@ async function operationsOf(app: TestApp): Promise<Operation[]> {
 }
 
 /** The codes of other methods of the path that its HEAD cannot have. */
-const NOT_OF_HEAD = ['malformed-json', 'read-only', 'mismatching-upload-offset', 'upload-in-use']
+const NOT_OF_HEAD = ['malformed-json', 'read-only', 'mismatching-upload-offset', 'upload-in-use', 'quota-exceeded']
 
 /** The response to HEAD has no body and so no code: the codes of its statuses are those of GET, or without a GET of another method. */
 function withCodesOfGet(head: Operation, operations: Operation[]): Operation {

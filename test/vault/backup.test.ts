@@ -9,21 +9,11 @@ import { backUp, restore } from '../../src/vault/operator/backup.ts'
 import { takeHold } from '../../src/vault/operator/hold.ts'
 import { isSound } from '../../src/vault/operator/verify.ts'
 import { standing } from '../contracts/rows.ts'
-import {
-  blobsOnDisk,
-  type Member,
-  MINUTE,
-  member,
-  memberWith,
-  type TestApp,
-  temporaryFolder,
-  testApp,
-} from '../support/app.ts'
-import { databaseOf, operator } from '../support/operator.ts'
+import { blobsOnDisk, type Member, MINUTE, member, memberWith, temporaryFolder, testApp } from '../support/app.ts'
+import { backedUp, databaseOf, operator, quietly } from '../support/operator.ts'
 
 const KEY = randomBytes(32)
 const settings = { MASTER_KEY: KEY.toString('base64') }
-const quietly = () => () => {}
 
 /** A server with a user who has these files, and a folder for backups. */
 async function vaultWith(contents: Record<string, string | Buffer>) {
@@ -31,16 +21,6 @@ async function vaultWith(contents: Record<string, string | Buffer>) {
   const ada = await member(app)
   for (const [name, bytes] of Object.entries(contents)) await ada.put(name, bytes)
   return { app, ada, folder: join(await temporaryFolder(), 'backup') }
-}
-
-async function backedUp(app: TestApp, folder: string, keep?: number) {
-  const { ports } = await operator(app)
-  const target = await backupTarget(app.config, folder)
-  try {
-    return await backUp(ports, target, quietly, keep)
-  } finally {
-    await target.close()
-  }
 }
 
 async function restored(folder: string, fields: Partial<Config> = {}, incomplete = false, version?: string) {

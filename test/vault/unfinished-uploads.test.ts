@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { parts as migrationToParts } from '../../src/adapters/sqlite/migrations/010-parts.ts'
-import { backupSource, backupTarget } from '../../src/compose/backups.ts'
+import { backupSource } from '../../src/compose/backups.ts'
 import { moveTargetOf, openMoveSource } from '../../src/compose/move.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { BlobStore } from '../../src/ports/blobs.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
-import { backUp, restore } from '../../src/vault/operator/backup.ts'
+import { restore } from '../../src/vault/operator/backup.ts'
 import { move } from '../../src/vault/operator/move.ts'
 import { isSound } from '../../src/vault/operator/verify.ts'
 import {
@@ -25,7 +25,7 @@ import {
 } from '../support/app.ts'
 import { spoil } from '../support/blobs.ts'
 import { migrate, movePlace } from '../support/move.ts'
-import { databaseOf, operator } from '../support/operator.ts'
+import { backedUp, databaseOf, operator, quietly } from '../support/operator.ts'
 import { describePostgres } from '../support/postgres.ts'
 import { append, offsetOf, unfinished } from '../support/unfinished.ts'
 import { unzip } from '../support/unzip.ts'
@@ -35,7 +35,6 @@ const PIECES = [1, 70_000, 65_536].map((size) => randomBytes(size))
 const LAST = randomBytes(50)
 const CONTENT = Buffer.concat([...PIECES, LAST])
 const RECEIVED = CONTENT.length - LAST.length
-const quietly = () => () => {}
 
 /** A server with an upload of Ada that lacks its last bytes. */
 async function withUpload(home?: string) {
@@ -181,16 +180,6 @@ describe('verify, of an upload that is not complete', () => {
 })
 
 describe('a backup with an upload that is not complete', () => {
-  async function backedUp(app: TestApp, folder: string, keep?: number) {
-    const { ports } = await operator(app)
-    const target = await backupTarget(app.config, folder)
-    try {
-      return await backUp(ports, target, quietly, keep)
-    } finally {
-      await target.close()
-    }
-  }
-
   async function restored(app: Pick<TestApp, 'config'>, folder: string, version?: string) {
     const home = await temporaryFolder()
     const config = { ...app.config, DATA_DIR: join(home, 'data'), UPLOADS_DIR: join(home, 'uploads') }

@@ -111,6 +111,23 @@ it('has a bounded number of parts', async () => {
   await expect(uploads.append(owner, id, appending(0, Buffer.from('x')))).rejects.toMatchObject({
     code: 'inconsistent-upload-length',
   })
+  await expect(uploads.append(owner, id, appending(0, Buffer.alloc(0)))).resolves.toMatchObject({ isWhole: false })
+})
+
+it('of tus without a length is complete when a request says so', async () => {
+  const { ada, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film({ protocol: 'tus' }))
+  await uploads.append(owner, id, appending(0, Buffer.from('sea'), { isLast: null }))
+  await uploads.append(owner, id, appending(3, Buffer.alloc(0), { isLast: true }))
+  expect((await ada.get('film.mp4')).body).toBe('sea')
+})
+
+it('of the draft is complete at its length for a request that says nothing', async () => {
+  const { ada, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film({ sizeBytes: 3 }))
+  await uploads.append(owner, id, appending(0, Buffer.from('se')))
+  await uploads.append(owner, id, appending(2, Buffer.from('a'), { isLast: null }))
+  expect((await ada.get('film.mp4')).body).toBe('sea')
 })
 
 it('of a removed user is refused', async () => {

@@ -32,7 +32,7 @@ const LATEST: Omit<Interop, 'version'> = {
   ageMember: 'max-age',
   appended: 204,
 }
-/** Up to draft -05, "MUST" is 201, and only an append that is not the last needs the field. */
+/** Up to draft -05, an append that is not the last gets 201, and only such an append needs the field. */
 const EARLY = { ...LATEST, absentMeansComplete: true, appended: 201 } as const
 
 const VERSIONS: Interop[] = [
@@ -48,8 +48,8 @@ const VERSIONS: Interop[] = [
 export function interopOf(headers: IncomingHttpHeaders): Interop {
   const named = VERSIONS.find(({ version }) => String(version) === headers['upload-draft-interop-version'])
   if (named) return named
-  const [field] = headers['upload-incomplete'] === undefined ? [10] : [3]
-  return { ...(VERSIONS.find(({ version }) => version === field) as Interop), isNamed: false }
+  const spoken = headers['upload-incomplete'] === undefined ? 10 : 3
+  return { ...(VERSIONS.find(({ version }) => version === spoken) as Interop), isNamed: false }
 }
 
 /** Whether a request speaks the protocol: it names a version, or says whether it is complete. */
@@ -60,8 +60,8 @@ export function isResumable(headers: IncomingHttpHeaders): boolean {
 }
 
 /**
- * Whether the request completes the upload. The fields of all versions count, whatever version the request names: first bytes
- * must never be stored as the whole. `absent` is the answer if no field is there; `null` refuses that.
+ * Whether the request completes the upload. If one field says no, it does not, even if the field is of another version than
+ * the request names: the first bytes must never be stored as the whole. Without a field, `absent` is the answer; `null` refuses.
  */
 export function isComplete(headers: IncomingHttpHeaders, { complete }: Interop, absent: boolean | null): boolean {
   const said = COMPLETE_FIELDS.flatMap(({ field, yes }) => {

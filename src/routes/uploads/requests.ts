@@ -1,4 +1,4 @@
-/** What both protocols read from requests. */
+/** Reads header fields that both protocols have. */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { Upload } from '../../ports/uploads.ts'

@@ -2,12 +2,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBody } from '../../http/body-reading.ts'
 import { sessionOf } from '../../http/caller.ts'
-import { announcedBytes, specificType } from '../../http/upload-requests.ts'
+import { announcedBytes, pathOfFile, specificType } from '../../http/upload-requests.ts'
 import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
 import type { Append, Uploads } from '../../vault/uploads/uploads.ts'
+import { appendAndFinish } from './finishing.ts'
 import { whileAlive } from './interim.ts'
 import { bytesIn, idOf, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
+import { finishOf, termsIn, termsOf } from './terms.ts'
 
 const VERSION = '1.0.0'
 const APPEND_TYPE = 'application/offset+octet-stream'
@@ -25,12 +27,6 @@ export const tusOptions = (maxFileBytes: number) => ({
 
 export const isTus = ({ headers }: FastifyRequest): boolean => headers['tus-resumable'] !== undefined
 
-/** What the upload keeps of its creation, for HEAD. */
-interface Terms {
-  metadata: string | undefined
-  concat: string | undefined
-}
-
 /** Sets the version on every response, refusals included. Throws if the client speaks another version. */
 export function beginTus({ headers }: FastifyRequest, reply: FastifyReply): void {
   reply.header('tus-resumable', VERSION)
@@ -42,7 +38,7 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
   const { headers } = request
   const { userId } = sessionOf(request)
   const concat = headers['upload-concat'] as string | undefined
-  const terms: Terms = { metadata: headers['upload-metadata'] as string | undefined, concat }
+  const terms = termsOf({}, { metadata: headers['upload-metadata'] as string | undefined, concat })
   const metadata = metadataIn(terms.metadata)
   const isFinal = concat?.startsWith('final;') ?? false
   if (concat !== undefined && concat !== 'partial' && !isFinal)
@@ -54,7 +50,7 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
     onConflict: choiceIn(metadata.get('onConflict')),
     protocol: 'tus' as const,
     terms: JSON.stringify(terms),
-    ...FINISH,
+    ...finishOf(terms),
   }
   if (isFinal) {
     const { upload: whole } = await whileAlive(reply, context.interim, () =>
@@ -67,15 +63,13 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
   const hasBody = mediaTypeOf(request) === APPEND_TYPE
   if (!hasBody && created.sizeBytes !== 0) return respond(uploads, reply, created)
   const append = () => appendOf(request, 0, created)
-  const { upload: appended } = await whileAlive(reply, context.interim, () =>
-    uploads.append(userId, created.id, append),
-  )
+  const { upload: appended } = await appendAndFinish(context, request, reply, created.id, append)
   return respond(uploads, reply, appended)
 }
 
 export async function headTus({ vault: { uploads } }: UploadContext, request: FastifyRequest, reply: FastifyReply) {
-  const upload = await uploads.findWhole(sessionOf(request).userId, idOf(request), FINISH)
-  const { metadata, concat } = JSON.parse(upload.terms) as Terms
+  const upload = await uploads.findWhole(sessionOf(request).userId, idOf(request), (known) => finishOf(termsIn(known)))
+  const { metadata, concat } = termsIn(upload)
   if (upload.sizeBytes === null) reply.header('upload-defer-length', '1')
   else reply.header('upload-length', String(upload.sizeBytes))
   if (metadata !== undefined) reply.header('upload-metadata', metadata)
@@ -84,24 +78,19 @@ export async function headTus({ vault: { uploads } }: UploadContext, request: Fa
 }
 
 export async function patchTus(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
-  const { uploads } = context.vault
   if (mediaTypeOf(request) !== APPEND_TYPE) throw problems.unsupportedMediaType(APPEND_TYPE)
   const offset = neededBytesIn(request.headers, 'upload-offset')
   const append = (upload: Upload) => appendOf(request, offset, upload)
-  const { userId } = sessionOf(request)
-  const { upload } = await whileAlive(reply, context.interim, () => uploads.append(userId, idOf(request), append))
-  return respond(uploads, reply.code(204), upload)
+  const { upload } = await appendAndFinish(context, request, reply, idOf(request), append)
+  return respond(context.vault.uploads, reply.code(204), upload)
 }
 
 function respond(uploads: Uploads, reply: FastifyReply, upload: Upload) {
   reply.header('upload-offset', String(upload.offset))
   reply.header('upload-expires', new Date(uploads.expiresAt(upload)).toUTCString())
-  if (upload.fileName !== null) reply.header('content-location', `/v1/files/${encodeURIComponent(upload.fileName)}`)
+  if (upload.fileName !== null) reply.header('content-location', pathOfFile(upload.fileName))
   return reply.send()
 }
-
-/** tus has no conditions and no digest of the whole. */
-const FINISH: Append['finish'] = { sha256: null, replaced: 'trash', guard: () => {} }
 
 function appendOf(request: FastifyRequest, offset: number, upload: Upload): Append {
   const { algorithm, check } = checksumIn(request)
@@ -112,11 +101,11 @@ function appendOf(request: FastifyRequest, offset: number, upload: Upload): Appe
     bytes: readBody(request.raw),
     announcedBytes: announcedBytes(request),
     sizeBytes,
-    isLast: false,
+    isLast: null,
     isStrict: false,
     algorithm,
     check,
-    finish: FINISH,
+    finish: finishOf(termsIn(upload)),
   }
 }
 

@@ -3,8 +3,9 @@ import multipart from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionOf } from '../../http/caller.ts'
 import { FORM_LIMITS } from '../../http/forms/form-parts.ts'
-import { memoryBytes } from '../../http/upload-requests.ts'
-import { failures, nothing, timestamp } from '../../schemas/common.ts'
+import { presentUpload } from '../../http/presenting.ts'
+import { memoryBytes, takeAnyBytes } from '../../http/upload-requests.ts'
+import { failures, nothing } from '../../schemas/common.ts'
 import { RawBytes } from '../../schemas/files.ts'
 import { ById } from '../../schemas/trash.ts'
 import {
@@ -56,17 +57,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
     },
     async (request) => {
       const found = await uploads.list(sessionOf(request).userId)
-      return {
-        uploads: found.map((upload) => ({
-          id: upload.id,
-          name: upload.name,
-          contentType: upload.contentType,
-          size: upload.sizeBytes,
-          offset: upload.offset,
-          createdAt: timestamp(upload.createdAt),
-          expiresAt: timestamp(uploads.expiresAt(upload)),
-        })),
-      }
+      return { uploads: found.map((upload) => presentUpload(upload, uploads.expiresAt(upload))) }
     },
   )
 
@@ -83,7 +74,13 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
         response: {
           200: Progress.stored('tus: the offset of the upload.'),
           204: Progress.stored('IETF: the offset of the upload.'),
-          ...failures('upload-not-found', 'precondition-failed', 'file-exists'),
+          ...failures(
+            'upload-not-found',
+            'precondition-failed',
+            'file-exists',
+            'insufficient-storage',
+            'quota-exceeded',
+          ),
         },
       },
     },
@@ -112,12 +109,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
 const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context) => {
   // It also reads forms whose bytes came as an upload.
   await app.register(multipart, FORM_LIMITS)
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  // Any type is accepted. The framework would refuse a malformed one, so it sees another. `headersDistinct` keeps the real one.
-  app.addHook('onRequest', async ({ raw }) => {
-    raw.headers['content-type'] = ANY_BYTES
-  })
+  takeAnyBytes(app)
 
   app.post(
     '/v1/uploads',

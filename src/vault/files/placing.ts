@@ -36,7 +36,7 @@ export interface Spot {
 }
 
 export interface Placing {
-  /** What is under a name now. `unauthorized` if there is no such user. */
+  /** Reads the file of a name. Throws `unauthorized` if there is no such user. */
   currentSpot(owner: string, name: string): Promise<Spot>
   /** The spot of a free name, or of the file that has these very bytes already. With `fail`, `file-exists` for any other. */
   spotFor(owner: string, name: string, content: Content, onConflict: 'fail' | 'rename'): Promise<Spot>

@@ -1,21 +1,16 @@
 /** Appends bytes to an upload, as sealed parts. One append of an upload runs at a time. */
-import { createHash, type Hash } from 'node:crypto'
-import type { Part } from '../../ports/files.ts'
+import { createHash } from 'node:crypto'
 import type { Upload } from '../../ports/uploads.ts'
 import { type Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
-import { openUploadKey, sealPartKey } from '../crypto/envelope.ts'
-import { runEnded } from '../files/admission.ts'
-import { type Hashing, openBlobWriting, type WrittenBlob } from '../files/blob-writing.ts'
+import { openUploadKey } from '../crypto/envelope.ts'
 import type { Completing } from './completing.ts'
-import type { RunningHashes } from './running-hashes.ts'
 import { type Stoppable, stoppable } from './stoppable.ts'
+import type { StorePart } from './storing.ts'
 import type { Append, Appended, Uploads } from './uploads.ts'
 
 /** Bytes after which a long append is stored. After a crash the client sends at most these again. */
 const PART_BYTES = 32 * 1024 * 1024
-/** Each part is a row and a blob, however short it is. */
-const MOST_PARTS = 20_000
 
 export interface Appending extends Pick<Uploads, 'append'> {
   /** Ends the append of this process that still receives bytes. Those that arrived are stored before this resolves. */
@@ -29,30 +24,23 @@ interface Running {
 }
 
 export function openAppending({
-  ports,
+  ports: { uploads, clock },
   rules,
   keys,
   admission,
   background,
-  doubtfulBlobs,
-  trash,
-  hashes,
+  store,
   claimed,
   drop,
   refuseQuota,
   complete,
-}: Needs<
-  'uploads' | 'blobs' | 'clock' | 'chance',
-  'rules' | 'keys' | 'admission' | 'background' | 'doubtfulBlobs' | 'trash'
-> &
+}: Needs<'uploads' | 'clock', 'rules' | 'keys' | 'admission' | 'background'> &
   Pick<Completing, 'complete'> & {
-    hashes: RunningHashes
+    store: StorePart
     claimed(owner: string, id: string): Promise<Upload>
     drop(owner: string, id: string): Promise<boolean>
     refuseQuota(owner: string, bytes: number): Promise<void>
   }): Appending {
-  const { uploads, clock, chance } = ports
-  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
   const running = new Map<string, Running>()
 
   return {
@@ -88,16 +76,15 @@ export function openAppending({
       const known = await claimed(owner, id)
       const append = request(known)
       if (append.offset !== known.offset) throw problems.mismatchingOffset(known.offset, append.offset)
-      if (known.fileId !== null) return { upload: known, placement: null }
+      if (known.fileId !== null) return { upload: known, isWhole: true, placement: null }
       appended = { append, upload: await receive(owner, known, append, stopped) }
     } finally {
       release()
     }
     const { upload, append: asked } = appended
-    const isComplete = upload.protocol === 'tus' ? upload.offset === upload.sizeBytes : asked.isLast
-    if (!isComplete) return { upload, placement: null }
+    if (!isWhole(upload, asked.isLast)) return { upload, isWhole: false, placement: null }
     if (upload.sizeBytes !== null && upload.offset !== upload.sizeBytes) throw problems.inconsistentLength()
-    if (upload.name === null) return { upload, placement: null }
+    if (upload.name === null) return { upload, isWhole: true, placement: null }
     return complete(owner, { ...upload, name: upload.name, sizeBytes: upload.offset }, asked.finish)
   }
 
@@ -121,7 +108,6 @@ export function openAppending({
   /** Returns the upload with the bytes of the append. */
   async function receive(owner: string, known: Upload, append: Append, stopped: Promise<Problem>): Promise<Upload> {
     try {
-      if (known.parts >= MOST_PARTS) throw problems.tooManyParts(MOST_PARTS)
       const sizeBytes = lengthOf(known, append)
       refuseLength(sizeBytes, append)
       await refuseQuota(owner, append.announcedBytes ?? 0)
@@ -168,44 +154,25 @@ export function openAppending({
     return upload
   }
 
-  async function storePart(
+  function storePart(
     owner: string,
     upload: Upload,
     fileKey: Buffer,
     { check, algorithm }: Append,
     source: Stoppable,
   ): Promise<Upload> {
-    const key = chance.bytes(32)
-    const whole = hashes.of(upload)
-    const own = check && createHash(algorithm)
+    const hash = check && createHash(algorithm)
     // Only a complete body can be checked, so it becomes one part.
-    const bytes = source.upTo(check ? Number.POSITIVE_INFINITY : PART_BYTES)
-    const written = await write(key, limited(bytes, upload), spread(whole, own))
-    try {
-      if (own && source.error()) throw source.error()
-      if (own) check(own)
-      const part = { start: upload.offset, sizeBytes: written.sizeBytes }
-      const seal = sealPartKey(fileKey, chance.bytes(12), part, key)
-      const at = await record(owner, upload, { ...part, blob: written.blob, seal }, written)
-      const offset = upload.offset + written.sizeBytes
-      hashes.keep(upload.id, offset, whole)
-      return { ...upload, offset, parts: upload.parts + 1, touchedAt: at }
-    } finally {
-      await written.dropUnlessPlaced()
-    }
-  }
-
-  async function record(owner: string, upload: Upload, part: Part, { offer, blob }: WrittenBlob): Promise<number> {
-    const change = { sizeBytes: upload.sizeBytes, at: clock(), quotaBytes: rules.quota.bytes }
-    const commit = () => offer(() => uploads.append(owner, upload, part, change))
-    let answer = await commit()
-    // Expired trash does not count for the quota.
-    if (answer === 'quota' && (await trash.expireOf(owner))) answer = await commit()
-    if (answer === 'done') return change.at
-    if (answer === 'quota') throw problems.quotaExceeded(rules.quota.bytes as number, 'bytes')
-    if (answer === 'stale') throw problems.uploadInUse((await uploads.find(owner, upload.id))?.offset)
-    admission.end(blob.slice(0, blob.indexOf('/')))
-    throw runEnded()
+    const bytes = limited(source.upTo(check ? Number.POSITIVE_INFINITY : PART_BYTES), upload)
+    return store(owner, upload, fileKey, {
+      bytes,
+      hash,
+      check() {
+        if (!hash) return
+        if (source.error()) throw source.error()
+        check?.(hash)
+      },
+    })
   }
 
   async function* limited(bytes: AsyncIterable<Uint8Array>, { offset, sizeBytes }: Upload) {
@@ -233,12 +200,8 @@ function lengthOf(upload: Upload, { sizeBytes, offset }: Append): number | null 
   return sizeBytes
 }
 
-/** Feeds both hashes. */
-function spread(whole: Hash | null, own: Hash | null): Hashing {
-  return {
-    update(chunk) {
-      whole?.update(chunk)
-      own?.update(chunk)
-    },
-  }
+/** Whether the upload has all its bytes. A request of tus does not say so, and an upload of tus has the length for that. */
+function isWhole({ protocol, offset, sizeBytes }: Upload, isLast: boolean | null): boolean {
+  if (sizeBytes === null) return isLast === true
+  return isLast === null || protocol === 'tus' ? offset === sizeBytes : isLast
 }

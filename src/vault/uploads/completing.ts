@@ -4,11 +4,10 @@ import type { Upload } from '../../ports/uploads.ts'
 import { Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { openContent, wholeOf } from '../crypto/content.ts'
-import { openUploadKey, sealPartKey } from '../crypto/envelope.ts'
-import { runEnded } from '../files/admission.ts'
-import { openBlobWriting } from '../files/blob-writing.ts'
+import { openUploadKey } from '../crypto/envelope.ts'
 import { missingBlob } from '../files/damage.ts'
 import type { RunningHashes } from './running-hashes.ts'
+import type { PartBytes, StorePart } from './storing.ts'
 import type { Appended, Finish, Uploads } from './uploads.ts'
 
 export interface Completing extends Pick<Uploads, 'read'> {
@@ -24,17 +23,16 @@ export interface WholeUpload extends Upload {
 export function openCompleting({
   ports,
   keys,
-  admission,
-  doubtfulBlobs,
   placing,
   hashes,
+  store,
   drop,
-}: Needs<'uploads' | 'files' | 'blobs' | 'clock' | 'chance', 'keys' | 'admission' | 'doubtfulBlobs' | 'placing'> & {
+}: Needs<'uploads' | 'files' | 'blobs', 'keys' | 'placing'> & {
   hashes: RunningHashes
+  store: StorePart
   drop(owner: string, id: string): Promise<boolean>
 }): Completing {
-  const { uploads, files, clock, chance } = ports
-  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
+  const { uploads, files } = ports
   const running = new Map<string, Promise<Appended>>()
 
   return {
@@ -54,7 +52,11 @@ export function openCompleting({
 
   async function complete(owner: string, upload: WholeUpload, finish: Finish): Promise<Appended> {
     const fileKey = openUploadKey(await keys.vaultKey(owner), owner, upload)
-    const whole = upload.parts === 0 ? await storeEmpty(owner, upload, fileKey) : upload
+    // A file without bytes has one part, too.
+    const whole =
+      upload.parts === 0
+        ? { ...upload, ...(await store(owner, upload, fileKey, emptyPart())), name: upload.name, sizeBytes: 0 }
+        : upload
     const sha256 = await digestOf(whole, fileKey)
     if (finish.sha256 !== null && finish.sha256 !== sha256) {
       await drop(owner, whole.id)
@@ -65,7 +67,7 @@ export function openCompleting({
     } catch (error) {
       // Another process was faster.
       const now = error instanceof Problem && error.code === 'upload-not-found' && (await uploads.find(owner, whole.id))
-      if (now && now.fileId !== null) return { upload: now, placement: null }
+      if (now && now.fileId !== null) return { upload: now, isWhole: true, placement: null }
       throw error
     }
   }
@@ -97,25 +99,8 @@ export function openCompleting({
       if (!placement) continue
       hashes.forget(whole.id)
       const { id: fileId, name: fileName } = placement.file
-      return { upload: { ...whole, onConflict, contentType, name, fileId, fileName }, placement }
+      return { upload: { ...whole, onConflict, contentType, name, fileId, fileName }, isWhole: true, placement }
     }
-  }
-
-  /** A file without bytes has one part, too. */
-  async function storeEmpty(owner: string, upload: WholeUpload, fileKey: Buffer): Promise<WholeUpload> {
-    const key = chance.bytes(32)
-    const written = await write(key, nothing(), createHash('sha256'))
-    try {
-      const part = { start: 0, sizeBytes: 0 }
-      const row = { ...part, blob: written.blob, seal: sealPartKey(fileKey, chance.bytes(12), part, key) }
-      const change = { sizeBytes: 0, at: clock(), quotaBytes: null }
-      const answer = await written.offer(() => uploads.append(owner, upload, row, change))
-      if (answer === 'run-ended') throw runEnded()
-      if (answer !== 'done') throw problems.uploadInUse()
-    } finally {
-      await written.dropUnlessPlaced()
-    }
-    return { ...upload, parts: 1 }
   }
 
   /** If this process has not received all bytes in order, it reads them back. */
@@ -142,3 +127,5 @@ export function openCompleting({
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+const emptyPart = (): PartBytes => ({ bytes: nothing(), hash: null, check() {} })

@@ -4,7 +4,7 @@
  */
 import type { Hash } from 'node:crypto'
 import type { Upload } from '../../ports/uploads.ts'
-import { Problem, problems } from '../../problems.ts'
+import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { sealUploadKey } from '../crypto/envelope.ts'
 import { changedNothing } from '../files/admission.ts'
@@ -16,17 +16,18 @@ import { openClaims } from './claims.ts'
 import { openCompleting } from './completing.ts'
 import { openConcatenating } from './concatenating.ts'
 import { openRunningHashes } from './running-hashes.ts'
+import { openStoring } from './storing.ts'
 
 /** The most uploads of one user that are not complete. */
 const MOST_OPEN = 1000
 /** Expired uploads that are removed in one transaction. Other requests wait for it. */
 const BATCH = 50
 
-/** What must hold when the upload becomes a file. */
+/** The conditions and choices for the moment when the upload becomes a file. */
 export interface Finish {
   /** The digest of the whole that the client announced, in hex. */
   sha256: string | null
-  /** What happens to a version that is replaced by other bytes. */
+  /** Whether a version that is replaced by other bytes goes to the trash or is deleted. */
   replaced: 'trash' | 'discard'
   /** Throws if the file of the name, or its absence, is not what the client requires. */
   guard(current: StoredFile | null): void
@@ -43,8 +44,11 @@ export interface Append {
   announcedBytes: number | null
   /** The length of the whole, if the request says it. */
   sizeBytes: number | null
-  /** The request says that the upload is complete with it. An upload of tus is complete when its length is reached. */
-  isLast: boolean
+  /**
+   * Whether the request says that the upload is complete with it; `null` for a request of tus, which says nothing. Then, and for
+   * every upload that was begun with tus, the upload is complete when its length is reached.
+   */
+  isLast: boolean | null
   /** Removes the upload if more bytes come than its length allows. */
   isStrict: boolean
   /** Throws if the bytes of this append are not those that the client intended. Then none of them is stored. */
@@ -56,6 +60,8 @@ export interface Append {
 
 export interface Appended {
   upload: Upload
+  /** Whether all bytes are there. */
+  isWhole: boolean
   /** The file that the append completed; `null` if the upload is not complete, or was complete before. */
   placement: Placement | null
 }
@@ -69,11 +75,10 @@ export interface Uploads {
   /** An upload as it is now. A running append ends first, because its client has come back on another connection. */
   find(owner: string, id: string): Promise<Upload>
   /**
-   * The same for a client that sends nothing more to an upload with all its bytes. Such an upload becomes a file first, if its
-   * last append broke off before that. Throws `file-exists` if the name was taken meanwhile. After any other refusal the
-   * upload stays as it is, and the next call tries again.
+   * The same for a client that takes an upload with all its bytes for a file. If the last append broke off before that, the
+   * upload becomes a file first. If that is refused, the upload stays as it is, and the next call tries again.
    */
-  findWhole(owner: string, id: string, finish: Finish): Promise<Upload>
+  findWhole(owner: string, id: string, finish: (upload: Upload) => Finish): Promise<Upload>
   /**
    * Stores the bytes behind the others; `append` gets the upload as it is then. A running append of the same upload ends:
    * it is refused with `upload-in-use`. If the bytes break off, those that arrived are stored before the error is thrown,
@@ -104,8 +109,9 @@ export function openUploads(
   const { uploads, users, clock, chance } = ports
   const hashes = openRunningHashes()
   const claim = openClaims(context)
-  const { complete, read } = openCompleting({ ...context, hashes, drop })
-  const { append, stop } = openAppending({ ...context, hashes, claimed, drop, refuseQuota, complete })
+  const store = openStoring({ ...context, hashes })
+  const { complete, read } = openCompleting({ ...context, hashes, store, drop })
+  const { append, stop } = openAppending({ ...context, store, claimed, drop, refuseQuota, complete })
   const concatenate = openConcatenating({ ...context, begin, claimed, complete, stop })
 
   return {
@@ -119,16 +125,10 @@ export function openUploads(
 
     async findWhole(owner, id, finish) {
       const upload = await find(owner, id)
-      const { protocol, name, sizeBytes, offset, fileId } = upload
-      const isLeft = protocol === 'tus' && fileId === null && name !== null && offset === sizeBytes
+      const { name, sizeBytes, offset, fileId } = upload
+      const isLeft = fileId === null && name !== null && offset === sizeBytes
       if (!isLeft || rules.readOnly) return upload
-      return complete(owner, { ...upload, name, sizeBytes }, finish).then(
-        (completed) => completed.upload,
-        (error) => {
-          if (error instanceof Problem && error.code !== 'file-exists') return upload
-          throw error
-        },
-      )
+      return (await complete(owner, { ...upload, name, sizeBytes }, finish(upload))).upload
     },
 
     async list(owner) {

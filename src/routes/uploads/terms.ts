@@ -1,0 +1,33 @@
+/** The fields of a creation that later requests need. They are stored with the upload. */
+import type { IncomingHttpHeaders } from 'node:http'
+import { guardOf } from '../../http/conditions.ts'
+import type { Upload } from '../../ports/uploads.ts'
+import type { Finish } from '../../vault/uploads/uploads.ts'
+
+const CONDITIONS = ['if-match', 'if-none-match', 'if-unmodified-since'] as const
+
+export interface Terms extends Pick<IncomingHttpHeaders, (typeof CONDITIONS)[number]> {
+  /** The digest of the whole, in hex; `null` if the client sent none. */
+  sha256: string | null
+  replaced: Finish['replaced']
+  /** The Content-Type of a form. Its bytes are read as a form once all of them are there. */
+  form?: string
+  /** tus: Upload-Metadata and Upload-Concat, for the response to HEAD. */
+  metadata?: string | undefined
+  concat?: string | undefined
+}
+
+/** The given terms, with the conditions of the request. */
+export function termsOf(headers: IncomingHttpHeaders, given: Partial<Terms>): Terms {
+  const terms: Terms = { sha256: null, replaced: 'trash', ...given }
+  for (const field of CONDITIONS) if (headers[field] !== undefined) terms[field] = headers[field]
+  return terms
+}
+
+export const termsIn = ({ terms }: Upload): Terms => JSON.parse(terms) as Terms
+
+export function finishOf(terms: Terms): Finish {
+  const { sha256, replaced } = terms
+  const conditions = Object.fromEntries(CONDITIONS.map((field) => [field, terms[field]]))
+  return { sha256, replaced, guard: guardOf(conditions) }
+}
