@@ -218,7 +218,7 @@ export const problems = {
       [
         what === 'files'
           ? `You may have ${most} files, including those in the trash.`
-          : `Your files and trash may have ${most} bytes together.`,
+          : `Your files, trash and uploads that are not complete may have ${most} bytes together.`,
         keepsReplaced
           ? 'The replaced version counts, too, because it goes to the trash. ?replaced=discard avoids this.'
           : '',

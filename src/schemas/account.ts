@@ -11,11 +11,15 @@ export const Me = Type.Object(
     usage: Type.Object({
       files: Type.Integer({ minimum: 0, description: 'Files, not counting the trash.', examples: [1204] }),
       trashFiles: Type.Integer({ minimum: 0, description: 'Files in the trash.', examples: [12] }),
-      bytes: Type.Integer({ minimum: 0, description: 'Files and trash.', examples: [5_368_709_120] }),
+      bytes: Type.Integer({
+        minimum: 0,
+        description: 'Files, trash and uploads that are not complete.',
+        examples: [5_368_709_120],
+      }),
     }),
     quota: Type.Object({
       bytes: nullable(Type.Integer({ minimum: 0 }), {
-        description: 'The limit for files and trash together; `null` for no limit.',
+        description: 'The limit for these bytes; `null` for no limit.',
       }),
       files: Type.Integer({
         minimum: 1,
