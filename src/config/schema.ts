@@ -130,7 +130,8 @@ export const ConfigSchema = Type.Object({
   }),
   UPLOAD_INTERIM_RESPONSES: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'on',
-    description: 'off: no interim responses (104, 102) to uploads that can be resumed, for proxies that mishandle them.',
+    description:
+      'off: no interim responses (104, 102) to uploads that can be resumed, for proxies that mishandle them.',
   }),
   TRASH_DAYS: Type.Number({
     default: 30,
