@@ -63,7 +63,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
     '/v1/files/:name',
     {
       schema: {
-        operationId: 'editFile',
+        operationId: 'renameFile',
         summary: 'Rename a file, or set when its content was made',
         description: 'The contents do not change. The entity tag and `updatedAt` stay the same.',
         tags: ['files'],
