@@ -23,9 +23,10 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const session = sessionOf(request)
       const sessions = (await app.vault.sessions.list(session)).map(
-        ({ id, deviceId, createdAt, lastUsedAt, expiresAt }) => ({
+        ({ id, deviceId, deviceName, createdAt, lastUsedAt, expiresAt }) => ({
           sessionId: id,
           deviceId,
+          ...(deviceName !== null && { deviceName }),
           createdAt: timestamp(createdAt),
           lastUsedAt: timestamp(lastUsedAt),
           expiresAt: timestamp(expiresAt),

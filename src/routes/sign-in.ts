@@ -23,7 +23,7 @@ export const signIn: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const session = await app.vault.sessions.open(request.body.deviceId, request.body.pin, callerOf(request))
+      const session = await app.vault.sessions.open(request.body, callerOf(request))
       return reply.code(201).send({ ...session, expiresAt: timestamp(session.expiresAt) })
     },
   )

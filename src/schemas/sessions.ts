@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Id, MOST_CHARACTERS, Timestamp } from './common.ts'
-import { DeviceId, ListedDevice } from './users.ts'
+import { DeviceId, DeviceName, ListedDevice } from './users.ts'
 
 export const SignIn = Type.Object(
   {
@@ -13,6 +13,16 @@ export const SignIn = Type.Object(
         'The PIN that was issued for this device, or the code that was sent in its place while the PINs of an address are paused: 16 characters, in any case, in groups or not.',
       examples: ['0427'],
     }),
+    deviceName: Type.Optional(
+      Type.String({
+        maxLength: MOST_CHARACTERS,
+        // `plugins/intake/validation.ts` checks the format.
+        format: 'device-name',
+        description:
+          'What a person calls the device: 1 to 60 characters after trimming, no control characters. It is converted to NFC. The device keeps it until a sign-in gives another one.',
+        examples: ['Ada’s phone'],
+      }),
+    ),
   },
   { 'x-name': 'SignIn' },
 )
@@ -46,6 +56,7 @@ export const SessionList = Type.Object(
         {
           sessionId: Id,
           deviceId: ListedDevice,
+          deviceName: Type.Optional(DeviceName),
           createdAt: Timestamp,
           lastUsedAt: Timestamp,
           expiresAt: Timestamp,

@@ -99,7 +99,7 @@ it('leaves nothing of a removed user’s keys on the disk', async () => {
   const inTransaction = groupCommit(db)
   const [users, sessions] = [sqliteUsers(db, inTransaction), sqliteSessions(db, inTransaction)]
   const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
-  const session = { id: 's', deviceId: 'd', tokenHash: randomBytes(32), createdAt: 0 }
+  const session = { id: 's', deviceId: 'd', deviceName: null, tokenHash: randomBytes(32), createdAt: 0 }
   const user = { id: 'u', name: 'Ada', email: 'a@b', confirmedBy: 'response' as const, createdAt: 0, slot }
   await sessions.redeem({ pinId: 'p', session, user, givenBack: null, event: newEvent(), bounds: BOUNDS })
   const files = ['minikeepsafe.db', 'minikeepsafe.db-wal'].map((name) => join(folder, name))

@@ -88,7 +88,7 @@ async function everyRequest(
   )
   const good = { authorization: `Bearer ${token}` }
   const bad = { authorization: 'Bearer mks_secret-token-secret-token-secret-token-secret-token' }
-  const known = JSON.stringify({ name: 'secret-new-name', email, deviceId, pin: '0000' })
+  const known = JSON.stringify({ name: 'secret-new-name', email, deviceId, deviceName: 'secret phone', pin: '0000' })
   const upload = form([{ name: 'file', content: 'secret content', filename: 'secret-file.jpg', type: 'image/secret' }])
   const bodies: Pick<Call, 'headers' | 'body'>[] = [
     {},
@@ -186,7 +186,8 @@ async function story(app: Pick<TestApp, 'request' | 'post' | 'url'> & { config: 
   const { pin } = (await app.post('/v1/users', { name: 'Secret Person', email, deviceId })).body as { pin: string }
   const wrongPin = pin === '0000' ? '0001' : '0000'
   await app.post('/v1/sessions', { deviceId, pin: wrongPin })
-  const { token } = (await app.post('/v1/sessions', { deviceId, pin })).body as { token: string }
+  const entered = { deviceId, pin, deviceName: 'secret phone' }
+  const { token } = (await app.post('/v1/sessions', entered)).body as { token: string }
   const headers = { authorization: `Bearer ${token}` }
   const statuses = [
     await app.request(path(name), { method: 'PUT', headers, body: 'secret content' }),

@@ -25,7 +25,7 @@ async function vaultOfMany() {
   const vault = await openVault(ports, { ...rulesOf(config), asideMs: AT_ONCE })
   onTestFinished(() => vault.close())
   const operator = openOperatorsVault(ports, rulesOf(config))
-  const signIn = (deviceId: string, pin: string) => vault.sessions.open(deviceId, pin, CALLER)
+  const signIn = (deviceId: string, pin: string) => vault.sessions.open({ deviceId, pin }, CALLER)
 
   return {
     vault,

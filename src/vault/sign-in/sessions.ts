@@ -1,7 +1,7 @@
 /** Sessions: use extends a session up to a fixed end. An ended session is refused at once. */
 import type { Caller } from '../../ports/accounts.ts'
 import type { VaultRules } from '../../ports/ports.ts'
-import type { Session } from '../../ports/sign-in.ts'
+import type { NamedSession, Session } from '../../ports/sign-in.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { deviceNames, tokenHash } from '../crypto/secrets.ts'
@@ -11,7 +11,7 @@ const MINUTE_MS = 60_000
 const NO_SESSION = ''
 
 /** A session as its user sees it. */
-export interface ListedSession extends Session {
+export interface ListedSession extends NamedSession {
   expiresAt: number
 }
 
