@@ -131,6 +131,8 @@ describe('deleting an account', () => {
       key_slots: 41,
       parts: 20,
       sessions: 40,
+      thumbnails: 0,
+      tombstones: 0,
       uploads: 0,
       users: 40,
       vacated_names: 0,

@@ -56,7 +56,7 @@ export const docs = fastifyPlugin(async function docs(app) {
       },
       // The document is read from the server that it describes.
       servers: [{ url: '/' }],
-      security: [{ session: [] }],
+      security: [{ session: [] }, { cookie: [] }],
       tags: [
         { name: 'register', description: 'Create a user, and request a PIN.' },
         { name: 'sessions', description: 'Sign in with a PIN, list sessions, sign out.' },
@@ -87,6 +87,13 @@ export const docs = fastifyPlugin(async function docs(app) {
         },
         securitySchemes: {
           session: { type: 'http', scheme: 'bearer', description: 'The `token` of POST /v1/sessions.' },
+          cookie: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: '__Host-minikeepsafe',
+            description:
+              'For pages of the origin of this server: POST /v1/sessions with `"cookie": true` sets it, and the browser sends it. Over plain HTTP its name is `minikeepsafe`. It counts only without `Authorization`. In a GET or HEAD it counts if `Sec-Fetch-Site` is `same-origin`, `none` or absent; otherwise it is ignored. With any other method it counts if `Sec-Fetch-Site` is `same-origin`, or if that field is absent and `Origin` is the origin of this server; otherwise the answer is 403 `cross-site-request`. A 401 clears it.',
+          },
         },
       },
     },

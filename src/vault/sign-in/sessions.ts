@@ -16,11 +16,8 @@ export interface ListedSession extends NamedSession {
 }
 
 export interface Sessions {
-  /**
-   * The session of an `Authorization` header (RFC 6750, section 2.1), or `unauthorized`. Its `lastUsedAt` includes this
-   * use, which is written later.
-   */
-  authenticate(authorization: string | undefined): Promise<Session>
+  /** The session of a token; `null` if it opens none. Its `lastUsedAt` includes this use, which is written later. */
+  authenticate(token: string | undefined): Promise<Session | null>
   /** True if a session is still valid. Running transfers check it again and again. */
   lives(session: Session): Promise<boolean>
   /** The valid sessions of this session's user, the last opened first. Devices other than the session's have labels. */
@@ -49,12 +46,11 @@ export function openSessions({
   const exactnessMs = Math.min(MINUTE_MS, rules.sessionTtlMs / 10)
 
   return {
-    async authenticate(authorization) {
-      const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
+    async authenticate(token) {
       const hash = token && tokenHash(token)
       const session = hash ? await sessions.findByTokenHash(hash) : null
       const now = clock()
-      if (!session || endOf(session) <= now) throw problems.unauthorized()
+      if (!session || endOf(session) <= now) return null
       if (now - session.lastUsedAt >= exactnessMs && !rules.readOnly) {
         background('recording the use of a session', sessions.touch(session.userId, session.id, now))
         return { ...session, lastUsedAt: now }
