@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import fastifyPlugin from 'fastify-plugin'
 import { ProblemSchema } from '../../schemas/common.ts'
 import { VERSION } from '../../version.ts'
-import { narrowScreens, withViewport } from './docs-page.ts'
+import { credentials, narrowScreens, withViewport } from './docs-page.ts'
 import { finished, withEveryRefusal } from './document.ts'
 
 const description = `A private vault behind four steps:
@@ -109,7 +109,13 @@ export const docs = fastifyPlugin(async function docs(app) {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: CONTENT_SECURITY_POLICY,
-    theme: { title: 'minikeepsafe', css: [{ filename: 'narrow-screens.css', content: narrowScreens }] },
+    theme: {
+      title: 'minikeepsafe',
+      css: [
+        { filename: 'narrow-screens.css', content: narrowScreens },
+        { filename: 'credentials.css', content: credentials },
+      ],
+    },
     uiConfig: {
       // This layout has no bar for loading other documents.
       layout: 'BaseLayout',
