@@ -6,7 +6,7 @@ import { failures, nothing, timestamp } from '../schemas/common.ts'
 import { BySession, ClearedCookie, SessionList } from '../schemas/sessions.ts'
 
 /** The maximum of memory for the list of all sessions of a user. */
-const LIST_BYTES = 512 * 1024
+const LIST_BYTES = 1024 * 1024
 
 export const sessions: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
