@@ -123,15 +123,16 @@ export const docs = fastifyPlugin(async function docs(app) {
       displayRequestDuration: true,
       docExpansion: 'list',
       validatorUrl: null,
-      requestInterceptor: withoutEmptyName,
+      requestInterceptor: withoutEmptyFields,
     },
   })
 })
 
 /**
- * Runs in the page. Removes an empty name from the form: the page would send it, and an empty name is refused.
+ * Runs in the page. Removes empty fields from the form: the page would send them, and an empty name or date is refused.
  */
-function withoutEmptyName<Sent extends { body?: unknown }>(request: Sent): Sent {
-  if (request.body instanceof FormData && request.body.get('name') === '') request.body.delete('name')
+function withoutEmptyFields<Sent extends { body?: unknown }>(request: Sent): Sent {
+  const { body } = request
+  if (body instanceof FormData) for (const [name, value] of [...body]) if (value === '') body.delete(name)
   return request
 }
