@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
 import { COPIED_PARTS } from '../../src/adapters/sqlite/backup.ts'
+import { livePageSql } from '../../src/adapters/sqlite/changes.ts'
 import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
 import { repositoriesOf } from '../../src/adapters/sqlite/engine.ts'
 import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
@@ -226,6 +227,14 @@ it.each(['name', 'createdAt', 'updatedAt', 'size', 'takenAt'] as const)(
     }
   },
 )
+
+it('reads changes along an index, without sorting', async () => {
+  const db = await database()
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${livePageSql}`).all('', 0, 1) as { detail: string }[]
+  expect(plan.map(({ detail }) => detail)).toEqual([
+    'SEARCH files USING INDEX files_by_revision (user_id=? AND revision>?)',
+  ])
+})
 
 it('pages through the trash along an index, without sorting', async () => {
   const db = await database()
