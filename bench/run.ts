@@ -38,6 +38,7 @@ import {
   rowsLines,
 } from './report.ts'
 import { bareServer, nginxServer, onPath, ourServer, type Server, tusServer } from './servers.ts'
+import { thumbnailsCompared } from './thumbnails.ts'
 import { uploadsCompared } from './uploads.ts'
 import { WAITERS, waiting } from './waiting.ts'
 
@@ -61,6 +62,7 @@ const named = process.argv.slice(2)
 const known = [
   ...measures.map(({ name }) => name),
   'uploads',
+  'thumbnails',
   'memory',
   'list',
   'waiting',
@@ -79,6 +81,7 @@ try {
   const chosen = measures.filter(({ name }) => isChosen(name))
   if (chosen.length > 0) await compare(chosen)
   if (isChosen('uploads')) await measureUploads()
+  if (isChosen('thumbnails')) await measureThumbnails()
   if (isChosen('memory')) await measureMemory()
   if (isChosen('list')) await measureList()
   if (isChosen('waiting')) await measureWaiting()
@@ -134,13 +137,23 @@ async function measureUploads() {
   try {
     const tus = await tusServer(join(folder, 'uploads-tus'))
     try {
-      print(comparedHeading)
+      print(comparedHeading('resumable uploads'))
       for await (const compared of uploadsCompared({ ours, tus }, full.mib, rounds)) print(comparedLine(compared))
     } finally {
       await tus.stop()
     }
   } finally {
     await ours.stop()
+  }
+}
+
+async function measureThumbnails() {
+  const server = await ourServer(join(folder, 'thumbnails'))
+  try {
+    print(comparedHeading('thumbnails'))
+    for await (const compared of thumbnailsCompared(server, rounds, full.seconds)) print(comparedLine(compared))
+  } finally {
+    await server.stop()
   }
 }
 

@@ -13,6 +13,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { names, newFile, opened, standing, T, withOwners } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { thumbnailsContract } from '../contracts/thumbnails.ts'
 import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { connection, describePostgres, emptySchema, openedDatabase, run } from '../support/postgres.ts'
@@ -30,6 +31,7 @@ describePostgres('the contracts', () => {
   accountsContract('PostgreSQL', repositories)
   vacatedNamesContract('PostgreSQL', repositories)
   operatorContract('PostgreSQL', repositories)
+  thumbnailsContract('PostgreSQL', repositories)
   uploadsContract('PostgreSQL', repositories)
   changesContract('PostgreSQL', repositories)
   signInContract('PostgreSQL', repositories)
