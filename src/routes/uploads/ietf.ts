@@ -1,9 +1,9 @@
 /** draft-ietf-httpbis-resumable-upload: translates between its requests and the uploads of the vault. */
-import { parse } from 'content-disposition'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBody } from '../../http/body-reading.ts'
 import { sessionOf } from '../../http/caller.ts'
 import { entityTag } from '../../http/conditions.ts'
+import { fileNameOf, parametersOf } from '../../http/content-disposition.ts'
 import { digestsIn, reprDigest } from '../../http/digests.ts'
 import { presentFile } from '../../http/presenting.ts'
 import { announcedBytes, contentTypeIn, pathOfFile } from '../../http/upload-requests.ts'
@@ -88,18 +88,12 @@ function beginIncomplete(reply: FastifyReply, { complete, version }: Interop): v
 /** The name and the type of an upload to /v1/uploads. */
 export function targetIn(request: FastifyRequest): Pick<NewUpload, 'name' | 'contentType'> {
   const field = request.headers['content-disposition']
-  const name = field === undefined ? undefined : parameterIn(field)
-  if (name === undefined) throw problems.invalidName('Send the name: Content-Disposition: attachment; filename="…".')
+  const name = field === undefined ? null : fileNameOf(parametersOf(field, unreadable), unreadable)
+  if (name === null) throw problems.invalidName('Send the name: Content-Disposition: attachment; filename="…".')
   return { name, contentType: contentTypeIn(request) }
 }
 
-function parameterIn(field: string): string | undefined {
-  try {
-    return parse(field).parameters.filename
-  } catch (cause) {
-    throw problems.invalidName('The Content-Disposition cannot be read (RFC 6266).', cause)
-  }
-}
+const unreadable = (what: string) => problems.invalidName(`The request ${what} (RFC 6266).`)
 
 /** The length of the whole, if the creation says it. */
 function lengthIn(request: FastifyRequest, isWhole: boolean): number | null {

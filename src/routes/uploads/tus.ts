@@ -1,7 +1,9 @@
 /** tus 1.0.0 (https://tus.io/protocols/resumable-upload): translates between its requests and the uploads of the vault. */
+import { isUtf8 } from 'node:buffer'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBody } from '../../http/body-reading.ts'
 import { sessionOf } from '../../http/caller.ts'
+import { utf8Name } from '../../http/content-disposition.ts'
 import { takenInQuery } from '../../http/taken.ts'
 import { announcedBytes, pathOfFile, specificType } from '../../http/upload-requests.ts'
 import type { Upload } from '../../ports/uploads.ts'
@@ -41,15 +43,18 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
   const concat = headers['upload-concat'] as string | undefined
   const given = headers['upload-metadata'] as string | undefined
   const metadata = metadataIn(given)
-  const terms = termsOf({}, { metadata: given, concat, taken: takenInQuery({ takenAt: metadata.get('takenAt') }) })
+  const taken = takenInQuery({ takenAt: textIn(metadata, 'takenAt') })
+  const terms = termsOf({}, { metadata: given, concat, taken })
   const isFinal = concat?.startsWith('final;') ?? false
   if (concat !== undefined && concat !== 'partial' && !isFinal)
     throw invalid('upload-concat', 'must be partial or final;…')
   const upload = {
     name: concat === 'partial' ? null : nameIn(metadata),
-    contentType: specificType(metadata.get('filetype'), (message) => invalid('upload-metadata', `filetype ${message}`)),
+    contentType: specificType(textIn(metadata, 'filetype'), (message) =>
+      invalid('upload-metadata', `filetype ${message}`),
+    ),
     sizeBytes: isFinal ? null : lengthIn(request),
-    onConflict: choiceIn(metadata.get('onConflict')),
+    onConflict: choiceIn(textIn(metadata, 'onConflict')),
     protocol: 'tus' as const,
     terms: JSON.stringify(terms),
     ...finishOf(terms),
@@ -135,24 +140,30 @@ function lengthIn({ headers }: FastifyRequest): number | null {
   return length
 }
 
-/** `key base64,key base64`: decoded as UTF-8. */
-function metadataIn(field: string | undefined): Map<string, string> {
-  const found = new Map<string, string>()
+/** `key base64,key base64`. The values of keys that the server does not know may be any bytes. */
+function metadataIn(field: string | undefined): Map<string, Buffer> {
+  const found = new Map<string, Buffer>()
   for (const pair of (field ?? '').split(',').map((text) => text.trim())) {
     if (pair === '') continue
     const [key, value = '', more] = pair.split(' ') as [string, string?, string?]
     if (more !== undefined || found.has(key) || !/^[A-Za-z0-9+/]*={0,2}$/.test(value)) {
       throw invalid('upload-metadata', 'must be pairs of a key and base64, separated by commas')
     }
-    found.set(key, Buffer.from(value, 'base64').toString())
+    found.set(key, Buffer.from(value, 'base64'))
   }
   return found
 }
 
-function nameIn(metadata: Map<string, string>): string {
+function nameIn(metadata: Map<string, Buffer>): string {
   const name = metadata.get('filename')
   if (name === undefined) throw problems.invalidName('Upload-Metadata needs the key filename.')
-  return name
+  return utf8Name(name)
+}
+
+function textIn(metadata: Map<string, Buffer>, key: string): string | undefined {
+  const value = metadata.get(key)
+  if (value && !isUtf8(value)) throw invalid('upload-metadata', `${key} must be UTF-8`)
+  return value?.toString()
 }
 
 function choiceIn(value = 'fail'): (typeof CHOICES)[number] {
