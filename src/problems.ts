@@ -215,7 +215,7 @@ export const problems = {
     new Problem('internal-error', 'The log of the server has the cause under this requestId.', { cause }),
   unsupportedTransferCoding: () =>
     new Problem('unsupported-transfer-coding', 'Send the body with a Content-Length or in chunks (RFC 9112, 6.1).'),
-  quotaExceeded: (most: number, what: 'bytes' | 'files', keepsReplaced = false) =>
+  quotaExceeded: (most: number, what: 'bytes' | 'files', { keepsReplaced = false, isUpload = false } = {}) =>
     new Problem(
       'quota-exceeded',
       [
@@ -225,7 +225,7 @@ export const problems = {
         keepsReplaced
           ? 'The replaced version counts, too, because it goes to the trash. ?replaced=discard avoids this.'
           : '',
-        'Nothing was stored.',
+        isUpload ? 'The upload keeps the bytes that it has.' : 'Nothing was stored.',
       ]
         .filter((sentence) => sentence !== '')
         .join(' '),

@@ -73,7 +73,8 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   const trash = openTrash({ ...shared, activity })
   const accounts = openAccounts({ ...shared, trash })
   const placing = openPlacing({ ...shared, trash })
-  const uploads = openUploads({ ...shared, placing, trash })
+  const files = openFiles({ ...shared, activity, placing, trash })
+  const uploads = openUploads({ ...shared, placing, trash, add: files.add })
   const changeFeed = openChangeFeed(shared)
   const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
@@ -89,7 +90,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       endOthers: announced(sessions.endOthers, ({ userId }) => userId),
     },
     activity,
-    files: openFiles({ ...shared, activity, placing, trash }),
+    files,
     trash: { ...trash, restore: announced(trash.restore, (owner) => owner) },
     uploads,
     changes: changeFeed,

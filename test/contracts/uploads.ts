@@ -509,6 +509,36 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 15 })
     })
 
+    it('from its bytes, which are garbage then and count for nothing', async () => {
+      const { uploads, users, files, ledger, ana, ben } = await withOwners(make)
+      const { upload, parts } = await pieceOf(uploads, ana, [40, 20])
+      await files.commit(ana, sized('old', 10), null, null)
+      const [file, source] = [sized('film', 50), { upload: upload.id, received: 60 }]
+      for (const [owner, wrong] of [
+        [ana, { ...source, received: 59 }],
+        [ana, { ...source, upload: 'none' }],
+        [ben, source],
+      ] as const) {
+        expect(await files.commit(owner, file, null, null, null, wrong)).toBe('upload-gone')
+      }
+      expect(await files.commit(ana, file, null, { bytes: 59, files: MOST }, null, source)).toBe('quota')
+      expect(await files.commit(ana, file, null, { bytes: 60, files: 1 }, null, source)).toBe('quota-files')
+      expect(await uploads.list(ana)).toHaveLength(1)
+      const limits = { bytes: 60, files: 2 }
+      const both = [
+        files.commit(ana, file, null, limits, null, source),
+        files.commit(ana, sized('b', 0), null, limits, null, source),
+      ]
+      expect((await Promise.all(both)).sort()).toEqual(['done', 'upload-gone'])
+      const used = { files: 2, trashFiles: 0, bytes: 60 }
+      expect((await users.audit('', 10)).find(({ id }) => id === ana)).toEqual({ id: ana, counted: used, actual: used })
+      expect(await uploads.find(ana, upload.id)).toMatchObject({ fileId: file.id, fileName: 'film', offset: 60 })
+      const blobs = parts.map(({ blob }) => blob)
+      expect(await ledger.garbage(10)).toEqual(blobs)
+      expect(await uploads.remove(ana, upload.id)).toBe(true)
+      expect([await ledger.garbage(10), await users.usage(ana)]).toEqual([blobs, used])
+    })
+
     it('whose date is later than that of every content which the name had', async () => {
       const { uploads, files, ana } = await withOwners(make)
       const former = newFile('film')

@@ -21,6 +21,8 @@ export interface Target
   extends Pick<NewUpload, 'name' | 'contentType' | 'onConflict'>,
     Partial<Pick<Terms, 'replaced' | 'taken' | 'form'>> {}
 
+const NO_DIGESTS = { representation: null, content: null }
+
 /** `Upload-Limit` for uploads in general. */
 export const limitOf = (maxFileBytes: number) => `min-size=0, max-size=${maxFileBytes}`
 
@@ -31,7 +33,8 @@ export async function createIetf(context: UploadContext, request: FastifyRequest
   const { userId } = sessionOf(request)
   const interop = interopOf(headers)
   const isWhole = isComplete(headers, interop, true)
-  const { representation, content } = digestsIn(headers)
+  // The digests of a form are ignored, as without the protocol.
+  const { representation, content } = target.form === undefined ? digestsIn(headers) : NO_DIGESTS
   const { name, contentType, onConflict, ...choices } = target
   const terms = termsOf(headers, { sha256: representation, ...choices })
   const sizeBytes = lengthIn(request, isWhole)
@@ -39,7 +42,7 @@ export async function createIetf(context: UploadContext, request: FastifyRequest
     ...{ name, contentType, onConflict, sizeBytes },
     protocol: 'ietf',
     terms: JSON.stringify(terms),
-    ...finishOf(terms),
+    ...finishOf(request, terms),
   })
   reply.header('location', pathOf(upload))
   beginIncomplete(reply, interop)
@@ -123,7 +126,9 @@ function respond(
     return reply.code(status).send()
   }
   const { file, outcome } = placement
-  if (outcome === 'created') reply.header('location', pathOfFile(file.name))
+  // As the plain upload does. At a creation the field has the path of the upload by now.
+  if (outcome === 'created' || termsIn(upload).form !== undefined) reply.header('location', pathOfFile(file.name))
+  else reply.removeHeader('location')
   reply.header('etag', entityTag(file)).header('repr-digest', reprDigest(file.sha256))
   return reply.code(outcome === 'created' ? 201 : 200).send(presentFile(file))
 }
@@ -154,6 +159,6 @@ function appendOf(
     isStrict: true,
     algorithm: 'sha256',
     check: content === null ? null : check,
-    finish: finishOf(terms),
+    finish: finishOf(request, terms),
   }
 }

@@ -57,7 +57,7 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
     onConflict: choiceIn(textIn(metadata, 'onConflict')),
     protocol: 'tus' as const,
     terms: JSON.stringify(terms),
-    ...finishOf(terms),
+    ...finishOf(request, terms),
   }
   if (isFinal) {
     const { upload: whole } = await whileAlive(reply, context.interim, () =>
@@ -75,7 +75,9 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
 }
 
 export async function headTus({ vault: { uploads } }: UploadContext, request: FastifyRequest, reply: FastifyReply) {
-  const upload = await uploads.findWhole(sessionOf(request).userId, idOf(request), (known) => finishOf(termsIn(known)))
+  const upload = await uploads.findWhole(sessionOf(request).userId, idOf(request), (known) =>
+    finishOf(request, termsIn(known)),
+  )
   const { metadata, concat } = termsIn(upload)
   if (upload.sizeBytes === null) reply.header('upload-defer-length', '1')
   else reply.header('upload-length', String(upload.sizeBytes))
@@ -112,7 +114,7 @@ function appendOf(request: FastifyRequest, offset: number, upload: Upload): Appe
     isStrict: false,
     algorithm,
     check,
-    finish: finishOf(termsIn(upload)),
+    finish: finishOf(request, termsIn(upload)),
   }
 }
 

@@ -62,32 +62,6 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
     },
   )
 
-  app.head(
-    '/v1/uploads/:id',
-    {
-      config: { swagger: { exposeHeadRoute: true } },
-      schema: {
-        operationId: 'uploadOffset',
-        summary: 'How many bytes of an upload are stored',
-        tags: ['uploads'],
-        params: ById,
-        headers: OffsetHeaders,
-        response: {
-          200: Progress.stored('tus: the offset of the upload.'),
-          204: Progress.stored('IETF: the offset of the upload.'),
-          ...failures(
-            'upload-not-found',
-            'precondition-failed',
-            'file-exists',
-            'insufficient-storage',
-            'quota-exceeded',
-          ),
-        },
-      },
-    },
-    (request, reply) => (isTus(request) ? headTus(context, request, reply) : headIetf(context, request, reply)),
-  )
-
   app.delete(
     '/v1/uploads/:id',
     {
@@ -106,7 +80,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
   )
 }
 
-/** The routes that take bytes. */
+/** The routes that take bytes, or make a file of those that came. */
 const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context) => {
   // It also reads forms whose bytes came as an upload.
   await app.register(multipart, FORM_LIMITS)
@@ -139,6 +113,32 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
       const taken = takenInQuery(request.query)
       return createIetf(context, request, reply, { ...targetIn(request), onConflict, taken })
     },
+  )
+
+  app.head(
+    '/v1/uploads/:id',
+    {
+      config: { swagger: { exposeHeadRoute: true } },
+      schema: {
+        operationId: 'uploadOffset',
+        summary: 'How many bytes of an upload are stored',
+        tags: ['uploads'],
+        params: ById,
+        headers: OffsetHeaders,
+        response: {
+          200: Progress.stored('tus: the offset of the upload.'),
+          204: Progress.stored('IETF: the offset of the upload.'),
+          ...failures(
+            'upload-not-found',
+            'precondition-failed',
+            'file-exists',
+            'insufficient-storage',
+            'quota-exceeded',
+          ),
+        },
+      },
+    },
+    (request, reply) => (isTus(request) ? headTus(context, request, reply) : headIetf(context, request, reply)),
   )
 
   app.patch(

@@ -39,7 +39,7 @@ export function openAppending({
     store: StorePart
     claimed(owner: string, id: string): Promise<Upload>
     drop(owner: string, id: string): Promise<boolean>
-    refuseQuota(owner: string, bytes: number): Promise<void>
+    refuseQuota(owner: string, bytes: number, isUpload: boolean): Promise<void>
   }): Appending {
   const running = new Map<string, Running>()
 
@@ -84,8 +84,8 @@ export function openAppending({
     const { upload, append: asked } = appended
     if (!isWhole(upload, asked.isLast)) return { upload, isWhole: false, placement: null }
     if (upload.sizeBytes !== null && upload.offset !== upload.sizeBytes) throw problems.inconsistentLength()
-    if (upload.name === null) return { upload, isWhole: true, placement: null }
-    return complete(owner, { ...upload, name: upload.name, sizeBytes: upload.offset }, asked.finish)
+    if (upload.name === null && !asked.finish.form) return { upload, isWhole: true, placement: null }
+    return complete(owner, upload, asked.finish)
   }
 
   function register(owner: string, id: string) {
@@ -110,7 +110,7 @@ export function openAppending({
     try {
       const sizeBytes = lengthOf(known, append)
       refuseLength(sizeBytes, append)
-      await refuseQuota(owner, append.announcedBytes ?? 0)
+      await refuseQuota(owner, (append.announcedBytes ?? 0) - overheadOf(append), true)
       await admission.admit()
       const fileKey = openUploadKey(await keys.vaultKey(owner), owner, known)
       const upload = await storeAll(owner, { ...known, sizeBytes }, fileKey, append, stopped)
@@ -122,10 +122,11 @@ export function openAppending({
     }
   }
 
-  function refuseLength(sizeBytes: number | null, { offset, announcedBytes }: Append): void {
-    const end = offset + (announcedBytes ?? 0)
+  function refuseLength(sizeBytes: number | null, append: Append): void {
+    const end = append.offset + (append.announcedBytes ?? 0)
     if (sizeBytes !== null && end > sizeBytes) throw new TooManyBytes()
-    if (Math.max(end, sizeBytes ?? 0) > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
+    if (Math.max(end, sizeBytes ?? 0) > rules.maxFileBytes + overheadOf(append))
+      throw problems.fileTooLarge(rules.maxFileBytes)
   }
 
   async function setLength(owner: string, upload: Upload): Promise<void> {
@@ -158,15 +159,18 @@ export function openAppending({
     owner: string,
     upload: Upload,
     fileKey: Buffer,
-    { check, algorithm }: Append,
+    append: Append,
     source: Stoppable,
   ): Promise<Upload> {
+    const { check, algorithm } = append
+    const overheadBytes = overheadOf(append)
     const hash = check && createHash(algorithm)
     // Only a complete body can be checked, so it becomes one part.
-    const bytes = limited(source.upTo(check ? Number.POSITIVE_INFINITY : PART_BYTES), upload)
+    const bytes = limited(source.upTo(check ? Number.POSITIVE_INFINITY : PART_BYTES), upload, overheadBytes)
     return store(owner, upload, fileKey, {
       bytes,
       hash,
+      overheadBytes,
       check() {
         if (!hash) return
         if (source.error()) throw source.error()
@@ -175,18 +179,21 @@ export function openAppending({
     })
   }
 
-  async function* limited(bytes: AsyncIterable<Uint8Array>, { offset, sizeBytes }: Upload) {
+  async function* limited(bytes: AsyncIterable<Uint8Array>, { offset, sizeBytes }: Upload, overheadBytes: number) {
     let end = offset
     for await (const chunk of bytes) {
       end += chunk.length
       if (sizeBytes !== null && end > sizeBytes) throw new TooManyBytes()
-      if (end > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
+      if (end > rules.maxFileBytes + overheadBytes) throw problems.fileTooLarge(rules.maxFileBytes)
       yield chunk
     }
   }
 }
 
 class TooManyBytes extends Error {}
+
+/** The bytes of a form that are none of its file. */
+const overheadOf = ({ finish }: Append): number => finish.form?.overheadBytes ?? 0
 
 /** Ids of users and uploads have no spaces. */
 const keyOf = (owner: string, id: string) => `${owner} ${id}`

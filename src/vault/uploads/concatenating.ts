@@ -35,8 +35,7 @@ export function openConcatenating({
     // A piece without bytes has no part that was moved.
     const left = pieces.filter((id) => !moved.some(({ upload }) => upload === id))
     for (const id of left) await uploads.remove(owner, id)
-    const { offset, name, ...upload } = await claimed(owner, whole.id)
-    return complete(owner, { ...upload, offset, name: name as string, sizeBytes: offset }, given)
+    return complete(owner, await claimed(owner, whole.id), given)
 
     async function cancelled(error: unknown): Promise<never> {
       await uploads.remove(owner, whole.id)

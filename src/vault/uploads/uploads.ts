@@ -9,8 +9,10 @@ import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { sealUploadKey } from '../crypto/envelope.ts'
 import { changedNothing } from '../files/admission.ts'
+import type { Files, ReadForm } from '../files/files.ts'
 import { fileName } from '../files/names.ts'
 import type { Placement } from '../files/placing.ts'
+import type { Receive } from '../files/receiving.ts'
 import type { StoredFile } from '../files/stored-file.ts'
 import { openAppending } from './appending.ts'
 import { openClaims } from './claims.ts'
@@ -34,6 +36,15 @@ export interface Finish {
   taken: Taken | null
   /** Throws if the file of the name, or its absence, is not what the client requires. */
   guard(current: StoredFile | null): void
+  /** `null` if the bytes of the upload are those of the file. */
+  form: Form | null
+}
+
+/** The bytes of the upload are a form with the file and its name. */
+export interface Form {
+  /** The most bytes around the file. They count for no limit. */
+  overheadBytes: number
+  read(bytes: AsyncIterable<Buffer>, receive: Receive): Promise<ReadForm>
 }
 
 export interface NewUpload
@@ -90,8 +101,6 @@ export interface Uploads {
   append(owner: string, id: string, append: (upload: Upload) => Append): Promise<Appended>
   /** Makes one file of uploads that have all their bytes, in this order. Those uploads are gone then. No bytes are moved. */
   concatenate(owner: string, upload: NewUpload, pieces: string[]): Promise<Appended>
-  /** The stored bytes of an upload, in order. */
-  read(owner: string, upload: Upload): AsyncIterable<Buffer>
   /** The uploads of the owner that are not complete, the oldest first. */
   list(owner: string): Promise<Upload[]>
   /** Removes an upload and its bytes. Of a complete one, only the record is removed, and the file stays. */
@@ -106,14 +115,15 @@ export function openUploads(
   context: Needs<
     'uploads' | 'files' | 'blobs' | 'clock' | 'chance' | 'users',
     'rules' | 'keys' | 'admission' | 'background' | 'repeat' | 'doubtfulBlobs' | 'collect' | 'placing' | 'trash'
-  >,
+  > &
+    Pick<Files, 'add'>,
 ): Uploads {
   const { ports, rules, keys, admission, collect, placing, trash } = context
   const { uploads, users, clock, chance } = ports
   const hashes = openRunningHashes()
   const claim = openClaims(context)
   const store = openStoring({ ...context, hashes })
-  const { complete, read } = openCompleting({ ...context, hashes, store, drop })
+  const { complete } = openCompleting({ ...context, hashes, store, drop })
   const { append, stop } = openAppending({ ...context, store, claimed, drop, refuseQuota, complete })
   const concatenate = openConcatenating({ ...context, begin, claimed, complete, stop })
 
@@ -121,7 +131,6 @@ export function openUploads(
     begin,
     append,
     concatenate,
-    read,
     expiresAt,
 
     find,
@@ -129,9 +138,10 @@ export function openUploads(
     async findWhole(owner, id, finish) {
       const upload = await find(owner, id)
       const { name, sizeBytes, offset, fileId } = upload
-      const isLeft = fileId === null && name !== null && offset === sizeBytes
+      const asked = finish(upload)
+      const isLeft = fileId === null && (name !== null || asked.form) && offset === sizeBytes
       if (!isLeft || rules.readOnly) return upload
-      return (await complete(owner, { ...upload, name, sizeBytes }, finish(upload))).upload
+      return (await complete(owner, upload, asked)).upload
     },
 
     async list(owner) {
@@ -158,11 +168,11 @@ export function openUploads(
 
   async function begin(
     owner: string,
-    { name: anyName, sha256, replaced: _replaced, taken: _taken, guard, ...given }: NewUpload,
+    { name: anyName, sha256, replaced: _replaced, taken: _taken, guard, form, ...given }: NewUpload,
   ): Promise<Upload> {
     const name = anyName === null ? null : fileName(anyName)
-    if (given.sizeBytes !== null && given.sizeBytes > rules.maxFileBytes)
-      throw problems.fileTooLarge(rules.maxFileBytes)
+    const fileBytes = Math.max(0, (given.sizeBytes ?? 0) - (form?.overheadBytes ?? 0))
+    if (fileBytes > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
     await admission.admit()
     const vaultKey = await keys.vaultKey(owner)
     if (name !== null) {
@@ -170,7 +180,7 @@ export function openUploads(
       guard(current)
       if (given.onConflict === 'fail' && current && current.sha256 !== sha256) throw problems.fileExists()
     }
-    await refuseQuota(owner, given.sizeBytes ?? 0)
+    await refuseQuota(owner, fileBytes, false)
     const [id, now] = [chance.id(), clock()]
     const seal = sealUploadKey(vaultKey, chance.bytes(12), owner, id, chance.bytes(32))
     const times = { createdAt: now, touchedAt: now }
@@ -206,10 +216,10 @@ export function openUploads(
     return expiresAt(upload) <= clock()
   }
 
-  async function refuseQuota(owner: string, bytes: number): Promise<void> {
+  async function refuseQuota(owner: string, bytes: number, isUpload: boolean): Promise<void> {
     if (rules.quota.bytes === null) return
     while (placing.isOverBytes(await users.usage(owner), bytes)) {
-      if (!(await trash.expireOf(owner))) throw problems.quotaExceeded(rules.quota.bytes, 'bytes')
+      if (!(await trash.expireOf(owner))) throw problems.quotaExceeded(rules.quota.bytes, 'bytes', { isUpload })
     }
   }
 }
