@@ -132,7 +132,7 @@ describePostgres('PostgreSQL, where many are at it', () => {
         const file = { ...newFile(`file-${n % 5}`), sizeBytes: offset, version: upload.id, blob: null }
         await Promise.all([
           files.commit(ana, file, null, null),
-          n % 2 === 0 ? uploads.remove(ana, upload.id) : uploads.expire(T, 1),
+          n % 2 === 0 ? uploads.remove(ana, upload.id) : uploads.expire(T, 1, null),
           trash.remove(ana, file.id),
         ])
         await files.discard(ana, file, T)

@@ -77,9 +77,10 @@ export async function patchIetf(context: UploadContext, request: FastifyRequest,
   const isLast = isComplete(headers, interop, interop.absentMeansComplete ? true : null)
   const { content } = digestsIn(headers)
   const sizeBytes = bytesIn(headers, 'upload-length')
-  const appended = await appendAndFinish(context, request, reply, idOf(request), (upload) =>
-    appendOf(request, { offset, sizeBytes, isLast, content, terms: termsIn(upload) }),
-  )
+  const appended = await appendAndFinish(context, request, reply, idOf(request), (upload) => {
+    if (upload.fileId !== null) reply.header(interop.complete.field, interop.complete.yes)
+    return appendOf(request, { offset, sizeBytes, isLast, content, terms: termsIn(upload) })
+  })
   return respond(context, interop, reply, appended, interop.appended)
 }
 
@@ -134,7 +135,7 @@ function respond(
 }
 
 function limitWithAge({ vault }: UploadContext, { ageMember }: Interop, upload: Upload): string {
-  const seconds = Math.max(0, Math.round((vault.uploads.expiresAt(upload) - upload.touchedAt) / 1000))
+  const seconds = Math.floor(vault.uploads.leftMs(upload) / 1000)
   return `${limitOf(vault.rules.maxFileBytes)}, ${ageMember}=${seconds}`
 }
 

@@ -76,7 +76,12 @@ export function openAppending({
       const known = await claimed(owner, id)
       const append = request(known)
       if (append.offset !== known.offset) throw problems.mismatchingOffset(known.offset, append.offset)
-      if (known.fileId !== null) return { upload: known, isWhole: true, placement: null }
+      if (known.fileId !== null) {
+        // Only a request without bytes can repeat one whose response was lost.
+        lengthOf({ ...known, sizeBytes: known.offset }, append)
+        if (await hasBytes(append)) throw problems.inconsistentLength()
+        return { upload: known, isWhole: true, placement: null }
+      }
       appended = { append, upload: await receive(owner, known, append, stopped) }
     } finally {
       release()
@@ -190,6 +195,12 @@ export function openAppending({
   }
 }
 
+async function hasBytes({ announcedBytes, bytes }: Append): Promise<boolean> {
+  if (announcedBytes !== null) return announcedBytes > 0
+  for await (const chunk of bytes) if (chunk.length > 0) return true
+  return false
+}
+
 class TooManyBytes extends Error {}
 
 /** The bytes of a form that are none of its file. */
@@ -198,13 +209,13 @@ const overheadOf = ({ finish }: Append): number => finish.form?.overheadBytes ??
 /** Ids of users and uploads have no spaces. */
 const keyOf = (owner: string, id: string) => `${owner} ${id}`
 
-/** The length of the whole, by the upload and the append. */
-function lengthOf(upload: Upload, { sizeBytes, offset }: Append): number | null {
-  if (sizeBytes === null) return upload.sizeBytes
-  if (sizeBytes < offset || (upload.sizeBytes !== null && upload.sizeBytes !== sizeBytes)) {
-    throw problems.inconsistentLength()
-  }
-  return sizeBytes
+/** The length of the whole, by the upload and by all that the append says: its length, and the end of its last bytes. */
+function lengthOf(upload: Upload, { sizeBytes, offset, isLast, announcedBytes }: Append): number | null {
+  const end = isLast && announcedBytes !== null ? offset + announcedBytes : null
+  const lengths = new Set([upload.sizeBytes, sizeBytes, end].filter((length) => length !== null))
+  const [length = null] = lengths
+  if (lengths.size > 1 || (length !== null && length < offset)) throw problems.inconsistentLength()
+  return length
 }
 
 /** Whether the upload has all its bytes. A request of tus does not say so, and an upload of tus has the length for that. */

@@ -11,7 +11,7 @@ import { sealUploadKey } from '../crypto/envelope.ts'
 import { changedNothing } from '../files/admission.ts'
 import type { Files, ReadForm } from '../files/files.ts'
 import { fileName } from '../files/names.ts'
-import type { Placement } from '../files/placing.ts'
+import { type Placement, refusals } from '../files/placing.ts'
 import type { Receive } from '../files/receiving.ts'
 import type { StoredFile } from '../files/stored-file.ts'
 import { openAppending } from './appending.ts'
@@ -107,6 +107,8 @@ export interface Uploads {
   remove(owner: string, id: string): Promise<void>
   /** When an upload expires if nothing is appended. */
   expiresAt(upload: Pick<Upload, 'touchedAt'>): number
+  /** For how long the upload goes on to exist if nothing is appended. */
+  leftMs(upload: Pick<Upload, 'touchedAt'>): number
   /** Removes the expired uploads of all users. */
   expire(): Promise<void>
 }
@@ -132,6 +134,7 @@ export function openUploads(
     append,
     concatenate,
     expiresAt,
+    leftMs: (upload) => Math.max(0, expiresAt(upload) - clock()),
 
     find,
 
@@ -150,7 +153,8 @@ export function openUploads(
 
     async remove(owner, id) {
       await stop(owner, id)
-      if (!(await drop(owner, id))) throw problems.uploadNotFound()
+      const upload = await uploads.find(owner, id)
+      if (!(await drop(owner, id)) || !upload || isExpired(upload)) throw problems.uploadNotFound()
     },
 
     expire: () => expireUploads(context),
@@ -168,27 +172,42 @@ export function openUploads(
 
   async function begin(
     owner: string,
-    { name: anyName, sha256, replaced: _replaced, taken: _taken, guard, form, ...given }: NewUpload,
+    { name: anyName, sha256, replaced, taken: _taken, guard, form, ...given }: NewUpload,
   ): Promise<Upload> {
     const name = anyName === null ? null : fileName(anyName)
     const fileBytes = Math.max(0, (given.sizeBytes ?? 0) - (form?.overheadBytes ?? 0))
     if (fileBytes > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
     await admission.admit()
     const vaultKey = await keys.vaultKey(owner)
-    if (name !== null) {
-      const { current } = await placing.currentSpot(owner, name)
-      guard(current)
-      if (given.onConflict === 'fail' && current && current.sha256 !== sha256) throw problems.fileExists()
-    }
+    if (name !== null) await refuseName(owner, name, { ...given, sha256, replaced, guard })
     await refuseQuota(owner, fileBytes, false)
     const [id, now] = [chance.id(), clock()]
     const seal = sealUploadKey(vaultKey, chance.bytes(12), owner, id, chance.bytes(32))
     const times = { createdAt: now, touchedAt: now }
     const upload = { id, name, ...given, offset: 0, parts: 0, seal, ...times, claim: 0, fileId: null, fileName: null }
-    const answer = await uploads.create(owner, upload, MOST_OPEN)
+    let answer = await uploads.create(owner, upload, MOST_OPEN)
+    if (answer === 'full' && (await trash.expireOf(owner))) answer = await uploads.create(owner, upload, MOST_OPEN)
     if (answer === 'gone') throw problems.unauthorized()
     if (answer === 'full') throw problems.tooManyUploads(MOST_OPEN)
     return upload
+  }
+
+  /** Throws if the file of the name, or the number of files, is certain to refuse the upload at its end. */
+  async function refuseName(
+    owner: string,
+    name: string,
+    { onConflict, sizeBytes, sha256, replaced, guard }: Omit<NewUpload, 'name' | 'taken' | 'form'>,
+  ): Promise<void> {
+    for (;;) {
+      const { current, used } = await placing.currentSpot(owner, name)
+      guard(current)
+      if (onConflict === 'fail' && current && current.sha256 !== sha256) throw problems.fileExists()
+      // A version of another length has other bytes. One of the same length may have the same.
+      const isOther = current !== null && sizeBytes !== null && sizeBytes !== current.sizeBytes
+      const keepsReplaced = isOther && onConflict === 'replace' && replaced === 'trash'
+      if ((current && !keepsReplaced) || used.files < rules.quota.files) return
+      if (!(await trash.expireOf(owner))) throw refusals['quota-files'](rules, keepsReplaced)
+    }
   }
 
   /** Takes the upload from any other append, in any process. */
@@ -232,8 +251,21 @@ export async function expireUploads({
   collect,
 }: Needs<'uploads' | 'clock', 'rules' | 'repeat' | 'collect'>): Promise<void> {
   await repeat(async () => {
-    const { removed, versions } = await uploads.expire(clock() - uploadExpiryMs, BATCH)
+    const { removed, versions } = await uploads.expire(clock() - uploadExpiryMs, BATCH, null)
     await collect(versions)
     return removed === BATCH
   })
+}
+
+/** The same for one user, so that they do not count for the quota. False if there were none. */
+export async function expireUploadsOf(
+  { ports: { uploads, clock }, rules, collect }: Needs<'uploads' | 'clock', 'rules' | 'collect'>,
+  owner: string,
+): Promise<boolean> {
+  if (rules.readOnly) return false
+  for (let some = false; ; some = true) {
+    const { removed, versions } = await uploads.expire(clock() - rules.uploadExpiryMs, BATCH, owner)
+    await collect(versions)
+    if (removed < BATCH) return some || removed > 0
+  }
 }
