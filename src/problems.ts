@@ -23,6 +23,7 @@ const catalogue = {
   'range-not-allowed': [400, 'A partial upload is not possible here'],
   unauthorized: [401, 'A valid session token is needed'],
   'invalid-pin': [401, 'The PIN does not open a session'],
+  'final-upload': [403, 'A concatenation takes no bytes'],
   'not-found': [404, 'There is nothing at this path'],
   'file-not-found': [404, 'There is no such file'],
   'upload-not-found': [404, 'There is no such upload'],
@@ -170,6 +171,7 @@ export const problems = {
       headers: { 'upload-offset': String(expected) },
       members: { 'expected-offset': expected, 'provided-offset': provided },
     }),
+  finalUpload: () => new Problem('final-upload', 'This upload was made of others, and takes no more bytes.'),
   inconsistentLength: () => new Problem('inconsistent-upload-length', 'The bytes do not fit the length of the upload.'),
   notFound: () => new Problem('not-found', 'This server has no resource at this path. /docs lists the paths.'),
   fileNotFound: (which = 'of this name') => new Problem('file-not-found', `You have no file ${which}.`),
@@ -191,7 +193,11 @@ export const problems = {
   preconditionFailed: (effect = ' Nothing was changed.') =>
     new Problem('precondition-failed', `The file does not meet the preconditions of the request.${effect}`),
   bodyTooLarge: (limit: number) => new Problem('body-too-large', `A body may have at most ${limit} bytes here.`),
-  fileTooLarge: (limit: number) => new Problem('file-too-large', `A file may have at most ${limit} bytes.`),
+  fileTooLarge: (limit: number) =>
+    new Problem('file-too-large', `A file may have at most ${limit} bytes.`, {
+      // draft-ietf-httpbis-resumable-upload, for a refusal by a limit.
+      headers: { 'upload-limit': `max-size=${limit}` },
+    }),
   /** `accepted` is empty if the operation takes no body at all. */
   unsupportedMediaType: (accepted: string) =>
     accepted === ''

@@ -11,6 +11,7 @@ import { announcedBytes, memoryBytes, pathOfFile, refuseOversized, statusOf } fr
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { Form, location, OnConflict, withFile } from '../schemas/files.ts'
+import { FormUploadHeaders } from '../schemas/uploads.ts'
 import { createIetf } from './uploads/ietf.ts'
 import { isResumable } from './uploads/interop.ts'
 
@@ -32,6 +33,7 @@ export const uploadForm: FastifyPluginAsyncTypebox<{ interim: boolean }> = async
         consumes: ['multipart/form-data'],
         body: Form,
         querystring: OnConflict,
+        headers: FormUploadHeaders,
         response: {
           200: withFile('The same file was stored already.', location),
           201: withFile('Stored, and durable: it survives a power cut.', location),

@@ -13,7 +13,7 @@ import type { Append, Appended, NewUpload } from '../../vault/uploads/uploads.ts
 import { appendAndFinish } from './finishing.ts'
 import { sendInterim } from './interim.ts'
 import { type Interop, interopOf, isComplete } from './interop.ts'
-import { bytesIn, idOf, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
+import { bytesIn, idOf, locateContent, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 import { finishOf, type Terms, termsIn, termsOf } from './terms.ts'
 
 /** What the route of a creation knows, in contrast to its header fields. */
@@ -109,7 +109,7 @@ function lengthIn(request: FastifyRequest, isWhole: boolean): number | null {
   return length
 }
 
-function respond(
+async function respond(
   context: UploadContext,
   interop: Interop,
   reply: FastifyReply,
@@ -121,7 +121,7 @@ function respond(
   reply.header('upload-draft-interop-version', String(version))
   reply.header('upload-offset', String(upload.offset))
   reply.header(complete.field, isDone ? complete.yes : complete.no)
-  if (isDone) reply.header('content-location', pathOfFile(upload.fileName as string))
+  await locateContent(context.vault, reply, upload, placement)
   if (!placement) {
     reply.header('upload-limit', limitWithAge(context, interop, upload))
     return reply.code(status).send()

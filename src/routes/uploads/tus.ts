@@ -1,22 +1,25 @@
 /** tus 1.0.0 (https://tus.io/protocols/resumable-upload): translates between its requests and the uploads of the vault. */
 import { isUtf8 } from 'node:buffer'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
 import { readBody } from '../../http/body-reading.ts'
 import { sessionOf } from '../../http/caller.ts'
 import { utf8Name } from '../../http/content-disposition.ts'
 import { takenInQuery } from '../../http/taken.ts'
-import { announcedBytes, pathOfFile, specificType } from '../../http/upload-requests.ts'
+import { announcedBytes, specificType } from '../../http/upload-requests.ts'
 import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
-import type { Append, Uploads } from '../../vault/uploads/uploads.ts'
+import type { Append } from '../../vault/uploads/uploads.ts'
+import type { Vault } from '../../vault/vault.ts'
 import { appendAndFinish } from './finishing.ts'
 import { whileAlive } from './interim.ts'
-import { bytesIn, idOf, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
+import { bytesIn, idOf, locateContent, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 import { finishOf, termsIn, termsOf } from './terms.ts'
 
 const VERSION = '1.0.0'
 const APPEND_TYPE = 'application/offset+octet-stream'
 const ALGORITHMS = ['sha1', 'sha256'] as const
+const FINAL = 'final;'
 const CHOICES = ['fail', 'rename', 'replace'] as const
 
 /** The fields of a response to OPTIONS. */
@@ -30,9 +33,15 @@ export const tusOptions = (maxFileBytes: number) => ({
 
 export const isTus = ({ headers }: FastifyRequest): boolean => headers['tus-resumable'] !== undefined
 
-/** Sets the version on every response, refusals included. Throws if the client speaks another version. */
-export function beginTus({ headers }: FastifyRequest, reply: FastifyReply): void {
-  reply.header('tus-resumable', VERSION)
+/** Sets the version on every response to tus. Registered before the checks of requests, so that their refusals have it, too. */
+export const tusVersion = fastifyPlugin(async function tusVersion(app) {
+  app.addHook('onRequest', async (request, reply) => {
+    if (isTus(request) && /^\/v1\/uploads(?:[/?]|$)/.test(request.url)) reply.header('tus-resumable', VERSION)
+  })
+})
+
+/** Throws if the client speaks another version. */
+export function checkTus({ headers }: FastifyRequest): void {
   if (headers['tus-resumable'] !== VERSION) throw problems.unsupportedTusVersion(VERSION)
 }
 
@@ -45,7 +54,7 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
   const metadata = metadataIn(given)
   const taken = takenInQuery({ takenAt: textIn(metadata, 'takenAt') })
   const terms = termsOf({}, { metadata: given, concat, taken })
-  const isFinal = concat?.startsWith('final;') ?? false
+  const isFinal = concat?.startsWith(FINAL) ?? false
   if (concat !== undefined && concat !== 'partial' && !isFinal)
     throw invalid('upload-concat', 'must be partial or final;…')
   const upload = {
@@ -63,18 +72,19 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
     const { upload: whole } = await whileAlive(reply, context.interim, () =>
       uploads.concatenate(userId, upload, idsIn(concat as string)),
     )
-    return respond(uploads, reply.code(201).header('location', pathOf(whole)), whole)
+    return respond(context.vault, reply.code(201).header('location', pathOf(whole)), whole)
   }
   const created = await uploads.begin(userId, upload)
   reply.code(201).header('location', pathOf(created))
   const hasBody = mediaTypeOf(request) === APPEND_TYPE
-  if (!hasBody && created.sizeBytes !== 0) return respond(uploads, reply, created)
+  if (!hasBody && created.sizeBytes !== 0) return respond(context.vault, reply, created)
   const append = () => appendOf(request, 0, created)
   const { upload: appended } = await appendAndFinish(context, request, reply, created.id, append)
-  return respond(uploads, reply, appended)
+  return respond(context.vault, reply, appended)
 }
 
-export async function headTus({ vault: { uploads } }: UploadContext, request: FastifyRequest, reply: FastifyReply) {
+export async function headTus(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
+  const { uploads } = context.vault
   const upload = await uploads.findWhole(sessionOf(request).userId, idOf(request), (known) =>
     finishOf(request, termsIn(known)),
   )
@@ -83,21 +93,26 @@ export async function headTus({ vault: { uploads } }: UploadContext, request: Fa
   else reply.header('upload-length', String(upload.sizeBytes))
   if (metadata !== undefined) reply.header('upload-metadata', metadata)
   if (concat !== undefined) reply.header('upload-concat', concat)
-  return respond(uploads, reply.code(200).header('cache-control', 'no-store'), upload)
+  return respond(context.vault, reply.code(200).header('cache-control', 'no-store'), upload)
 }
 
 export async function patchTus(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
   if (mediaTypeOf(request) !== APPEND_TYPE) throw problems.unsupportedMediaType(APPEND_TYPE)
   const offset = neededBytesIn(request.headers, 'upload-offset')
-  const append = (upload: Upload) => appendOf(request, offset, upload)
+  const append = (upload: Upload) => {
+    // One that was refused at its end is tried again by an append without bytes.
+    if (upload.fileId !== null && termsIn(upload).concat?.startsWith(FINAL)) throw problems.finalUpload()
+    return appendOf(request, offset, upload)
+  }
   const { upload } = await appendAndFinish(context, request, reply, idOf(request), append)
-  return respond(context.vault.uploads, reply.code(204), upload)
+  return respond(context.vault, reply.code(204), upload)
 }
 
-function respond(uploads: Uploads, reply: FastifyReply, upload: Upload) {
+async function respond(vault: Vault, reply: FastifyReply, upload: Upload) {
+  const { uploads } = vault
   reply.header('upload-offset', String(upload.offset))
   reply.header('upload-expires', new Date(uploads.expiresAt(upload)).toUTCString())
-  if (upload.fileName !== null) reply.header('content-location', pathOfFile(upload.fileName))
+  await locateContent(vault, reply, upload, null)
   return reply.send()
 }
 
@@ -177,11 +192,12 @@ function choiceIn(value = 'fail'): (typeof CHOICES)[number] {
 /** The ids in `final;/v1/uploads/a /v1/uploads/b`, whose URLs may be absolute. */
 function idsIn(concat: string): string[] {
   const ids = concat
-    .slice('final;'.length)
+    .slice(FINAL.length)
     .split(' ')
     .filter((url) => url !== '')
     .map((url) => /\/v1\/uploads\/([\w-]+)$/.exec(url)?.[1])
   if (ids.length === 0 || ids.includes(undefined)) throw invalid('upload-concat', 'must name uploads of this server')
+  if (new Set(ids).size < ids.length) throw invalid('upload-concat', 'must name each upload once')
   return ids as string[]
 }
 

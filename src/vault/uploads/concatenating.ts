@@ -25,7 +25,6 @@ export function openConcatenating({
     claimed(owner: string, id: string): Promise<Upload>
   }): Uploads['concatenate'] {
   return async (owner, given, pieces) => {
-    if (new Set(pieces).size < pieces.length) throw problems.uploadNotFound()
     for (const id of pieces) await stop(owner, id)
     const whole = await begin(owner, given)
     const moved = await movedParts(owner, whole, pieces).catch(cancelled)

@@ -107,6 +107,8 @@ export interface Uploads {
   remove(owner: string, id: string): Promise<void>
   /** When an upload expires if nothing is appended. */
   expiresAt(upload: Pick<Upload, 'touchedAt'>): number
+  /** Whether the file that the upload became is still under the name that it got then. */
+  isInPlace(owner: string, upload: Pick<Upload, 'fileId' | 'fileName'>): Promise<boolean>
   /** For how long the upload goes on to exist if nothing is appended. */
   leftMs(upload: Pick<Upload, 'touchedAt'>): number
   /** Removes the expired uploads of all users. */
@@ -134,6 +136,9 @@ export function openUploads(
     append,
     concatenate,
     expiresAt,
+    async isInPlace(owner, { fileId, fileName: name }) {
+      return name !== null && (await placing.currentSpot(owner, name)).current?.id === fileId
+    },
     leftMs: (upload) => Math.max(0, expiresAt(upload) - clock()),
 
     find,
