@@ -209,7 +209,8 @@ END $$;
 CREATE OR REPLACE FUNCTION commit_file(
   owner text, new_id text, new_name text, new_size bigint, new_type text, new_created_at bigint, new_updated_at bigint,
   new_named_at bigint, new_version text, new_blob text, new_seal bytea, new_tag bytea, new_taken_at bigint,
-  new_taken_offset bigint, seen_version text, quota bigint, file_quota bigint, entry_id text, entry_seal bytea, entry_deleted_at bigint
+  new_taken_offset bigint, seen_version text, quota bigint, file_quota bigint, entry_id text, entry_seal bytea, entry_deleted_at bigint,
+  source_upload text, source_received bigint
 ) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
 DECLARE
   used record;
@@ -233,6 +234,12 @@ BEGIN
       RETURN QUERY SELECT 'upload-gone'; RETURN;
     END IF;
   END IF;
+  IF source_upload IS NOT NULL THEN
+    PERFORM FROM uploads WHERE id = source_upload AND user_id = owner AND received = source_received AND file_id IS NULL;
+    IF NOT FOUND THEN
+      RETURN QUERY SELECT 'upload-gone'; RETURN;
+    END IF;
+  END IF;
   SELECT * INTO standing FROM files WHERE user_id = owner AND name = new_name AND deleted_at IS NULL;
   IF standing.version IS DISTINCT FROM seen_version THEN
     RETURN QUERY SELECT 'stale'; RETURN;
@@ -244,7 +251,7 @@ BEGIN
     - CASE WHEN entry_id IS NULL AND NOT same_content THEN coalesce(standing.thumbnail_size, 0) ELSE 0 END;
   added := (seen_version IS NULL OR entry_id IS NOT NULL)::integer;
   -- A user who is over the quota may still replace a file with a smaller one.
-  IF grown > 0 AND used.bytes + grown > quota THEN
+  IF grown > 0 AND used.bytes - source_received + grown > quota THEN
     RETURN QUERY SELECT 'quota'; RETURN;
   END IF;
   IF added > 0 AND used.files + added > file_quota THEN
@@ -258,7 +265,11 @@ BEGIN
   ELSE
     INSERT INTO parts (version, start, size, blob) VALUES (new_version, 0, new_size, new_blob);
   END IF;
-  UPDATE users SET file_count = file_count + (seen_version IS NULL)::integer, byte_count = byte_count + grown,
+  IF source_upload IS NOT NULL THEN
+    UPDATE uploads SET file_id = new_id, file_name = new_name WHERE id = source_upload;
+    INSERT INTO garbage (version) VALUES (source_upload);
+  END IF;
+  UPDATE users SET file_count = file_count + (seen_version IS NULL)::integer, byte_count = byte_count + grown - source_received,
     trash_count = trash_count + (entry_id IS NOT NULL)::integer, revision = revision + 1
     WHERE id = owner RETURNING revision INTO number;
   IF seen_version IS NULL THEN

@@ -126,12 +126,13 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
       return { slot, used: { bytes, files }, file, firstPart: (file && firstPart.get(file.version)) ?? null }
     },
 
-    commit(owner, { blob, ...file }, replaces, quota, displaced = null) {
+    commit(owner, { blob, ...file }, replaces, quota, displaced = null, source = null) {
       return inTransaction(() => {
         if (blob !== null && !runLives.get(blob.slice(0, blob.indexOf('/')))) return 'run-ended'
         const used = use.get(owner)
         if (!used) return 'gone'
         if (blob === null && !arrived.get(file.version, owner, file.sizeBytes)) return 'upload-gone'
+        if (source && !arrived.get(source.upload, owner, source.received)) return 'upload-gone'
         const current = byName.get(owner, file.name) ?? null
         if ((current?.version ?? null) !== replaces) return 'stale'
         const newBytes = blob === null ? 0 : file.sizeBytes
@@ -144,9 +145,10 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         const added = current === null || displaced ? 1 : 0
         const { bytes: mostBytes, files: mostFiles } = quota ?? { bytes: null, files: Number.POSITIVE_INFINITY }
         // A user who is over the quota may still replace a file with a smaller one.
-        if (mostBytes !== null && bytes > 0 && used.bytes + bytes > mostBytes) return 'quota'
+        const freedBytes = source?.received ?? 0
+        if (mostBytes !== null && bytes > 0 && used.bytes - freedBytes + bytes > mostBytes) return 'quota'
         if (added > 0 && used.files + added > mostFiles) return 'quota-files'
-        count.run({ owner, files: current === null ? 1 : 0, bytes })
+        count.run({ owner, files: current === null ? 1 : 0, bytes: bytes - freedBytes })
         const isNamed = file.updatedAt !== current?.updatedAt
         const namedAt = isNamed ? vacatedNames.take(owner, file.name, file.namedAt, current?.namedAt) : file.namedAt
         const { thumbnail, thumbnailBytes } = current && sameContent ? current : NO_THUMBNAIL
@@ -161,6 +163,10 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         }
         if (blob === null) complete.run(file.id, file.name, file.version)
         else insertPart.run({ version: file.version, sizeBytes: file.sizeBytes, blob })
+        if (source) {
+          complete.run(file.id, file.name, source.upload)
+          discardVersion.run(source.upload)
+        }
         if (current === null) {
           insert.run({ ...row, deletedAt: null })
           return 'done'
