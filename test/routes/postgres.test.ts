@@ -242,7 +242,7 @@ describePostgres('a server on PostgreSQL', () => {
       trash: { count: 0, bytes: 0 },
       runs: 1,
       holds: 0,
-      schema: 10,
+      schema: 11,
     })
     await vault.sweep()
     expect((await ada.get('file')).body).toBe('bytes')
