@@ -50,7 +50,6 @@ CREATE TABLE thumbnails (
   content_type text NOT NULL,
   sealed bytea NOT NULL
 );
-CREATE INDEX thumbnails_of_user ON thumbnails (user_id);
 
 ALTER TABLE devices ADD COLUMN name text;
 

@@ -47,7 +47,6 @@ CREATE TABLE thumbnails (
   content_type TEXT NOT NULL,
   sealed BLOB NOT NULL
 ) STRICT;
-CREATE INDEX thumbnails_of_user ON thumbnails (user_id);
 
 ALTER TABLE devices ADD COLUMN name TEXT;
 `
