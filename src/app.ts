@@ -41,6 +41,7 @@ import { health } from './routes/health.ts'
 import { register } from './routes/register.ts'
 import { sessions } from './routes/sessions.ts'
 import { signIn } from './routes/sign-in.ts'
+import { thumbnails } from './routes/thumbnails.ts'
 import { trash } from './routes/trash.ts'
 import { uploadForm } from './routes/upload-form.ts'
 import { uploadRaw } from './routes/upload-raw.ts'
@@ -164,6 +165,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     await members.register(uploadRaw, uploading)
     await members.register(uploads, uploading)
     await members.register(download)
+    await members.register(thumbnails)
     await members.register(trash)
     await members.register(account)
     await members.register(activity)

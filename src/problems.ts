@@ -23,9 +23,11 @@ const catalogue = {
   'range-not-allowed': [400, 'A partial upload is not possible here'],
   unauthorized: [401, 'A valid session token is needed'],
   'invalid-pin': [401, 'The PIN does not open a session'],
+  'cross-site-request': [403, 'The cookie does not count in a request of another site'],
   'final-upload': [403, 'A concatenation takes no bytes'],
   'not-found': [404, 'There is nothing at this path'],
   'file-not-found': [404, 'There is no such file'],
+  'thumbnail-not-found': [404, 'The file has no thumbnail'],
   'upload-not-found': [404, 'There is no such upload'],
   'session-not-found': [404, 'There is no such session'],
   'method-not-allowed': [405, 'The path does not take this method'],
@@ -144,6 +146,11 @@ export const problems = {
     new Problem('invalid-pin', 'The PIN is wrong, expired or used, or was issued for another device.', {
       headers: challenge,
     }),
+  crossSiteRequest: () =>
+    new Problem(
+      'cross-site-request',
+      'The cookie counts only in requests of pages of this server. Other clients send the token in Authorization.',
+    ),
   tooManyUploads: (most: number) =>
     new Problem(
       'quota-exceeded',
@@ -175,6 +182,7 @@ export const problems = {
   inconsistentLength: () => new Problem('inconsistent-upload-length', 'The bytes do not fit the length of the upload.'),
   notFound: () => new Problem('not-found', 'This server has no resource at this path. /docs lists the paths.'),
   fileNotFound: (which = 'of this name') => new Problem('file-not-found', `You have no file ${which}.`),
+  thumbnailNotFound: () => new Problem('thumbnail-not-found', 'The file has no thumbnail.'),
   uploadNotFound: () => new Problem('upload-not-found', 'You have no upload of this id. It may have expired.'),
   sessionNotFound: () => new Problem('session-not-found', 'You have no active session with this id.'),
   methodNotAllowed: (allowed: string[]) =>
@@ -227,7 +235,7 @@ export const problems = {
       [
         what === 'files'
           ? `You may have ${most} files, including those in the trash.`
-          : `Your files, trash and uploads that are not complete may have ${most} bytes together.`,
+          : `Your files, trash, thumbnails and uploads that are not complete may have ${most} bytes together.`,
         keepsReplaced
           ? 'The replaced version counts, too, because it goes to the trash. ?replaced=discard avoids this.'
           : '',

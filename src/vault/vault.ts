@@ -15,6 +15,7 @@ import { openGarbageCollector } from './files/garbage.ts'
 import { openPlacing } from './files/placing.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
+import { openThumbnails, type Thumbnails } from './files/thumbnails.ts'
 import { openTrash, type Trash } from './files/trash.ts'
 import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
 import { openNotices } from './sign-in/notices.ts'
@@ -29,6 +30,7 @@ export interface Vault {
   activity: Activity
   files: Files
   trash: Trash
+  thumbnails: Thumbnails
   uploads: Uploads
   changes: Pick<ChangeFeed, 'read' | 'wait'>
   account: Accounts
@@ -100,6 +102,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     activity,
     files,
     trash: { ...trash, restore: announced(trash.restore, (owner) => owner) },
+    thumbnails: openThumbnails({ ...shared, placing, trash }),
     uploads,
     changes: changeFeed,
     account: { ...accounts, remove: announced(accounts.remove, (owner) => owner) },

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
+import { PAGE } from '../../src/adapters/postgres/changes.ts'
 import type { Database } from '../../src/adapters/postgres/database.ts'
 import { openPostgres, openPostgresBeside, repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { pageOf } from '../../src/adapters/postgres/files.ts'
@@ -12,6 +13,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { names, newFile, opened, standing, T, withOwners } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { thumbnailsContract } from '../contracts/thumbnails.ts'
 import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { connection, describePostgres, emptySchema, openedDatabase, run } from '../support/postgres.ts'
@@ -29,6 +31,7 @@ describePostgres('the contracts', () => {
   accountsContract('PostgreSQL', repositories)
   vacatedNamesContract('PostgreSQL', repositories)
   operatorContract('PostgreSQL', repositories)
+  thumbnailsContract('PostgreSQL', repositories)
   uploadsContract('PostgreSQL', repositories)
   changesContract('PostgreSQL', repositories)
   signInContract('PostgreSQL', repositories)
@@ -99,6 +102,9 @@ describePostgres('PostgreSQL', () => {
       const plan = await planOf(db, trashPageOf('owner-1', { since: 0, after, limit: 10 }))
       expect(plan).toMatch(/^Limit;Index Scan Backward using trash_of_user on files;Index Cond: [^;]*$/)
     }
+    const changes = await planOf(db, { text: PAGE, values: ['owner-1', 5000, 5000, 10] })
+    expect(changes).toMatch(/using files_by_revision on files files_1;Index Cond: [^;]*revision > /)
+    expect(changes).not.toContain('Seq Scan on files')
     const prefixed = { prefix: 'file-2', sort: 'name', order: 'asc', after: null, limit: 10 } as const
     expect(await planOf(db, pageOf('owner-1', prefixed))).toMatch(
       /using files_by_name on files;Index Cond: .*name >= .*name < [^;]*$/,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
 import { COPIED_PARTS } from '../../src/adapters/sqlite/backup.ts'
+import { livePageSql } from '../../src/adapters/sqlite/changes.ts'
 import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
 import { repositoriesOf } from '../../src/adapters/sqlite/engine.ts'
 import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
@@ -11,6 +12,7 @@ import { pageSql } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
 import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
+import { thumbnailDrop } from '../../src/adapters/sqlite/thumbnails.ts'
 import { trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
@@ -20,6 +22,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { BOUNDS, newEvent, opened } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { thumbnailsContract } from '../contracts/thumbnails.ts'
 import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { temporaryFolder } from '../support/app.ts'
@@ -38,6 +41,7 @@ repositoriesContract('SQLite', repositories)
 accountsContract('SQLite', repositories)
 vacatedNamesContract('SQLite', repositories)
 operatorContract('SQLite', repositories)
+thumbnailsContract('SQLite', repositories)
 uploadsContract('SQLite', repositories)
 changesContract('SQLite', repositories)
 signInContract('SQLite', repositories)
@@ -99,7 +103,7 @@ it('leaves nothing of a removed user’s keys on the disk', async () => {
   const inTransaction = groupCommit(db)
   const [users, sessions] = [sqliteUsers(db, inTransaction), sqliteSessions(db, inTransaction)]
   const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
-  const session = { id: 's', deviceId: 'd', tokenHash: randomBytes(32), createdAt: 0 }
+  const session = { id: 's', deviceId: 'd', deviceName: null, tokenHash: randomBytes(32), createdAt: 0 }
   const user = { id: 'u', name: 'Ada', email: 'a@b', confirmedBy: 'response' as const, createdAt: 0, slot }
   await sessions.redeem({ pinId: 'p', session, user, givenBack: null, event: newEvent(), bounds: BOUNDS })
   const files = ['minikeepsafe.db', 'minikeepsafe.db-wal'].map((name) => join(folder, name))
@@ -227,6 +231,14 @@ it.each(['name', 'createdAt', 'updatedAt', 'size', 'takenAt'] as const)(
   },
 )
 
+it('reads changes along an index, without sorting', async () => {
+  const db = await database()
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${livePageSql}`).all('', 0, 1) as { detail: string }[]
+  expect(plan.map(({ detail }) => detail)).toEqual([
+    'SEARCH files USING INDEX files_by_revision (user_id=? AND revision>?)',
+  ])
+})
+
 it('pages through the trash along an index, without sorting', async () => {
   const db = await database()
   for (const resumed of [false, true]) {
@@ -328,4 +340,28 @@ it('forgets many sessions that are over', async () => {
   ).run(user.id)
   await sessions.forget(2, 0, 0)
   expect(db.prepare('SELECT id FROM sessions').pluck().all()).toEqual([session.id])
+})
+
+it('spreads large transactions over several turns, and gathers small ones', async () => {
+  const inTransaction = groupCommit(await database())
+  const order: (string | number)[] = []
+  const turn = () => {
+    order.push('turn')
+    if (order.length < 20) setImmediate(turn)
+  }
+  const commits = [
+    ...[1, 2, 3].map((n) => inTransaction(() => order.push(n), 200 * 1024)),
+    ...[4, 5].map((n) => inTransaction(() => order.push(n))),
+  ]
+  setImmediate(turn)
+  await Promise.all(commits)
+  expect(order.slice(0, 6)).toEqual([1, 2, 'turn', 3, 4, 5])
+})
+
+it('overwrites deleted rows again after it has deleted a thumbnail', async () => {
+  const db = await database()
+  const drop = thumbnailDrop(db)
+  expect(db.pragma('secure_delete', { simple: true })).toBe(1)
+  drop('none')
+  expect(db.pragma('secure_delete', { simple: true })).toBe(1)
 })

@@ -8,7 +8,17 @@ import { sortKeyOf } from '../../src/vault/files/stored-file.ts'
 
 export type Repositories = Pick<
   Ports,
-  'users' | 'keySlots' | 'sessions' | 'pinLedger' | 'activity' | 'files' | 'trash' | 'uploads' | 'changes' | 'ledger'
+  | 'users'
+  | 'keySlots'
+  | 'sessions'
+  | 'pinLedger'
+  | 'activity'
+  | 'files'
+  | 'trash'
+  | 'thumbnails'
+  | 'uploads'
+  | 'changes'
+  | 'ledger'
 >
 
 export const random = () => randomBytes(8).toString('hex')
@@ -79,7 +89,7 @@ export function newEvent(fields: Partial<ActivityEvent> = {}): ActivityEvent {
 }
 
 export function newSession(deviceId = `device-${random()}`) {
-  return { id: random(), deviceId, tokenHash: randomBytes(32), createdAt: T }
+  return { id: random(), deviceId, deviceName: null as string | null, tokenHash: randomBytes(32), createdAt: T }
 }
 
 export function newSlot(keyId: string): KeySlot {

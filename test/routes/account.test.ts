@@ -9,7 +9,9 @@ import {
   blobsOnDisk,
   type Member,
   member,
+  memberWith,
   newDeviceId,
+  pinFrom,
   SECOND,
   SESSIONS_CHECKED_OFTEN,
   type TestApp,
@@ -96,22 +98,30 @@ describe('deleting an account', () => {
     const app = await testApp()
     // Enough for pages to be split and merged.
     const others = await Promise.all(Array.from({ length: 40 }, () => member(app)))
-    const ada = await member(app, 'ada.lovelace@example.org')
+    const first = await member(app, 'ada.lovelace@example.org')
+    const { deviceId } = first
+    const entered = { deviceId, pin: await pinFrom(first, deviceId), deviceName: 'secret phone' }
+    const renewed = await app.post('/v1/sessions', entered)
+    const ada = memberWith(app, { ...first, ...(renewed.body as { token: string; sessionId: string }) })
     for (let n = 0; n < 60; n += 1) await ada.put(`secret-name-${n}`, randomBytes(100))
     for (let n = 0; n < 20; n += 1) await ada.request(`/v1/files/secret-name-${n}`, { method: 'DELETE' })
     const headers = { 'content-disposition': 'attachment; filename="secret-name-x"', 'upload-complete': '?0' }
     const begun = await ada.request('/v1/uploads', { method: 'POST', headers, body: 'first bytes' })
     expect(begun.status).toBe(201)
     await Promise.all(others.slice(0, 20).map((other) => other.put('kept', 'kept')))
+    const picture = { method: 'PUT', headers: { 'content-type': 'image/jpeg' }, body: randomBytes(50_000) }
+    await ada.request('/v1/files/secret-name-58/thumbnail', picture)
+    const tag = (await standing(app.ports.files, ada.userId, 'secret-name-58'))?.thumbnail as string
+    const sealed = (await app.ports.thumbnails.byTag(ada.userId, tag))?.sealed.subarray(0, 500)
     const [slot] = await app.ports.keySlots.find(ada.userId)
     const seal = (await standing(app.ports.files, ada.userId, 'secret-name-59'))?.seal
-    const traces = [slot?.sealed, seal, ada.deviceId, 'ada.lovelace@example.org', 'secret-name']
-    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(5).fill(true))
+    const traces = [slot?.sealed, seal, sealed, ada.deviceId, 'ada.lovelace@example.org', 'secret phone', 'secret-name']
+    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(7).fill(true))
 
     await leave(ada)
     await app.settled()
 
-    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(5).fill(false))
+    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(7).fill(false))
     expect(rowsLeft(app)).toEqual({
       activity: 40,
       departed: 0,
@@ -125,6 +135,8 @@ describe('deleting an account', () => {
       key_slots: 41,
       parts: 20,
       sessions: 40,
+      thumbnails: 0,
+      tombstones: 0,
       uploads: 0,
       users: 40,
       vacated_names: 0,

@@ -31,6 +31,9 @@ interface Sent {
 /** A valid request for the operation, changed so that it is refused; or the bytes that are sent instead. */
 type Way = (sent: Sent, operation: Operation) => Partial<Sent> | string
 
+/** A cursor of the changes feed from before a backup was restored. */
+const OTHER_HISTORY = Buffer.from(JSON.stringify(['changes', 'other', 0, 0, 0])).toString('base64url')
+
 const MOST_BYTES = 1000
 
 const json = (body: unknown) => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
@@ -61,6 +64,8 @@ function upload(filename: string, content = 'sand', name = 'file') {
 
 /** In the first parameter of the query that has a choice or a range, or in the body. */
 const invalid: Way = ({ path }, { id, body, parameters }) => {
+  if (id === 'putThumbnail') return { body: '' }
+  if (id === 'getThumbnail' || id === 'headThumbnail') return { path: `${path}?v=a&v=b` }
   if (id === 'appendUpload' || id === 'createUpload') return { headers: { 'upload-complete': 'yes' } }
   if (body?.mediaType === 'application/json') return { body: '{}' }
   const choice = parameters.find(({ in: place, schema }) => place === 'query' && (schema.enum || schema.minimum))
@@ -82,14 +87,20 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'headers-too-large': () => ({ headers: { 'x-large': 'x'.repeat(20_000) } }),
   'unsupported-transfer-coding': () => ({ headers: { 'transfer-encoding': 'gzip, chunked' }, body: '0\r\n\r\n' }),
   unauthorized: () => ({ headers: { authorization: undefined } }),
+  'cross-site-request': ({ body }, { id }) =>
+    id === 'signIn'
+      ? json({ ...JSON.parse(body), cookie: true })
+      : { headers: { authorization: undefined, cookie: 'minikeepsafe=x', 'sec-fetch-site': 'cross-site' } },
   'unsupported-encoding': ({ body }) => ({ headers: { 'content-encoding': 'gzip' }, body: body || 'x' }),
   'unsupported-media-type': () => ({ headers: { 'content-type': 'text/html' }, body: '<p>' }),
   'malformed-json': () => ({ headers: { 'content-type': 'application/json' }, body: '{' }),
-  'body-too-large': () => json('x'.repeat(20_000)),
+  'body-too-large': (_sent, { id }) =>
+    id === 'putThumbnail' ? { body: 'x'.repeat(300_000) } : json('x'.repeat(20_000)),
   'malformed-multipart': () => upload('beach.jpg', 'sand', 'photo'),
   'invalid-request': invalid,
   'invalid-name': named('a/b'),
   'invalid-cursor': ({ path }) => ({ path: `${path}?cursor=x` }),
+  'cursor-expired': ({ path }) => ({ path: `${path}?cursor=${OTHER_HISTORY}` }),
   'invalid-digest': digest('sha-256=x'),
   'digest-mismatch': digest(`sha-256=:${Buffer.alloc(32).toString('base64')}:`),
   'range-not-allowed': () => ({ headers: { 'content-range': 'bytes 0-1/2' } }),
@@ -97,6 +108,7 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'invalid-pin': () => ({}),
   'email-taken': () => ({}),
   'file-not-found': ({ path }) => ({ path: path.replace(/beach\.jpg|(?<=trash\/)[^/]+/, 'none') }),
+  'thumbnail-not-found': ({ path }) => ({ path: path.replace('beach.jpg', 'taken.jpg') }),
   'session-not-found': ({ path }) => ({ path: path.replace('current', 'none') }),
   'file-exists': taken,
   'precondition-failed': (_sent, { id }) => ({
@@ -258,7 +270,7 @@ interface Scene {
   refused: string
 }
 
-/** A vault with a file, one more, one in the trash whose name is taken again, and a second device. */
+/** A vault with a file that has a thumbnail, one more, one in the trash whose name is taken again, and a second device. */
 async function sceneOf(app: TestApp): Promise<Scene> {
   const operations = await operationsOf(app)
   const ada = await member(app)
@@ -270,6 +282,8 @@ async function sceneOf(app: TestApp): Promise<Scene> {
   await ada.request('/v1/files/taken.jpg', { method: 'DELETE' })
   await ada.put('taken.jpg', 'new')
   const { files } = (await ada.request('/v1/trash')).body as { files: { id: string }[] }
+  const picture = { method: 'PUT', headers: { 'content-type': 'image/jpeg' }, body: 'small' }
+  await ada.request('/v1/files/beach.jpg/thumbnail', picture)
   await paired(app, ada)
   const deviceId = newDeviceId()
   const goodPin = await pinFrom(ada, deviceId)
@@ -339,6 +353,7 @@ function sentTo({ operations, ada, trashed, uploads, deviceId, pin }: Scene, id:
     signIn: json({ deviceId, pin }),
     renameFile: json({ name: 'other.jpg' }),
     uploadForm: upload('new.jpg'),
+    putThumbnail: { headers: { 'content-type': 'image/jpeg' }, body: 'picture' },
     putFile: { headers: { 'content-type': 'image/jpeg' }, body: 'sea' },
     createUpload: { ...disposition('made.jpg'), body: 'sea' },
     appendUpload: {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { migrateData } from '../../src/commands/migrate-data.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { MoveReport } from '../../src/vault/operator/move.ts'
-import { type Member, member, newDeviceId, paired, type TestApp, temporaryFolder, testApp } from './app.ts'
+import { type Member, member, newDeviceId, paired, pinFrom, type TestApp, temporaryFolder, testApp } from './app.ts'
 import { operator } from './operator.ts'
 import { emptySchema } from './postgres.ts'
 import { newBucket, s3Environment } from './s3.ts'
@@ -63,6 +63,7 @@ export async function seenBy({ request }: Pick<Member, 'request'>) {
 }
 
 export const FILM = randomBytes(9 * 1024 * 1024)
+export const PICTURE = randomBytes(256 * 1024)
 export const UNICODE_NAME = 'fête au 東京 🏖.jpg'
 /** The key of an address whose guesses are counted. */
 export const PAUSED = randomBytes(32)
@@ -76,11 +77,17 @@ export async function fill(app: TestApp) {
   await ada.put('film', FILM)
   await ada.put(UNICODE_NAME, 'lanterns')
   await ada.put('gone.jpg', 'thrown away')
+  for (const name of ['beach.jpg', 'gone.jpg']) {
+    const headers = { 'content-type': 'image/jpeg' }
+    await ada.request(`/v1/files/${name}/thumbnail`, { method: 'PUT', headers, body: PICTURE })
+  }
   await ada.request('/v1/files/gone.jpg', { method: 'DELETE' })
   await ben.put('beach.jpg', 'stones')
   await cleo.put('left.jpg', 'to be removed')
   const second = await paired(app, ada)
   const third = await paired(app, ada)
+  const named = newDeviceId()
+  await app.post('/v1/sessions', { deviceId: named, pin: await pinFrom(ada, named), deviceName: 'Ada’s 📱' })
   await third.request('/v1/sessions/current', { method: 'DELETE' })
   await app.post('/v1/sessions', { deviceId: third.deviceId, pin: '0000' })
   const fixed = { kind: 'pin' as const, address: PAUSED, maxAttempts: 5, rule: RULE }

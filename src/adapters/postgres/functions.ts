@@ -303,6 +303,35 @@ BEGIN
   RETURN QUERY SELECT 'done';
 END $$;
 
+-- Puts a thumbnail in place of the one that the caller saw; with no tag it only deletes that one.
+CREATE OR REPLACE FUNCTION change_thumbnail(
+  owner text, seen_id text, seen_name text, seen_version text, seen_thumbnail text, new_tag text, new_type text,
+  new_size bigint, new_sealed bytea, quota bigint
+) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  used bigint;
+  grown bigint;
+  number bigint;
+BEGIN
+  SELECT byte_count INTO used FROM users WHERE id = owner FOR NO KEY UPDATE;
+  SELECT new_size - thumbnail_size INTO grown FROM files WHERE id = seen_id AND user_id = owner AND name = seen_name
+    AND version = seen_version AND thumbnail IS NOT DISTINCT FROM seen_thumbnail AND deleted_at IS NULL;
+  IF NOT FOUND OR used IS NULL THEN
+    RETURN QUERY SELECT 'stale'; RETURN;
+  END IF;
+  IF grown > 0 AND used + grown > quota THEN
+    RETURN QUERY SELECT 'quota'; RETURN;
+  END IF;
+  UPDATE users SET byte_count = byte_count + grown, revision = revision + 1 WHERE id = owner
+    RETURNING revision INTO number;
+  DELETE FROM thumbnails WHERE tag = seen_thumbnail;
+  IF new_tag IS NOT NULL THEN
+    INSERT INTO thumbnails (tag, user_id, content_type, sealed) VALUES (new_tag, owner, new_type, new_sealed);
+  END IF;
+  UPDATE files SET thumbnail = new_tag, thumbnail_size = new_size, revision = number WHERE id = seen_id;
+  RETURN QUERY SELECT 'done';
+END $$;
+
 -- Gives a file another name, another date, or both; null leaves it as it is.
 CREATE OR REPLACE FUNCTION edit_file(
   owner text, seen_id text, seen_name text, seen_version text, new_name text, is_dated boolean, new_taken_at bigint,
@@ -461,7 +490,7 @@ END $$;
 
 -- Redeems a PIN: 'new-device' or 'known-device', or the reason why not. A newcomer is a user who does not exist yet.
 CREATE OR REPLACE FUNCTION redeem_pin(
-  pin text, new_id text, device text, new_token_hash bytea, at bigint, owner text, vouched_by text, newcomer jsonb,
+  pin text, new_id text, device text, device_name text, new_token_hash bytea, at bigint, owner text, vouched_by text, newcomer jsonb,
   guessed_at bytea, every bigint, event jsonb, bounds jsonb
 ) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -503,11 +532,11 @@ BEGIN
   DELETE FROM handed_out_pins WHERE device_id = device AND user_id = owner;
   UPDATE guesses SET wrong = wrong - 1, paused_until = CASE WHEN wrong % every = 0 THEN 0 ELSE paused_until END
     WHERE address = guessed_at;
-  INSERT INTO devices (user_id, device_id, first_seen_at, last_seen_at) VALUES (owner, device, at, at)
+  INSERT INTO devices (user_id, device_id, name, first_seen_at, last_seen_at) VALUES (owner, device, device_name, at, at)
     ON CONFLICT DO NOTHING;
   is_new := FOUND;
   IF NOT is_new THEN
-    UPDATE devices SET last_seen_at = at WHERE user_id = owner AND device_id = device;
+    UPDATE devices SET last_seen_at = at, name = coalesce(device_name, name) WHERE user_id = owner AND device_id = device;
   ELSIF (SELECT count(*) FROM devices WHERE user_id = owner) > (bounds ->> 'devices')::bigint THEN
     -- Devices that are signed in stay.
     DELETE FROM devices WHERE user_id = owner AND device_id IN (

@@ -13,6 +13,7 @@ import type {
 } from '../../ports/files.ts'
 import type { InTransaction } from './group-commit.ts'
 import { sqliteRevisions } from './revisions.ts'
+import { thumbnailDrop } from './thumbnails.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
@@ -86,7 +87,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
        thumbnail_size = :thumbnailBytes, revision = :revision
      WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
   )
-  const dropThumbnail = db.prepare<[string]>('DELETE FROM thumbnails WHERE tag = ?')
+  const dropThumbnail = thumbnailDrop(db)
   const countDisplaced = db.prepare<[string]>('UPDATE users SET trash_count = trash_count + 1 WHERE id = ?')
   const discardVersion = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const SEEN = 'user_id = :owner AND name = :name AND id = :id AND version = :version AND deleted_at IS NULL'
@@ -176,7 +177,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
           countDisplaced.run(owner)
         } else {
           discardVersion.run(current.version)
-          if (lostThumbnail) dropThumbnail.run(lostThumbnail)
+          if (lostThumbnail) dropThumbnail(lostThumbnail)
         }
         return 'done'
       })

@@ -7,7 +7,7 @@ import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, type Range } from '../crypto/content.ts'
 import { missingBlob } from './damage.ts'
 import { fileName } from './names.ts'
-import { type Placement, refusals, type Spot } from './placing.ts'
+import { type Placement, refusals, type Spot, storedBytes } from './placing.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
 import { inPieces, type StoredFile, sortKeyOf, unseal } from './stored-file.ts'
 
@@ -233,9 +233,9 @@ export function openFiles(
     const keeps = current !== null && replaced === 'trash'
     // A body of another length has other bytes. A body of the same length may have the same bytes.
     if (keeps && (announcedBytes === null || announcedBytes === current.sizeBytes)) return null
-    const freedBytes = keeps ? 0 : (current?.sizeBytes ?? 0)
+    const freedBytes = keeps ? 0 : storedBytes(current)
     if (announcedBytes !== null && isOverBytes(used, announcedBytes - freedBytes)) {
-      return refusals.quota(rules, keeps && !isOverBytes(used, announcedBytes - current.sizeBytes))
+      return refusals.quota(rules, keeps && !isOverBytes(used, announcedBytes - storedBytes(current)))
     }
     return (keeps || !current) && isFullOfFiles(used) ? refusals['quota-files'](rules, keeps) : null
   }

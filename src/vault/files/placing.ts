@@ -147,7 +147,7 @@ export function openPlacing({
 
   /** True if the bytes would fit without moving the replaced version to the trash. */
   async function fitsInstead(owner: string, current: StoredFile | null, sizeBytes: number): Promise<boolean> {
-    return !isOverBytes(await users.usage(owner), sizeBytes - (current?.sizeBytes ?? 0))
+    return !isOverBytes(await users.usage(owner), sizeBytes - storedBytes(current))
   }
 
   /** The trash entry of a replaced version. */
@@ -169,6 +169,11 @@ export const refusals = {
   gone: () => problems.unauthorized(),
   'run-ended': () => runEnded(),
   'upload-gone': () => problems.uploadNotFound(),
+}
+
+/** What a file counts for the quota: its content and its thumbnail. */
+export function storedBytes(file: StoredFile | null): number {
+  return file ? file.sizeBytes + file.thumbnailBytes : 0
 }
 
 export function sameBytes(file: StoredFile, content: Pick<Content, 'sha256' | 'sizeBytes'>): boolean {
