@@ -12,7 +12,9 @@ import { openDoubtfulBlobs } from './files/doubtful-blobs.ts'
 import { type Exports, openExports } from './files/export.ts'
 import { type Files, openFiles } from './files/files.ts'
 import { openGarbageCollector } from './files/garbage.ts'
+import { type Lookup, openLookup } from './files/lookup.ts'
 import { openPlacing } from './files/placing.ts'
+import { openReadBacks } from './files/read-backs.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
 import { openTrash, type Trash } from './files/trash.ts'
@@ -28,6 +30,7 @@ export interface Vault {
   sessions: Sessions & SignIn
   activity: Activity
   files: Files
+  lookup: Lookup
   trash: Trash
   uploads: Uploads
   changes: Pick<ChangeFeed, 'read' | 'wait'>
@@ -35,6 +38,8 @@ export interface Vault {
   exports: Exports
   /** Starts one round of sweeping, after the rounds that were started before. An error is logged. */
   sweep(): void
+  /** Records when files were read back. Until then this is only in memory. */
+  recordReadBacks(): Promise<void>
   /** Throws `not-ready`, with the names of the engines that do not work. */
   ready(): Promise<void>
   /** From now on the vault is not ready. Running requests go on. */
@@ -65,6 +70,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     collect: openGarbageCollector({ ports }),
     unsealPage: openUnsealing(),
   }
+  const readBacks = openReadBacks(shared)
   const activity = openActivity(shared)
   const notices = openNotices(shared)
   const aside = openAside(shared)
@@ -89,12 +95,13 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       endOthers: announced(sessions.endOthers, ({ userId }) => userId),
     },
     activity,
-    files: openFiles({ ...shared, activity, placing, trash }),
+    files: openFiles({ ...shared, activity, placing, trash, readBacks }),
+    lookup: openLookup({ ...shared, activity, readBacks }),
     trash: { ...trash, restore: announced(trash.restore, (owner) => owner) },
     uploads,
     changes: changeFeed,
     account: { ...accounts, remove: announced(accounts.remove, (owner) => owner) },
-    exports: openExports({ ...shared, activity }),
+    exports: openExports({ ...shared, activity, readBacks }),
 
     sweep() {
       if (rules.readOnly) return
@@ -103,6 +110,8 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       })
       work.run('sweeping', sweeping)
     },
+
+    recordReadBacks: readBacks.record,
 
     async ready() {
       const outcomes = await Promise.all(
@@ -131,6 +140,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       aside.hurry()
       await ports.stopWaiting()
       await work.end()
+      await readBacks.record()
       await ports.close()
     },
   }

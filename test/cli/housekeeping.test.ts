@@ -35,17 +35,18 @@ describe('stats', () => {
         files: { count: 1, bytes: 5 },
         trash: { count: 0, bytes: 0 },
         uploads: { count: 0, bytes: 0 },
+        readBack: { never: 1, failed: 0, oldestAt: null },
         garbage: 0,
         runs: { known: 1, living: 1 },
         slots: { [Object.keys(report.slots as object)[0] as string]: 2 },
         holds: 0,
         blobs: { count: 1, bytes: 61 },
-        database: { bytes: expect.any(Number), schema: 11 },
+        database: { bytes: expect.any(Number), schema: 13 },
       },
     ])
     const { stdout } = await commandProcess(folder, ['stats'], settings).ended
     expect(stdout).toMatch(
-      /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n0 unfinished uploads \(0 bytes\)\n1 blob/,
+      /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n0 unfinished uploads \(0 bytes\)\nread back: none, 1 file never, 0 damaged or locked\n1 blob/,
     )
     expect(stdout).not.toMatch(/secret|example\.org|Ada/)
   })

@@ -4,6 +4,7 @@ import type { OwnedFile } from '../../ports/files.ts'
 import type { Subject } from '../../ports/operator.ts'
 import type { OwnedUpload } from '../../ports/uploads.ts'
 import type { Needs } from '../context.ts'
+import type { ReadBacks } from '../files/read-backs.ts'
 import { type Finding, openInspection } from './inspection.ts'
 
 const PAGE = 200
@@ -36,15 +37,16 @@ export function isSound({ damaged, missing, orphans, slots, usage }: Verificatio
 }
 
 /**
- * Reads everything and changes nothing. A file or an upload that changes meanwhile is checked again. `onBytes` is called with the
- * number of bytes that were read.
+ * Reads everything, and changes nothing but `verifiedAt` of files that opened. A file or an upload that changes meanwhile is
+ * checked again. `onBytes` is called with the number of bytes that were read.
  */
 export async function verify(
   context: Needs<'users' | 'keySlots' | 'files' | 'uploads' | 'ledger' | 'blobs', 'keys'> & {
     onBytes(bytes: number): void
+    readBacks: Pick<ReadBacks, 'note' | 'record'>
   },
 ): Promise<Verification> {
-  const { ports, keys } = context
+  const { ports, keys, readBacks } = context
   const { users, keySlots, files, uploads, ledger, blobs } = ports
   const { vaultKeyOf, inspect, inspectUpload } = openInspection(context)
   const report: Verification = {
@@ -128,6 +130,7 @@ export async function verify(
       if (!last) return
       after = last.file.id
       await eachOf(page, checkFile)
+      await readBacks.record()
     }
   }
 
@@ -139,6 +142,7 @@ export async function verify(
       const { id, version, sizeBytes } = current.file
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes
+        readBacks.note({ id, version }, true)
         break
       }
       const now = await files.byId(id)
