@@ -27,6 +27,7 @@ export function rulesOf(config: Config): VaultRules {
     uploadExpiryMs: config.UPLOAD_EXPIRY_HOURS * 60 * MINUTE_MS,
     changesMs: config.CHANGES_DAYS * DAY_MS,
     activityMs: config.ACTIVITY_DAYS * DAY_MS,
+    scrubMs: config.SCRUB_DAYS * DAY_MS,
     readOnly: config.READ_ONLY === 'on',
     // A PIN must be sent within two seconds.
     asideMs: { least: 200, most: 1500 },

@@ -15,6 +15,7 @@ import { openGarbageCollector } from './files/garbage.ts'
 import { type Lookup, openLookup } from './files/lookup.ts'
 import { openPlacing } from './files/placing.ts'
 import { openReadBacks } from './files/read-backs.ts'
+import { openScrubber } from './files/scrubber.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
 import { openTrash, type Trash } from './files/trash.ts'
@@ -38,6 +39,8 @@ export interface Vault {
   exports: Exports
   /** Starts one round of sweeping, after the rounds that were started before. An error is logged. */
   sweep(): void
+  /** Reads back what is due now. An error is logged. */
+  scrub(): Promise<void>
   /** Records when files were read back. Until then this is only in memory. */
   recordReadBacks(): Promise<void>
   /** Throws `not-ready`, with the names of the engines that do not work. */
@@ -81,6 +84,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   const placing = openPlacing({ ...shared, trash })
   const uploads = openUploads({ ...shared, placing, trash })
   const changeFeed = openChangeFeed(shared)
+  const scrubber = openScrubber({ ...shared, activity, readBacks })
   const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
   let sweeping = Promise.resolve()
@@ -111,6 +115,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       work.run('sweeping', sweeping)
     },
 
+    scrub: scrubber.scrub,
     recordReadBacks: readBacks.record,
 
     async ready() {
@@ -139,6 +144,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     async close() {
       aside.hurry()
       await ports.stopWaiting()
+      await scrubber.stop()
       await work.end()
       await readBacks.record()
       await ports.close()
