@@ -12,10 +12,11 @@ import type { Account } from '../vault/accounts/account.ts'
 import type { ExportedFile } from '../vault/files/export.ts'
 import type { StoredFile } from '../vault/files/stored-file.ts'
 import type { TrashedFile } from '../vault/files/trash.ts'
+import { presentTaken } from './taken.ts'
 
 /** Copies each field by name: object spread takes ten times as long, and a page has up to 1,000 files. */
 export function presentFile(file: StoredFile): Static<typeof FileShape> {
-  const { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt } = file
+  const { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt, thumbnail } = file
   return {
     id,
     name,
@@ -24,6 +25,8 @@ export function presentFile(file: StoredFile): Static<typeof FileShape> {
     sha256,
     createdAt: timestamp(createdAt),
     updatedAt: timestamp(updatedAt),
+    takenAt: presentTaken(file),
+    thumbnail,
   }
 }
 

@@ -129,10 +129,10 @@ export interface UserRepository {
   /** At most `limit` removed users whose removal is not finished. */
   departed(limit: number): Promise<string[]>
   /**
-   * Removes at most `limit` files and uploads of a departed user. In the same transaction their versions become garbage.
-   * The result has one id for each of them: that of its version.
+   * Removes at most `limit` files, uploads and records of files that are gone, of a departed user. Returns how many. In the
+   * same transaction the versions become garbage; `versions` has their ids.
    */
-  clearOut(owner: string, limit: number): Promise<string[]>
+  clearOut(owner: string, limit: number): Promise<{ removed: number; versions: string[] }>
   /**
    * Finishes a removal: storage that held the user's keys has nothing of them any more, not even as freed space. An
    * engine may keep former versions of rows for a while of its own. False if the removal cannot be finished now; then

@@ -1,6 +1,7 @@
 /** The part of a vault that one database stores. */
 import type { ActivityRepository, KeySlotRepository, UserRepository } from './accounts.ts'
 import type { BlobLedger } from './blobs.ts'
+import type { ChangeRepository } from './changes.ts'
 import type { FileRepository, TrashRepository } from './files.ts'
 import type { PinLedger, SessionRepository } from './sign-in.ts'
 import type { UploadRepository } from './uploads.ts'
@@ -14,6 +15,7 @@ export interface Repositories {
   files: FileRepository
   trash: TrashRepository
   uploads: UploadRepository
+  changes: ChangeRepository
 }
 
 /** The numbers of all records, at one moment. */

@@ -22,7 +22,19 @@ export interface SealedFile {
   seal: Buffer
   /** Equal for equal contents of this owner; `null` for a row that has no tag yet. */
   tag: Buffer | null
+  /** When the content was made, as far as the client knows; otherwise `null`. */
+  takenAt: number | null
+  /** The time zone of `takenAt`, in minutes east of UTC. */
+  takenOffset: number
+  /** When all bytes of the version were last read back and opened; `null` for never. */
+  verifiedAt: number | null
+  /** The tag of its thumbnail; `null` if it has none. */
+  thumbnail: string | null
+  thumbnailBytes: number
 }
+
+/** When the content was made. */
+export type Taken = Pick<SealedFile, 'takenAt' | 'takenOffset'>
 
 /** A part of a version: bytes that were sealed together into one blob. A version has its parts in order, without gaps. */
 export interface Part {
@@ -34,8 +46,8 @@ export interface Part {
   seal: Buffer | null
 }
 
-/** A file that is complete. */
-export interface NewFile extends SealedFile {
+/** A file that is complete. If the content of its name is the same, a thumbnail stays, otherwise the new file has none. */
+export interface NewFile extends Omit<SealedFile, 'verifiedAt' | 'thumbnail' | 'thumbnailBytes'> {
   /** The blob of its only part; `null` if its parts are those of the upload of this version. */
   blob: string | null
 }
@@ -78,7 +90,8 @@ export interface SealedTrash extends SealedFile {
   deletedAt: number
 }
 
-export type FileSort = 'name' | 'createdAt' | 'updatedAt' | 'size'
+/** `takenAt` takes `createdAt` for a file without one. */
+export type FileSort = 'name' | 'createdAt' | 'updatedAt' | 'size' | 'takenAt'
 
 export interface FileQuery {
   prefix: string
@@ -119,8 +132,16 @@ export interface FileRepository {
     quota: Quota | null,
     displaced?: Displaced | null,
   ): Promise<'done' | 'stale' | 'upload-gone' | 'run-ended' | 'quota' | 'quota-files' | 'gone'>
-  /** Gives the file that the caller saw another name. `taken`: another file has that name. */
-  rename(owner: string, seen: Seen, name: string, at: number): Promise<'done' | 'stale' | 'taken'>
+  /**
+   * Gives the file that the caller saw another name, another `takenAt`, or both; `null` leaves it as it is. `taken`:
+   * another file has that name.
+   */
+  edit(
+    owner: string,
+    seen: Seen,
+    edit: { name: string | null; taken: Taken | null },
+    at: number,
+  ): Promise<'done' | 'stale' | 'taken'>
   /** Moves the file that the caller saw to the trash. Its name is free then. */
   discard(owner: string, seen: Seen, at: number): Promise<'done' | 'stale'>
   /**

@@ -98,6 +98,8 @@ export type MoveTable =
   | 'parts'
   | 'uploads'
   | 'vacated_names'
+  | 'tombstones'
+  | 'thumbnails'
 
 /** Rows of one table as they are stored, by the names of their columns. */
 export interface MoveBatch {

@@ -4,26 +4,19 @@ import { callerOf, sessionOf } from '../http/caller.ts'
 import { entityTag, guardOf } from '../http/conditions.ts'
 import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
 import { presentFile } from '../http/presenting.ts'
-import type { FileSort } from '../ports/files.ts'
+import { takenIn } from '../http/taken.ts'
 import { problems } from '../problems.ts'
 import { failures, MOST_OF_A_PAGE, nothing } from '../schemas/common.ts'
 import {
   ByName,
   ChangeHeaders,
+  FileEdit,
   FileList,
   FileListQuery,
   MOST_OF_A_PREFIX,
-  NewName,
   withFile,
 } from '../schemas/files.ts'
-import type { StoredFile } from '../vault/files/stored-file.ts'
-
-const SORT_KEY: Record<FileSort, (file: StoredFile) => string | number> = {
-  name: ({ name }) => name,
-  createdAt: ({ createdAt }) => createdAt,
-  updatedAt: ({ updatedAt }) => updatedAt,
-  size: ({ sizeBytes }) => sizeBytes,
-}
+import { sortKeyOf } from '../vault/files/stored-file.ts'
 
 /** Normalizes the prefix to NFC, as names are stored. The length is checked after that, since other normal forms are longer. */
 function prefixOf({ prefix = '' }: { prefix?: string }): string {
@@ -61,7 +54,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
       const after = readCursor(cursor, list, sort === 'name' ? 'string' : 'number')
       const query = { prefix, sort, order, after, limit: limit + 1 }
       const { files, goOn } = await app.vault.files.list(sessionOf(request).userId, query)
-      const { page, nextCursor } = pageOf(files, limit, list, SORT_KEY[sort], goOn)
+      const { page, nextCursor } = pageOf(files, limit, list, (file) => sortKeyOf(file, sort), goOn)
       return { files: page.map(presentFile), nextCursor }
     },
   )
@@ -71,14 +64,14 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         operationId: 'renameFile',
-        summary: 'Rename a file',
-        description: 'Only the name changes. The entity tag and `updatedAt` stay the same.',
+        summary: 'Rename a file, or set when its content was made',
+        description: 'The contents do not change. The entity tag and `updatedAt` stay the same.',
         tags: ['files'],
         params: ByName,
         headers: ChangeHeaders,
-        body: NewName,
+        body: FileEdit,
         response: {
-          200: withFile('The file under its new name.'),
+          200: withFile('The file as it is now.'),
           ...failures(
             'invalid-request',
             'invalid-name',
@@ -92,7 +85,11 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const { params, body, headers } = request
-      const file = await app.vault.files.rename(sessionOf(request).userId, params.name, body.name, guardOf(headers))
+      if (body.name === undefined && body.takenAt === undefined) {
+        throw problems.invalidRequest([{ path: '', message: 'must have name, takenAt or both' }])
+      }
+      const edit = { name: body.name ?? null, taken: body.takenAt === undefined ? null : takenIn(body.takenAt) }
+      const file = await app.vault.files.edit(sessionOf(request).userId, params.name, edit, guardOf(headers))
       return reply.header('etag', entityTag(file)).send(presentFile(file))
     },
   )

@@ -5,6 +5,7 @@ import { sessionOf } from '../http/caller.ts'
 import { entityTag, guardOf } from '../http/conditions.ts'
 import { digestCheckOf } from '../http/digests.ts'
 import { presentFile } from '../http/presenting.ts'
+import { takenInQuery } from '../http/taken.ts'
 import {
   announcedBytes,
   contentTypeIn,
@@ -65,8 +66,9 @@ export const uploadRaw: FastifyPluginAsyncTypebox<{ interim: boolean }> = async 
       const contentType = contentTypeIn(request)
       if (headers['content-range'] !== undefined) throw problems.rangeNotAllowed()
       const { replaced = 'trash' } = request.query
+      const taken = takenInQuery(request.query)
       if (isResumable(headers)) {
-        const target = { name: request.params.name, contentType, onConflict: 'replace', replaced } as const
+        const target = { name: request.params.name, contentType, onConflict: 'replace', replaced, taken } as const
         return createIetf({ vault: app.vault, interim }, request, reply, target)
       }
       refuseOversized(request, maxFileBytes, maxFileBytes)
@@ -74,6 +76,7 @@ export const uploadRaw: FastifyPluginAsyncTypebox<{ interim: boolean }> = async 
       const bytes = readBody(raw)
       const options = {
         contentType,
+        taken,
         replaced,
         announcedBytes: announcedBytes(request),
         guard: guardOf(headers),

@@ -1,5 +1,15 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Bytes, Id, MOST_CHARACTERS, NextCursor, Paging, streamed, Timestamp } from './common.ts'
+import { Bytes, Id, MOST_CHARACTERS, NextCursor, nullable, Paging, streamed, Timestamp } from './common.ts'
+
+/** RFC 3339 with an offset. The server reads it itself, because a query may have a space for the `+`. */
+export const TakenAt = Type.String({ maxLength: 64, examples: ['2026-11-22T10:30:00.000+02:00'] })
+
+const takenAtOf = (description: string) => Type.Optional(Type.String({ ...TakenAt, description }))
+
+/** For uploads. */
+export const TakenQuery = {
+  takenAt: takenAtOf('When the content was made: RFC 3339 with an offset. Write its `+` as `%2B`.'),
+}
 
 export const StoredFile = Type.Object(
   {
@@ -14,6 +24,12 @@ export const StoredFile = Type.Object(
     }),
     createdAt: Timestamp,
     updatedAt: Timestamp,
+    takenAt: nullable(TakenAt, {
+      description: 'When the content was made, with the offset that it came with; `null` if no client said.',
+    }),
+    thumbnail: nullable(Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', examples: ['V1StGXR8_Z5jdHi6B-myT'] }), {
+      description: 'The tag of the thumbnail, which changes whenever the thumbnail does; `null` without one.',
+    }),
   },
   { 'x-name': 'StoredFile', description: 'A file, without its bytes.' },
 )
@@ -49,6 +65,9 @@ export const Form = streamed(
         examples: [''],
       }),
     ),
+    takenAt: Type.Optional(
+      Type.String({ description: 'When the content was made: RFC 3339 with an offset.', examples: [''] }),
+    ),
   }),
 )
 
@@ -79,6 +98,7 @@ export const OnRestoreConflict = onConflict(
 )
 
 export const Replaced = Type.Object({
+  ...TakenQuery,
   replaced: Type.Optional(
     Type.Union([Type.Literal('trash'), Type.Literal('discard')], {
       default: 'trash',
@@ -87,15 +107,22 @@ export const Replaced = Type.Object({
   ),
 })
 
-export const NewName = Type.Object(
+export const FileEdit = Type.Object(
   {
-    name: Type.String({
-      maxLength: MOST_CHARACTERS,
-      description: 'One path segment: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.',
-      examples: ['holiday.jpg'],
-    }),
+    name: Type.Optional(
+      Type.String({
+        maxLength: MOST_CHARACTERS,
+        description: 'One path segment: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.',
+        examples: ['holiday.jpg'],
+      }),
+    ),
+    takenAt: Type.Optional(
+      Type.Union([TakenAt, Type.Null()], {
+        description: 'When the content was made: RFC 3339 with an offset; `null` removes it.',
+      }),
+    ),
   },
-  { 'x-name': 'NewName' },
+  { 'x-name': 'FileEdit', minProperties: 1, description: 'What changes: the name, `takenAt`, or both.' },
 )
 
 const TAG = '"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"'
@@ -199,10 +226,19 @@ export const FileListQuery = Type.Object({
     }),
   ),
   sort: Type.Optional(
-    Type.Union([Type.Literal('name'), Type.Literal('createdAt'), Type.Literal('updatedAt'), Type.Literal('size')], {
-      default: 'name',
-      description: 'Names are compared by their UTF-8 bytes.',
-    }),
+    Type.Union(
+      [
+        Type.Literal('name'),
+        Type.Literal('createdAt'),
+        Type.Literal('updatedAt'),
+        Type.Literal('size'),
+        Type.Literal('takenAt'),
+      ],
+      {
+        default: 'name',
+        description: 'Names are compared by their UTF-8 bytes. `takenAt` takes `createdAt` for a file without one.',
+      },
+    ),
   ),
   order: Type.Optional(
     Type.Union([Type.Literal('asc'), Type.Literal('desc')], {

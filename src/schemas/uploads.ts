@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Bytes, Id, MOST_CHARACTERS, nullable, streamed, Timestamp } from './common.ts'
-import { PutHeaders, StoredFile, withFile } from './files.ts'
+import { PutHeaders, StoredFile, TakenQuery, withFile } from './files.ts'
 
 const OpenUpload = Type.Object(
   {
@@ -27,6 +27,7 @@ export const UploadList = Type.Object(
 )
 
 export const UploadQuery = Type.Object({
+  ...TakenQuery,
   onConflict: Type.Optional(
     Type.Union([Type.Literal('fail'), Type.Literal('rename'), Type.Literal('replace')], {
       default: 'fail',
@@ -57,7 +58,7 @@ export const CreateHeaders = Type.Object({
   ...Completeness,
   'content-disposition': header('IETF: the name (RFC 6266).', 'attachment; filename="film.mp4"'),
   'upload-defer-length': header('tus: `1` if the length is not known yet.'),
-  'upload-metadata': header('tus: `filename`, `filetype`, `onConflict`, each with its value in base64.'),
+  'upload-metadata': header('tus: `filename`, `filetype`, `takenAt`, `onConflict`, each with its value in base64.'),
   'upload-concat': header('tus: `partial`, or `final;` and the paths of the uploads that become one file.'),
   ...Preconditions,
   'repr-digest': header('IETF: the sha-256 in it is checked when the upload is complete (RFC 9530).'),

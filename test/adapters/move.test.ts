@@ -104,6 +104,8 @@ const NOBODY: Record<MoveTable, number> = {
   uploads: 0,
   parts: 0,
   vacated_names: 0,
+  tombstones: 0,
+  thumbnails: 0,
 }
 
 async function* oneGuess(): AsyncGenerator<MoveBatch> {

@@ -36,7 +36,10 @@ describePostgres('PostgreSQL, where many are at it', () => {
     await Promise.all(
       mine.map(async (file) => {
         if ((await files.commit(ana, file, null, null)) !== 'done') return
-        await Promise.all([files.discard(ana, file, T), files.rename(ana, file, `${file.name}-renamed`, T)])
+        await Promise.all([
+          files.discard(ana, file, T),
+          files.edit(ana, file, { name: `${file.name}-renamed`, taken: null }, T),
+        ])
         await Promise.all([trash.restore(ana, file, file.name, 9), trash.remove(ana, file.id)])
       }),
     )

@@ -6,6 +6,7 @@ import { pageOf } from '../../src/adapters/postgres/files.ts'
 import { postgresLedger } from '../../src/adapters/postgres/ledger.ts'
 import { trashPageOf } from '../../src/adapters/postgres/trash.ts'
 import { accountsContract } from '../contracts/accounts.ts'
+import { changesContract } from '../contracts/changes.ts'
 import { extremesContract } from '../contracts/extremes.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
@@ -29,6 +30,7 @@ describePostgres('the contracts', () => {
   vacatedNamesContract('PostgreSQL', repositories)
   operatorContract('PostgreSQL', repositories)
   uploadsContract('PostgreSQL', repositories)
+  changesContract('PostgreSQL', repositories)
   signInContract('PostgreSQL', repositories)
   extremesContract('PostgreSQL', repositories)
 })
@@ -51,7 +53,7 @@ describePostgres('PostgreSQL', () => {
   it('runs each migration once, also where many processes start together', async () => {
     const url = await emptySchema()
     const engines = await Promise.all(Array.from({ length: 5 }, () => openPostgres(url)))
-    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 10 }])
+    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 11 }])
     await Promise.all(engines.map((engine) => engine.close()))
   })
 
@@ -85,7 +87,7 @@ describePostgres('PostgreSQL', () => {
 
   it('pages along an index, without sorting, however long the list is', async () => {
     const db = await withManyFiles()
-    for (const sort of ['name', 'createdAt', 'updatedAt', 'size'] as const) {
+    for (const sort of ['name', 'createdAt', 'updatedAt', 'size', 'takenAt'] as const) {
       for (const order of ['asc', 'desc'] as const) {
         for (const after of [null, { key: sort === 'name' ? 'file-2' : 5000, id: 'id' }]) {
           const plan = await planOf(db, pageOf('owner-1', { prefix: '', sort, order, after, limit: 10 }))

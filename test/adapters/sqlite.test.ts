@@ -14,6 +14,7 @@ import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
+import { changesContract } from '../contracts/changes.ts'
 import { extremesContract } from '../contracts/extremes.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
@@ -38,6 +39,7 @@ accountsContract('SQLite', repositories)
 vacatedNamesContract('SQLite', repositories)
 operatorContract('SQLite', repositories)
 uploadsContract('SQLite', repositories)
+changesContract('SQLite', repositories)
 signInContract('SQLite', repositories)
 extremesContract('SQLite', repositories)
 
@@ -52,7 +54,7 @@ function repositoriesOn(db: Database.Database) {
 
 it('checks foreign keys', async () => {
   const db = await database()
-  expect(() => db.exec("INSERT INTO devices VALUES ('nobody', 'phone', 1, 1)")).toThrow(/FOREIGN KEY/)
+  expect(() => db.exec("INSERT INTO devices VALUES ('nobody', 'phone', 1, 1, NULL)")).toThrow(/FOREIGN KEY/)
 })
 
 it('keeps the database from other users of the machine', async () => {
@@ -207,7 +209,7 @@ it('fails every act of a group whose transaction was ended under it', async () =
   expect(await inTransaction(() => 'works again')).toBe('works again')
 })
 
-it.each(['name', 'createdAt', 'updatedAt', 'size'] as const)(
+it.each(['name', 'createdAt', 'updatedAt', 'size', 'takenAt'] as const)(
   'pages by %s along an index, without sorting',
   async (sort) => {
     const db = await database()

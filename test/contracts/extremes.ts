@@ -35,7 +35,7 @@ export function extremesContract(name: string, make: () => Promise<Repositories>
         ])
         expect([await users.remove(text), await users.clearOut(text, 10), await users.forget(text)]).toEqual([
           false,
-          [],
+          { removed: 0, versions: [] },
           true,
         ])
         expect([await keySlots.find(text), await keySlots.replace(text, newSlot('a'), newSlot('b'))]).toEqual([
@@ -53,7 +53,9 @@ export function extremesContract(name: string, make: () => Promise<Repositories>
         await activity.note(text, newEvent(), EACH)
         expect([await files.snapshot(text, 'a'), (await files.snapshot(ana, text))?.file]).toEqual([null, null])
         expect([await files.byId(text), await files.commit(text, newFile('a'), null, null)]).toEqual([null, 'gone'])
-        expect([await files.rename(ana, seen, 'b', 9), await files.discard(ana, seen, T)]).toEqual(['stale', 'stale'])
+        expect([await files.edit(ana, seen, { name: 'b', taken: null }, 9), await files.discard(ana, seen, T)]).toEqual(
+          ['stale', 'stale'],
+        )
         expect([await trash.find(ana, text), await trash.remove(ana, text)]).toEqual([null, null])
         expect([await trash.restore(ana, seen, 'b', 9), await trash.empty(text, MOST, 10)]).toEqual(['stale', []])
         expect([await ledger.named([text]), await ledger.goesOn(text)]).toEqual([[], false])
@@ -87,7 +89,7 @@ export function extremesContract(name: string, make: () => Promise<Repositories>
         activity.list(ana, { since: -MOST, after: null, limit: 0 }),
         users.audit('', 0),
         users.departed(0),
-        users.clearOut(ana, 0),
+        users.clearOut(ana, 0).then(({ versions }) => versions),
         keySlots.notUnder('other', 0),
         trash.empty(ana, MOST, 0),
         trash.expire(MOST, 0),
@@ -97,7 +99,7 @@ export function extremesContract(name: string, make: () => Promise<Repositories>
       await ledger.forgetGarbage([])
     })
 
-    it.each<FileSort>(['name', 'size', 'createdAt', 'updatedAt'])(
+    it.each<FileSort>(['name', 'size', 'createdAt', 'updatedAt', 'takenAt'])(
       'whole pages, wherever one by %s begins',
       async (sort) => {
         const { files, ana } = await withOwners(make)

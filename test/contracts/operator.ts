@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { SealedFile } from '../../src/ports/files.ts'
-import { BOUNDS, newEvent, type Repositories, rowOf, type WholeFile } from './rows.ts'
+import { BOUNDS, newEvent, type Repositories, rowOf, UNDATED, type WholeFile } from './rows.ts'
 
 const random = () => randomBytes(8).toString('hex')
 const T = Date.UTC(2026, 10, 22)
@@ -133,6 +133,7 @@ function newFile(): WholeFile {
     blob: `run/${random()}`,
     seal: randomBytes(105),
     tag: null,
+    ...UNDATED,
   }
   return { id: random(), name: random(), ...times, ...content }
 }

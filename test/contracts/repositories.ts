@@ -1,7 +1,7 @@
 /** The contract of every database for users, their sessions and files, and the ledger of blobs. */
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { FileQuery, NewFile, SealedFile } from '../../src/ports/files.ts'
+import type { FileQuery, SealedFile } from '../../src/ports/files.ts'
 import {
   forNewUser,
   forUser,
@@ -14,6 +14,7 @@ import {
   rowOf,
   standing,
   T,
+  type WholeFile,
   withOwners,
 } from './rows.ts'
 
@@ -330,9 +331,9 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
     it('fills in the tags that are missing, and no others', async () => {
       const { files, ana } = await withOwners(make)
       const [one, two, three] = ['1', '2', '3'].map((id) => ({ ...newFile(id), id, tag: null })) as [
-        NewFile,
-        NewFile,
-        NewFile,
+        WholeFile,
+        WholeFile,
+        WholeFile,
       ]
       const tagged = newFile('tagged')
       for (const file of [one, two, three, tagged]) await files.commit(ana, file, null, null)

@@ -1,13 +1,14 @@
 /** Rows for the contracts of databases. */
 import { randomBytes } from 'node:crypto'
 import type { ActivityEvent, Keep, KeySlot } from '../../src/ports/accounts.ts'
-import type { FileQuery, FileRepository, NewFile, SealedFile } from '../../src/ports/files.ts'
+import type { FileQuery, FileRepository, SealedFile } from '../../src/ports/files.ts'
 import type { Ports } from '../../src/ports/ports.ts'
 import type { Redemption, SessionRepository } from '../../src/ports/sign-in.ts'
+import { sortKeyOf } from '../../src/vault/files/stored-file.ts'
 
 export type Repositories = Pick<
   Ports,
-  'users' | 'keySlots' | 'sessions' | 'pinLedger' | 'activity' | 'files' | 'trash' | 'uploads' | 'ledger'
+  'users' | 'keySlots' | 'sessions' | 'pinLedger' | 'activity' | 'files' | 'trash' | 'uploads' | 'changes' | 'ledger'
 >
 
 export const random = () => randomBytes(8).toString('hex')
@@ -90,7 +91,10 @@ export function sized(name: string, sizeBytes: number): WholeFile {
 }
 
 /** A file that arrived in one piece. */
-export type WholeFile = NewFile & { blob: string }
+export type WholeFile = SealedFile & { blob: string }
+
+/** What most files do not have. */
+export const UNDATED = { takenAt: null, takenOffset: 0, verifiedAt: null, thumbnail: null, thumbnailBytes: 0 }
 
 export function newFile(name: string): WholeFile & { tag: Buffer } {
   return {
@@ -105,20 +109,20 @@ export function newFile(name: string): WholeFile & { tag: Buffer } {
     blob: `run/${random()}`,
     seal: randomBytes(105),
     tag: randomBytes(16),
+    ...UNDATED,
   }
 }
 
 /** All names of a list, read in pages of `limit`. */
 export async function names(files: FileRepository, owner: string, query: Partial<FileQuery>): Promise<string[]> {
   const whole: FileQuery = { prefix: '', sort: 'name', order: 'asc', after: null, limit: 100, ...query }
-  const key = { name: 'name', createdAt: 'createdAt', updatedAt: 'updatedAt', size: 'sizeBytes' } as const
   const found: SealedFile[] = []
   for (;;) {
     const page = await files.list(owner, whole)
     found.push(...page)
     const last = page.at(-1)
     if (!last || page.length < whole.limit) return found.map(({ name }) => name)
-    whole.after = { key: last[key[whole.sort]], id: last.id }
+    whole.after = { key: sortKeyOf(last, whole.sort), id: last.id }
   }
 }
 
@@ -129,6 +133,6 @@ export async function standing(files: FileRepository, owner: string, name: strin
 }
 
 /** The row of a file, without its part. */
-export function rowOf({ blob: _blob, ...row }: NewFile): SealedFile {
+export function rowOf({ blob: _blob, ...row }: SealedFile & { blob: string | null }): SealedFile {
   return row
 }

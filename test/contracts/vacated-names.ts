@@ -13,7 +13,7 @@ export function vacatedNamesContract(name: string, make: () => Promise<Repositor
       for (let n = 0; n < 40; n += 1) {
         const file = newFile(`before-${n}`)
         await files.commit(ana, file, null, null)
-        await files.rename(ana, file, `after-${n}`, T)
+        await files.edit(ana, file, { name: `after-${n}`, taken: null }, T)
       }
       const discarded = newFile('discarded')
       await files.commit(ana, discarded, null, null)
@@ -115,7 +115,7 @@ export function vacatedNamesContract(name: string, make: () => Promise<Repositor
             discards.push(current)
           }
           if (kind === 'rename' && current && !live.has(other)) {
-            expect(await files.rename(ana, current, other, at)).toBe('done')
+            expect(await files.edit(ana, current, { name: other, taken: null }, at)).toBe('done')
             live.delete(name)
             live.set(other, { ...current, name: other })
             return other

@@ -368,7 +368,7 @@ describe('what a member uses', () => {
             const isRoom = standing !== undefined || live.size + deleted.length < QUOTA.files
             const answer = await files.commit(
               owner,
-              { ...row, blob: `run/${version}`, seal: Buffer.alloc(0), tag: null },
+              { ...row, blob: `run/${version}`, seal: Buffer.alloc(0), tag: null, takenAt: null, takenOffset: 0 },
               standing?.version ?? null,
               QUOTA,
             )
@@ -376,7 +376,7 @@ describe('what a member uses', () => {
             if (fits && isRoom) live.set(name, { id, version, sizeBytes })
           } else if (kind === 'rename' && standing && seen) {
             const taken = other !== name && live.has(other)
-            expect(await files.rename(owner, seen, other, 9)).toBe(taken ? 'taken' : 'done')
+            expect(await files.edit(owner, seen, { name: other, taken: null }, 9)).toBe(taken ? 'taken' : 'done')
             if (!taken && live.delete(name)) live.set(other, standing)
           } else if (kind === 'discard' && standing && seen) {
             expect(await files.discard(owner, seen, now)).toBe('done')

@@ -24,6 +24,11 @@ function sealedRow(n: number) {
     updatedAt: T,
     namedAt: T,
     version: `version-${n}`,
+    takenAt: null,
+    takenOffset: 0,
+    verifiedAt: null,
+    thumbnail: null,
+    thumbnailBytes: 0,
   }
   return { row: { ...clear, seal, tag: null }, file: { ...clear, sha256 } }
 }

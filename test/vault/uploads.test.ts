@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import type { Append, Finish, NewUpload } from '../../src/vault/uploads/uploads.ts'
 import { blobsOnDisk, DAY, member, type TestApp, testApp } from '../support/app.ts'
 
-const FREE: Finish = { sha256: null, replaced: 'trash', guard: () => {} }
+const FREE: Finish = { sha256: null, replaced: 'trash', taken: null, guard: () => {} }
 
 const film = (fields: Partial<NewUpload> = {}): NewUpload => ({
   name: 'film.mp4',

@@ -3,6 +3,7 @@ import type { BlobLedger } from '../../ports/blobs.ts'
 import type { DatabaseEngine, Repositories } from '../../ports/database.ts'
 import { postgresActivity } from './activity.ts'
 import { postgresCensus } from './census.ts'
+import { postgresChanges } from './changes.ts'
 import { type Database, databaseCheck, openDatabase } from './database.ts'
 import { postgresFiles } from './files.ts'
 import { postgresKeySlots } from './key-slots.ts'
@@ -51,6 +52,7 @@ export function repositoriesOf(db: Database): Repositories {
     files: postgresFiles(db),
     trash: postgresTrash(db),
     uploads: postgresUploads(db),
+    changes: postgresChanges(db),
   }
 }
 

@@ -3,16 +3,23 @@ import type { FileQuery, FileRepository, FileSort, OwnedFile, Part, SealedFile }
 import type { Database } from './database.ts'
 
 export const FILE = `id, name, size AS "sizeBytes", content_type AS "contentType", created_at AS "createdAt",
-  updated_at AS "updatedAt", named_at AS "namedAt", version, seal, tag`
+  updated_at AS "updatedAt", named_at AS "namedAt", version, seal, tag, taken_at AS "takenAt",
+  taken_offset AS "takenOffset", verified_at AS "verifiedAt", thumbnail, thumbnail_size AS "thumbnailBytes"`
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
   createdAt: 'created_at',
   updatedAt: 'updated_at',
   size: 'size',
+  takenAt: 'dated_at',
 }
 
-const SORT_FIELD = { createdAt: 'createdAt', updatedAt: 'updatedAt', size: 'sizeBytes' } as const
+const SORT_KEY: Record<Exclude<FileSort, 'name'>, (file: SealedFile) => number> = {
+  createdAt: ({ createdAt }) => createdAt,
+  updatedAt: ({ updatedAt }) => updatedAt,
+  size: ({ sizeBytes }) => sizeBytes,
+  takenAt: ({ takenAt, createdAt }) => takenAt ?? createdAt,
+}
 
 /** A prefix with this text after it is greater than any name with the prefix: no name has room for so many characters. */
 const BEYOND = '\u{10ffff}'.repeat(64)
@@ -51,6 +58,8 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
         new_blob: file.blob,
         new_seal: file.seal,
         new_tag: file.tag,
+        new_taken_at: file.takenAt,
+        new_taken_offset: file.takenOffset,
         seen_version: replaces,
         quota: quota?.bytes ?? null,
         file_quota: quota?.files ?? null,
@@ -59,8 +68,18 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
         entry_deleted_at: displaced?.deletedAt ?? null,
       }),
 
-    rename: (owner, { id, name, version }, newName, at) =>
-      transact('rename_file', { owner, seen_id: id, seen_name: name, seen_version: version, new_name: newName, at }),
+    edit: (owner, { id, name, version }, { name: newName, taken }, at) =>
+      transact('edit_file', {
+        owner,
+        seen_id: id,
+        seen_name: name,
+        seen_version: version,
+        new_name: newName,
+        is_dated: taken !== null,
+        new_taken_at: taken?.takenAt ?? null,
+        new_taken_offset: taken?.takenOffset ?? null,
+        at,
+      }),
 
     discard: (owner, { id, name, version }, at) =>
       transact('discard_file', { owner, seen_id: id, seen_name: name, seen_version: version, at }),
@@ -84,7 +103,7 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
           .filter(({ name }) => name.startsWith(query.prefix))
           .slice(0, query.limit)
           .map(({ n: _n, ...file }) => file),
-        last: last?.n === rows ? { key: last[SORT_FIELD[query.sort]], id: last.id } : null,
+        last: last?.n === rows ? { key: SORT_KEY[query.sort](last), id: last.id } : null,
       }
     },
 

@@ -64,6 +64,43 @@ BEGIN
     SELECT count(*) FROM dropped;
 END $$;
 
+-- Takes the number of a change that makes a file not live any more. Tombstones of changes far back are deleted, so that a
+-- user who stores and deletes all the time has a bounded number. The caller has locked the user's row.
+CREATE OR REPLACE FUNCTION bury_file(owner text, gone_id text, gone_at bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  number bigint;
+BEGIN
+  UPDATE users SET revision = revision + 1 WHERE id = owner RETURNING revision INTO number;
+  INSERT INTO tombstones (user_id, file_id, revision, at) VALUES (owner, gone_id, number, gone_at)
+  ON CONFLICT (user_id, file_id) DO UPDATE SET revision = excluded.revision, at = excluded.at;
+  WITH dropped AS (
+    DELETE FROM tombstones WHERE user_id = owner AND file_id IN (
+      SELECT file_id FROM tombstones WHERE user_id = owner AND tombstones.revision <= number - 1000000
+      ORDER BY tombstones.revision LIMIT 10)
+    RETURNING revision)
+  UPDATE users SET forgotten_revision = greatest(forgotten_revision, (SELECT max(revision) FROM dropped))
+    WHERE id = owner AND EXISTS (SELECT FROM dropped);
+END $$;
+
+-- Deletes at most \`most\` tombstones, of all users, of files that are gone since this time or longer; returns their number.
+CREATE OR REPLACE FUNCTION forget_tombstones(until bigint, most bigint) RETURNS TABLE (forgotten bigint) LANGUAGE plpgsql AS $$
+DECLARE
+  owners text[] := ARRAY(SELECT user_id FROM tombstones WHERE at <= until ORDER BY at LIMIT most);
+BEGIN
+  PERFORM FROM users WHERE id = ANY (owners) ORDER BY id FOR NO KEY UPDATE;
+  RETURN QUERY
+    WITH dropped AS (
+      DELETE FROM tombstones WHERE (user_id, file_id) IN (
+        SELECT user_id, file_id FROM tombstones WHERE at <= until AND user_id = ANY (owners) ORDER BY at LIMIT most)
+      RETURNING user_id, revision
+    ), raised AS (
+      UPDATE users SET forgotten_revision = greatest(forgotten_revision, latest)
+      FROM (SELECT user_id, max(revision) AS latest FROM dropped GROUP BY user_id) AS dropped_of
+      WHERE users.id = dropped_of.user_id
+    )
+    SELECT count(*) FROM dropped;
+END $$;
+
 -- A commit that names a blob has the lock of its run shared. Ending the run, or giving up one of its blobs, has it alone.
 CREATE OR REPLACE FUNCTION run_lock(run text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
   SELECT hashtextextended('run ' || run, 0)
@@ -171,14 +208,16 @@ END $$;
 
 CREATE OR REPLACE FUNCTION commit_file(
   owner text, new_id text, new_name text, new_size bigint, new_type text, new_created_at bigint, new_updated_at bigint,
-  new_named_at bigint, new_version text, new_blob text, new_seal bytea, new_tag bytea, seen_version text, quota bigint,
-  file_quota bigint, entry_id text, entry_seal bytea, entry_deleted_at bigint
+  new_named_at bigint, new_version text, new_blob text, new_seal bytea, new_tag bytea, new_taken_at bigint,
+  new_taken_offset bigint, seen_version text, quota bigint, file_quota bigint, entry_id text, entry_seal bytea, entry_deleted_at bigint
 ) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
 DECLARE
   used record;
   standing record;
   grown bigint;
   added bigint;
+  same_content boolean;
+  number bigint;
 BEGIN
   IF new_blob IS NOT NULL AND NOT may_name(new_blob) THEN
     RETURN QUERY SELECT 'run-ended'; RETURN;
@@ -198,9 +237,11 @@ BEGIN
   IF standing.version IS DISTINCT FROM seen_version THEN
     RETURN QUERY SELECT 'stale'; RETURN;
   END IF;
+  same_content := coalesce(standing.tag = new_tag, false);
   -- The bytes of an upload are counted already.
   grown := CASE WHEN new_blob IS NULL THEN 0 ELSE new_size END
-    - CASE WHEN entry_id IS NULL THEN coalesce(standing.size, 0) ELSE 0 END;
+    - CASE WHEN entry_id IS NULL THEN coalesce(standing.size, 0) ELSE 0 END
+    - CASE WHEN entry_id IS NULL AND NOT same_content THEN coalesce(standing.thumbnail_size, 0) ELSE 0 END;
   added := (seen_version IS NULL OR entry_id IS NOT NULL)::integer;
   -- A user who is over the quota may still replace a file with a smaller one.
   IF grown > 0 AND used.bytes + grown > quota THEN
@@ -217,33 +258,49 @@ BEGIN
   ELSE
     INSERT INTO parts (version, start, size, blob) VALUES (new_version, 0, new_size, new_blob);
   END IF;
+  UPDATE users SET file_count = file_count + (seen_version IS NULL)::integer, byte_count = byte_count + grown,
+    trash_count = trash_count + (entry_id IS NOT NULL)::integer, revision = revision + 1
+    WHERE id = owner RETURNING revision INTO number;
   IF seen_version IS NULL THEN
-    INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag)
+    INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag,
+      taken_at, taken_offset, dated_at, revision)
     VALUES (new_id, owner, new_name, new_size, new_type, new_created_at, new_updated_at,
-      new_named_at, new_version, new_seal, new_tag);
+      new_named_at, new_version, new_seal, new_tag, new_taken_at, new_taken_offset,
+      coalesce(new_taken_at, new_created_at), number);
   ELSE
     UPDATE files SET size = new_size, content_type = new_type, updated_at = new_updated_at,
-      named_at = new_named_at, version = new_version, seal = new_seal, tag = new_tag
+      named_at = new_named_at, version = new_version, seal = new_seal, tag = new_tag, taken_at = new_taken_at,
+      taken_offset = new_taken_offset, dated_at = coalesce(new_taken_at, created_at), verified_at = NULL,
+      thumbnail = CASE WHEN same_content THEN thumbnail END,
+      thumbnail_size = CASE WHEN same_content THEN thumbnail_size ELSE 0 END, revision = number
       WHERE id = standing.id;
     IF entry_id IS NULL THEN
       INSERT INTO garbage (version) VALUES (seen_version);
+      IF NOT same_content THEN
+        DELETE FROM thumbnails WHERE tag = standing.thumbnail;
+      END IF;
     ELSE
-      INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag, deleted_at)
+      INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag,
+        taken_at, taken_offset, dated_at, verified_at, thumbnail, thumbnail_size, deleted_at)
       VALUES (entry_id, owner, standing.name, standing.size, standing.content_type, standing.created_at,
-        standing.updated_at, standing.named_at, standing.version, entry_seal, standing.tag, entry_deleted_at);
+        standing.updated_at, standing.named_at, standing.version, entry_seal, standing.tag, standing.taken_at,
+        standing.taken_offset, standing.dated_at, standing.verified_at,
+        CASE WHEN NOT same_content THEN standing.thumbnail END,
+        CASE WHEN same_content THEN 0 ELSE standing.thumbnail_size END, entry_deleted_at);
     END IF;
   END IF;
-  UPDATE users SET file_count = file_count + (seen_version IS NULL)::integer, byte_count = byte_count + grown,
-    trash_count = trash_count + (entry_id IS NOT NULL)::integer WHERE id = owner;
   RETURN QUERY SELECT 'done';
 END $$;
 
-CREATE OR REPLACE FUNCTION rename_file(
-  owner text, seen_id text, seen_name text, seen_version text, new_name text, at bigint
+-- Gives a file another name, another date, or both; null leaves it as it is.
+CREATE OR REPLACE FUNCTION edit_file(
+  owner text, seen_id text, seen_name text, seen_version text, new_name text, is_dated boolean, new_taken_at bigint,
+  new_taken_offset bigint, at bigint
 ) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
 DECLARE
   vacated bigint;
   formerly bigint;
+  number bigint;
 BEGIN
   SELECT vacated_at INTO vacated FROM users WHERE id = owner FOR NO KEY UPDATE;
   SELECT named_at INTO formerly FROM files WHERE id = seen_id AND user_id = owner AND name = seen_name AND version = seen_version
@@ -251,15 +308,19 @@ BEGIN
   IF NOT FOUND THEN
     RETURN QUERY SELECT 'stale'; RETURN;
   END IF;
-  IF new_name = seen_name THEN
-    RETURN QUERY SELECT 'done'; RETURN;
-  END IF;
-  IF EXISTS (SELECT FROM files WHERE user_id = owner AND name = new_name AND deleted_at IS NULL) THEN
+  IF new_name <> seen_name AND EXISTS (SELECT FROM files WHERE user_id = owner AND name = new_name AND deleted_at IS NULL) THEN
     RETURN QUERY SELECT 'taken'; RETURN;
   END IF;
-  UPDATE files SET name = new_name, named_at = take_name(owner, new_name, at, vacated)
-    WHERE id = seen_id;
-  PERFORM vacate_name(owner, seen_name, formerly, at);
+  UPDATE users SET revision = revision + 1 WHERE id = owner RETURNING revision INTO number;
+  IF is_dated THEN
+    UPDATE files SET taken_at = new_taken_at, taken_offset = new_taken_offset,
+      dated_at = coalesce(new_taken_at, created_at), revision = number WHERE id = seen_id;
+  END IF;
+  IF new_name <> seen_name THEN
+    UPDATE files SET name = new_name, named_at = take_name(owner, new_name, at, vacated), revision = number
+      WHERE id = seen_id;
+    PERFORM vacate_name(owner, seen_name, formerly, at);
+  END IF;
   RETURN QUERY SELECT 'done';
 END $$;
 
@@ -275,6 +336,7 @@ BEGIN
     RETURN QUERY SELECT 'stale'; RETURN;
   END IF;
   UPDATE users SET file_count = file_count - 1, trash_count = trash_count + 1 WHERE id = owner;
+  PERFORM bury_file(owner, seen_id, at);
   PERFORM vacate_name(owner, seen_name, formerly, at);
   RETURN QUERY SELECT 'done';
 END $$;
@@ -284,6 +346,7 @@ CREATE OR REPLACE FUNCTION restore_file(
 ) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
 DECLARE
   vacated bigint;
+  number bigint;
 BEGIN
   SELECT vacated_at INTO vacated FROM users WHERE id = owner FOR NO KEY UPDATE;
   PERFORM FROM files WHERE id = seen_id AND user_id = owner AND version = seen_version AND deleted_at IS NOT NULL;
@@ -293,9 +356,11 @@ BEGIN
   IF EXISTS (SELECT FROM files WHERE user_id = owner AND name = new_name AND deleted_at IS NULL) THEN
     RETURN QUERY SELECT 'taken'; RETURN;
   END IF;
-  UPDATE files SET deleted_at = NULL, name = new_name,
-    named_at = take_name(owner, new_name, at, vacated) WHERE id = seen_id;
-  UPDATE users SET file_count = file_count + 1, trash_count = trash_count - 1 WHERE id = owner;
+  UPDATE users SET file_count = file_count + 1, trash_count = trash_count - 1, revision = revision + 1 WHERE id = owner
+    RETURNING revision INTO number;
+  DELETE FROM tombstones WHERE user_id = owner AND file_id = seen_id;
+  UPDATE files SET deleted_at = NULL, name = new_name, named_at = take_name(owner, new_name, at, vacated), revision = number
+    WHERE id = seen_id;
   RETURN QUERY SELECT 'done';
 END $$;
 
@@ -306,9 +371,12 @@ BEGIN
   PERFORM FROM users WHERE id IN (SELECT user_id FROM files WHERE id = ANY (ids)) ORDER BY id FOR NO KEY UPDATE;
   RETURN QUERY
     WITH dropped AS (
-      DELETE FROM files WHERE id = ANY (ids) AND deleted_at <= deleted_until RETURNING user_id, size, version
+      DELETE FROM files WHERE id = ANY (ids) AND deleted_at <= deleted_until
+        RETURNING user_id, size + thumbnail_size AS size, version, thumbnail
     ), discarded AS (
       INSERT INTO garbage (version) SELECT version FROM dropped
+    ), without_thumbnails AS (
+      DELETE FROM thumbnails WHERE tag IN (SELECT thumbnail FROM dropped)
     ), freed AS (
       UPDATE users SET byte_count = byte_count - bytes, trash_count = trash_count - entries
       FROM (

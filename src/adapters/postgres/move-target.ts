@@ -22,6 +22,8 @@ const TABLES: Record<MoveTable, true> = {
   parts: true,
   uploads: true,
   vacated_names: true,
+  tombstones: true,
+  thumbnails: true,
 }
 const NAMES = Object.keys(TABLES) as MoveTable[]
 

@@ -34,7 +34,7 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
            actual.bytes AS "actualBytes"
          FROM users, LATERAL (
            SELECT count(*) FILTER (WHERE deleted_at IS NULL) AS files,
-             count(*) FILTER (WHERE deleted_at IS NOT NULL) AS trash, coalesce(sum(size), 0)::bigint + (
+             count(*) FILTER (WHERE deleted_at IS NOT NULL) AS trash, coalesce(sum(size + thumbnail_size), 0)::bigint + (
                SELECT coalesce(sum(received), 0)::bigint FROM uploads WHERE user_id = users.id AND file_id IS NULL) AS bytes
            FROM files WHERE user_id = users.id) AS actual
          WHERE users.id > $1 ORDER BY users.id LIMIT $2`,
@@ -68,26 +68,37 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
     },
 
     async clearOut(owner, limit) {
-      const rows = await ask<{ version: string }>(
+      const [row] = await ask<{ removed: number; versions: string[] }>(
         `WITH dropped AS (
-           DELETE FROM files WHERE id IN (SELECT id FROM files WHERE user_id = $1 LIMIT $2) RETURNING version
+           DELETE FROM files WHERE id IN (SELECT id FROM files WHERE user_id = $1 LIMIT $2) RETURNING version, thumbnail
+         ), without_thumbnails AS (
+           DELETE FROM thumbnails WHERE tag IN (SELECT thumbnail FROM dropped)
          ), uploads_left AS (
            DELETE FROM uploads WHERE id IN (
              SELECT id FROM uploads WHERE user_id = $1 LIMIT $2 - (SELECT count(*) FROM dropped))
            RETURNING id AS version, file_id IS NULL AND parts > 0 AS is_version
-         ), discarded AS (
-           INSERT INTO garbage (version)
+         ), tombstones_left AS (
+           DELETE FROM tombstones WHERE user_id = $1 AND file_id IN (
+             SELECT file_id FROM tombstones WHERE user_id = $1
+             LIMIT $2 - (SELECT count(*) FROM dropped) - (SELECT count(*) FROM uploads_left))
+           RETURNING file_id
+         ), versions AS (
            SELECT version FROM dropped UNION ALL SELECT version FROM uploads_left WHERE is_version
+         ), discarded AS (
+           INSERT INTO garbage (version) SELECT version FROM versions
          )
-         SELECT version FROM dropped UNION ALL SELECT version FROM uploads_left`,
+         SELECT (SELECT count(*) FROM dropped) + (SELECT count(*) FROM uploads_left)
+             + (SELECT count(*) FROM tombstones_left) AS removed,
+           ARRAY(SELECT version FROM versions) AS versions`,
         [owner, limit],
       )
-      return rows.map(({ version }) => version)
+      return row ?? { removed: 0, versions: [] }
     },
 
     async forget(owner) {
       // Another process may be clearing the same user out. The last process to finish deletes the row.
-      const left = 'SELECT FROM files WHERE user_id = $1 UNION ALL SELECT FROM uploads WHERE user_id = $1'
+      const left = `SELECT FROM files WHERE user_id = $1 UNION ALL SELECT FROM uploads WHERE user_id = $1
+        UNION ALL SELECT FROM tombstones WHERE user_id = $1`
       const [answer] = await ask<{ done: boolean }>(
         `WITH forgotten AS (DELETE FROM departed WHERE user_id = $1 AND NOT EXISTS (${left}) RETURNING user_id)
          SELECT NOT EXISTS (SELECT FROM departed WHERE user_id = $1 AND user_id NOT IN (TABLE forgotten)) AS done`,

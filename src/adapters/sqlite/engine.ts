@@ -2,6 +2,7 @@
 import type { DatabaseEngine, Repositories } from '../../ports/database.ts'
 import { sqliteActivity } from './activity.ts'
 import { sqliteCensus } from './census.ts'
+import { sqliteChanges } from './changes.ts'
 import {
   type Database,
   databaseCheck,
@@ -106,5 +107,6 @@ export function repositoriesOf(db: Database, inTransaction: InTransaction): Repo
     files: sqliteFiles(db, inTransaction),
     trash: sqliteTrash(db, inTransaction),
     uploads: sqliteUploads(db, inTransaction),
+    changes: sqliteChanges(db, inTransaction),
   }
 }

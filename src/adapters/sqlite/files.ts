@@ -1,28 +1,45 @@
 import type { Database, Statement } from 'better-sqlite3'
 import type { KeySlot } from '../../ports/accounts.ts'
-import type { FileQuery, FileRepository, FileSort, OwnedFile, Part, SealedFile, Seen, Used } from '../../ports/files.ts'
+import type {
+  FileQuery,
+  FileRepository,
+  FileSort,
+  OwnedFile,
+  Part,
+  SealedFile,
+  Seen,
+  Taken,
+  Used,
+} from '../../ports/files.ts'
 import type { InTransaction } from './group-commit.ts'
+import { sqliteRevisions } from './revisions.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
-  created_at AS createdAt, updated_at AS updatedAt, named_at AS namedAt, version, seal, tag`
+  created_at AS createdAt, updated_at AS updatedAt, named_at AS namedAt, version, seal, tag, taken_at AS takenAt, taken_offset AS takenOffset,
+  verified_at AS verifiedAt, thumbnail, thumbnail_size AS thumbnailBytes`
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
   createdAt: 'created_at',
   updatedAt: 'updated_at',
   size: 'size',
+  takenAt: 'dated_at',
 }
 
-const SORT_FIELD: Record<FileSort, keyof SealedFile> = {
+const SORT_FIELD: Record<FileSort, string> = {
   name: 'name',
   createdAt: 'createdAt',
   updatedAt: 'updatedAt',
   size: 'sizeBytes',
+  takenAt: 'coalesce(takenAt, createdAt)',
 }
+
+const NO_THUMBNAIL = { thumbnail: null, thumbnailBytes: 0 }
 
 export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRepository {
   const vacatedNames = sqliteVacatedNames(db)
+  const revisions = sqliteRevisions(db)
   const byName = db.prepare<[string, string], SealedFile>(
     `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL`,
   )
@@ -56,24 +73,30 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
   const countDiscarded = db.prepare<[string]>(
     'UPDATE users SET file_count = file_count - 1, trash_count = trash_count + 1 WHERE id = ?',
   )
-  const insert = db.prepare<[SealedFile & { owner: string }]>(
-    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag)
-     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :version, :seal, :tag)`,
+  const insert = db.prepare<[SealedFile & { owner: string; revision: number; deletedAt: number | null }]>(
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag,
+       taken_at, taken_offset, dated_at, verified_at, thumbnail, thumbnail_size, revision, deleted_at)
+     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :version, :seal, :tag,
+       :takenAt, :takenOffset, coalesce(:takenAt, :createdAt), :verifiedAt, :thumbnail, :thumbnailBytes, :revision, :deletedAt)`,
   )
-  const replace = db.prepare<[SealedFile & { owner: string }]>(
-    `UPDATE files SET size = :sizeBytes, content_type = :contentType, updated_at = :updatedAt,
-     named_at = :namedAt, version = :version, seal = :seal, tag = :tag WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
+  const replace = db.prepare<[SealedFile & { owner: string; revision: number }]>(
+    `UPDATE files SET size = :sizeBytes, content_type = :contentType, updated_at = :updatedAt, named_at = :namedAt,
+       version = :version, seal = :seal, tag = :tag, taken_at = :takenAt, taken_offset = :takenOffset,
+       dated_at = coalesce(:takenAt, created_at), verified_at = NULL, thumbnail = :thumbnail,
+       thumbnail_size = :thumbnailBytes, revision = :revision
+     WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
   )
-  const keepDisplaced = db.prepare<[SealedFile & { owner: string; deletedAt: number }]>(
-    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, named_at, version, seal, tag, deleted_at)
-     VALUES (:id, :owner, :name, :sizeBytes, :contentType, :createdAt, :updatedAt, :namedAt, :version, :seal, :tag, :deletedAt)`,
-  )
+  const dropThumbnail = db.prepare<[string]>('DELETE FROM thumbnails WHERE tag = ?')
   const countDisplaced = db.prepare<[string]>('UPDATE users SET trash_count = trash_count + 1 WHERE id = ?')
   const discardVersion = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const SEEN = 'user_id = :owner AND name = :name AND id = :id AND version = :version AND deleted_at IS NULL'
   const seenNamedAt = db.prepare<[Seen & { owner: string }], number>(`SELECT named_at FROM files WHERE ${SEEN}`).pluck()
-  const rename = db.prepare<[Seen & { owner: string; newName: string; at: number }]>(
-    `UPDATE files SET name = :newName, named_at = :at WHERE ${SEEN}`,
+  const rename = db.prepare<[Seen & { owner: string; newName: string; at: number; revision: number }]>(
+    `UPDATE files SET name = :newName, named_at = :at, revision = :revision WHERE ${SEEN}`,
+  )
+  const date = db.prepare<[Seen & Taken & { owner: string; revision: number }]>(
+    `UPDATE files SET taken_at = :takenAt, taken_offset = :takenOffset, dated_at = coalesce(:takenAt, created_at),
+       revision = :revision WHERE ${SEEN}`,
   )
   const discard = db
     .prepare<[Seen & { owner: string; at: number }], number>(
@@ -111,7 +134,12 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         const current = byName.get(owner, file.name) ?? null
         if ((current?.version ?? null) !== replaces) return 'stale'
         const newBytes = blob === null ? 0 : file.sizeBytes
-        const bytes = newBytes - (displaced ? 0 : (current?.sizeBytes ?? 0))
+        const sameContent = current?.tag && file.tag ? current.tag.equals(file.tag) : false
+        const lostThumbnail = current && !sameContent && !displaced ? current.thumbnail : null
+        const lostBytes = displaced
+          ? 0
+          : (current?.sizeBytes ?? 0) + (lostThumbnail ? (current?.thumbnailBytes ?? 0) : 0)
+        const bytes = newBytes - lostBytes
         const added = current === null || displaced ? 1 : 0
         const { bytes: mostBytes, files: mostFiles } = quota ?? { bytes: null, files: Number.POSITIVE_INFINITY }
         // A user who is over the quota may still replace a file with a smaller one.
@@ -120,33 +148,47 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         count.run({ owner, files: current === null ? 1 : 0, bytes })
         const isNamed = file.updatedAt !== current?.updatedAt
         const namedAt = isNamed ? vacatedNames.take(owner, file.name, file.namedAt, current?.namedAt) : file.namedAt
-        const row = { ...file, owner, namedAt }
+        const { thumbnail, thumbnailBytes } = current && sameContent ? current : NO_THUMBNAIL
+        const row = {
+          ...file,
+          owner,
+          namedAt,
+          thumbnail,
+          thumbnailBytes,
+          verifiedAt: null,
+          revision: revisions.next(owner),
+        }
         if (blob === null) complete.run(file.id, file.name, file.version)
         else insertPart.run({ version: file.version, sizeBytes: file.sizeBytes, blob })
         if (current === null) {
-          insert.run(row)
+          insert.run({ ...row, deletedAt: null })
           return 'done'
         }
         replace.run(row)
         if (displaced) {
-          keepDisplaced.run({ ...current, ...displaced, owner })
+          insert.run({ ...current, ...(sameContent && NO_THUMBNAIL), ...displaced, owner, revision: 0 })
           countDisplaced.run(owner)
         } else {
           discardVersion.run(current.version)
+          if (lostThumbnail) dropThumbnail.run(lostThumbnail)
         }
         return 'done'
       })
     },
 
-    rename(owner, { id, name, version }, newName, at) {
+    edit(owner, { id, name, version }, { name: newName, taken }, at) {
       return inTransaction(() => {
         const seen = { owner, id, name, version }
         const formerly = seenNamedAt.get(seen)
         if (formerly === undefined) return 'stale'
-        if (newName === name) return 'done'
-        if (holder.get(owner, newName)) return 'taken'
-        rename.run({ ...seen, newName, at: vacatedNames.take(owner, newName, at) })
-        vacatedNames.vacate(owner, name, formerly, at)
+        const isRenamed = newName !== null && newName !== name
+        if (isRenamed && holder.get(owner, newName)) return 'taken'
+        const revision = revisions.next(owner)
+        if (taken) date.run({ ...seen, ...taken, revision })
+        if (isRenamed) {
+          rename.run({ ...seen, newName, at: vacatedNames.take(owner, newName, at), revision })
+          vacatedNames.vacate(owner, name, formerly, at)
+        }
         return 'done'
       })
     },
@@ -156,6 +198,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         const formerly = discard.get({ owner, id, name, version, at })
         if (formerly === undefined) return 'stale'
         countDiscarded.run(owner)
+        revisions.bury(owner, id, at)
         vacatedNames.vacate(owner, name, formerly, at)
         return 'done'
       })

@@ -16,6 +16,8 @@ const TABLES: MoveTable[] = [
   'parts',
   'uploads',
   'vacated_names',
+  'tombstones',
+  'thumbnails',
 ]
 const ROWS = 1000
 /** The parts of the garbage do not move. */

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3'
 import type { SealedTrash, TrashRepository } from '../../ports/files.ts'
 import { FILE_COLUMNS } from './files.ts'
 import type { InTransaction } from './group-commit.ts'
+import { sqliteRevisions } from './revisions.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
 
 const COLUMNS = `${FILE_COLUMNS}, deleted_at AS deletedAt`
@@ -11,12 +12,14 @@ interface Dropped {
   owner: string
   sizeBytes: number
   version: string
+  thumbnail: string | null
 }
 
-const DROPPED = 'SELECT id, user_id AS owner, size AS sizeBytes, version FROM files'
+const DROPPED = 'SELECT id, user_id AS owner, size + thumbnail_size AS sizeBytes, version, thumbnail FROM files'
 
 export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRepository {
   const vacatedNames = sqliteVacatedNames(db)
+  const revisions = sqliteRevisions(db)
   const byId = db.prepare<[string, string], SealedTrash>(
     `SELECT ${COLUMNS} FROM files WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL`,
   )
@@ -28,8 +31,9 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
   const holder = db.prepare<[string, string], unknown>(
     'SELECT 1 FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
   )
-  const restore = db.prepare<[string, number, string, string]>(
-    'UPDATE files SET deleted_at = NULL, name = ?, named_at = ? WHERE id = ? AND user_id = ? AND deleted_at IS NOT NULL',
+  const restore = db.prepare<[{ id: string; owner: string; name: string; at: number; revision: number }]>(
+    `UPDATE files SET deleted_at = NULL, name = :name, named_at = :at, revision = :revision
+     WHERE id = :id AND user_id = :owner AND deleted_at IS NOT NULL`,
   )
   const countRestored = db.prepare<[string]>(
     'UPDATE users SET file_count = file_count + 1, trash_count = trash_count - 1 WHERE id = ?',
@@ -42,6 +46,7 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
   )
   const oldest = db.prepare<[number, number], Dropped>(`${DROPPED} WHERE deleted_at <= ? ORDER BY deleted_at LIMIT ?`)
   const drop = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
+  const dropThumbnail = db.prepare<[string]>('DELETE FROM thumbnails WHERE tag = ?')
   const discard = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const free = db.prepare<[number, string]>(
     'UPDATE users SET byte_count = byte_count - ?, trash_count = trash_count - 1 WHERE id = ?',
@@ -60,7 +65,8 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
       return inTransaction(() => {
         if (byId.get(id, owner)?.version !== version) return 'stale'
         if (holder.get(owner, name)) return 'taken'
-        restore.run(name, vacatedNames.take(owner, name, at), id, owner)
+        const named = vacatedNames.take(owner, name, at)
+        restore.run({ id, owner, name, at: named, revision: revisions.revive(owner, id) })
         countRestored.run(owner)
         return 'done'
       })
@@ -82,8 +88,9 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
     },
   }
 
-  function dropForGood({ id, owner, sizeBytes, version }: Dropped): string {
+  function dropForGood({ id, owner, sizeBytes, version, thumbnail }: Dropped): string {
     drop.run(id)
+    if (thumbnail) dropThumbnail.run(thumbnail)
     discard.run(version)
     free.run(sizeBytes, owner)
     return version

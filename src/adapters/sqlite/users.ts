@@ -18,8 +18,8 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
     `SELECT id, file_count AS files, trash_count AS trashFiles, byte_count AS bytes,
        (SELECT count(*) FROM files WHERE user_id = users.id AND deleted_at IS NULL) AS actualFiles,
        (SELECT count(*) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) AS actualTrashFiles,
-       (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NULL) +
-       (SELECT coalesce(sum(size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) +
+       (SELECT coalesce(sum(size + thumbnail_size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NULL) +
+       (SELECT coalesce(sum(size + thumbnail_size), 0) FROM files WHERE user_id = users.id AND deleted_at IS NOT NULL) +
        (SELECT coalesce(sum(received), 0) FROM uploads WHERE user_id = users.id AND file_id IS NULL) AS actualBytes
      FROM users WHERE id > ? ORDER BY id LIMIT ?`,
   )
@@ -35,16 +35,27 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
   const dropSlots = db.prepare<[string]>('DELETE FROM key_slots WHERE user_id = ?')
   const depart = db.prepare<[string]>('INSERT INTO departed (user_id) VALUES (?)')
   const departed = db.prepare<[number], { owner: string }>('SELECT user_id AS owner FROM departed LIMIT ?')
-  const leftBehind = db.prepare<[{ owner: string; limit: number }], { id: string; version: string }>(
+  const leftBehind = db.prepare<
+    [{ owner: string; limit: number }],
+    { id: string; version: string; thumbnail: string | null }
+  >(
     // The only index that has both live files and trash.
-    'SELECT id, version FROM files INDEXED BY files_by_tag WHERE user_id = :owner LIMIT :limit',
+    'SELECT id, version, thumbnail FROM files INDEXED BY files_by_tag WHERE user_id = :owner LIMIT :limit',
   )
-  const uploadsLeft = db.prepare<[{ owner: string; limit: number }], { id: string; isVersion: number }>(
-    'SELECT id, file_id IS NULL AND parts > 0 AS isVersion FROM uploads WHERE user_id = :owner LIMIT :limit',
+  const uploadsLeft = db.prepare<
+    [{ owner: string; limit: number }],
+    { id: string; version: string; isVersion: number }
+  >(
+    'SELECT id, id AS version, file_id IS NULL AND parts > 0 AS isVersion FROM uploads WHERE user_id = :owner LIMIT :limit',
   )
   const dropUpload = db.prepare<[string]>('DELETE FROM uploads WHERE id = ?')
+  const dropThumbnail = db.prepare<[string]>('DELETE FROM thumbnails WHERE tag = ?')
   const dropFile = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
   const discard = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
+  const dropTombstones = db.prepare<[{ owner: string; limit: number }]>(
+    `DELETE FROM tombstones WHERE user_id = :owner AND file_id IN (
+       SELECT file_id FROM tombstones WHERE user_id = :owner LIMIT :limit)`,
+  )
   const forget = db.prepare<[string]>('DELETE FROM departed WHERE user_id = ?')
 
   return {
@@ -86,8 +97,9 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
     clearOut(owner, limit) {
       return inTransaction(() => {
         const files = leftBehind.all({ owner, limit })
-        for (const { id, version } of files) {
+        for (const { id, version, thumbnail } of files) {
           dropFile.run(id)
+          if (thumbnail) dropThumbnail.run(thumbnail)
           discard.run(version)
         }
         const uploads = uploadsLeft.all({ owner, limit: limit - files.length })
@@ -95,7 +107,11 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
           dropUpload.run(id)
           if (isVersion) discard.run(id)
         }
-        return [...files.map(({ version }) => version), ...uploads.map(({ id }) => id)]
+        const tombstones = dropTombstones.run({ owner, limit: limit - files.length - uploads.length }).changes
+        return {
+          removed: files.length + uploads.length + tombstones,
+          versions: [...files, ...uploads.filter(({ isVersion }) => isVersion)].map(({ version }) => version),
+        }
       })
     },
 

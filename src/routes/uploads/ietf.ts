@@ -19,7 +19,7 @@ import { finishOf, type Terms, termsIn, termsOf } from './terms.ts'
 /** What the route of a creation knows, in contrast to its header fields. */
 export interface Target
   extends Pick<NewUpload, 'name' | 'contentType' | 'onConflict'>,
-    Partial<Pick<Terms, 'replaced' | 'form'>> {}
+    Partial<Pick<Terms, 'replaced' | 'taken' | 'form'>> {}
 
 /** `Upload-Limit` for uploads in general. */
 export const limitOf = (maxFileBytes: number) => `min-size=0, max-size=${maxFileBytes}`

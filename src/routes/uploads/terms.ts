@@ -10,6 +10,7 @@ export interface Terms extends Pick<IncomingHttpHeaders, (typeof CONDITIONS)[num
   /** The digest of the whole, in hex; `null` if the client sent none. */
   sha256: string | null
   replaced: Finish['replaced']
+  taken: Finish['taken']
   /** The Content-Type of a form. Its bytes are read as a form once all of them are there. */
   form?: string
   /** tus: Upload-Metadata and Upload-Concat, for the response to HEAD. */
@@ -19,15 +20,19 @@ export interface Terms extends Pick<IncomingHttpHeaders, (typeof CONDITIONS)[num
 
 /** The given terms, with the conditions of the request. */
 export function termsOf(headers: IncomingHttpHeaders, given: Partial<Terms>): Terms {
-  const terms: Terms = { sha256: null, replaced: 'trash', ...given }
+  const terms: Terms = { sha256: null, replaced: 'trash', taken: null, ...given }
   for (const field of CONDITIONS) if (headers[field] !== undefined) terms[field] = headers[field]
   return terms
 }
 
-export const termsIn = ({ terms }: Upload): Terms => JSON.parse(terms) as Terms
+/** An upload that was begun before uploads had a date has none. */
+export const termsIn = ({ terms }: Upload): Terms => ({
+  taken: null,
+  ...(JSON.parse(terms) as Omit<Terms, 'taken'> & Partial<Terms>),
+})
 
 export function finishOf(terms: Terms): Finish {
-  const { sha256, replaced } = terms
+  const { sha256, replaced, taken } = terms
   const conditions = Object.fromEntries(CONDITIONS.map((field) => [field, terms[field]]))
-  return { sha256, replaced, guard: guardOf(conditions) }
+  return { sha256, replaced, taken, guard: guardOf(conditions) }
 }

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBody } from '../../http/body-reading.ts'
 import { sessionOf } from '../../http/caller.ts'
+import { takenInQuery } from '../../http/taken.ts'
 import { announcedBytes, pathOfFile, specificType } from '../../http/upload-requests.ts'
 import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
@@ -38,8 +39,9 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
   const { headers } = request
   const { userId } = sessionOf(request)
   const concat = headers['upload-concat'] as string | undefined
-  const terms = termsOf({}, { metadata: headers['upload-metadata'] as string | undefined, concat })
-  const metadata = metadataIn(terms.metadata)
+  const given = headers['upload-metadata'] as string | undefined
+  const metadata = metadataIn(given)
+  const terms = termsOf({}, { metadata: given, concat, taken: takenInQuery({ takenAt: metadata.get('takenAt') }) })
   const isFinal = concat?.startsWith('final;') ?? false
   if (concat !== undefined && concat !== 'partial' && !isFinal)
     throw invalid('upload-concat', 'must be partial or final;…')

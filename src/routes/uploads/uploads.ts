@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionOf } from '../../http/caller.ts'
 import { FORM_LIMITS } from '../../http/forms/form-parts.ts'
 import { presentUpload } from '../../http/presenting.ts'
+import { takenInQuery } from '../../http/taken.ts'
 import { memoryBytes, takeAnyBytes } from '../../http/upload-requests.ts'
 import { failures, nothing } from '../../schemas/common.ts'
 import { RawBytes } from '../../schemas/files.ts'
@@ -135,7 +136,8 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
     async (request, reply) => {
       if (isTus(request)) return createTus(context, request, reply)
       const { onConflict = 'fail' } = request.query
-      return createIetf(context, request, reply, { ...targetIn(request), onConflict })
+      const taken = takenInQuery(request.query)
+      return createIetf(context, request, reply, { ...targetIn(request), onConflict, taken })
     },
   )
 

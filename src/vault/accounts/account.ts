@@ -3,7 +3,7 @@ import type { Quota, Usage, User } from '../../ports/accounts.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 
-/** Files that are removed in one transaction. Other requests wait for it. */
+/** Rows that are removed in one transaction. Other requests wait for it. */
 const BATCH = 50
 /** Batches for which the response waits. A user with very many files gets it earlier. */
 const BATCHES_AT_ONCE = 20
@@ -67,8 +67,8 @@ export function openAccounts({
 
   /** False once nothing is left. */
   async function clearOut(owner: string): Promise<boolean> {
-    const versions = await users.clearOut(owner, BATCH)
+    const { removed, versions } = await users.clearOut(owner, BATCH)
     await collect(versions)
-    return versions.length === BATCH
+    return removed === BATCH
   }
 }

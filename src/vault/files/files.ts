@@ -1,7 +1,7 @@
 /** Files. An upload is stored whole or not at all, under one name of its owner. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
-import type { FileQuery, SealedFile, Used } from '../../ports/files.ts'
+import type { FileQuery, SealedFile, Taken, Used } from '../../ports/files.ts'
 import { type Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, type Range } from '../crypto/content.ts'
@@ -9,7 +9,7 @@ import { missingBlob } from './damage.ts'
 import { fileName } from './names.ts'
 import { type Placement, refusals, type Spot } from './placing.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
-import { inPieces, type StoredFile, unseal } from './stored-file.ts'
+import { inPieces, type StoredFile, sortKeyOf, unseal } from './stored-file.ts'
 
 /** Rows of a scan that are read in one piece. That takes a few milliseconds, and other requests wait for it. */
 const SCAN = 250
@@ -21,6 +21,8 @@ export type Guard = (current: StoredFile | null) => void
 export interface PutOptions {
   /** `null` if the client did not name a type. */
   contentType: string | null
+  /** When the content was made; `null` if the client did not say. */
+  taken: Taken | null
   /** Whether a replaced version with other bytes goes to the trash or is deleted at once. */
   replaced: 'trash' | 'discard'
   /** The announced number of bytes; `null` if it is not known. */
@@ -35,6 +37,8 @@ export interface ReadForm {
   name: string
   /** `null` if the client did not name a type. */
   contentType: string | null
+  /** When the content was made; `null` if the client did not say. */
+  taken: Taken | null
   received: Received
 }
 
@@ -43,6 +47,12 @@ export interface AddOptions {
   announced: { leastBytes: number; mostBytes: number } | null
   /** If the name is taken by other bytes: refuse, or use the first free numbered name. */
   onConflict: 'fail' | 'rename'
+}
+
+/** `null` leaves it as it is. */
+export interface Edit {
+  name: string | null
+  taken: Taken | null
 }
 
 export interface Files {
@@ -70,8 +80,8 @@ export interface Files {
    * goes on there.
    */
   list(owner: string, query: FileQuery): Promise<{ files: StoredFile[]; goOn: FileQuery['after'] }>
-  /** Renames a file. `file-exists` if another file has the name. */
-  rename(owner: string, name: string, anyNewName: string, guard: Guard): Promise<StoredFile>
+  /** Gives a file another name, another date, or both. `file-exists` if another file has the name. */
+  edit(owner: string, name: string, edit: Edit, guard: Guard): Promise<StoredFile>
   /** Moves a file to the trash. */
   discard(owner: string, name: string, guard: Guard, caller: Caller): Promise<void>
 }
@@ -99,7 +109,7 @@ export function openFiles(
         const received = await receive(bytes, largestFitting(spot.used))
         options.check(received)
         for (;;) {
-          const placement = await place(owner, options.contentType, received, spot, options.replaced)
+          const placement = await place(owner, options.contentType, received, spot, options.replaced, options.taken)
           if (placement) return placement
           spot = await currentSpot(owner, name)
           options.guard(spot.current)
@@ -110,12 +120,12 @@ export function openFiles(
     add(owner, readForm, { announced, onConflict }) {
       return tidily<Placement>(async (receive) => {
         const mostBytes = await admitted(owner, announced)
-        const { contentType, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
+        const { contentType, taken, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
         const name = fileName(form.name)
         for (;;) {
           const spot = await spotFor(owner, name, received, onConflict)
           const type = spot.current?.contentType ?? contentType
-          const placement = await place(owner, type, received, spot, 'trash')
+          const placement = await place(owner, type, received, spot, 'trash', taken)
           if (placement) return placement
         }
       })
@@ -148,16 +158,17 @@ export function openFiles(
       return { files: await unsealPage(vaultKey, owner, found), goOn }
     },
 
-    async rename(owner, name, anyNewName, guard) {
-      const newName = fileName(anyNewName)
+    async edit(owner, name, { name: anyNewName, taken }, guard) {
+      const newName = anyNewName === null ? null : fileName(anyNewName)
       for (;;) {
         const current = await find(owner, name)
         guard(current)
         const at = clock()
-        const answer = await files.rename(owner, current, newName, at)
+        const answer = await files.edit(owner, current, { name: newName, taken }, at)
         if (answer === 'taken') throw problems.fileExists('')
-        if (answer === 'done')
-          return { ...current, name: newName, namedAt: newName === current.name ? current.namedAt : at }
+        if (answer === 'stale') continue
+        const isRenamed = newName !== null && newName !== current.name
+        return { ...current, ...(isRenamed && { name: newName, namedAt: at }), ...taken }
       }
     },
 
@@ -172,11 +183,10 @@ export function openFiles(
   }
 
   function listed(owner: string, query: Parameters<typeof files.list>[1]) {
-    const field = query.sort === 'size' ? 'sizeBytes' : query.sort
     return inPieces(
       query,
       (piece) => files.list(owner, { ...query, ...piece }),
-      (row) => ({ key: row[field], id: row.id }),
+      (row) => ({ key: sortKeyOf(row, query.sort), id: row.id }),
     )
   }
 

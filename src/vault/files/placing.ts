@@ -1,5 +1,5 @@
 /** Makes stored bytes a file: decides about conflicts of names and the quota, and commits. */
-import type { Displaced, Used } from '../../ports/files.ts'
+import type { Displaced, Taken, Used } from '../../ports/files.ts'
 import type { VaultRules } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
@@ -9,6 +9,10 @@ import { typeOfName } from './names.ts'
 import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
 import { tagOf } from './tags.ts'
+
+/** Of a file whose client gave no date. */
+export const NOT_TAKEN: Taken = { takenAt: null, takenOffset: 0 }
+const NO_THUMBNAIL = { thumbnail: null, thumbnailBytes: 0 }
 
 export interface Placement {
   file: StoredFile
@@ -42,7 +46,8 @@ export interface Placing {
   spotFor(owner: string, name: string, content: Content, onConflict: 'fail' | 'rename'): Promise<Spot>
   /**
    * Commits the content in place of the file of the spot. `null` if the spot must be read and tried again. The same bytes
-   * also replace their version: so a repeated upload repairs one that is damaged on the disk.
+   * also replace their version: so a repeated upload repairs one that is damaged on the disk. They keep the date taken if the
+   * caller gives none.
    */
   place(
     owner: string,
@@ -50,6 +55,7 @@ export interface Placing {
     content: Content,
     spot: Spot,
     replaced: 'trash' | 'discard',
+    taken: Taken | null,
   ): Promise<Placement | null>
   isOverBytes(used: Pick<Used, 'bytes'>, grownBytes: number): boolean
 }
@@ -84,7 +90,7 @@ export function openPlacing({
       return { name: await freeNumberedName(ports, owner, name), vaultKey, used, current: null, secrets: null }
     },
 
-    async place(owner, givenType, content, { name, vaultKey, current, secrets }, replaced) {
+    async place(owner, givenType, content, { name, vaultKey, current, secrets }, replaced, taken) {
       const now = clock()
       const sameContent = current !== null && sameBytes(current, content)
       const contentType = givenType ?? (sameContent ? current.contentType : typeOfName(name))
@@ -96,7 +102,8 @@ export function openPlacing({
       const updatedAt = same ? current.updatedAt : changedAt
       const namedAt = same ? current.namedAt : now
       const version = content.version ?? chance.id()
-      const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, version }
+      const { takenAt, takenOffset } = taken ?? (sameContent ? current : NOT_TAKEN)
+      const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, version, takenAt, takenOffset }
       const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, content)
       const row = { ...file, blob, seal, tag: tagOf(vaultKey, sha256) }
       const displaced = secrets && !sameContent && replaced === 'trash' ? entryFor(owner, vaultKey, secrets, now) : null
@@ -111,7 +118,11 @@ export function openPlacing({
         throw refusals[answer](rules, keeps)
       }
       if (current && !displaced) background('deleting a replaced version', collect([current.version]))
-      return { file: { ...file, sha256 }, outcome: same ? 'same' : current ? 'replaced' : 'created' }
+      const { thumbnail, thumbnailBytes } = sameContent ? current : NO_THUMBNAIL
+      return {
+        file: { ...file, sha256, verifiedAt: null, thumbnail, thumbnailBytes },
+        outcome: same ? 'same' : current ? 'replaced' : 'created',
+      }
     },
 
     isOverBytes,

@@ -1,6 +1,6 @@
 /** A file as its owner may see it: its row, and the contents of its seal. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { SealedFile } from '../../ports/files.ts'
+import type { FileSort, SealedFile } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
 import { openSecrets, type Secrets } from '../crypto/envelope.ts'
 import { Damage } from './damage.ts'
@@ -96,4 +96,18 @@ function secretsOf(vaultKey: Buffer, owner: string, row: SealedFile): Secrets {
   } catch (cause) {
     throw problems.internalError(new Damage(row.id, 'its seal does not open', { cause }))
   }
+}
+
+/** The value by which a list has the file in this order. */
+export function sortKeyOf(
+  {
+    name,
+    createdAt,
+    updatedAt,
+    sizeBytes,
+    takenAt,
+  }: Pick<StoredFile, 'name' | 'createdAt' | 'updatedAt' | 'sizeBytes' | 'takenAt'>,
+  sort: FileSort,
+): string | number {
+  return { name, createdAt, updatedAt, size: sizeBytes, takenAt: takenAt ?? createdAt }[sort]
 }

@@ -77,7 +77,7 @@ export function openCompleting({
     { onConflict, contentType, name, ...whole }: WholeUpload,
     fileKey: Buffer,
     sha256: string,
-    { replaced, guard }: Finish,
+    { replaced, taken, guard }: Finish,
   ): Promise<Appended> {
     const content = {
       fileKey,
@@ -95,7 +95,7 @@ export function openCompleting({
           : await placing.spotFor(owner, name, content, onConflict)
       guard(spot.current)
       const type = onConflict === 'replace' ? contentType : (spot.current?.contentType ?? contentType)
-      const placement = await placing.place(owner, type, content, spot, replaced)
+      const placement = await placing.place(owner, type, content, spot, replaced, taken)
       if (!placement) continue
       hashes.forget(whole.id)
       const { id: fileId, name: fileName } = placement.file

@@ -3,6 +3,7 @@
  * completing an upload moves no bytes. The protocols are in `routes/uploads/`. This folder has what they have in common.
  */
 import type { Hash } from 'node:crypto'
+import type { Taken } from '../../ports/files.ts'
 import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
@@ -29,6 +30,8 @@ export interface Finish {
   sha256: string | null
   /** Whether a version that is replaced by other bytes goes to the trash or is deleted. */
   replaced: 'trash' | 'discard'
+  /** When the content was made; `null` if the client did not say. */
+  taken: Taken | null
   /** Throws if the file of the name, or its absence, is not what the client requires. */
   guard(current: StoredFile | null): void
 }
@@ -155,7 +158,7 @@ export function openUploads(
 
   async function begin(
     owner: string,
-    { name: anyName, sha256, replaced: _replaced, guard, ...given }: NewUpload,
+    { name: anyName, sha256, replaced: _replaced, taken: _taken, guard, ...given }: NewUpload,
   ): Promise<Upload> {
     const name = anyName === null ? null : fileName(anyName)
     if (given.sizeBytes !== null && given.sizeBytes > rules.maxFileBytes)
