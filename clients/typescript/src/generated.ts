@@ -186,8 +186,8 @@ export interface paths {
          */
         head: operations["headFile"];
         /**
-         * Rename a file
-         * @description Only the name changes. The entity tag and `updatedAt` stay the same.
+         * Rename a file, or set when its content was made
+         * @description The contents do not change. The entity tag and `updatedAt` stay the same.
          */
         patch: operations["renameFile"];
         trace?: never;
@@ -624,6 +624,16 @@ export interface components {
              * @example 2026-11-22T08:30:00.000Z
              */
             updatedAt: string;
+            /**
+             * @description When the content was made, with the offset that it came with; `null` if no client said.
+             * @example 2026-11-22T10:30:00.000+02:00
+             */
+            takenAt: string | null;
+            /**
+             * @description The tag of the thumbnail, which changes whenever the thumbnail does; `null` without one.
+             * @example V1StGXR8_Z5jdHi6B-myT
+             */
+            thumbnail: string | null;
         };
         /** @description One page of the files of the signed-in user. */
         FileList: {
@@ -631,12 +641,15 @@ export interface components {
             /** @description `null` on the last page. */
             nextCursor: string | null;
         };
-        NewName: {
+        /** @description What changes: the name, `takenAt`, or both. */
+        FileEdit: {
             /**
              * @description One path segment: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.
              * @example holiday.jpg
              */
-            name: string;
+            name?: string;
+            /** @description When the content was made: RFC 3339 with an offset; `null` removes it. */
+            takenAt?: string | null;
         };
         /** @description An upload that is not complete. */
         OpenUpload: {
@@ -706,6 +719,16 @@ export interface components {
              * @example 2026-11-22T08:30:00.000Z
              */
             updatedAt: string;
+            /**
+             * @description When the content was made, with the offset that it came with; `null` if no client said.
+             * @example 2026-11-22T10:30:00.000+02:00
+             */
+            takenAt: string | null;
+            /**
+             * @description The tag of the thumbnail, which changes whenever the thumbnail does; `null` without one.
+             * @example V1StGXR8_Z5jdHi6B-myT
+             */
+            thumbnail: string | null;
             /**
              * Format: date-time
              * @example 2026-11-22T08:30:00.000Z
@@ -1978,8 +2001,8 @@ export interface operations {
                 cursor?: string;
                 /** @description Only names with this prefix. It is converted to NFC, and may then have at most 255 characters. */
                 prefix?: string;
-                /** @description Names are compared by their UTF-8 bytes. */
-                sort?: "name" | "createdAt" | "updatedAt" | "size";
+                /** @description Names are compared by their UTF-8 bytes. `takenAt` takes `createdAt` for a file without one. */
+                sort?: "name" | "createdAt" | "updatedAt" | "size" | "takenAt";
                 /** @description Ascending or descending. */
                 order?: "asc" | "desc";
             };
@@ -2128,6 +2151,11 @@ export interface operations {
                      * @example
                      */
                     name?: string;
+                    /**
+                     * @description When the content was made: RFC 3339 with an offset.
+                     * @example
+                     */
+                    takenAt?: string;
                 };
             };
         };
@@ -2562,6 +2590,8 @@ export interface operations {
     putFile: {
         parameters: {
             query?: {
+                /** @description When the content was made: RFC 3339 with an offset. Write its `+` as `%2B`. */
+                takenAt?: string;
                 /** @description Whether a version that is replaced by other bytes goes to the trash, or is deleted at once. */
                 replaced?: "trash" | "discard";
             };
@@ -3182,13 +3212,14 @@ export interface operations {
             };
             cookie?: never;
         };
+        /** @description What changes: the name, `takenAt`, or both. */
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewName"];
+                "application/json": components["schemas"]["FileEdit"];
             };
         };
         responses: {
-            /** @description The file under its new name. */
+            /** @description The file as it is now. */
             200: {
                 headers: {
                     /** @description Strong, made from the SHA-256 (RFC 9110, section 8.8.3). */
@@ -3510,6 +3541,8 @@ export interface operations {
     createUpload: {
         parameters: {
             query?: {
+                /** @description When the content was made: RFC 3339 with an offset. Write its `+` as `%2B`. */
+                takenAt?: string;
                 /** @description If a file with other bytes has the name. For tus it is a key of `Upload-Metadata`. */
                 onConflict?: "fail" | "rename" | "replace";
             };
@@ -3530,7 +3563,7 @@ export interface operations {
                 "Content-Disposition"?: string;
                 /** @description tus: `1` if the length is not known yet. */
                 "Upload-Defer-Length"?: string;
-                /** @description tus: `filename`, `filetype`, `onConflict`, each with its value in base64. */
+                /** @description tus: `filename`, `filetype`, `takenAt`, `onConflict`, each with its value in base64. */
                 "Upload-Metadata"?: string;
                 /** @description tus: `partial`, or `final;` and the paths of the uploads that become one file. */
                 "Upload-Concat"?: string;

@@ -3,8 +3,8 @@ import type { components } from './generated.ts'
 
 type Schemas = components['schemas']
 
-export type StoredFile = Schemas['StoredFile'] & { takenAt?: string | null; thumbnail?: string | null }
-export type TrashedFile = Schemas['TrashedFile'] & { takenAt?: string | null; thumbnail?: string | null }
+export type StoredFile = Schemas['StoredFile'] & { thumbnail?: string | null }
+export type TrashedFile = Schemas['TrashedFile'] & { thumbnail?: string | null }
 export type OpenUpload = Schemas['OpenUpload']
 export type Session = Schemas['Session'] & { deviceName?: string }
 /** With `cookie`, the browser keeps the token and no script sees it. */

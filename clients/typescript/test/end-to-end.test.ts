@@ -136,6 +136,15 @@ describe('an upload', () => {
     expect(await client.uploads.list()).toEqual([])
   })
 
+  it.each([1000, 4 * MiB + 1])('of %i bytes keeps the date at which it was taken', async (size) => {
+    const { client } = await start()
+    const takenAt = '2026-07-14T12:00:00.000+02:00'
+    const { file } = await client.upload(randomBytes(size), { name: 'beach.jpg', takenAt })
+    expect(file).toMatchObject({ takenAt })
+    const later = new Date(Date.UTC(2026, 7, 1))
+    expect(await client.update('beach.jpg', { takenAt: later })).toMatchObject({ takenAt: later.toISOString() })
+  })
+
   it('needs a name', async () => {
     const { client } = await start()
     expect(await codeOf(client.upload(randomBytes(1)))).toBe('invalid-name')
