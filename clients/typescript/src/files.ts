@@ -100,7 +100,10 @@ export function openFiles(transport: Transport) {
 
     thumbnail: {
       /** With the `tag` of the file's `thumbnail`, the platform may keep the picture for good. */
-      get(name: string, { tag, signal }: { tag?: string; signal?: AbortSignal } = {}): Promise<Blob> {
+      get(
+        name: string,
+        { tag, signal }: { tag?: string | null | undefined; signal?: AbortSignal } = {},
+      ): Promise<Blob> {
         return transport.send({ path: `${pathOfFile(name)}/thumbnail`, query: { v: tag }, signal }, (response) =>
           response.blob(),
         )

@@ -5,7 +5,7 @@ import { memoryStore } from '../src/node.ts'
 import { blocksOf, run } from './pages.ts'
 
 /** What the server does not have yet. */
-const LATER = /changes\(|thumbnail|freeSpaceCheck|takenAt'/
+const LATER = /changes\(|thumbnail|freeSpaceCheck/
 
 it('the lines of README.md run', async () => {
   const app = await testApp()
