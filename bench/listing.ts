@@ -8,7 +8,7 @@ import type { Pages } from './report.ts'
 import { rowSeal } from './row-seal.ts'
 import { dataFolder, mainThreadMs, ourServer, type Server } from './servers.ts'
 
-const SORTS = ['name', 'createdAt', 'updatedAt', 'size']
+const SORTS = ['name', 'createdAt', 'updatedAt', 'size', 'takenAt']
 const PAGE = 50
 const PAGES_A_TURN = 16
 const YEAR_MS = 365 * 24 * 3600 * 1000
@@ -94,8 +94,8 @@ export async function fill(folder: string, rows: number, nameOf: (n: number) => 
   }
   const seal = await rowSeal(database, owner)
   const insert = database.prepare(
-    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, version, ${seal.column}, tag)
-     VALUES (?, ?, ?, ?, 'image/jpeg', ?, ?, ?, ?, ?)`,
+    `INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, taken_at, dated_at, version, ${seal.column}, tag, revision)
+     VALUES (?, ?, ?, ?, 'image/jpeg', ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const insertPart = database.prepare('INSERT INTO parts (version, start, size, blob) VALUES (?, 0, ?, ?)')
   // Rows are inserted in the order of the table, and indexes are created afterwards: this saves minutes for a million rows.
@@ -115,14 +115,15 @@ export async function fill(folder: string, rows: number, nameOf: (n: number) => 
       const sizeBytes = randomInt(10_000_000)
       const createdAt = now - randomInt(YEAR_MS)
       const updatedAt = createdAt + randomInt(YEAR_MS)
+      const takenAt = createdAt - randomInt(YEAR_MS)
       const sealed = seal.of({ id, sizeBytes })
-      insert.run(id, owner, name, sizeBytes, createdAt, updatedAt, id, sealed, randomBytes(16))
+      insert.run(id, owner, name, sizeBytes, createdAt, updatedAt, takenAt, takenAt, id, sealed, randomBytes(16), n + 1)
       insertPart.run(id, sizeBytes, `bench/${id}`)
     }
     for (const { sql } of indexes) database.exec(sql)
     database.exec(
-      `UPDATE users SET (file_count, byte_count) =
-         (SELECT count(*), coalesce(sum(size), 0) FROM files WHERE user_id = users.id)`,
+      `UPDATE users SET (file_count, byte_count, revision) =
+         (SELECT count(*), coalesce(sum(size), 0), coalesce(max(revision), 0) FROM files WHERE user_id = users.id)`,
     )
   })()
   database.close()

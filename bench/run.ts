@@ -39,6 +39,7 @@ import {
 } from './report.ts'
 import { bareServer, nginxServer, onPath, ourServer, type Server, tusServer } from './servers.ts'
 import { uploadsCompared } from './uploads.ts'
+import { WAITERS, waiting } from './waiting.ts'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
 const rows = Number(process.env.BENCH_ROWS ?? 1_000_000)
@@ -51,12 +52,22 @@ const pageSeconds = Math.min(1, full.seconds / 2)
 const { TEST_DATABASE_URL: database, TEST_REDIS_URL: redis } = process.env
 const MEMORY_AIM_MIB = 200
 const PAGES_AIM = 1.3
+const WAITING_AIM_MIB = 30
 const CLUSTER_AIM = 1.3
 const BLOCK_AIM_MS = 50
 
 const measures = measuresOf(full)
 const named = process.argv.slice(2)
-const known = [...measures.map(({ name }) => name), 'uploads', 'memory', 'list', 'bystander', 'cluster', 'rows']
+const known = [
+  ...measures.map(({ name }) => name),
+  'uploads',
+  'memory',
+  'list',
+  'waiting',
+  'bystander',
+  'cluster',
+  'rows',
+]
 const unknown = named.filter((name) => !known.includes(name))
 if (unknown.length > 0) throw new Error(`there is no ${unknown.join(', ')}, but ${known.join(', ')}`)
 const isChosen = (name: string) => named.length === 0 || named.includes(name)
@@ -70,6 +81,7 @@ try {
   if (isChosen('uploads')) await measureUploads()
   if (isChosen('memory')) await measureMemory()
   if (isChosen('list')) await measureList()
+  if (isChosen('waiting')) await measureWaiting()
   if (isChosen('bystander')) await measureBystander()
   if (isChosen('cluster')) await measureCluster()
   if (isChosen('rows')) await measureRows()
@@ -149,6 +161,18 @@ async function measureList() {
   print(pagesHeading(rows))
   for (const pages of measured) print(pagesLine(pages, PAGES_AIM))
   print(`the database: ${bytesPerRow.toFixed(0)} bytes for each\n`)
+}
+
+async function measureWaiting() {
+  const server = await ourServer(join(folder, 'waiting'))
+  try {
+    const { growthMib, cpuMsPerSecond, wakeMs } = await waiting(server, full.seconds)
+    const memory = growthMib === null ? 'n/a' : `${growthMib.toFixed(1)} MiB (aim ≤ ${WAITING_AIM_MIB})`
+    print(`\n${WAITERS} clients that wait for changes: ${memory}, ${cpuMsPerSecond.toFixed(2)} ms of CPU a second; `)
+    print(`a change of one of four users is with all its clients in ${wakeMs.toFixed(0)} ms\n`)
+  } finally {
+    await server.stop()
+  }
 }
 
 async function measureBystander() {

@@ -9,11 +9,12 @@ import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
 import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
 import { noiseResponses } from './plugins/connections/last-response.ts'
+import { memoryPool, type PoolRules } from './plugins/connections/memory-pool.ts'
 import { proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
 import { pipelining } from './plugins/connections/pipelining.ts'
 import { proxies } from './plugins/connections/proxies.ts'
-import { type ShareRules, shares } from './plugins/connections/shares.ts'
+import { memoryClaims, shares } from './plugins/connections/shares.ts'
 import { docs } from './plugins/docs/docs.ts'
 import { errors, respondEarly } from './plugins/errors.ts'
 import { crossOrigin, crossOriginHeaders, preflights } from './plugins/headers/cross-origin.ts'
@@ -31,6 +32,7 @@ import { requestId, requestIdOf } from './plugins/trace/request-id.ts'
 import { quietFramework, requestLog } from './plugins/trace/request-log.ts'
 import { account } from './routes/account.ts'
 import { activity } from './routes/activity.ts'
+import { changes } from './routes/changes.ts'
 import { download } from './routes/download.ts'
 import { exports } from './routes/export.ts'
 import { files } from './routes/files.ts'
@@ -72,7 +74,7 @@ export interface HttpRules {
   networkShare: number
   userShare: number
   /** The memory limits of transfers. */
-  memory: ShareRules['memory']
+  memory: PoolRules & { uploadBytes: number }
 }
 
 /** The vault behind HTTP, ready to listen. Closing the app closes the vault. */
@@ -82,6 +84,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   const paths = knownPaths()
   const most = Math.min(http.mostConnections, connectionsAtMost())
   // At least 32: if the process may open few files, a fraction of them would be too few for one browser or phone.
+  const claim = memoryClaims(memoryPool(http.memory))
   const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
   const app = fastify({
     ...dependencyLogs(log),
@@ -130,7 +133,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(shares, {
     mostOfNetwork: share(http.networkShare),
     mostOfUser: share(http.userShare),
-    memory: http.memory,
+    uploadBytes: http.memory.uploadBytes,
+    claim,
   })
   if (vault.rules.readOnly) await app.register(readOnly)
   await app.register(limits, { rules: http.limits })
@@ -148,6 +152,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     members.addHook('onError', recordDamage)
     await members.register(sessions)
     await members.register(files)
+    await members.register(changes, { claim })
     await members.register(uploadForm, uploading)
     await members.register(uploadRaw, uploading)
     await members.register(uploads, uploading)

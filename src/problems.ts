@@ -33,6 +33,7 @@ const catalogue = {
   'file-exists': [409, 'The name is taken by another file'],
   'mismatching-upload-offset': [409, 'The upload goes on at another offset'],
   'upload-in-use': [409, 'The upload has continued elsewhere'],
+  'cursor-expired': [410, 'The cursor is too old'],
   'precondition-failed': [412, 'A precondition does not hold'],
   'body-too-large': [413, 'The body is too large'],
   'file-too-large': [413, 'The file is too large'],
@@ -125,6 +126,8 @@ export const problems = {
       cause,
     }),
   invalidName: (detail: string, cause?: unknown) => new Problem('invalid-name', detail, { cause }),
+  cursorExpired: () =>
+    new Problem('cursor-expired', 'Some changes since then are not known any more. Start again without a cursor.'),
   invalidCursor: () => new Problem('invalid-cursor', 'Use nextCursor unchanged, with the same prefix, sort and order.'),
   invalidDigest: (field: string) =>
     new Problem('invalid-digest', `${field} must be a dictionary such as sha-256=:…base64…: (RFC 9530).`),

@@ -27,6 +27,7 @@ describe('the settings', () => {
       S3_FORCE_PATH_STYLE: 'true',
       TRASH_DAYS: 30,
       ACTIVITY_DAYS: 90,
+      CHANGES_DAYS: 90,
       LOG_LEVEL: 'info',
       LOG_CLIENT_ADDRESS: 'off',
       PIN_DELIVERY: 'response',

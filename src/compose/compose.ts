@@ -3,8 +3,10 @@ import type { FastifyBaseLogger } from 'fastify'
 import { consoleDelivery } from '../adapters/delivery/console.ts'
 import { diskBlobs } from '../adapters/disk/blobs.ts'
 import { mapErrors } from '../adapters/disk/errors.ts'
+import { memoryChangeNotices } from '../adapters/memory/change-notices.ts'
 import { memoryCounter } from '../adapters/memory/counter.ts'
 import { memoryPendingPins } from '../adapters/memory/pending-pins.ts'
+import { redisChangeNotices } from '../adapters/redis/change-notices.ts'
 import { redisCounter } from '../adapters/redis/counter.ts'
 import { redisPendingPins } from '../adapters/redis/pending-pins.ts'
 import { openSqlite, openSqliteReadOnly } from '../adapters/sqlite/engine.ts'
@@ -29,7 +31,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     const isNew = config.READ_ONLY === 'off' && (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
     opened.push(stopWaiting)
-    const { pendingPins, counter, checks, close: closeCounters } = await passingOf(config, log, clock)
+    const { pendingPins, counter, changeNotices, checks, close: closeCounters } = await passingOf(config, log, clock)
     opened.push(closeCounters)
     const masterKeys = masterKeysOf(config, (path) => (isNew ? makeMasterKey(path, log) : missingMasterKey(path)))
     return {
@@ -41,6 +43,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       delivery,
       mailCounter: counter,
       requestCounter: counter,
+      changeNotices,
       clock,
       chance,
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
@@ -86,16 +89,23 @@ export async function blobsOf(config: Config, clock: Clock) {
   )
 }
 
-/** The ports for data that may be lost: pending PINs, and counts of mails and requests. */
+/** The ports for data that may be lost: pending PINs, counts of mails and requests, and notices of changes. */
 async function passingOf({ REDIS_URL }: Config, log: FastifyBaseLogger, clock: Clock) {
   if (!REDIS_URL) {
-    return { pendingPins: memoryPendingPins(clock), counter: memoryCounter(clock), checks: {}, close: () => {} }
+    return {
+      pendingPins: memoryPendingPins(clock),
+      counter: memoryCounter(clock),
+      changeNotices: memoryChangeNotices(),
+      checks: {},
+      close: () => {},
+    }
   }
   const { redisConnection } = await import('../adapters/redis/connection.ts')
   const redis = await redisConnection(REDIS_URL, (message) => log.warn(message))
   return {
     pendingPins: redisPendingPins(redis, clock),
     counter: redisCounter(redis, clock),
+    changeNotices: redisChangeNotices(redis),
     checks: { redis: redis.check },
     close: redis.close,
   }

@@ -25,6 +25,7 @@ export function rulesOf(config: Config): VaultRules {
     quota: quotaOf(config),
     trashMs: config.TRASH_DAYS * DAY_MS,
     uploadExpiryMs: config.UPLOAD_EXPIRY_HOURS * 60 * MINUTE_MS,
+    changesMs: config.CHANGES_DAYS * DAY_MS,
     activityMs: config.ACTIVITY_DAYS * DAY_MS,
     readOnly: config.READ_ONLY === 'on',
     // A PIN must be sent within two seconds.

@@ -145,6 +145,12 @@ export const ConfigSchema = Type.Object({
     maximum: 36_500,
     description: 'Days for which events of an account are kept for its user; fractions allowed.',
   }),
+  CHANGES_DAYS: Type.Number({
+    default: 90,
+    exclusiveMinimum: 0,
+    maximum: 36_500,
+    description: 'Days for which a client can go on in the changes feed where it stopped; fractions allowed.',
+  }),
   READ_ONLY: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'off',
     description: 'on: files can be read, and nothing can be changed. For moving the vault to other engines.',

@@ -1,6 +1,7 @@
 /** Paging of lists. A cursor contains its list and the position where the page ended. Nothing in it is secret. */
 import { problems } from '../problems.ts'
 import { MOST_OF_A_PAGE } from '../schemas/common.ts'
+import type { FeedPosition } from '../vault/files/change-feed.ts'
 
 /** A page of this many files costs about as much CPU time as one other request. */
 const FILES_PER_REQUEST = 50
@@ -69,8 +70,30 @@ export function pageOf<Row extends { id: string }>(
   return { page, nextCursor: end && cursorOf(list, end) }
 }
 
+const FEED = 'changes'
+
+export function feedCursor({ history, revision, begunAt, givenAt }: FeedPosition): string {
+  return encoded([FEED, history, revision, begunAt, givenAt])
+}
+
+/** `null` for the beginning. Throws `invalid-cursor` for a cursor of a list. */
+export function readFeedCursor(cursor: string | undefined): FeedPosition | null {
+  if (cursor === undefined) return null
+  const [of, history, ...numbers] = contentOf(cursor)
+  const isValid = of === FEED && typeof history === 'string' && numbers.length === 3 && numbers.every(isCount)
+  if (!isValid) throw problems.invalidCursor()
+  const [revision, begunAt, givenAt] = numbers as [number, number, number]
+  return { history, revision, begunAt, givenAt }
+}
+
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0
+
 function cursorOf(list: string, { key, id }: Position<string | number>): string {
-  return Buffer.from(JSON.stringify([list, key, id])).toString('base64url')
+  return encoded([list, key, id])
+}
+
+function encoded(content: unknown[]): string {
+  return Buffer.from(JSON.stringify(content)).toString('base64url')
 }
 
 function contentOf(cursor: string): unknown[] {

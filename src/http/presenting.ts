@@ -4,11 +4,13 @@ import type { ActivityEvent } from '../ports/accounts.ts'
 import type { Upload } from '../ports/uploads.ts'
 import type { Me } from '../schemas/account.ts'
 import type { ActivityList } from '../schemas/activity.ts'
+import type { ChangeList } from '../schemas/changes.ts'
 import { timestamp } from '../schemas/common.ts'
 import type { StoredFile as FileShape } from '../schemas/files.ts'
 import type { TrashList } from '../schemas/trash.ts'
 import type { UploadList } from '../schemas/uploads.ts'
 import type { Account } from '../vault/accounts/account.ts'
+import type { FileChange } from '../vault/files/change-feed.ts'
 import type { ExportedFile } from '../vault/files/export.ts'
 import type { StoredFile } from '../vault/files/stored-file.ts'
 import type { TrashedFile } from '../vault/files/trash.ts'
@@ -28,6 +30,11 @@ export function presentFile(file: StoredFile): Static<typeof FileShape> {
     takenAt: presentTaken(file),
     thumbnail,
   }
+}
+
+export function presentChange(change: FileChange): Static<typeof ChangeList>['changes'][number] {
+  if ('file' in change) return { type: 'file', file: presentFile(change.file) }
+  return { type: 'gone', id: change.gone.id, at: timestamp(change.gone.at) }
 }
 
 export function presentTrashed(file: TrashedFile): Static<typeof TrashList>['files'][number] {

@@ -19,6 +19,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route ends the caller's own session, and its response must still go out. So its connection is not cut. */
     endsSession?: true
+    /** The route may wait for long without sending anything. It checks the session itself, after each wait. */
+    checksSession?: true
   }
 }
 
@@ -39,7 +41,8 @@ export const auth = fastifyPlugin<SessionCheck>(async function auth(app, { sessi
 })
 
 function cutWhenEnded(session: Session, request: FastifyRequest, reply: FastifyReply, vault: Vault, everyMs: number) {
-  if (request.raw.socket.destroyed || request.routeOptions.config.endsSession) return
+  const { endsSession, checksSession } = request.routeOptions.config
+  if (request.raw.socket.destroyed || endsSession || checksSession) return
   const timer = setInterval(() => {
     vault.sessions.lives(session).then(
       (lives) => {

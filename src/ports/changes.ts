@@ -32,3 +32,11 @@ export interface ChangeRepository {
   /** Deletes at most `limit` changes of all users about files that are gone since this time or longer. Returns how many. */
   forget(until: number, limit: number): Promise<number>
 }
+
+/** Tells all servers of a vault whose files changed, for clients that wait. A notice may be lost, or come twice. */
+export interface ChangeNotices {
+  /** Called after the commit of a change. */
+  publish(owner: string): void
+  /** Calls `heard` with each owner, of this server and of the others; with `null` if notices may have been lost. */
+  listen(heard: (owner: string | null) => void): void
+}

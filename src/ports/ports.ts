@@ -17,6 +17,7 @@
  */
 import type { Quota } from './accounts.ts'
 import type { BlobStore } from './blobs.ts'
+import type { ChangeNotices } from './changes.ts'
 import type { EventCounter, RequestCounter } from './counters.ts'
 import type { DatabaseEngine, Repositories } from './database.ts'
 import type { PendingPinStore, PinDelivery } from './sign-in.ts'
@@ -34,6 +35,8 @@ export interface VaultRules {
   trashMs: number
   /** How long an upload that is not complete stays after its last append. */
   uploadExpiryMs: number
+  /** How long a cursor of the changes feed is good. */
+  changesMs: number
   /** How long a user can read an entry of the activity list. */
   activityMs: number
   /** The vault writes nothing: also no last use of sessions, no activity list, and no sweeping. */
@@ -76,6 +79,7 @@ export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'ro
   delivery: PinDelivery
   mailCounter: EventCounter
   requestCounter: RequestCounter
+  changeNotices: ChangeNotices
   clock: Clock
   chance: Chance
   alarm: Alarm

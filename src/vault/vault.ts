@@ -7,6 +7,7 @@ import { openAside } from './aside.ts'
 import { openBackgroundWork } from './background.ts'
 import { openKeyring } from './crypto/keyring.ts'
 import { changedNothing, openAdmission } from './files/admission.ts'
+import { type ChangeFeed, openChangeFeed } from './files/change-feed.ts'
 import { openDoubtfulBlobs } from './files/doubtful-blobs.ts'
 import { type Exports, openExports } from './files/export.ts'
 import { type Files, openFiles } from './files/files.ts'
@@ -29,6 +30,7 @@ export interface Vault {
   files: Files
   trash: Trash
   uploads: Uploads
+  changes: Pick<ChangeFeed, 'read' | 'wait'>
   account: Accounts
   exports: Exports
   /** Starts one round of sweeping, after the rounds that were started before. An error is logged. */
@@ -72,6 +74,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   const accounts = openAccounts({ ...shared, trash })
   const placing = openPlacing({ ...shared, trash })
   const uploads = openUploads({ ...shared, placing, trash })
+  const changeFeed = openChangeFeed(shared)
   const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
   let sweeping = Promise.resolve()
@@ -79,12 +82,18 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   return {
     rules,
     enrolment: openEnrolment({ ...shared, aside, activity }),
-    sessions: { ...sessions, ...signIn },
+    sessions: {
+      ...sessions,
+      ...signIn,
+      end: announced(sessions.end, (owner) => owner),
+      endOthers: announced(sessions.endOthers, ({ userId }) => userId),
+    },
     activity,
     files: openFiles({ ...shared, activity, placing, trash }),
-    trash,
+    trash: { ...trash, restore: announced(trash.restore, (owner) => owner) },
     uploads,
-    account: accounts,
+    changes: changeFeed,
+    account: { ...accounts, remove: announced(accounts.remove, (owner) => owner) },
     exports: openExports({ ...shared, activity }),
 
     sweep() {
@@ -113,6 +122,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
 
     drain() {
       draining = true
+      changeFeed.stopWaiting()
     },
 
     settled: work.settled,
@@ -123,6 +133,18 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       await work.end()
       await ports.close()
     },
+  }
+
+  /** After the change, clients that wait for changes of the owner look again: at the files, and at their own session. */
+  function announced<Args extends unknown[], Answer>(
+    change: (...args: Args) => Promise<Answer>,
+    ownerOf: (...args: Args) => string,
+  ): (...args: Args) => Promise<Answer> {
+    return async (...args) => {
+      const answer = await change(...args)
+      ports.changeNotices.publish(ownerOf(...args))
+      return answer
+    }
   }
 
   /**

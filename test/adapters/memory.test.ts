@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { memoryChangeNotices } from '../../src/adapters/memory/change-notices.ts'
 import { memoryCounter } from '../../src/adapters/memory/counter.ts'
 import { memoryPendingPins } from '../../src/adapters/memory/pending-pins.ts'
+import { changeNoticesContract } from '../contracts/change-notices.ts'
 import { actCounterContract, requestCounterContract } from '../contracts/counter.ts'
 import { keep, pendingPin, pendingPinsContract } from '../contracts/pending-pins.ts'
 import { MINUTE, testClock } from '../support/app.ts'
@@ -8,6 +10,10 @@ import { MINUTE, testClock } from '../support/app.ts'
 pendingPinsContract('memory', async (clock) => memoryPendingPins(clock))
 actCounterContract('memory', async (clock) => memoryCounter(clock))
 requestCounterContract('memory', async (clock) => memoryCounter(clock))
+changeNoticesContract('memory', async () => {
+  const notices = memoryChangeNotices()
+  return [notices, notices]
+})
 
 it('memory has places for so many callers, and those who come anew share some until a window is over', async () => {
   const clock = testClock()

@@ -1,17 +1,45 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { redisChangeNotices } from '../../src/adapters/redis/change-notices.ts'
 import { redisCounter } from '../../src/adapters/redis/counter.ts'
 import { redisPendingPins } from '../../src/adapters/redis/pending-pins.ts'
 import type { PendingPin } from '../../src/ports/sign-in.ts'
+import { changeNoticesContract } from '../contracts/change-notices.ts'
 import { actCounterContract, requestCounterContract } from '../contracts/counter.ts'
 import { keep, pendingPin, pendingPinsContract } from '../contracts/pending-pins.ts'
 import { MINUTE, testClock } from '../support/app.ts'
-import { clientOf, connectionTo, describeRedis, newDatabase } from '../support/redis.ts'
+import { clientOf, connectionTo, describeRedis, gated, newDatabase } from '../support/redis.ts'
 
 describeRedis('on Redis', () => {
   pendingPinsContract('Redis', async (clock) => redisPendingPins(await connectionTo(await newDatabase()), clock))
   actCounterContract('Redis', async (clock) => redisCounter(await connectionTo(await newDatabase()), clock))
   requestCounterContract('Redis', async (clock) => redisCounter(await connectionTo(await newDatabase()), clock))
+  changeNoticesContract('Redis', async () => {
+    const url = await newDatabase()
+    return [await hearing(url), await hearing(url)]
+  })
+
+  /** Notices whose subscription has begun. */
+  async function hearing(url: string) {
+    const notices = redisChangeNotices(await connectionTo(url))
+    await new Promise<void>((resolve) => notices.listen((owner) => owner === null && resolve()))
+    return notices
+  }
+
+  it('listens again after an outage, and says that changes may have been missed', async () => {
+    const { url, gate } = await gated(await newDatabase())
+    const [one, other] = [await hearing(url), await hearing(url)]
+    await gate.refuse()
+    const missed = new Promise<void>((resolve) => one.listen((owner) => owner === null && resolve()))
+    other.publish('lost')
+    await gate.heal()
+    await missed
+    const heard = new Promise<string | null>((resolve) => one.listen(resolve))
+    // The connection that publishes may come back later than the one that listens.
+    const publishing = setInterval(() => other.publish('ada'), 50)
+    expect(await heard).toBe('ada')
+    clearInterval(publishing)
+  })
 
   const clock = testClock()
   const pin = (fields: Partial<PendingPin> = {}) => pendingPin(clock, { address: randomBytes(32), ...fields })

@@ -3,11 +3,16 @@ import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { get, type IncomingMessage } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { member, newDeviceId, otherThan, paired, pinFrom, type Reachable } from '../support/app.ts'
+import { member, memberWith, newDeviceId, otherThan, paired, pinFrom, type Reachable } from '../support/app.ts'
 import { cluster, describeCluster } from '../support/cluster.ts'
 import type { Answer, Call } from '../support/http.ts'
 import { run } from '../support/postgres.ts'
 import type { ServerProcess } from '../support/process.ts'
+
+interface ChangePage {
+  changes: { file: { name: string } }[]
+  nextCursor: string
+}
 
 const statuses = (answers: Answer[]) => answers.map(({ status }) => status).sort()
 const signIn = (server: Reachable, deviceId: string, pin: string) => server.post('/v1/sessions', { deviceId, pin })
@@ -65,6 +70,22 @@ describeCluster('a cluster', { timeout: 120_000 }, () => {
       for await (const _ of film) await pause(50)
     }
     await expect(reading()).rejects.toThrow('aborted')
+  })
+
+  it('tells a client that waits for changes at one server what another client does at the other', async () => {
+    const { one, other, ada } = await pair()
+    const waiter = memberWith(one, ada)
+    const writer = memberWith(other, ada)
+    const feed = async (query: string) => (await waiter.request(`/v1/changes?${query}`)).body as ChangePage
+    let { nextCursor: cursor } = await feed('')
+    for (const name of ['a', 'b', 'c']) {
+      const waiting = feed(`cursor=${cursor}&wait=50`)
+      await pause(200)
+      await writer.put(name, name)
+      const page = await waiting
+      expect(page.changes.map(({ file }) => file.name)).toEqual([name])
+      cursor = page.nextCursor
+    }
   })
 
   it('has limits in common, for each client', async () => {

@@ -31,6 +31,9 @@ interface Sent {
 /** A valid request for the operation, changed so that it is refused; or the bytes that are sent instead. */
 type Way = (sent: Sent, operation: Operation) => Partial<Sent> | string
 
+/** A cursor of the changes feed from before a backup was restored. */
+const OTHER_HISTORY = Buffer.from(JSON.stringify(['changes', 'other', 0, 0, 0])).toString('base64url')
+
 const MOST_BYTES = 1000
 
 const json = (body: unknown) => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
@@ -90,6 +93,7 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'invalid-request': invalid,
   'invalid-name': named('a/b'),
   'invalid-cursor': ({ path }) => ({ path: `${path}?cursor=x` }),
+  'cursor-expired': ({ path }) => ({ path: `${path}?cursor=${OTHER_HISTORY}` }),
   'invalid-digest': digest('sha-256=x'),
   'digest-mismatch': digest(`sha-256=:${Buffer.alloc(32).toString('base64')}:`),
   'range-not-allowed': () => ({ headers: { 'content-range': 'bytes 0-1/2' } }),

@@ -218,6 +218,21 @@ describe('a backup', () => {
 })
 
 describe('a restore', () => {
+  it('ends the cursors of the changes feed, whose later changes are not the same', async () => {
+    const { app, ada, folder } = await vaultWith({ a: 'first' })
+    await backedUp(app, folder)
+    await ada.put('b', 'lost')
+    const { nextCursor } = (await ada.request('/v1/changes')).body as { nextCursor: string }
+    const { home } = await restored(folder)
+    const back = await testApp(settings, home)
+    const same = memberWith(back, ada)
+    await same.put('c', 'not b')
+    expect(await same.request(`/v1/changes?cursor=${nextCursor}`)).toBeProblem(410, 'cursor-expired')
+    expect((await same.request('/v1/changes')).body).toMatchObject({
+      changes: [{ file: { name: 'a' } }, { file: { name: 'c' } }],
+    })
+  })
+
   it('is refused without the right key, before anything is copied', async () => {
     const { app, folder } = await vaultWith({ a: 'first' })
     await backedUp(app, folder)

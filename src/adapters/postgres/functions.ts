@@ -311,6 +311,9 @@ BEGIN
   IF new_name <> seen_name AND EXISTS (SELECT FROM files WHERE user_id = owner AND name = new_name AND deleted_at IS NULL) THEN
     RETURN QUERY SELECT 'taken'; RETURN;
   END IF;
+  IF NOT is_dated AND coalesce(new_name, seen_name) = seen_name THEN
+    RETURN QUERY SELECT 'done'; RETURN;
+  END IF;
   UPDATE users SET revision = revision + 1 WHERE id = owner RETURNING revision INTO number;
   IF is_dated THEN
     UPDATE files SET taken_at = new_taken_at, taken_offset = new_taken_offset,

@@ -14,6 +14,11 @@ export interface RedisConnection {
    * server does not answer in time. The script may have run nevertheless.
    */
   script(lua: string, keys: number): Script
+  /**
+   * Calls `heard` with each message of a channel, over a connection of its own, which reconnects by itself. With `null` whenever
+   * messages may have been lost.
+   */
+  subscribe(channel: string, heard: (message: string | null) => void): void
   /** Throws if scripts do not run, or may not write. */
   check(): Promise<void>
   close(): Promise<void>
@@ -26,6 +31,8 @@ const CONNECT_MS = 1000
 /** How long the start waits for a Redis server that is still loading its data. */
 const START_MS = 2000
 const LONGEST_PAUSE_MS = 1000
+/** A connection that only listens notices by this that its server is gone. */
+const KEEP_ALIVE_MS = 15_000
 
 const BEHAVIOUR = {
   lazyConnect: true,
@@ -67,7 +74,32 @@ export async function redisConnection(url: string, log: Log): Promise<RedisConne
     client.disconnect()
     throw new Error(`REDIS_URL cannot be used; its server says: ${reason}`)
   }
-  return { script, check, close: async () => client.disconnect() }
+  const subscribers: Redis[] = []
+  return {
+    script,
+    subscribe,
+    check,
+    async close() {
+      for (const connection of [client, ...subscribers]) connection.disconnect()
+    },
+  }
+
+  function subscribe(channel: string, heard: (message: string | null) => void) {
+    // A subscription has no answers to wait for, so a silent connection is right.
+    const { commandTimeout: _commands, socketTimeout: _socket, ...behaviour } = BEHAVIOUR
+    const subscriber = new Redis({ ...optionsOf(url), ...behaviour, keepAlive: KEEP_ALIVE_MS, autoResubscribe: false })
+    subscribers.push(subscriber)
+    // The other connection logs an outage.
+    subscriber.on('error', () => {})
+    subscriber.on('message', (_channel, message: string) => heard(message))
+    subscriber.on('ready', () => {
+      subscriber.subscribe(channel).then(
+        () => heard(null),
+        () => subscriber.disconnect(true),
+      )
+    })
+    subscriber.connect().catch(() => {})
+  }
 
   async function check() {
     await writes('minikeepsafe:check')

@@ -136,6 +136,7 @@ export function openBackup(from: string, to: string, version?: string): Database
     const fresh = freshPath(to)
     copyFileSync(path, fresh)
     checkIntegrity(fresh, path)
+    beginHistory(fresh)
     return placed(fresh)
   })
 }
@@ -227,6 +228,17 @@ function checkIntegrity(copy: string, original: string): void {
   try {
     const found = db.pragma('integrity_check(1)', { simple: true })
     if (found !== 'ok') throw new Error(`the database ${original} is damaged: ${found}`)
+  } finally {
+    db.close()
+  }
+}
+
+/** The numbers of later changes are not those that clients have seen. A backup from before changes had numbers gets them later. */
+function beginHistory(copy: string): void {
+  const db = new Database(copy)
+  try {
+    const hasChanges = (db.pragma('user_version', { simple: true }) as number) > 11
+    if (hasChanges) db.exec('UPDATE users SET history = lower(hex(randomblob(8)))')
   } finally {
     db.close()
   }

@@ -183,6 +183,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         if (formerly === undefined) return 'stale'
         const isRenamed = newName !== null && newName !== name
         if (isRenamed && holder.get(owner, newName)) return 'taken'
+        if (!taken && !isRenamed) return 'done'
         const revision = revisions.next(owner)
         if (taken) date.run({ ...seen, ...taken, revision })
         if (isRenamed) {

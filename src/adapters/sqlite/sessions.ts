@@ -8,7 +8,7 @@ const COLUMNS =
   'id, user_id AS userId, device_id AS deviceId, created_at AS createdAt, last_used_at AS lastUsedAt FROM sessions'
 
 /** Rows that one transaction reads and may delete: requests wait for it. */
-const PIECE = 100
+const PIECE = 50
 
 export function sqliteSessions(db: Database, inTransaction: InTransaction): SessionRepository {
   const byTokenHash = db.prepare<[Buffer], Session>(`SELECT ${COLUMNS} WHERE token_hash = ? AND ended_at IS NULL`)

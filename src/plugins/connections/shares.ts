@@ -4,8 +4,9 @@
  */
 import type { FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import type { ClaimMemory } from '../../http/memory.ts'
 import { problems } from '../../problems.ts'
-import { memoryPool } from './memory-pool.ts'
+import type { MemoryPool } from './memory-pool.ts'
 import { networkOf } from './network.ts'
 import { tally } from './tally.ts'
 
@@ -23,23 +24,27 @@ export interface ShareRules {
   /** The maximum of running requests of one network and of one user. The total is limited by the number of connections. */
   mostOfNetwork: number
   mostOfUser: number
-  memory: {
-    totalBytes: number
-    networkBytes: number
-    userBytes: number
-    /** The memory of one upload. */
-    uploadBytes: number
-    /** How long a request waits for memory before it is refused. */
-    waitMs: number
+  /** The memory of one upload. */
+  uploadBytes: number
+  claim: ClaimMemory
+}
+
+export function memoryClaims(pool: MemoryPool): ClaimMemory {
+  return async (request, reply, bytes) => {
+    if (isOver(reply)) throw problems.incompleteBody()
+    const user = request.session?.userId ?? null
+    await pool.claim({ bytes, network: networkOf(request.ip), user }, reply.raw)
   }
 }
 
 const RETRY_SECONDS = 5
 
-export const shares = fastifyPlugin<ShareRules>(async function shares(app, { mostOfNetwork, mostOfUser, memory }) {
+export const shares = fastifyPlugin<ShareRules>(async function shares(
+  app,
+  { mostOfNetwork, mostOfUser, uploadBytes, claim },
+) {
   const ofNetwork = runningRequests(mostOfNetwork)
   const ofUser = runningRequests(mostOfUser)
-  const pool = memoryPool(memory)
 
   app.addHook('onRequest', (request, reply, done) => {
     // Monitoring must work when the server refuses other requests.
@@ -54,8 +59,8 @@ export const shares = fastifyPlugin<ShareRules>(async function shares(app, { mos
     if (user !== null) ofUser.add(user, 'requests of one user', reply)
     const { memoryBytes } = request.routeOptions.config
     if (!memoryBytes) return
-    const bytes = await memoryBytes(request, memory.uploadBytes)
-    if (!isOver(reply)) await pool.claim({ bytes, network: networkOf(request.ip), user }, reply.raw)
+    const bytes = await memoryBytes(request, uploadBytes)
+    if (!isOver(reply)) await claim(request, reply, bytes)
   })
 })
 

@@ -88,12 +88,12 @@ export interface Files {
 
 export function openFiles(
   context: Needs<
-    'users' | 'files' | 'blobs' | 'clock' | 'chance',
+    'users' | 'files' | 'blobs' | 'clock' | 'chance' | 'changeNotices',
     'rules' | 'keys' | 'admission' | 'background' | 'doubtfulBlobs' | 'activity' | 'unsealPage' | 'trash' | 'placing'
   >,
 ): Files {
   const { ports, rules, keys, activity, unsealPage, trash, placing } = context
-  const { users, files, clock } = ports
+  const { users, files, clock, changeNotices } = ports
   const tidily = openReceiving(context)
   const { currentSpot, spotFor, place, isOverBytes } = placing
 
@@ -167,6 +167,7 @@ export function openFiles(
         const answer = await files.edit(owner, current, { name: newName, taken }, at)
         if (answer === 'taken') throw problems.fileExists('')
         if (answer === 'stale') continue
+        changeNotices.publish(owner)
         const isRenamed = newName !== null && newName !== current.name
         return { ...current, ...(isRenamed && { name: newName, namedAt: at }), ...taken }
       }
@@ -177,6 +178,7 @@ export function openFiles(
         const current = await find(owner, name)
         guard(current)
         if ((await files.discard(owner, current, clock())) === 'stale') continue
+        changeNotices.publish(owner)
         return activity.note(owner, 'file-deleted', caller, { fileId: current.id })
       }
     },

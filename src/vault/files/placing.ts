@@ -69,10 +69,10 @@ export function openPlacing({
   collect,
   trash,
 }: Needs<
-  'users' | 'files' | 'clock' | 'chance',
+  'users' | 'files' | 'clock' | 'chance' | 'changeNotices',
   'rules' | 'keys' | 'admission' | 'background' | 'collect' | 'trash'
 >): Placing {
-  const { users, files, clock, chance } = ports
+  const { users, files, clock, chance, changeNotices } = ports
 
   return {
     currentSpot,
@@ -117,6 +117,7 @@ export function openPlacing({
         const keeps = displaced !== null && (await fitsInstead(owner, current, sizeBytes))
         throw refusals[answer](rules, keeps)
       }
+      changeNotices.publish(owner)
       if (current && !displaced) background('deleting a replaced version', collect([current.version]))
       const { thumbnail, thumbnailBytes } = sameContent ? current : NO_THUMBNAIL
       return {

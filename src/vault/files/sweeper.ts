@@ -3,6 +3,7 @@
  * uploads.
  */
 import type { Needs } from '../context.ts'
+import { forgetChanges } from './change-feed.ts'
 import { deleteGarbage, deleteUnlessHeld } from './garbage.ts'
 import { fillInTags } from './tags.ts'
 
@@ -20,12 +21,12 @@ export interface Sweeper {
   sweep(run: string | null): Promise<boolean>
 }
 
-type SweeperPorts = 'files' | 'keySlots' | 'ledger' | 'blobs' | 'clock' | 'alarm'
+type SweeperPorts = 'files' | 'changes' | 'keySlots' | 'ledger' | 'blobs' | 'clock' | 'alarm'
 
 export function openSweeper(
   context: Needs<
     SweeperPorts,
-    'keys' | 'repeat' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'uploads' | 'accounts' | 'activity'
+    'keys' | 'repeat' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'uploads' | 'accounts' | 'activity' | 'rules'
   >,
 ): Sweeper {
   const { ports, doubtfulBlobs, sessions, trash, uploads, accounts, activity } = context
@@ -38,6 +39,7 @@ export function openSweeper(
         'removing expired uploads': uploads.expire,
         'finishing removals of users': accounts.finishRemovals,
         'forgetting dates of vacated names': () => forgetVacated(context),
+        'forgetting old changes': () => forgetChanges(context),
         'sweeping blobs': () => sweepBlobs(context, run),
         'giving files their tags': () => fillInTags(context),
       }

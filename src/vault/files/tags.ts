@@ -7,7 +7,7 @@ import { hkdf } from '../crypto/hkdf.ts'
 
 const TAG_BYTES = 16
 /** Rows that get their tags in one transaction. Other requests wait for it. */
-const BATCH = 25
+const BATCH = 10
 
 /**
  * Equal for equal bytes in the same vault, and only there. So a reader of the disk who knows a digest learns nothing

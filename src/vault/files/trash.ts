@@ -7,7 +7,7 @@ import { freeNumberedName } from './stand-ins.ts'
 import { inPieces, type StoredFile, unseal } from './stored-file.ts'
 
 /** Files that are removed in one transaction. Other requests wait for it. */
-const BATCH = 50
+const BATCH = 25
 
 const IN_TRASH = 'of this id in the trash'
 

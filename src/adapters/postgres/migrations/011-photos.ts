@@ -28,7 +28,7 @@ FROM (
   SELECT id, row_number() OVER (PARTITION BY user_id ORDER BY updated_at, id) AS revision FROM files WHERE deleted_at IS NULL
 ) AS numbered
 WHERE files.id = numbered.id;
-UPDATE users SET revision = coalesce((SELECT max(revision) FROM files WHERE user_id = users.id AND deleted_at IS NULL), 0);
+UPDATE users SET history = replace(gen_random_uuid()::text, '-', ''), revision = coalesce((SELECT max(revision) FROM files WHERE user_id = users.id AND deleted_at IS NULL), 0);
 CREATE INDEX files_by_dated_at ON files (user_id, dated_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX files_by_revision ON files (user_id, revision) WHERE deleted_at IS NULL;
 CREATE INDEX files_by_verified_at ON files (coalesce(verified_at, 0), id);
