@@ -192,6 +192,26 @@ export interface paths {
         patch: operations["renameFile"];
         trace?: never;
     };
+    "/v1/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the changes of your files
+         * @description Without a cursor it begins with every live file. A client that applies the changes in their order has exactly the live files: `file` replaces the file of its `id`, or adds it; `gone` removes the file of its `id`. A file with many changes comes once. Keep `nextCursor` for the next request, also if there is no change.
+         */
+        get: operations["listChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/uploads": {
         parameters: {
             query?: never;
@@ -395,7 +415,7 @@ export interface components {
              * @example file-not-found
              * @enum {string}
              */
-            code: "invalid-request" | "malformed-http" | "malformed-json" | "malformed-multipart" | "malformed-url" | "incomplete-body" | "invalid-name" | "invalid-cursor" | "invalid-digest" | "digest-mismatch" | "inconsistent-upload-length" | "range-not-allowed" | "unauthorized" | "invalid-pin" | "not-found" | "file-not-found" | "upload-not-found" | "session-not-found" | "method-not-allowed" | "request-timeout" | "email-taken" | "file-exists" | "mismatching-upload-offset" | "upload-in-use" | "precondition-failed" | "body-too-large" | "file-too-large" | "unsupported-media-type" | "unsupported-encoding" | "range-not-satisfiable" | "checksum-mismatch" | "too-many-requests" | "headers-too-large" | "internal-error" | "unsupported-transfer-coding" | "not-ready" | "read-only" | "insufficient-storage" | "quota-exceeded";
+            code: "invalid-request" | "malformed-http" | "malformed-json" | "malformed-multipart" | "malformed-url" | "incomplete-body" | "invalid-name" | "invalid-cursor" | "invalid-digest" | "digest-mismatch" | "inconsistent-upload-length" | "range-not-allowed" | "unauthorized" | "invalid-pin" | "not-found" | "file-not-found" | "upload-not-found" | "session-not-found" | "method-not-allowed" | "request-timeout" | "email-taken" | "file-exists" | "mismatching-upload-offset" | "upload-in-use" | "cursor-expired" | "precondition-failed" | "body-too-large" | "file-too-large" | "unsupported-media-type" | "unsupported-encoding" | "range-not-satisfiable" | "checksum-mismatch" | "too-many-requests" | "headers-too-large" | "internal-error" | "unsupported-transfer-coding" | "not-ready" | "read-only" | "insufficient-storage" | "quota-exceeded";
             /**
              * @description As in X-Request-Id.
              * @example V1StGXR8_Z5jdHi6B-myT
@@ -650,6 +670,34 @@ export interface components {
             name?: string;
             /** @description When the content was made: RFC 3339 with an offset; `null` removes it. */
             takenAt?: string | null;
+        };
+        /** @description A change of a live file. */
+        Change: {
+            /**
+             * @description `file`: a file that is new or has changed. `gone`: a file that is not live any more.
+             * @enum {string}
+             */
+            type: "file" | "gone";
+            file?: components["schemas"]["StoredFile"];
+            /**
+             * @description With `gone`: the id of the file.
+             * @example V1StGXR8_Z5jdHi6B-myT
+             */
+            id?: string;
+            /**
+             * Format: date-time
+             * @description With `gone`: when it left.
+             * @example 2026-11-22T08:30:00.000Z
+             */
+            at?: string;
+        };
+        /** @description Changes of your live files, in their order. */
+        ChangeList: {
+            changes: components["schemas"]["Change"][];
+            /** @description Where the feed goes on. */
+            nextCursor: string;
+            /** @description Whether there are more changes already. */
+            more: boolean;
         };
         /** @description An upload that is not complete. */
         OpenUpload: {
@@ -3402,6 +3450,150 @@ export interface operations {
             /** @description `insufficient-storage` */
             507: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listChanges: {
+        parameters: {
+            query?: {
+                /** @description The maximum number of entries of a page. */
+                limit?: number;
+                /** @description `nextCursor` of the last response. Without it: everything that is live. */
+                cursor?: string;
+                /** @description Seconds to wait for a change if there is none. The response comes as soon as there is one. */
+                wait?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Changes of your live files, in their order. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeList"];
+                };
+            };
+            /** @description `invalid-request`, `invalid-cursor`, `malformed-http`, `malformed-url`, `incomplete-body` */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized` */
+            401: {
+                headers: {
+                    /** @description `Bearer` (RFC 9110, section 11.6.1). */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout` */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cursor-expired` */
+            410: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal-error` */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-transfer-coding` */
+            501: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-ready` */
+            503: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];

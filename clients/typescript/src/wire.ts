@@ -3,8 +3,8 @@ import type { components } from './generated.ts'
 
 type Schemas = components['schemas']
 
-export type StoredFile = Schemas['StoredFile'] & { thumbnail?: string | null }
-export type TrashedFile = Schemas['TrashedFile'] & { thumbnail?: string | null }
+export type StoredFile = Schemas['StoredFile']
+export type TrashedFile = Schemas['TrashedFile']
 export type OpenUpload = Schemas['OpenUpload']
 export type Session = Schemas['Session'] & { deviceName?: string }
 /** With `cookie`, the browser keeps the token and no script sees it. */
@@ -26,4 +26,5 @@ export interface FoundFile {
   verifiedAt: string | null
 }
 
+/** `file` replaces the file of its id, or adds it. `gone` removes the file of its id. */
 export type Change = { type: 'file'; file: StoredFile } | { type: 'gone'; id: string; at: string }

@@ -13,7 +13,7 @@ import { MiB, signedIn } from './support.ts'
 
 const PAGE = 'docs/apps.md'
 /** What the server does not have yet. */
-const LATER = /v1\/changes|changes\(|thumbnail|lookup|freeSpaceCheck/
+const LATER = /thumbnail|lookup|freeSpaceCheck/
 
 const app = appForMany()
 const blocks = (await blocksOf(PAGE, 'sh', 'ts')).filter(({ text }) => !LATER.test(text))
@@ -46,6 +46,7 @@ it('the lines of docs/apps.md with the client run', async () => {
   const { url } = await app()
   const shown: unknown[][] = []
   const saved: number[] = []
+  const applied: unknown[] = []
   const given = {
     ...{ baseUrl: url, photo, film, folder: await temporaryFolder(), smallJpeg: randomBytes(1000) },
     askForPin: () => '',
@@ -56,7 +57,7 @@ it('the lines of docs/apps.md with the client run', async () => {
       return token.get()
     },
     storedCursor: () => null,
-    apply: () => {},
+    apply: (changes: unknown[]) => applied.push(...changes),
     forgetEverything: () => {},
     removeFromPhone: () => {},
     show: (...what: unknown[]) => shown.push(what),
@@ -68,5 +69,6 @@ it('the lines of docs/apps.md with the client run', async () => {
   expect(of('ts').length).toBeGreaterThan(7)
   expect(results).toEqual(['stored', '2026-07-14T12:00:00.000+02:00', 100])
   expect([saved[0], (saved[1] ?? 0) > film.length]).toEqual([photo.length, true])
+  expect(applied).toContainEqual({ type: 'file', file: expect.objectContaining({ name: 'beach.jpg' }) })
   expect(shown.at(-1)).toEqual(['sign in again'])
 })

@@ -3,8 +3,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { appForMany, newDeviceId, temporaryFolder, testApp } from '../../../test/support/app.ts'
-import { createClient, fileSource, memoryToken, sha256, VaultError } from '../src/node.ts'
+import { appForMany, DAY, newDeviceId, temporaryFolder, testApp } from '../../../test/support/app.ts'
+import { type Changes, createClient, fileSource, memoryToken, sha256, VaultError } from '../src/node.ts'
 import { all, codeOf, MiB, signedIn, someEmail } from './support.ts'
 
 const app = appForMany()
@@ -233,6 +233,67 @@ describe('files', () => {
     await client.remove('beach.txt')
     await client.trash.empty()
     expect(await all(client.trash.list())).toEqual([])
+  })
+})
+
+describe('the changes', () => {
+  /** A client's copy of the vault, and where it goes on. */
+  function copy() {
+    const names = new Map<string, string>()
+    let at: string | null = null
+    return {
+      names: () => [...names.values()].sort(),
+      cursor: () => at,
+      apply({ changes, cursor }: Changes) {
+        for (const change of changes) {
+          if (change.type === 'file') names.set(change.file.id, change.file.name)
+          else names.delete(change.id)
+        }
+        at = cursor
+      },
+    }
+  }
+
+  it('bring a copy up to date, page by page', async () => {
+    const { client } = await start()
+    const local = copy()
+    for (const name of ['a', 'b', 'c']) await client.upload(Buffer.from(name), { name })
+    for await (const page of client.changes({ pageSize: 2 })) local.apply(page)
+    expect(local.names()).toEqual(['a', 'b', 'c'])
+
+    await client.rename('a', 'd')
+    await client.remove('b')
+    for await (const page of client.changes({ cursor: local.cursor() })) local.apply(page)
+    expect(local.names()).toEqual(['c', 'd'])
+  })
+
+  it('come while a client waits for them, until it is aborted', async () => {
+    const { client } = await start()
+    const local = copy()
+    const end = new AbortController()
+    const following = (async () => {
+      for await (const page of client.changes({ wait: 30, signal: end.signal })) {
+        local.apply(page)
+        if (local.names().length === 0) void client.upload(Buffer.from('sand'), { name: 'beach.txt' })
+        else end.abort(new Error('enough'))
+      }
+    })()
+    await expect(following).rejects.toThrow('enough')
+    expect(local.names()).toEqual(['beach.txt'])
+  })
+
+  it('begin again after a cursor that has expired', async () => {
+    const own = await testApp({ CHANGES_DAYS: '1', SESSION_TTL_DAYS: '300' })
+    const { client } = await signedIn(own)
+    await client.upload(Buffer.from('sand'), { name: 'beach.txt' })
+    const local = copy()
+    for await (const page of client.changes()) local.apply(page)
+    own.clock.turn(2 * DAY)
+    await client.remove('beach.txt')
+    own.clock.turn(2 * DAY)
+    own.sweep()
+    await own.settled()
+    expect(await codeOf(all(client.changes({ cursor: local.cursor() })))).toBe('cursor-expired')
   })
 })
 
