@@ -52,8 +52,12 @@ export class VaultError extends Error {
   }
 }
 
-export const isVaultError = (error: unknown, code: ErrorCode): error is VaultError =>
-  error instanceof VaultError && error.code === code
+export function isVaultError<Code extends ErrorCode>(
+  error: unknown,
+  code: Code,
+): error is VaultError & { readonly code: Code } {
+  return error instanceof VaultError && error.code === code
+}
 
 /** Reads a refusal. A proxy's is no problem document. */
 export async function refusalOf(response: Response): Promise<VaultError> {
