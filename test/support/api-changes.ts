@@ -1,6 +1,5 @@
 /**
- * Finds what would break a client of an older OpenAPI document. The tools on npm for this wrap a program that is downloaded at
- * the installation, or do not read OpenAPI 3.1.
+ * Finds what would break a client of an older OpenAPI document.
  *
  * The server may accept more than before, and may promise more. So these are refused:
  *
