@@ -11,6 +11,7 @@ import { serverProcess } from '../support/process.ts'
 const FILES = 1000
 const FILE_BYTES = 30_000
 const STOPS = 6
+const MOST_BETWEEN_STOPS = 150
 const start = backupCommand()
 
 it(`a backup of ${FILES} files that is stopped ${STOPS} times sends each file once`, async () => {
@@ -23,7 +24,7 @@ it(`a backup of ${FILES} files that is stopped ${STOPS} times sends each file on
 
   let lines = 0
   for (let stop = 0; stop < STOPS; stop += 1) {
-    const until = lines + randomInt(1, FILES / STOPS)
+    const until = lines + randomInt(1, MOST_BETWEEN_STOPS)
     const run = start(config, args, () => {
       lines += 1
       if (lines === until) run.kill(stop % 2 === 0 ? 'SIGKILL' : 'SIGINT')
