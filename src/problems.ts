@@ -23,6 +23,7 @@ const catalogue = {
   'range-not-allowed': [400, 'A partial upload is not possible here'],
   unauthorized: [401, 'A valid session token is needed'],
   'invalid-pin': [401, 'The PIN does not open a session'],
+  'cross-site-request': [403, 'The cookie does not count in a request of another site'],
   'not-found': [404, 'There is nothing at this path'],
   'file-not-found': [404, 'There is no such file'],
   'upload-not-found': [404, 'There is no such upload'],
@@ -143,6 +144,11 @@ export const problems = {
     new Problem('invalid-pin', 'The PIN is wrong, expired or used, or was issued for another device.', {
       headers: challenge,
     }),
+  crossSiteRequest: () =>
+    new Problem(
+      'cross-site-request',
+      'The cookie counts only in requests of pages of this server. Other clients send the token in Authorization.',
+    ),
   tooManyUploads: (most: number) =>
     new Problem(
       'quota-exceeded',

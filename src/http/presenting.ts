@@ -1,6 +1,6 @@
 /** Converts records of the vault to the JSON of responses. */
 import type { Static } from '@sinclair/typebox'
-import type { ActivityEvent } from '../ports/accounts.ts'
+import type { ListedEvent } from '../ports/accounts.ts'
 import type { Upload } from '../ports/uploads.ts'
 import type { Me } from '../schemas/account.ts'
 import type { ActivityList } from '../schemas/activity.ts'
@@ -54,11 +54,8 @@ export function presentAccount({ id, name, email, createdAt, usage, quota }: Acc
   return { userId: id, name, email, createdAt: timestamp(createdAt), usage, quota }
 }
 
-export function presentEvent({
-  at,
-  ...event
-}: ActivityEvent & { count: number }): Static<typeof ActivityList>['events'][number] {
-  return { ...event, at: timestamp(at) }
+export function presentEvent({ at, deviceName, ...event }: ListedEvent): Static<typeof ActivityList>['events'][number] {
+  return { ...event, at: timestamp(at), ...(deviceName !== null && { deviceName }) }
 }
 
 export function presentExported(file: ExportedFile['file'], path: string) {

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { stopReading } from '../http/body-reading.ts'
+import { findSession } from '../http/credentials.ts'
 import { logOf } from '../http/request-logs.ts'
 import type { Session } from '../ports/sign-in.ts'
 import { problems } from '../problems.ts'
@@ -34,7 +35,8 @@ export interface SessionCheck {
 
 export const auth = fastifyPlugin<SessionCheck>(async function auth(app, { sessionCheckMs }) {
   app.addHook('onRequest', async (request, reply) => {
-    const session = await app.vault.sessions.authenticate(request.headers.authorization)
+    const session = await findSession(request, reply, app.vault)
+    if (!session) throw problems.unauthorized()
     request.session = session
     cutWhenEnded(session, request, reply, app.vault, sessionCheckMs)
   })

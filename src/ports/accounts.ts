@@ -57,6 +57,14 @@ export interface ActivityEvent extends Pick<Caller, 'address' | 'userAgent'> {
   fileId: string | null
 }
 
+/** An entry of the activity list. */
+export interface ListedEvent extends ActivityEvent {
+  /** The number of events in the entry. */
+  count: number
+  /** The present name of the device; `null` if it has none, or the user has never signed in on it. */
+  deviceName: string | null
+}
+
 /** How an event is stored in the activity list of its user. */
 export interface Keep {
   /** Each class has its own bound, so events of one class never evict events of the other. */
@@ -160,11 +168,8 @@ export interface KeySlotRepository {
 export interface ActivityRepository {
   /** Counts the event with an earlier one, or adds it, as `keep` says. Does nothing if there is no such user. */
   note(owner: string, event: ActivityEvent, keep: Keep): Promise<void>
-  /**
-   * At most `limit` events after `since`, the latest first, ties broken by id. `count` is the number of events in an
-   * entry.
-   */
-  list(owner: string, query: ActivityQuery): Promise<(ActivityEvent & { count: number })[]>
+  /** At most `limit` entries after `since`, the latest first, ties broken by id. */
+  list(owner: string, query: ActivityQuery): Promise<ListedEvent[]>
   /** Deletes at most `limit` events of all users up to this time; returns how many. */
   expire(until: number, limit: number): Promise<number>
 }

@@ -12,10 +12,16 @@ export interface Session {
   lastUsedAt: number
 }
 
+export interface NamedSession extends Session {
+  /** `null` if the device has no name. */
+  deviceName: string | null
+}
+
 /** The effects of a redeemed PIN: a session, for a new user or an existing one. */
 export interface Redemption {
   pinId: string
-  session: { id: string; deviceId: string; tokenHash: Buffer; createdAt: number }
+  /** `deviceName`: the new name of the device; with `null` it keeps the name that it has. */
+  session: { id: string; deviceId: string; deviceName: string | null; tokenHash: Buffer; createdAt: number }
   /** A new user comes with the first slot of the vault key. `vouchedBy`: the session that asked for the PIN, if one did. */
   user: (User & { slot: KeySlot }) | { id: string; vouchedBy: string | null }
   /**
@@ -38,8 +44,8 @@ export interface Redemption {
 /** The owner is the first argument if one is known. So another user's session is "not found" by construction. */
 export interface SessionRepository {
   /**
-   * One transaction: takes the address for a new user, ends the user's older session on that device, opens the new
-   * session, undoes the count of the guess, adds the sign-in to the activity list. Nothing has changed unless the
+   * One transaction: takes the address for a new user, ends the user's older session on that device, names the device,
+   * opens the new session, undoes the count of the guess, adds the sign-in to the activity list. Nothing has changed unless the
    * session was opened. `newDevice`: the user had not signed in on the device before. `spent`: this PIN id has opened a
    * session before. `taken`: the new user's address belongs to a user. `gone`: the existing user does not exist any
    * more, or the session that asked for the PIN is over.
@@ -51,7 +57,7 @@ export interface SessionRepository {
   /** Never moves `lastUsedAt` backwards. */
   touch(owner: string, sessionId: string, at: number): Promise<void>
   /** The sessions that were not ended, the last opened first. Some may have expired: the caller checks their age. */
-  list(owner: string): Promise<Session[]>
+  list(owner: string): Promise<NamedSession[]>
   /** True if the user has ever signed in on the device. */
   knowsDevice(owner: string, deviceId: string): Promise<boolean>
   /** Ends a session, with effect for every later `find`. Returns the session as it was; `null` if there was none to end. */

@@ -1,9 +1,11 @@
 /** The account of the signed-in user: description and deletion. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionOf } from '../http/caller.ts'
+import { clearCookie } from '../http/credentials.ts'
 import { presentAccount } from '../http/presenting.ts'
 import { Me } from '../schemas/account.ts'
 import { failures, nothing } from '../schemas/common.ts'
+import { ClearedCookie } from '../schemas/sessions.ts'
 
 export const account: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -31,13 +33,14 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
           'This cannot be undone: every session, file, key and row of the user is deleted. Running transfers are cut within 5 seconds, the bytes are deleted from the disk within minutes, and the address can register again.',
         tags: ['account'],
         response: {
-          204: nothing('The user is gone.'),
+          204: { ...nothing('The user is gone.'), headers: ClearedCookie },
           ...failures('insufficient-storage'),
         },
       },
     },
     async (request, reply) => {
       await app.vault.account.remove(sessionOf(request).userId)
+      clearCookie(request, reply)
       return reply.code(204).send(null)
     },
   )

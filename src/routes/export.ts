@@ -67,12 +67,14 @@ async function* entriesOf(
   for await (const { file, bytes } of files) {
     const path =
       file.deletedAt === null ? `files/${names.nameFor(file.name)}` : `trash/${file.id}/${portableName(file.name)}`
-    yield { path, modifiedAt: file.updatedAt, sizeBytes: file.sizeBytes, batches: batchesOf(bytes) }
+    const { sizeBytes, takenAt, takenOffset: zoneMinutes } = file
+    yield { path, modifiedAt: takenAt ?? file.updatedAt, zoneMinutes, sizeBytes, batches: batchesOf(bytes) }
     add(separator + JSON.stringify(presentExported(file, path)))
     separator = ',\n'
   }
   add('\n]}\n')
-  yield { path: 'account.json', modifiedAt: begunAt, sizeBytes: account.sizeBytes(), batches: account.batches() }
+  const sizeBytes = account.sizeBytes()
+  yield { path: 'account.json', modifiedAt: begunAt, zoneMinutes: 0, sizeBytes, batches: account.batches() }
 }
 
 async function* batchesOf(bytes: Pick<ContentReader, 'next'>): AsyncGenerator<Buffer[]> {

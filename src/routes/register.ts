@@ -1,6 +1,7 @@
 /** Registration, and requests for PINs. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
+import { findSession } from '../http/credentials.ts'
 import { problems } from '../problems.ts'
 import { failures, timestamp } from '../schemas/common.ts'
 import { PinRequest, RegisteredWithPin, Registration, SentPin, ShownPin } from '../schemas/users.ts'
@@ -43,7 +44,7 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
         description:
           'With a session: 201 with a PIN for that device. A PIN for your own device renews the session before it ends. Without a session, with the address: 202, and the PIN is sent to the address; 401 with PIN_DELIVERY=response.',
         tags: ['register'],
-        security: [{ session: [] }, {}],
+        security: [{ session: [] }, { cookie: [] }, {}],
         body: PinRequest,
         response: {
           201: ShownPin,
@@ -51,11 +52,10 @@ export const register: FastifyPluginAsyncTypebox = async (app) => {
           ...failures('invalid-request'),
         },
       },
-      // The only route with optional authentication. A token that is sent must be valid.
-      onRequest: async (request) => {
-        const { authorization } = request.headers
-        if (authorization !== undefined) request.session = await app.vault.sessions.authenticate(authorization)
-        else if (app.vault.enrolment.mode === 'response') throw problems.unauthorized()
+      // The only route with optional authentication. Credentials that are sent must be valid.
+      onRequest: async (request, reply) => {
+        request.session = await findSession(request, reply, app.vault)
+        if (!request.session && app.vault.enrolment.mode === 'response') throw problems.unauthorized()
       },
     },
     async (request, reply) => {

@@ -1,11 +1,12 @@
 /** The sessions of the signed-in user: lists and ends them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf, sessionOf } from '../http/caller.ts'
+import { clearCookie } from '../http/credentials.ts'
 import { failures, nothing, timestamp } from '../schemas/common.ts'
-import { BySession, SessionList } from '../schemas/sessions.ts'
+import { BySession, ClearedCookie, SessionList } from '../schemas/sessions.ts'
 
 /** The maximum of memory for the list of all sessions of a user. */
-const LIST_BYTES = 512 * 1024
+const LIST_BYTES = 1024 * 1024
 
 export const sessions: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -23,9 +24,10 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const session = sessionOf(request)
       const sessions = (await app.vault.sessions.list(session)).map(
-        ({ id, deviceId, createdAt, lastUsedAt, expiresAt }) => ({
+        ({ id, deviceId, deviceName, createdAt, lastUsedAt, expiresAt }) => ({
           sessionId: id,
           deviceId,
+          ...(deviceName !== null && { deviceName }),
           createdAt: timestamp(createdAt),
           lastUsedAt: timestamp(lastUsedAt),
           expiresAt: timestamp(expiresAt),
@@ -47,7 +49,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['sessions'],
         params: BySession,
         response: {
-          204: nothing('The session is over.'),
+          204: { ...nothing('The session is over.'), headers: ClearedCookie },
           ...failures('session-not-found', 'insufficient-storage'),
         },
       },
@@ -57,6 +59,7 @@ export const sessions: FastifyPluginAsyncTypebox = async (app) => {
       const session = sessionOf(request)
       const sessionId = params.sessionId === 'current' ? session.id : params.sessionId
       await app.vault.sessions.end(session.userId, sessionId, callerOf(request))
+      if (sessionId === session.id) clearCookie(request, reply)
       return reply.code(204).send(null)
     },
   )

@@ -1,8 +1,9 @@
-/** Exchanges a PIN for a session token. */
+/** Exchanges a PIN for a session: its token, or a cookie. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
+import { refuseCrossSite, setCookie } from '../http/credentials.ts'
 import { failures, timestamp } from '../schemas/common.ts'
-import { OpenedSession, SignIn } from '../schemas/sessions.ts'
+import { SignIn, WithSession } from '../schemas/sessions.ts'
 
 export const signIn: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
@@ -12,19 +13,24 @@ export const signIn: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'signIn',
         summary: 'Sign in with a device id and its PIN',
-        description: 'A PIN works once. Wrong, expired, used and never-issued PINs get the same 401.',
+        description:
+          'A PIN works once. Wrong, expired, used and never-issued PINs get the same 401. A page of the origin of this server may ask for a cookie instead of the token.',
         tags: ['sessions'],
         security: [],
         body: SignIn,
         response: {
-          201: OpenedSession,
-          ...failures('invalid-request', 'invalid-pin', 'insufficient-storage'),
+          201: WithSession,
+          ...failures('invalid-request', 'invalid-pin', 'cross-site-request', 'insufficient-storage'),
         },
       },
     },
     async (request, reply) => {
-      const session = await app.vault.sessions.open(request.body.deviceId, request.body.pin, callerOf(request))
-      return reply.code(201).send({ ...session, expiresAt: timestamp(session.expiresAt) })
+      const { cookie, ...entered } = request.body
+      if (cookie) refuseCrossSite(request)
+      const { token, ...session } = await app.vault.sessions.open(entered, callerOf(request))
+      if (cookie) setCookie(request, reply, token, app.vault.rules.sessionMaxMs)
+      const expiresAt = timestamp(session.expiresAt)
+      return reply.code(201).send({ ...session, expiresAt, ...(!cookie && { token }) })
     },
   )
 }

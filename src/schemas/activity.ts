@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Id, NextCursor, nullable, Paging, Timestamp } from './common.ts'
-import { ListedDevice } from './users.ts'
+import { DeviceName, ListedDevice } from './users.ts'
 
 export const ActivityQuery = Type.Object(Paging)
 
@@ -46,6 +46,7 @@ export const ActivityList = Type.Object(
             description:
               'The device that did it, or that was signed out: your own by its id, any other by a label of `~` and eight characters.',
           }),
+          deviceName: Type.Optional(DeviceName),
           fileId: idOrNull(
             'The affected file; of several counted events, the last. `damaged-read` is counted for each file separately.',
           ),

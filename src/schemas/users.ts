@@ -33,6 +33,11 @@ export const ListedDevice = Type.String({
   examples: ['~k3J_x9Qa'],
 })
 
+export const DeviceName = Type.String({
+  description: 'The name that the device got at a sign-in. Absent if it got none.',
+  examples: ['Ada’s phone'],
+})
+
 export const Registration = Type.Object(
   {
     name: Type.String({

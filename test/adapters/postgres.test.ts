@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
+import { PAGE } from '../../src/adapters/postgres/changes.ts'
 import type { Database } from '../../src/adapters/postgres/database.ts'
 import { openPostgres, openPostgresBeside, repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { pageOf } from '../../src/adapters/postgres/files.ts'
@@ -99,6 +100,9 @@ describePostgres('PostgreSQL', () => {
       const plan = await planOf(db, trashPageOf('owner-1', { since: 0, after, limit: 10 }))
       expect(plan).toMatch(/^Limit;Index Scan Backward using trash_of_user on files;Index Cond: [^;]*$/)
     }
+    const changes = await planOf(db, { text: PAGE, values: ['owner-1', 5000, 5000, 10] })
+    expect(changes).toMatch(/using files_by_revision on files files_1;Index Cond: [^;]*revision > /)
+    expect(changes).not.toContain('Seq Scan on files')
     const prefixed = { prefix: 'file-2', sort: 'name', order: 'asc', after: null, limit: 10 } as const
     expect(await planOf(db, pageOf('owner-1', prefixed))).toMatch(
       /using files_by_name on files;Index Cond: .*name >= .*name < [^;]*$/,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, it, onTestFinished } from 'vitest'
 import { COPIED_PARTS } from '../../src/adapters/sqlite/backup.ts'
+import { livePageSql } from '../../src/adapters/sqlite/changes.ts'
 import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
 import { repositoriesOf } from '../../src/adapters/sqlite/engine.ts'
 import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
@@ -99,7 +100,7 @@ it('leaves nothing of a removed user’s keys on the disk', async () => {
   const inTransaction = groupCommit(db)
   const [users, sessions] = [sqliteUsers(db, inTransaction), sqliteSessions(db, inTransaction)]
   const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
-  const session = { id: 's', deviceId: 'd', tokenHash: randomBytes(32), createdAt: 0 }
+  const session = { id: 's', deviceId: 'd', deviceName: null, tokenHash: randomBytes(32), createdAt: 0 }
   const user = { id: 'u', name: 'Ada', email: 'a@b', confirmedBy: 'response' as const, createdAt: 0, slot }
   await sessions.redeem({ pinId: 'p', session, user, givenBack: null, event: newEvent(), bounds: BOUNDS })
   const files = ['minikeepsafe.db', 'minikeepsafe.db-wal'].map((name) => join(folder, name))
@@ -226,6 +227,14 @@ it.each(['name', 'createdAt', 'updatedAt', 'size', 'takenAt'] as const)(
     }
   },
 )
+
+it('reads changes along an index, without sorting', async () => {
+  const db = await database()
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${livePageSql}`).all('', 0, 1) as { detail: string }[]
+  expect(plan.map(({ detail }) => detail)).toEqual([
+    'SEARCH files USING INDEX files_by_revision (user_id=? AND revision>?)',
+  ])
+})
 
 it('pages through the trash along an index, without sorting', async () => {
   const db = await database()

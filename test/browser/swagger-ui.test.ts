@@ -115,7 +115,8 @@ async function call(page: Page, operationId: string, body: Record<string, string
 async function authorize(page: Page, token: string | undefined) {
   await page.locator('.scheme-container .authorize').click()
   const dialog = page.locator('.dialog-ux')
-  await dialog.locator('input').fill(token ?? '')
+  // The one for the cookie is hidden.
+  await dialog.locator('input:visible').fill(token ?? '')
   await dialog.getByRole('button', { name: 'Apply credentials' }).click()
   await dialog.getByRole('button', { name: 'Close', exact: true }).click()
 }

@@ -1,4 +1,5 @@
 /** The contract of every database for dates taken, and for the changes of a user's files. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { ChangeQuery } from '../../src/ports/changes.ts'
 import { names, newFile, type Repositories, T, withOwners } from './rows.ts'
@@ -94,6 +95,36 @@ export function changesContract(name: string, make: () => Promise<Repositories>)
       })
       expect((await changes.page(ben, EVERYTHING))?.latest).toBe(1)
       expect(await changes.page('nobody', EVERYTHING)).toBeNull()
+    })
+
+    it('in the order of the commits, for a reader beside many writers', async () => {
+      const { files, changes, ana } = await withOwners(make)
+      const all = Array.from({ length: 40 }, (_, n) => newFile(`file-${n}`))
+      let left = all.length
+      const writing = all.map(async (file, n) => {
+        await files.commit(ana, file, null, null)
+        if (n % 3 === 0) await files.discard(ana, file, T)
+        if (n % 3 === 1) await files.edit(ana, file, { name: `other-${n}`, taken: null }, T)
+        left -= 1
+      })
+      const has = new Set<string>()
+      let after = 0
+      for (let isLast = false; ; ) {
+        // SQLite answers without a turn of the event loop, and the writers would never have theirs.
+        await nextTurn()
+        isLast = left === 0
+        const page = await changes.page(ana, { after, goneAfter: 0, limit: 7 })
+        const numbers = page?.changes.map(({ revision }) => revision) ?? []
+        expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b))
+        for (const change of page?.changes ?? []) {
+          if ('file' in change) has.add(change.file.name.replace('file-', '').replace('other-', ''))
+          else has.delete(String(all.findIndex(({ id }) => id === change.gone.id)))
+        }
+        after = numbers.at(-1) ?? after
+        if (isLast && numbers.length === 0) break
+      }
+      await Promise.all(writing)
+      expect([...has].map(Number).sort((a, b) => a - b)).toEqual(all.map((_, n) => n).filter((n) => n % 3 !== 0))
     })
 
     it('and forgets old ones about files that are gone', async () => {

@@ -110,7 +110,7 @@ async function withUsers(make: () => Promise<Repositories>) {
   for (const id of [ana, ben]) {
     const slot = { kind: 'server' as const, keyId: 'key', sealed: randomBytes(61) }
     const user = { id, name: 'Ada', email: `${id}@example.org`, confirmedBy: 'response' as const, createdAt: T, slot }
-    const session = { id: random(), deviceId: random(), tokenHash: randomBytes(32), createdAt: T }
+    const session = { id: random(), deviceId: random(), deviceName: null, tokenHash: randomBytes(32), createdAt: T }
     await repositories.sessions.redeem({
       pinId: random(),
       session,

@@ -79,7 +79,7 @@ export function newEvent(fields: Partial<ActivityEvent> = {}): ActivityEvent {
 }
 
 export function newSession(deviceId = `device-${random()}`) {
-  return { id: random(), deviceId, tokenHash: randomBytes(32), createdAt: T }
+  return { id: random(), deviceId, deviceName: null as string | null, tokenHash: randomBytes(32), createdAt: T }
 }
 
 export function newSlot(keyId: string): KeySlot {

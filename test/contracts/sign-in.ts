@@ -265,6 +265,37 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       expect(await known([signedIn, a, b])).toEqual([true, true, false])
     })
 
+    it('names a device as its latest sign-in with a name does, for its user alone', async () => {
+      const { users, sessions } = await make()
+      const named = (deviceName: string | null, deviceId?: string) => ({ ...newSession(deviceId), deviceName })
+      const { user, session: first } = await opened(sessions)
+      const { deviceId } = first
+      const stranger = forNewUser({}, deviceId)
+      await sessions.redeem({ ...stranger, session: named('Ben’s phone', deviceId) })
+      const namesOf = async (owner: string) => (await sessions.list(owner)).map(({ deviceName }) => deviceName)
+      const signIn = async (deviceName: string | null) => {
+        await sessions.redeem(forUser(user.id, { session: named(deviceName, deviceId) }))
+        return namesOf(user.id)
+      }
+      expect(await namesOf(user.id)).toEqual([null])
+      expect(await signIn('Ada’s phone 📱')).toEqual(['Ada’s phone 📱'])
+      expect(await signIn(null)).toEqual(['Ada’s phone 📱'])
+      expect(await signIn('Ada’s old phone')).toEqual(['Ada’s old phone'])
+      await sessions.redeem(forUser(user.id, { session: { ...named('Tablet'), createdAt: T + 1 } }))
+      expect(await namesOf(user.id)).toEqual(['Tablet', 'Ada’s old phone'])
+      expect(await namesOf(stranger.user.id)).toEqual(['Ben’s phone'])
+      await users.remove(user.id)
+      expect(await namesOf(stranger.user.id)).toEqual(['Ben’s phone'])
+    })
+
+    it('names no device with a sign-in that fails', async () => {
+      const { sessions } = await make()
+      const { user, pinId, session } = await opened(sessions)
+      const again = { ...newSession(session.deviceId), deviceName: 'Mallory’s phone' }
+      expect(await sessions.redeem(forUser(user.id, { pinId, session: again }))).toBe('spent')
+      expect((await sessions.list(user.id)).map(({ deviceName }) => deviceName)).toEqual([null])
+    })
+
     it('lists the sessions that were not ended, and ends all others', async () => {
       const { sessions } = await make()
       const { user, session } = await opened(sessions)
@@ -288,9 +319,29 @@ export function signInContract(name: string, make: () => Promise<Repositories>) 
       const again = forUser(user.id, { session: newSession(session.deviceId), event: newEvent({ at: T + 1 }) })
       await sessions.redeem(again)
       expect(await activity.list(user.id, all)).toEqual([
-        { ...again.event, count: 1 },
-        { ...event, kind: 'new-device', count: 1 },
+        { ...again.event, count: 1, deviceName: null },
+        { ...event, kind: 'new-device', count: 1, deviceName: null },
       ])
+    })
+
+    it('shows the present name of each device on which the user has signed in', async () => {
+      const { sessions, activity } = await make()
+      const { user, session: first } = await opened(sessions)
+      const { deviceId } = first
+      const tablet = { ...newSession(), deviceName: 'Tablet' }
+      const phone = { ...newSession(deviceId), deviceName: 'Phone' }
+      for (const session of [tablet, phone]) {
+        await sessions.redeem(forUser(user.id, { session, event: newEvent({ deviceId: session.deviceId }) }))
+      }
+      const unknown = newEvent({ kind: 'wrong-pin', deviceId: 'unknown', at: T + 1 })
+      for (const event of [unknown, newEvent({ deviceId, at: T + 2 })]) await activity.note(user.id, event, EACH)
+      const stranger = await opened(sessions)
+      await activity.note(stranger.user.id, newEvent({ deviceId, at: T + 2 }), EACH)
+      const namesOf = async (owner: string, since: number) =>
+        (await activity.list(owner, { ...all, since })).map(({ deviceName }) => deviceName)
+      expect((await namesOf(user.id, 0)).sort()).toEqual(['Phone', 'Phone', 'Tablet', null, null])
+      expect(await namesOf(user.id, T)).toEqual(['Phone', null])
+      expect(await namesOf(stranger.user.id, 0)).toEqual([null, null])
     })
 
     it('notes no sign-in that fails', async () => {

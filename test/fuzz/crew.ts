@@ -1,4 +1,5 @@
 /** Users of a lane and their sessions, as the answers tell of them. */
+import { tokenSet } from './credentials.ts'
 import type { Route } from './document.ts'
 import type { Answer } from './line.ts'
 import { jsonOf, type Memory } from './memory.ts'
@@ -24,10 +25,11 @@ export function crew(alone: boolean) {
     modelOf: (userId: string) => (alone ? (models.get(userId) ?? null) : null),
 
     /** A session that was opened takes the place of the user's older one on that device. */
-    learn({ status, body }: Answer, memory: Memory): void {
+    learn({ status, headers, body }: Answer, memory: Memory): void {
       const told = jsonOf(body) as Partial<Session> | undefined
-      if (status !== 201 || !told?.token || !told.userId || !told.deviceId) return
-      const { token, userId, deviceId } = told
+      const token = told?.token ?? tokenSet(headers)
+      if (status !== 201 || !token || !told?.userId || !told.deviceId) return
+      const { userId, deviceId } = told
       this.end((one) => one.userId === userId && one.deviceId === deviceId, memory)
       sessions.push({ token, userId, deviceId })
       if (!models.has(userId)) models.set(userId, model())

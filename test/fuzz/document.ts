@@ -1,6 +1,7 @@
 /** The server's own OpenAPI document, as the fuzzer reads it: what may be asked, and what may be answered. */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
+import { deviceNameFault } from '../../src/vault/sign-in/device-name.ts'
 import { mailAddressFault } from '../../src/vault/sign-in/mail-address.ts'
 
 export interface Schema {
@@ -168,6 +169,7 @@ function validators(api: OpenApi) {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
   formats.default(ajv)
   ajv.addFormat('idn-email', (text) => mailAddressFault(text) === null)
+  ajv.addFormat('device-name', (text) => deviceNameFault(text) === null)
   ajv.addSchema(api, 'api')
   const known = new Map<string, ValidateFunction>()
   return (pointer: string[]): ValidateFunction => {

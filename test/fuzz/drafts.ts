@@ -1,5 +1,6 @@
 /** A request that is being written: made from the document so that it is valid, then perhaps spoilt, then bytes. */
 import type { Dice } from './chance.ts'
+import { asCookie, asToken } from './credentials.ts'
 import type { Document, Operation } from './document.ts'
 import { type Form, validForm } from './forms.ts'
 import type { Memory } from './memory.ts'
@@ -32,8 +33,8 @@ export interface Author {
   mostBytes: number
 }
 
-/** `authorization` is sent where the operation takes it. */
-export function validDraft(author: Author, operation: Operation, authorization: string | null): Draft {
+/** The token is sent where the operation takes it. */
+export function validDraft(author: Author, operation: Operation, token: string | null): Draft {
   const { dice, document, memory } = author
   const made = values(document, dice, memory)
   const draft: Draft = {
@@ -48,7 +49,9 @@ export function validDraft(author: Author, operation: Operation, authorization: 
     noisy: false,
     unfinished: false,
   }
-  if (authorization && operation.session !== 'none') draft.headers.push(['Authorization', `Bearer ${authorization}`])
+  if (token && operation.session !== 'none') draft.headers.push(...(dice.oneIn(5) ? asCookie(token) : asToken(token)))
+  // A page of the server may ask for a cookie. For anybody else that is refused.
+  if (operation.id === 'signIn' && dice.oneIn(2)) draft.headers.push(['Sec-Fetch-Site', 'same-origin'])
   // The fields of uploads depend on each other.
   const independent = operation.parameters.filter(({ in: place }) => place !== 'header' || !UPLOADS[operation.id])
   for (const parameter of independent) addParameter(author, made, draft, parameter)

@@ -1,5 +1,6 @@
 /** One client: a request after the other, valid, spoilt or mere noise, each answer checked and learnt from. */
 import type { Dice } from './chance.ts'
+import { credentialsIn } from './credentials.ts'
 import { type Crew, mayEndSessions, type Session } from './crew.ts'
 import type { Document, Operation, Route } from './document.ts'
 import { bytesOf, type Draft, targetOf, validDraft } from './drafts.ts'
@@ -84,9 +85,10 @@ export function lane({ target, document, dice, memory, crew, strangers, witness 
   }
 
   function asStranger(draft: Draft) {
-    const mine = crew.sessions().map(({ token }) => `Bearer ${token}`)
     const other = strangers.sessions()[0]?.token ?? 'none'
-    draft.headers = draft.headers.map(([name, value]) => [name, mine.includes(value) ? `Bearer ${other}` : value])
+    for (const { token } of crew.sessions()) {
+      draft.headers = draft.headers.map(([name, value]) => [name, value.replace(token, other)])
+    }
   }
 
   /** Sends a draft and holds its answer against everything that is known. */
@@ -134,22 +136,27 @@ export function lane({ target, document, dice, memory, crew, strangers, witness 
     }
   }
 
-  /** The session whose token the draft has; of several, a server takes the first. */
+  /** The session whose token the draft has; of several, the first. */
   function sessionIn({ headers }: Draft): Session | null {
-    const sent = headers.find(([name]) => name.toLowerCase() === 'authorization')?.[1]
-    return crew.sessions().find(({ token }) => sent === `Bearer ${token}`) ?? null
+    const sent = credentialsIn(headers)
+    return crew.sessions().find(({ token }) => sent?.token === token) ?? null
   }
 
   function askedBy(draft: Draft, session: Session | null): Asked {
     const { method, headers, spoilt, noisy, content, body } = draft
-    const dead = memory.fields('ended').some((token) => headers.some(([, value]) => value === `Bearer ${token}`))
-    const sent = headers.filter(([name]) => name.toLowerCase() === 'authorization').length
+    const sent = credentialsIn(headers)
+    const dead = memory.fields('ended').some((token) => token === sent?.token)
     const onlyJson = spoilt.every((how) => how.startsWith('JSON '))
     return {
       method,
       target: targetOf(draft),
-      token:
-        sent === 0 ? 'none' : session && crew.alone && sent === 1 ? 'live' : dead && sent === 1 ? 'dead' : 'unknown',
+      token: !sent
+        ? 'none'
+        : session && crew.alone && sent.certain
+          ? 'live'
+          : dead && sent.certain
+            ? 'dead'
+            : 'unknown',
       asDocumented: spoilt.length === 0,
       noisy: noisy || repeated(headers),
       content,

@@ -37,7 +37,7 @@ export function model(): Model {
   /** What becomes of the files where an operation went well. */
   const effects: Record<string, (params: Route['params'], file: Kept) => void> = {
     putFile: (_params, file) => complete(file),
-    uploadForm: (_params, file) => live.set(file.name, file),
+    uploadForm: (_params, file) => complete(file),
     createUpload: (_params, file) => complete(file),
     appendUpload: (_params, file) => complete(file),
     renameFile: ({ name = '' }, file) => {

@@ -99,12 +99,15 @@ function routeFaults(document: Document, { operation }: Route, asked: Asked, ans
   return [...faults, ...judgementFaults(document, operation, asked, answer), ...contentFaults(operation, asked, answer)]
 }
 
-/** Each documented field is there, but for those of limits, which are off; of the two that a 415 for a body may have, one. */
+/**
+ * Each documented field is there, but for those of limits, which are off, and of cookies, which few clients have; of the two that a
+ * 415 for a body may have, one.
+ */
 function headerFaults({ responses, body }: Operation, { status, headers }: Answer): string[] {
   const documented = Object.keys(responses[status]?.headers ?? {}).map((name) => name.toLowerCase())
   // A first part on PUT has the headers of an upload instead.
   if (isPartOfUpload(headers)) return []
-  const missing = documented.filter((name) => headers[name] === undefined && !name.startsWith('ratelimit'))
+  const missing = documented.filter((name) => headers[name] === undefined && !/^(ratelimit|set-cookie)/.test(name))
   if (status === 415) return missing.length < 2 || !body ? [] : ['a 415 that does not say what is taken']
   return missing.map((name) => `no ${name}, which is documented for ${status}`)
 }

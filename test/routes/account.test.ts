@@ -9,7 +9,9 @@ import {
   blobsOnDisk,
   type Member,
   member,
+  memberWith,
   newDeviceId,
+  pinFrom,
   SECOND,
   SESSIONS_CHECKED_OFTEN,
   type TestApp,
@@ -96,7 +98,11 @@ describe('deleting an account', () => {
     const app = await testApp()
     // Enough for pages to be split and merged.
     const others = await Promise.all(Array.from({ length: 40 }, () => member(app)))
-    const ada = await member(app, 'ada.lovelace@example.org')
+    const first = await member(app, 'ada.lovelace@example.org')
+    const { deviceId } = first
+    const entered = { deviceId, pin: await pinFrom(first, deviceId), deviceName: 'secret phone' }
+    const renewed = await app.post('/v1/sessions', entered)
+    const ada = memberWith(app, { ...first, ...(renewed.body as { token: string; sessionId: string }) })
     for (let n = 0; n < 60; n += 1) await ada.put(`secret-name-${n}`, randomBytes(100))
     for (let n = 0; n < 20; n += 1) await ada.request(`/v1/files/secret-name-${n}`, { method: 'DELETE' })
     const headers = { 'content-disposition': 'attachment; filename="secret-name-x"', 'upload-complete': '?0' }
@@ -105,13 +111,13 @@ describe('deleting an account', () => {
     await Promise.all(others.slice(0, 20).map((other) => other.put('kept', 'kept')))
     const [slot] = await app.ports.keySlots.find(ada.userId)
     const seal = (await standing(app.ports.files, ada.userId, 'secret-name-59'))?.seal
-    const traces = [slot?.sealed, seal, ada.deviceId, 'ada.lovelace@example.org', 'secret-name']
-    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(5).fill(true))
+    const traces = [slot?.sealed, seal, ada.deviceId, 'ada.lovelace@example.org', 'secret phone', 'secret-name']
+    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(6).fill(true))
 
     await leave(ada)
     await app.settled()
 
-    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(5).fill(false))
+    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(6).fill(false))
     expect(rowsLeft(app)).toEqual({
       activity: 40,
       departed: 0,
@@ -125,6 +131,8 @@ describe('deleting an account', () => {
       key_slots: 41,
       parts: 20,
       sessions: 40,
+      thumbnails: 0,
+      tombstones: 0,
       uploads: 0,
       users: 40,
       vacated_names: 0,

@@ -31,6 +31,7 @@ interface Event {
   userAgent: string
   sessionId: string | null
   deviceId: string | null
+  deviceName?: string
   fileId: string | null
   count: number
 }
@@ -110,6 +111,26 @@ describe('the list of what happened', () => {
       { kind: 'pin-issued', ...byPhone, sessionId: ada.sessionId, deviceId: ada.deviceId },
       { kind: 'new-device', sessionId: ada.sessionId, deviceId: ada.deviceId },
     ])
+  })
+
+  it('shows the device by its name, so that a new device and a sign-in can be recognised', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const deviceId = newDeviceId()
+    const signIn = async (deviceName?: string) => {
+      app.clock.turn(SECOND)
+      const { body } = await app.post('/v1/sessions', { deviceId, pin: await pinFrom(ada, deviceId), deviceName })
+      return memberWith(app, { ...ada, deviceId, ...(body as { token: string; sessionId: string }) })
+    }
+    await signIn('Ada’s phone')
+    const phone = await signIn()
+    app.clock.turn(SECOND)
+    await ada.request(`/v1/sessions/${phone.sessionId}`, { method: 'DELETE' })
+    const named = (await events(app, ada)).filter(({ deviceName }) => deviceName === 'Ada’s phone')
+    expect(named.map(({ kind }) => kind).sort()).toEqual(['new-device', 'pin-issued', 'session-revoked', 'sign-in'])
+    const first = (await events(app, ada)).at(-1)
+    expect(first).toMatchObject({ kind: 'new-device', deviceId: ada.deviceId })
+    expect(first).not.toHaveProperty('deviceName')
   })
 
   it('tells which session was signed out, and by whom', async () => {

@@ -23,8 +23,12 @@ const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { versio
 interface OpenApi {
   openapi: string
   tags: { name: string }[]
+  security: unknown[]
   paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, { properties: Record<string, { enum?: string[] }> }> }
+  components: {
+    securitySchemes: Record<string, unknown>
+    schemas: Record<string, { properties: Record<string, { enum?: string[] }> }>
+  }
 }
 
 describe('the page', () => {
@@ -141,6 +145,19 @@ describe('the document', () => {
     for (const { route, operation } of members) {
       expect(operation.responses[401]?.headers, route).toHaveProperty('WWW-Authenticate')
     }
+  })
+
+  it('takes a session by token or by cookie, with a 403 wherever a cookie could change something', async () => {
+    const { document, operations } = await documentedApp()
+    const refusing = operations.filter(({ operation }) => JSON.stringify(operation).includes('cross-site-request'))
+    const changing = operations.filter(({ route, operation: { security = document.security, operationId } }) => {
+      return operationId === 'signIn' || (JSON.stringify(security).includes('cookie') && !/^(GET|HEAD) /.test(route))
+    })
+
+    expect(document.security).toEqual([{ session: [] }, { cookie: [] }])
+    expect(document.components.securitySchemes.cookie).toMatchObject({ in: 'cookie', name: '__Host-minikeepsafe' })
+    expect(changing.length).toBeGreaterThan(10)
+    expect(refusing).toEqual(changing)
   })
 
   it('tells of the limits of every operation but those about health', async () => {

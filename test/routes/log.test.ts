@@ -88,7 +88,7 @@ async function everyRequest(
   )
   const good = { authorization: `Bearer ${token}` }
   const bad = { authorization: 'Bearer mks_secret-token-secret-token-secret-token-secret-token' }
-  const known = JSON.stringify({ name: 'secret-new-name', email, deviceId, pin: '0000' })
+  const known = JSON.stringify({ name: 'secret-new-name', email, deviceId, deviceName: 'secret phone', pin: '0000' })
   const upload = form([{ name: 'file', content: 'secret content', filename: 'secret-file.jpg', type: 'image/secret' }])
   const bodies: Pick<Call, 'headers' | 'body'>[] = [
     {},
@@ -101,7 +101,8 @@ async function everyRequest(
     { headers: { 'content-type': 'secret/secret', 'if-match': '"secret"', range: 'secret' }, body: 'secret' },
   ]
   for (const { method, path } of routes) {
-    for (const authorization of inFull ? [good, bad, {}] : [good]) {
+    const page = { cookie: `minikeepsafe=${bad.authorization.slice(7)}`, 'sec-fetch-site': 'same-origin' }
+    for (const authorization of inFull ? [good, bad, page, {}] : [good]) {
       for (const { headers, body } of bodies) {
         if (method === 'GET' && body !== undefined) continue
         // The story would be over for all that comes after.
@@ -177,6 +178,9 @@ function expectNone(secrets: Record<string, string>, log: string) {
   }
 }
 
+/** Without TLS and with it, the cookie has different names. */
+const cookiesWith = (token: string) => `minikeepsafe=${token}; __Host-minikeepsafe=${token}`
+
 const folders = (folder: string) => ({ UPLOADS_DIR: join(folder, 'uploads') })
 
 /** Everything that a user does, and what goes wrong; answers what nobody may read in the log. */
@@ -186,7 +190,8 @@ async function story(app: Pick<TestApp, 'request' | 'post' | 'url'> & { config: 
   const { pin } = (await app.post('/v1/users', { name: 'Secret Person', email, deviceId })).body as { pin: string }
   const wrongPin = pin === '0000' ? '0001' : '0000'
   await app.post('/v1/sessions', { deviceId, pin: wrongPin })
-  const { token } = (await app.post('/v1/sessions', { deviceId, pin })).body as { token: string }
+  const entered = { deviceId, pin, deviceName: 'secret phone' }
+  const { token } = (await app.post('/v1/sessions', entered)).body as { token: string }
   const headers = { authorization: `Bearer ${token}` }
   const statuses = [
     await app.request(path(name), { method: 'PUT', headers, body: 'secret content' }),
@@ -198,8 +203,11 @@ async function story(app: Pick<TestApp, 'request' | 'post' | 'url'> & { config: 
     await app.request(path('secret-new'), { headers: { authorization: 'Bearer mks_secret-token' } }),
     await app.request('/v1/users', { method: 'POST', headers: json, body: '{"name":"Secret Person", secret-json' }),
     await app.request('/v1/secret-path/%ff', { headers }),
+    await app.request('/v1/files', { headers: { cookie: cookiesWith(token) } }),
+    await app.request('/v1/files', { headers: { cookie: cookiesWith('mks_secret-token') } }),
+    await app.request(path(name), { method: 'PUT', headers: { cookie: cookiesWith(token) } }),
   ].map(({ status }) => status)
-  expect(statuses).toEqual([201, 400, 200, 200, 404, 200, 401, 400, 400])
+  expect(statuses).toEqual([201, 400, 200, 200, 404, 200, 401, 400, 400, 200, 401, 403])
   await broken(app, head('GET /v1/secret-noise', headers).replace('HTTP/1.1', 'HTTP/secret'))
   await broken(app, `${head(`PUT ${path('secret-cut')}`, { ...headers, 'content-length': 100 })}secret`)
 

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { Readable } from 'node:stream'
 import { expect, it, onTestFinished } from 'vitest'
-import { blobsOnDisk, form, member, testApp } from '../support/app.ts'
+import { blobsOnDisk, form, member, newDeviceId, testApp } from '../support/app.ts'
 import { pathOf, spoil } from '../support/blobs.ts'
 import { describeNginx, flood, type Nginx, nginxBefore, nginxWith } from '../support/nginx.ts'
 
@@ -77,6 +77,28 @@ describeNginx('behind nginx', () => {
       .poll(() => nginx.passages().map(({ method, route }) => `${method} ${route}`))
       .toContain('PATCH /v1/uploads/{id}')
     expect(nginx.log()).not.toContain(path)
+  })
+
+  it('a page signs in with a cookie of the name that clients see, over HTTP/1.1 and HTTP/2', async () => {
+    const { app, nginx } = await behindNginx()
+    const { origin } = new URL(nginx.url)
+    const deviceId = newDeviceId()
+    const { body } = await nginx.post('/v1/users', { name: 'Ada', email: 'page@example.org', deviceId })
+    const entered = { deviceId, pin: (body as { pin: string }).pin, cookie: true }
+    const forged = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'http' }
+    const lying = await nginx.post('/v1/sessions', entered, { ...forged, origin: 'http://evil.example' })
+    expect(lying).toBeProblem(403, 'cross-site-request')
+    const session = await nginx.post('/v1/sessions', entered, { ...forged, origin })
+    const cookie = session.headers['set-cookie']?.[0]?.split(';', 1)[0] as string
+    expect([session.status, cookie]).toEqual([201, expect.stringMatching(/^__Host-minikeepsafe=mks_/)])
+    const put = (from: string) =>
+      nginx.request('/v1/files/a', { method: 'PUT', headers: { cookie, origin: from }, body: 'sand' })
+    expect([(await put(origin)).status, (await put(app.url)).status]).toEqual([201, 403])
+    const fields = { ':path': '/v1/files/a', cookie: `theme=dark; ${cookie}`, 'sec-fetch-site': 'same-origin' }
+    const { head, bytes } = await overHttp2(nginx, fields)
+    expect([head[':status'], bytes.toString()]).toEqual([200, 'sand'])
+    await expect.poll(() => nginx.passages().length).toBeGreaterThan(5)
+    expect(nginx.log()).not.toContain('mks_')
   })
 
   it.each(['a/b', '%00', 'a b', 'ünï', '..', '%', 'x'.repeat(256)])(

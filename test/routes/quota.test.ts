@@ -338,7 +338,7 @@ describe('what a member uses', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anAct, { maxLength: 40 }), async (acts) => {
         const owner = next()
-        const session = { id: next(), deviceId: next(), tokenHash: Buffer.from(next()), createdAt: 0 }
+        const session = { id: next(), deviceId: next(), deviceName: null, tokenHash: Buffer.from(next()), createdAt: 0 }
         const slot = { kind: 'server' as const, keyId: 'key', sealed: Buffer.alloc(0) }
         const user = { id: owner, name: owner, email: owner, confirmedBy: 'response' as const, createdAt: 0, slot }
         await sessions.redeem({ pinId: next(), session, user, givenBack: null, event: newEvent(), bounds: BOUNDS })

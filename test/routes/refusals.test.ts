@@ -85,6 +85,10 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'headers-too-large': () => ({ headers: { 'x-large': 'x'.repeat(20_000) } }),
   'unsupported-transfer-coding': () => ({ headers: { 'transfer-encoding': 'gzip, chunked' }, body: '0\r\n\r\n' }),
   unauthorized: () => ({ headers: { authorization: undefined } }),
+  'cross-site-request': ({ body }, { id }) =>
+    id === 'signIn'
+      ? json({ ...JSON.parse(body), cookie: true })
+      : { headers: { authorization: undefined, cookie: 'minikeepsafe=x', 'sec-fetch-site': 'cross-site' } },
   'unsupported-encoding': ({ body }) => ({ headers: { 'content-encoding': 'gzip' }, body: body || 'x' }),
   'unsupported-media-type': () => ({ headers: { 'content-type': 'text/html' }, body: '<p>' }),
   'malformed-json': () => ({ headers: { 'content-type': 'application/json' }, body: '{' }),

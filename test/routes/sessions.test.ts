@@ -10,6 +10,7 @@ import {
   type Member,
   MINUTE,
   member,
+  memberWith,
   newDeviceId,
   paired,
   pinFrom,
@@ -23,6 +24,7 @@ import { head, type Wire, wire } from '../support/wire.ts'
 interface Listed {
   sessionId: string
   deviceId: string
+  deviceName?: string
   createdAt: string
   lastUsedAt: string
   expiresAt: string
@@ -38,6 +40,12 @@ async function list(owner: Member): Promise<Listed[]> {
 const ids = async (owner: Member) => (await list(owner)).map(({ sessionId }) => sessionId)
 const end = (owner: Member, sessionId: string) => owner.request(`/v1/sessions/${sessionId}`, { method: 'DELETE' })
 const endOthers = (owner: Member) => owner.request('/v1/sessions', { method: 'DELETE' })
+
+/** Signs the user in again on a device, with a name for it or without one. */
+async function renewed(app: TestApp, owner: Member, deviceId: string, deviceName?: string): Promise<Member> {
+  const { body } = await app.post('/v1/sessions', { deviceId, pin: await pinFrom(owner, deviceId), deviceName })
+  return memberWith(app, { ...owner, deviceId, ...(body as { token: string; sessionId: string }) })
+}
 
 async function withDevices() {
   const app = await testApp({}, undefined, SESSIONS_CHECKED_OFTEN)
@@ -78,6 +86,23 @@ describe('the list of sessions', () => {
     expect(await labelOf(ada, await paired(app, ada, phone.deviceId))).toBe(before)
     const ben = await member(app)
     expect(await labelOf(ben, await paired(app, ben, phone.deviceId))).not.toBe(before)
+  })
+
+  it('shows the name that a device was given, to its user alone', async () => {
+    const { app, ada, phone, tablet } = await withDevices()
+    const ben = await member(app)
+    const sign = (owner: Member, deviceId: string, deviceName?: string) => renewed(app, owner, deviceId, deviceName)
+    await sign(ben, phone.deviceId, 'Ben’s phone')
+    await sign(ada, phone.deviceId, ' Ada’s phone\n')
+    const nameOf = async (owner: Member, { deviceId }: Member) => {
+      const viewer = await renewed(app, owner, deviceId)
+      return (await list(viewer)).find(({ current }) => current)?.deviceName
+    }
+    expect(await nameOf(ada, phone)).toBe('Ada’s phone')
+    expect(await nameOf(ben, phone)).toBe('Ben’s phone')
+    await sign(ada, phone.deviceId, 'Old phone')
+    expect(await nameOf(ada, phone)).toBe('Old phone')
+    expect((await list(ada)).find(({ sessionId }) => sessionId === tablet.sessionId)).not.toHaveProperty('deviceName')
   })
 
   it('moves with use', async () => {

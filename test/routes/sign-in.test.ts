@@ -111,6 +111,52 @@ describe('signing in', () => {
     expect(await app.post('/v1/sessions', { deviceId: newDeviceId(), pin })).toBeProblem(400, 'invalid-request')
   })
 
+  it.each([
+    'x',
+    'Ada’s phone',
+    ' padded\u00a0',
+    'a'.repeat(60),
+    '\u{1f4f1}'.repeat(60),
+    // 120 characters as it is sent, and 60 in NFC.
+    'e\u0301'.repeat(60),
+    `${' '.repeat(3000)}x`,
+    '👩‍👩‍👧’s tablet',
+  ])('takes the device name %j, trimmed and in NFC', async (deviceName) => {
+    const app = await sharedApp()
+    const { deviceId, pin } = await registered(app)
+    const { status, body } = await app.post('/v1/sessions', { deviceId, pin, deviceName })
+    expect(status).toBe(201)
+    const headers = { authorization: `Bearer ${(body as { token: string }).token}` }
+    const { sessions } = (await app.request('/v1/sessions', { headers })).body as { sessions: object[] }
+    expect(sessions).toMatchObject([{ deviceName: deviceName.trim().normalize('NFC') }])
+  })
+
+  it.each([
+    '',
+    ' \t\n',
+    'a'.repeat(61),
+    '\u{1f4f1}'.repeat(61),
+    // 60 characters as it is sent, and 120 in NFC.
+    '\u0958'.repeat(60),
+    'a\nb',
+    'a\u0000',
+    '\u0085x\u0085',
+    '\u007f',
+    'a\ud800',
+    1234,
+    null,
+    ['x'],
+  ])('refuses the device name %j, and the PIN stays good', async (deviceName) => {
+    const app = await sharedApp()
+    const { deviceId, pin } = await registered(app)
+    const answer = await app.post('/v1/sessions', { deviceId, pin, deviceName })
+    expect(answer).toBeProblem(400, 'invalid-request')
+    expect(answer.body).toMatchObject({
+      errors: [{ path: '/deviceName', message: expect.stringMatching(/^must be /) }],
+    })
+    expect((await app.post('/v1/sessions', { deviceId, pin })).status).toBe(201)
+  })
+
   it('replaces the older session of the same device', async () => {
     const app = await testApp()
     const ada = await member(app)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { appForMany, form, type Member, member } from '../support/app.ts'
 import type { Answer } from '../support/http.ts'
+import { unzip } from '../support/unzip.ts'
 
 const sharedApp = appForMany()
 
@@ -157,5 +158,23 @@ describe('when a content was made', () => {
     expect(await read('desc')).toEqual(['c', 'now', 'b', 'a'])
     const { body } = await ada.request('/v1/files?sort=takenAt&prefix=n')
     expect((body as { files: { name: string }[] }).files.map(({ name }) => name)).toEqual(['now'])
+  })
+
+  it('is the time of the file in an export, and stands in account.json', async () => {
+    const ada = await member(await sharedApp())
+    await putTaken(ada, 'eve.jpg', 'a', '1999-12-31T23:30:00-05:00')
+    await putTaken(ada, 'old.jpg', 'b', '1950-01-01T00:00:00Z')
+    const entries = await unzip(Buffer.from((await ada.request('/v1/me/export')).bytes))
+    const eve = entries.find(({ path }) => path === 'files/eve.jpg')?.entry
+    expect(eve?.getLastModDate().getTime()).toBe(Date.UTC(2000, 0, 1, 4, 30))
+    // A reader that knows no time zones shows the photo on its day.
+    const shown = eve?.getLastModDate({ forceDosFormat: true, timezone: 'UTC' }).getTime()
+    expect(shown).toBe(Date.UTC(1999, 11, 31, 23, 30))
+    const old = entries.find(({ path }) => path === 'files/old.jpg')?.entry
+    expect(old?.getLastModDate().getTime()).toBe(Date.UTC(1950, 0))
+    const account = JSON.parse(String(entries.find(({ path }) => path === 'account.json')?.bytes)) as {
+      files: { takenAt: string }[]
+    }
+    expect(account.files[0]?.takenAt).toBe('1999-12-31T23:30:00.000-05:00')
   })
 })

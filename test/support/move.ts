@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { migrateData } from '../../src/commands/migrate-data.ts'
 import { readConfig } from '../../src/config/config.ts'
 import type { MoveReport } from '../../src/vault/operator/move.ts'
-import { type Member, member, newDeviceId, paired, type TestApp, temporaryFolder, testApp } from './app.ts'
+import { type Member, member, newDeviceId, paired, pinFrom, type TestApp, temporaryFolder, testApp } from './app.ts'
 import { operator } from './operator.ts'
 import { emptySchema } from './postgres.ts'
 import { newBucket, s3Environment } from './s3.ts'
@@ -81,6 +81,8 @@ export async function fill(app: TestApp) {
   await cleo.put('left.jpg', 'to be removed')
   const second = await paired(app, ada)
   const third = await paired(app, ada)
+  const named = newDeviceId()
+  await app.post('/v1/sessions', { deviceId: named, pin: await pinFrom(ada, named), deviceName: 'Ada’s 📱' })
   await third.request('/v1/sessions/current', { method: 'DELETE' })
   await app.post('/v1/sessions', { deviceId: third.deviceId, pin: '0000' })
   const fixed = { kind: 'pin' as const, address: PAUSED, maxAttempts: 5, rule: RULE }

@@ -6,7 +6,7 @@ export const ZIPPED_AT = Date.UTC(2026, 10, 22, 8, 30, 7)
 export function entry(path: string, ...batch: (Buffer | string)[]): ZipEntry {
   const parts = batch.map((part) => Buffer.from(part))
   const sizeBytes = parts.reduce((sum, { length }) => sum + length, 0)
-  return { path, modifiedAt: ZIPPED_AT, sizeBytes, batches: [parts] }
+  return { path, modifiedAt: ZIPPED_AT, zoneMinutes: 0, sizeBytes, batches: [parts] }
 }
 
 export async function* inOrder(entries: Iterable<ZipEntry>): AsyncGenerator<ZipEntry> {

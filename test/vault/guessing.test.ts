@@ -56,7 +56,7 @@ async function vaultWithMail() {
       await vault.settled()
       return letters.at(-1) as PinLetter
     },
-    signIn: (deviceId: string, secret: string, caller = OWNER) => vault.sessions.open(deviceId, secret, caller),
+    signIn: (deviceId: string, pin: string, caller = OWNER) => vault.sessions.open({ deviceId, pin }, caller),
     remove: (userId: string) => vault.account.remove(userId),
   }
 }

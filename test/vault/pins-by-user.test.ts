@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { compose } from '../../src/compose/compose.ts'
 import { rulesOf } from '../../src/compose/rules.ts'
 import { readConfig } from '../../src/config/config.ts'
+import type { Session } from '../../src/ports/sign-in.ts'
 import { Problem } from '../../src/problems.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { openOperatorsVault } from '../../src/vault/operator/operator.ts'
@@ -25,7 +26,7 @@ async function vaultOfMany() {
   const vault = await openVault(ports, { ...rulesOf(config), asideMs: AT_ONCE })
   onTestFinished(() => vault.close())
   const operator = openOperatorsVault(ports, rulesOf(config))
-  const signIn = (deviceId: string, pin: string) => vault.sessions.open(deviceId, pin, CALLER)
+  const signIn = (deviceId: string, pin: string) => vault.sessions.open({ deviceId, pin }, CALLER)
 
   return {
     vault,
@@ -39,7 +40,7 @@ async function vaultOfMany() {
       const email = `${randomBytes(6).toString('hex')}@example.org`
       const { pin } = (await vault.enrolment.register({ name: 'Ada', email, deviceId }, CALLER)) as { pin: string }
       const { token, userId } = await signIn(deviceId, pin)
-      const session = await vault.sessions.authenticate(`Bearer ${token}`)
+      const session = (await vault.sessions.authenticate(token)) as Session
       const pair = async (device: string) => (await vault.enrolment.pair(session, device, CALLER)).pin
       const wrongPins = async () => {
         await vault.settled()

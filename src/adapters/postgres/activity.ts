@@ -1,4 +1,4 @@
-import type { ActivityEvent, ActivityRepository } from '../../ports/accounts.ts'
+import type { ActivityRepository, ListedEvent } from '../../ports/accounts.ts'
 import { type Database, jsonOf } from './database.ts'
 
 export function postgresActivity({ ask, call }: Database): ActivityRepository {
@@ -8,10 +8,10 @@ export function postgresActivity({ ask, call }: Database): ActivityRepository {
     },
 
     list: (owner, { since, after, limit }) =>
-      ask<ActivityEvent & { count: number }>(
+      ask<ListedEvent>(
         `SELECT id, at, kind, address, user_agent AS "userAgent", session_id AS "sessionId",
-           device_id AS "deviceId", file_id AS "fileId", count
-         FROM activity WHERE user_id = $1 AND at > $2 AND (at, id) < ($3, $4)
+           device_id AS "deviceId", name AS "deviceName", file_id AS "fileId", count
+         FROM activity LEFT JOIN devices USING (user_id, device_id) WHERE user_id = $1 AND at > $2 AND (at, id) < ($3, $4)
          ORDER BY at DESC, id DESC LIMIT $5`,
         [owner, since, after?.at ?? Number.MAX_SAFE_INTEGER, after?.id ?? '', limit],
       ),

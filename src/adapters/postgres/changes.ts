@@ -35,7 +35,7 @@ function changeOf({ history, latest, forgotten, revision, goneId, goneAt, ...fil
 }
 
 /** One statement, so that all of it is read at one moment. Keyset paging on an index for each of the two kinds. */
-const PAGE = `SELECT users.history, users.revision AS latest, users.forgotten_revision AS forgotten,
+export const PAGE = `SELECT users.history, users.revision AS latest, users.forgotten_revision AS forgotten,
     change.revision, change."goneId", change."goneAt", file.*
   FROM users
   LEFT JOIN LATERAL (

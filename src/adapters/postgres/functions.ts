@@ -450,7 +450,7 @@ END $$;
 
 -- Redeems a PIN: 'new-device' or 'known-device', or the reason why not. A newcomer is a user who does not exist yet.
 CREATE OR REPLACE FUNCTION redeem_pin(
-  pin text, new_id text, device text, new_token_hash bytea, at bigint, owner text, vouched_by text, newcomer jsonb,
+  pin text, new_id text, device text, device_name text, new_token_hash bytea, at bigint, owner text, vouched_by text, newcomer jsonb,
   guessed_at bytea, every bigint, event jsonb, bounds jsonb
 ) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -492,11 +492,11 @@ BEGIN
   DELETE FROM handed_out_pins WHERE device_id = device AND user_id = owner;
   UPDATE guesses SET wrong = wrong - 1, paused_until = CASE WHEN wrong % every = 0 THEN 0 ELSE paused_until END
     WHERE address = guessed_at;
-  INSERT INTO devices (user_id, device_id, first_seen_at, last_seen_at) VALUES (owner, device, at, at)
+  INSERT INTO devices (user_id, device_id, name, first_seen_at, last_seen_at) VALUES (owner, device, device_name, at, at)
     ON CONFLICT DO NOTHING;
   is_new := FOUND;
   IF NOT is_new THEN
-    UPDATE devices SET last_seen_at = at WHERE user_id = owner AND device_id = device;
+    UPDATE devices SET last_seen_at = at, name = coalesce(device_name, name) WHERE user_id = owner AND device_id = device;
   ELSIF (SELECT count(*) FROM devices WHERE user_id = owner) > (bounds ->> 'devices')::bigint THEN
     -- Devices that are signed in stay.
     DELETE FROM devices WHERE user_id = owner AND device_id IN (

@@ -1,4 +1,4 @@
-import type { Redemption, Session, SessionRepository } from '../../ports/sign-in.ts'
+import type { NamedSession, Redemption, Session, SessionRepository } from '../../ports/sign-in.ts'
 import { type Ask, type Database, jsonOf } from './database.ts'
 
 const SESSION = `id, user_id AS "userId", device_id AS "deviceId", created_at AS "createdAt",
@@ -39,8 +39,9 @@ export function postgresSessions({ ask, askFirst, call }: Database): SessionRepo
     },
 
     list: (owner) =>
-      ask<Session>(
-        `SELECT ${SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY created_at DESC, id`,
+      ask<NamedSession>(
+        `SELECT ${SESSION}, name AS "deviceName" FROM sessions LEFT JOIN devices USING (user_id, device_id)
+         WHERE user_id = $1 AND ended_at IS NULL ORDER BY created_at DESC, id`,
         [owner],
       ),
 
@@ -68,6 +69,7 @@ function valuesOf({ pinId, session, user, givenBack, event, bounds }: Redemption
     pin: pinId,
     new_id: session.id,
     device: session.deviceId,
+    device_name: session.deviceName,
     new_token_hash: session.tokenHash,
     at: session.createdAt,
     owner: user.id,

@@ -1,18 +1,15 @@
 import type { Database } from 'better-sqlite3'
-import type { ActivityEvent, ActivityRepository, Keep } from '../../ports/accounts.ts'
+import type { ActivityEvent, ActivityRepository, Keep, ListedEvent } from '../../ports/accounts.ts'
 import type { InTransaction } from './group-commit.ts'
 
 type Row = ActivityEvent & { owner: string }
 
 export function sqliteActivity(db: Database, inTransaction: InTransaction): ActivityRepository {
   const keepEvent = eventKeeper(db)
-  const list = db.prepare<
-    [{ owner: string; since: number; at: number; id: string; limit: number }],
-    ActivityEvent & { count: number }
-  >(
+  const list = db.prepare<[{ owner: string; since: number; at: number; id: string; limit: number }], ListedEvent>(
     `SELECT id, at, kind, address, user_agent AS userAgent, session_id AS sessionId, device_id AS deviceId,
-       file_id AS fileId, count
-     FROM activity WHERE user_id = :owner AND at > :since AND (at, id) < (:at, :id)
+       name AS deviceName, file_id AS fileId, count
+     FROM activity LEFT JOIN devices USING (user_id, device_id) WHERE user_id = :owner AND at > :since AND (at, id) < (:at, :id)
      ORDER BY at DESC, id DESC LIMIT :limit`,
   )
   const expire = db.prepare<[number, number]>(

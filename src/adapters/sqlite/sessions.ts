@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { KeySlot, User } from '../../ports/accounts.ts'
-import type { Redemption, Session, SessionRepository } from '../../ports/sign-in.ts'
+import type { NamedSession, Redemption, Session, SessionRepository } from '../../ports/sign-in.ts'
 import { eventKeeper } from './activity.ts'
 import type { InTransaction } from './group-commit.ts'
 
@@ -48,12 +48,14 @@ export function sqliteSessions(db: Database, inTransaction: InTransaction): Sess
   const touch = db.prepare<[number, string, string]>(
     'UPDATE sessions SET last_used_at = max(last_used_at, ?) WHERE user_id = ? AND id = ? AND ended_at IS NULL',
   )
-  const addDevice = db.prepare<[{ owner: string; deviceId: string; at: number }]>(
-    `INSERT INTO devices (user_id, device_id, first_seen_at, last_seen_at) VALUES (:owner, :deviceId, :at, :at)
-     ON CONFLICT DO NOTHING`,
+  type SeenDevice = Pick<Redemption['session'], 'deviceId' | 'deviceName'> & { owner: string; at: number }
+  const addDevice = db.prepare<[SeenDevice]>(
+    `INSERT INTO devices (user_id, device_id, name, first_seen_at, last_seen_at)
+     VALUES (:owner, :deviceId, :deviceName, :at, :at) ON CONFLICT DO NOTHING`,
   )
-  const seeDevice = db.prepare<[{ owner: string; deviceId: string; at: number }]>(
-    'UPDATE devices SET last_seen_at = :at WHERE user_id = :owner AND device_id = :deviceId',
+  const seeDevice = db.prepare<[SeenDevice]>(
+    `UPDATE devices SET last_seen_at = :at, name = coalesce(:deviceName, name)
+     WHERE user_id = :owner AND device_id = :deviceId`,
   )
   /** Devices that are signed in are kept. */
   const dropDevices = db.prepare<[{ owner: string; most: number }]>(
@@ -70,8 +72,11 @@ export function sqliteSessions(db: Database, inTransaction: InTransaction): Sess
   )
   const dropHandedOut = db.prepare<[string, string]>('DELETE FROM handed_out_pins WHERE device_id = ? AND user_id = ?')
   const keepEvent = eventKeeper(db)
-  const ofUser = db.prepare<[string], Session>(
-    `SELECT ${COLUMNS} WHERE user_id = ? AND ended_at IS NULL ORDER BY created_at DESC, id`,
+  const ofUser = db.prepare<[string], NamedSession>(
+    `SELECT id, user_id AS userId, device_id AS deviceId, name AS deviceName, created_at AS createdAt,
+       last_used_at AS lastUsedAt
+     FROM sessions LEFT JOIN devices USING (user_id, device_id)
+     WHERE user_id = ? AND ended_at IS NULL ORDER BY created_at DESC, id`,
   )
   const RETURNED =
     'RETURNING id, user_id AS userId, device_id AS deviceId, created_at AS createdAt, last_used_at AS lastUsedAt'
@@ -101,19 +106,20 @@ export function sqliteSessions(db: Database, inTransaction: InTransaction): Sess
         } else if (!mayJoin.get(user)) {
           return 'gone'
         }
-        const { createdAt: at, deviceId } = session
+        const { createdAt: at, deviceId, deviceName } = session
         const owner = user.id
+        const seen = { owner, deviceId, deviceName, at }
         endOfDevice.run(at, owner, deviceId)
         if ((openSessions.get(owner) ?? 0) >= bounds.sessions) endIdlest.run({ owner, at, kept: bounds.sessions - 1 })
         addSession.run({ ...session, userId: owner, pinId })
         dropHandedOut.run(deviceId, owner)
         if (givenBack) giveBack.run(givenBack)
-        const newDevice = addDevice.run({ owner, deviceId, at }).changes === 1
+        const newDevice = addDevice.run(seen).changes === 1
         if (newDevice) {
           if ((knownDevices.get(owner) ?? 0) > bounds.devices) dropDevices.run({ owner, most: bounds.devices })
           keepEvent({ ...event, owner, kind: 'new-device' }, bounds.newDevice)
         } else {
-          seeDevice.run({ owner, deviceId, at })
+          seeDevice.run(seen)
           keepEvent({ ...event, owner }, bounds.signIn)
         }
         return { newDevice }

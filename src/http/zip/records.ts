@@ -2,7 +2,7 @@
 import type { ZipEntry } from './zip.ts'
 
 /** An entry that was written, as the directory needs it. */
-export interface Written extends Pick<ZipEntry, 'modifiedAt' | 'sizeBytes'> {
+export interface Written extends Pick<ZipEntry, 'modifiedAt' | 'zoneMinutes' | 'sizeBytes'> {
   path: Buffer
   offset: number
   checksum: number
@@ -40,7 +40,7 @@ function packedBytes(sizeBytes: number): number {
 }
 
 /** Section 4.3.7. */
-export function localHeader({ path, modifiedAt, sizeBytes }: Written): Buffer {
+export function localHeader({ path, modifiedAt, zoneMinutes, sizeBytes }: Written): Buffer {
   const large = isLarge(sizeBytes)
   // The sizes follow the bytes. The header only says whether each size has eight bytes.
   const extra = [modified(modifiedAt), ...(large ? [field(0x0001, u64(0), u64(0))] : [])]
@@ -49,7 +49,7 @@ export function localHeader({ path, modifiedAt, sizeBytes }: Written): Buffer {
     u16(large ? ZIP64 : PLAIN),
     u16(FLAGS),
     u16(DEFLATED),
-    dosTime(modifiedAt),
+    dosTime(modifiedAt, zoneMinutes),
     u32(0),
     size,
     size,
@@ -72,7 +72,7 @@ function isLarge(sizeBytes: number): boolean {
 }
 
 /** Section 4.3.12. The ZIP64 part (section 4.5.3) has only the numbers that do not fit. */
-export function directoryRecord({ path, modifiedAt, sizeBytes, offset, checksum }: Written): Buffer {
+export function directoryRecord({ path, modifiedAt, zoneMinutes, sizeBytes, offset, checksum }: Written): Buffer {
   const packed = packedBytes(sizeBytes)
   // MAX_32 itself is no valid size: it means that the ZIP64 part has the size.
   const wide = packed >= MAX_32
@@ -85,7 +85,7 @@ export function directoryRecord({ path, modifiedAt, sizeBytes, offset, checksum 
     u16(beyond.length > 0 ? ZIP64 : PLAIN),
     u16(FLAGS),
     u16(DEFLATED),
-    dosTime(modifiedAt),
+    dosTime(modifiedAt, zoneMinutes),
     u32(checksum),
     u32(wide ? MAX_32 : packed),
     u32(wide ? MAX_32 : sizeBytes),
@@ -121,9 +121,9 @@ export function endOf(count: number, start: number, sizeBytes: number): Buffer {
   return Buffer.concat([end, locator, plain])
 }
 
-/** The time in units of two seconds. The format has no time zone; UTC is used. Newer readers use `modified` instead. */
-function dosTime(ms: number): Buffer {
-  const at = new Date(Math.max(ms, Date.UTC(1980, 0)))
+/** The time of the zone in units of two seconds. The format has no time zone. Newer readers use `modified` instead. */
+function dosTime(ms: number, zoneMinutes: number): Buffer {
+  const at = new Date(Math.max(ms + zoneMinutes * 60_000, Date.UTC(1980, 0)))
   const time = (at.getUTCHours() << 11) | (at.getUTCMinutes() << 5) | (at.getUTCSeconds() >> 1)
   const date = (Math.min(at.getUTCFullYear() - 1980, 127) << 9) | ((at.getUTCMonth() + 1) << 5) | at.getUTCDate()
   return Buffer.concat([u16(time), u16(date)])
@@ -131,7 +131,9 @@ function dosTime(ms: number): Buffer {
 
 /** Info-ZIP's extended timestamp: the time of the last change in seconds since the Unix epoch. */
 function modified(ms: number): Buffer {
-  return field(0x5455, Buffer.of(1), u32(Math.max(0, Math.min(Math.floor(ms / 1000), 0x7fffffff))))
+  const seconds = Buffer.alloc(4)
+  seconds.writeInt32LE(Math.max(-0x80000000, Math.min(Math.floor(ms / 1000), 0x7fffffff)))
+  return field(0x5455, Buffer.of(1), seconds)
 }
 
 /** An extra field, section 4.5.1. */

@@ -23,6 +23,8 @@ export interface ZipEntry {
   path: string
   /** Milliseconds since the Unix epoch. */
   modifiedAt: number
+  /** The time zone in which old readers show it, in minutes east of UTC. */
+  zoneMinutes: number
   sizeBytes: number
   batches: AsyncIterable<Buffer[]> | Iterable<Buffer[]>
 }
@@ -38,8 +40,8 @@ export async function* zipOf(entries: AsyncIterable<ZipEntry>): AsyncGenerator<B
   let ready: Buffer[] = []
   let readyBytes = 0
 
-  for await (const { path, modifiedAt, sizeBytes, batches } of entries) {
-    const entry: Written = { path: Buffer.from(path), modifiedAt, sizeBytes, offset, checksum: 0 }
+  for await (const { path, modifiedAt, zoneMinutes, sizeBytes, batches } of entries) {
+    const entry: Written = { path: Buffer.from(path), modifiedAt, zoneMinutes, sizeBytes, offset, checksum: 0 }
     add(localHeader(entry))
     let received = 0
     if (sizeBytes === 0) add(blockHeader(0, true))

@@ -20,6 +20,9 @@ export const narrowScreens = `
 }
 `
 
+/** Hides the cookie in the dialog of credentials: no script can set it, and the browser sends it by itself. */
+export const credentials = '.swagger-ui .auth-container:has(#api_key_value) { display: none; }'
+
 export function withViewport(app: FastifyInstance): void {
   app.addHook('onSend', async (request, reply, payload) => {
     const isPage = request.url.startsWith('/docs') && String(reply.getHeader('content-type')).startsWith('text/html')

@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import fastifyPlugin from 'fastify-plugin'
 import { ProblemSchema } from '../../schemas/common.ts'
 import { VERSION } from '../../version.ts'
-import { narrowScreens, withViewport } from './docs-page.ts'
+import { credentials, narrowScreens, withViewport } from './docs-page.ts'
 import { finished, withEveryRefusal } from './document.ts'
 
 const description = `A private vault behind four steps:
@@ -56,7 +56,7 @@ export const docs = fastifyPlugin(async function docs(app) {
       },
       // The document is read from the server that it describes.
       servers: [{ url: '/' }],
-      security: [{ session: [] }],
+      security: [{ session: [] }, { cookie: [] }],
       tags: [
         { name: 'register', description: 'Create a user, and request a PIN.' },
         { name: 'sessions', description: 'Sign in with a PIN, list sessions, sign out.' },
@@ -87,6 +87,13 @@ export const docs = fastifyPlugin(async function docs(app) {
         },
         securitySchemes: {
           session: { type: 'http', scheme: 'bearer', description: 'The `token` of POST /v1/sessions.' },
+          cookie: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: '__Host-minikeepsafe',
+            description:
+              'For pages of the origin of this server: POST /v1/sessions with `"cookie": true` sets it, and the browser sends it. Over plain HTTP its name is `minikeepsafe`. It counts only without `Authorization`. In a GET or HEAD it counts if `Sec-Fetch-Site` is `same-origin`, `none` or absent; otherwise it is ignored. With any other method it counts if `Sec-Fetch-Site` is `same-origin`, or if that field is absent and `Origin` is the origin of this server; otherwise the answer is 403 `cross-site-request`. A 401 clears it.',
+          },
         },
       },
     },
@@ -102,7 +109,13 @@ export const docs = fastifyPlugin(async function docs(app) {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: CONTENT_SECURITY_POLICY,
-    theme: { title: 'minikeepsafe', css: [{ filename: 'narrow-screens.css', content: narrowScreens }] },
+    theme: {
+      title: 'minikeepsafe',
+      css: [
+        { filename: 'narrow-screens.css', content: narrowScreens },
+        { filename: 'credentials.css', content: credentials },
+      ],
+    },
     uiConfig: {
       // This layout has no bar for loading other documents.
       layout: 'BaseLayout',
@@ -110,15 +123,16 @@ export const docs = fastifyPlugin(async function docs(app) {
       displayRequestDuration: true,
       docExpansion: 'list',
       validatorUrl: null,
-      requestInterceptor: withoutEmptyName,
+      requestInterceptor: withoutEmptyFields,
     },
   })
 })
 
 /**
- * Runs in the page. Removes an empty name from the form: the page would send it, and an empty name is refused.
+ * Runs in the page. Removes empty fields from the form: the page would send them, and an empty name or date is refused.
  */
-function withoutEmptyName<Sent extends { body?: unknown }>(request: Sent): Sent {
-  if (request.body instanceof FormData && request.body.get('name') === '') request.body.delete('name')
+function withoutEmptyFields<Sent extends { body?: unknown }>(request: Sent): Sent {
+  const { body } = request
+  if (body instanceof FormData) for (const [name, value] of [...body]) if (value === '') body.delete(name)
   return request
 }

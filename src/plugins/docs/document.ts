@@ -43,6 +43,7 @@ export function withEveryRefusal(schema: FastifySchema, url: string, changes: bo
   const codes = [
     ...codesIn(response),
     ...(schema.security?.length === 0 ? [] : (['unauthorized'] as const)),
+    ...(schema.security?.length !== 0 && changes ? (['cross-site-request'] as const) : []),
     ...(changes ? (['unsupported-encoding', 'read-only'] as const) : []),
     ...(changes && !schema.consumes ? (['malformed-json', 'body-too-large', 'unsupported-media-type'] as const) : []),
     ...EVERYWHERE,

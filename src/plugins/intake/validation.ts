@@ -8,10 +8,14 @@ import type { ValueError } from '@sinclair/typebox/errors'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import fastifyPlugin from 'fastify-plugin'
 import { type Fault, problems } from '../../problems.ts'
+import { deviceNameFault } from '../../vault/sign-in/device-name.ts'
 import { mailAddressFault } from '../../vault/sign-in/mail-address.ts'
 
 /** Returns the error of a string for a format, or `null`. */
-const FORMATS: Record<string, (text: string) => string | null> = { 'idn-email': mailAddressFault }
+const FORMATS: Record<string, (text: string) => string | null> = {
+  'idn-email': mailAddressFault,
+  'device-name': deviceNameFault,
+}
 
 export const validation = fastifyPlugin(async function validation(app) {
   for (const [format, faultIn] of Object.entries(FORMATS)) FormatRegistry.Set(format, (text) => faultIn(text) === null)

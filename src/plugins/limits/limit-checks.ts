@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { serializeItem } from 'structured-headers'
 import type { CountedBy, Limit } from '../../config/limits.ts'
+import { hasCredentials } from '../../http/credentials.ts'
 import type { RequestCounter } from '../../ports/counters.ts'
 import { networkOf } from '../connections/network.ts'
 import { tally } from '../connections/tally.ts'
@@ -27,7 +28,7 @@ const NOBODY = ''
 /** The key that a request is counted under. */
 const callerOf: Record<CountedBy, (request: FastifyRequest) => string> = {
   network: ({ ip }) => networkOf(ip),
-  stranger: ({ headers, ip }) => (headers.authorization === undefined ? networkOf(ip) : NOBODY),
+  stranger: (request) => (hasCredentials(request) ? NOBODY : networkOf(request.ip)),
   session: ({ session }) => session?.id ?? NOBODY,
   user: ({ session }) => session?.userId ?? NOBODY,
   recipient: () => NOBODY,

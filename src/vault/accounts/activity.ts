@@ -1,5 +1,13 @@
 /** The activity list of an account. */
-import type { ActivityEvent, ActivityKind, ActivityQuery, Caller, Fold, Keep } from '../../ports/accounts.ts'
+import type {
+  ActivityEvent,
+  ActivityKind,
+  ActivityQuery,
+  Caller,
+  Fold,
+  Keep,
+  ListedEvent,
+} from '../../ports/accounts.ts'
 import type { Session } from '../../ports/sign-in.ts'
 import type { Needs } from '../context.ts'
 import { deviceNames } from '../crypto/secrets.ts'
@@ -43,7 +51,7 @@ export interface Activity {
    * One page of the activity list of the session's user, the latest first. Devices other than the session's have
    * labels.
    */
-  list(session: Session, page: Pick<ActivityQuery, 'after' | 'limit'>): Promise<(ActivityEvent & { count: number })[]>
+  list(session: Session, page: Pick<ActivityQuery, 'after' | 'limit'>): Promise<ListedEvent[]>
   /** The same work as a note, for no user. */
   noteNothing(): void
   /** Deletes entries that are too old to be shown. */

@@ -1,7 +1,7 @@
 /** Sessions: use extends a session up to a fixed end. An ended session is refused at once. */
 import type { Caller } from '../../ports/accounts.ts'
 import type { VaultRules } from '../../ports/ports.ts'
-import type { Session } from '../../ports/sign-in.ts'
+import type { NamedSession, Session } from '../../ports/sign-in.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { deviceNames, tokenHash } from '../crypto/secrets.ts'
@@ -11,16 +11,13 @@ const MINUTE_MS = 60_000
 const NO_SESSION = ''
 
 /** A session as its user sees it. */
-export interface ListedSession extends Session {
+export interface ListedSession extends NamedSession {
   expiresAt: number
 }
 
 export interface Sessions {
-  /**
-   * The session of an `Authorization` header (RFC 6750, section 2.1), or `unauthorized`. Its `lastUsedAt` includes this
-   * use, which is written later.
-   */
-  authenticate(authorization: string | undefined): Promise<Session>
+  /** The session of a token; `null` if it opens none. Its `lastUsedAt` includes this use, which is written later. */
+  authenticate(token: string | undefined): Promise<Session | null>
   /** True if a session is still valid. Running transfers check it again and again. */
   lives(session: Session): Promise<boolean>
   /** The valid sessions of this session's user, the last opened first. Devices other than the session's have labels. */
@@ -49,12 +46,11 @@ export function openSessions({
   const exactnessMs = Math.min(MINUTE_MS, rules.sessionTtlMs / 10)
 
   return {
-    async authenticate(authorization) {
-      const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
+    async authenticate(token) {
       const hash = token && tokenHash(token)
       const session = hash ? await sessions.findByTokenHash(hash) : null
       const now = clock()
-      if (!session || endOf(session) <= now) throw problems.unauthorized()
+      if (!session || endOf(session) <= now) return null
       if (now - session.lastUsedAt >= exactnessMs && !rules.readOnly) {
         background('recording the use of a session', sessions.touch(session.userId, session.id, now))
         return { ...session, lastUsedAt: now }

@@ -5,6 +5,7 @@ import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import type { Keyring } from '../crypto/keyring.ts'
 import { asIssued, kindOf, pinDigest, sameDigest, tokenHash } from '../crypto/secrets.ts'
+import { deviceName } from './device-name.ts'
 import { NOBODY, PAUSES } from './enrolment.ts'
 import { endOfSession } from './sessions.ts'
 
@@ -21,9 +22,16 @@ export interface OpenedSession {
   expiresAt: number
 }
 
+/** A PIN as a person enters it on a device, with the name of that device if there is one. */
+export interface EnteredPin {
+  deviceId: string
+  pin: string
+  deviceName?: string
+}
+
 export interface SignIn {
   /** Redeems a PIN. Every reason for a refusal is the same error: `invalid-pin`. */
-  open(deviceId: string, pin: string, caller: Caller): Promise<OpenedSession>
+  open(entered: EnteredPin, caller: Caller): Promise<OpenedSession>
 }
 
 export function openSignIn({
@@ -39,7 +47,7 @@ export function openSignIn({
   'rules' | 'keys' | 'background' | 'aside' | 'activity' | 'notices'
 >): SignIn {
   return {
-    async open(deviceId, pin, caller) {
+    async open({ deviceId, pin, deviceName: typed }, caller) {
       const clockedAt = clock()
       const secret = asIssued(pin)
       const guess = await countGuess(deviceId, kindOf(secret))
@@ -48,7 +56,8 @@ export function openSignIn({
         sameDigest(candidate.digest, pinDigest(key, candidate, secret)),
       )
       const match = theOnly(fitting)
-      const opened = match && (await redeem(match, match.grant, guess, caller))
+      const name = typed === undefined ? null : deviceName(typed)
+      const opened = match && (await redeem(match, name, guess, caller))
       if (opened) return opened
       const meantFor = fitting.length > 0 ? fitting : guess.pending
       const job = () => warnOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
@@ -86,17 +95,18 @@ export function openSignIn({
   }
 
   async function redeem(
-    pin: PendingPin,
-    grant: Opening,
+    pin: PendingPin & { grant: Opening },
+    name: string | null,
     { givenBack, handedOut }: Pick<Redemption, 'givenBack'> & { handedOut: PendingPin[] },
     caller: Caller,
   ): Promise<OpenedSession | null> {
-    const { deviceId } = pin
+    const { deviceId, grant } = pin
     // A handed-out PIN is not in the pending store. For both kinds the database decides in the end.
     if (!handedOut.includes(pin) && !(await pendingPins.spend(pin))) return null
     const now = clock()
     const token = chance.token()
-    const session = { id: chance.id(), deviceId, tokenHash: tokenHash(token) as Buffer, createdAt: now }
+    const hash = tokenHash(token) as Buffer
+    const session = { id: chance.id(), deviceId, deviceName: name, tokenHash: hash, createdAt: now }
     const user = userOf(grant, keys, now)
     const event = activity.eventOf('sign-in', caller, { sessionId: session.id, deviceId })
     const bounds = {

@@ -1,0 +1,20 @@
+/** Names that people give to their devices: as they are typed, and as they are stored, trimmed and in NFC. */
+
+const MOST_CHARACTERS = 60
+/** Control characters, and halves of surrogate pairs, which UTF-8 does not have. */
+const FORBIDDEN = /[\p{Cc}\p{Cs}]/u
+
+/** The name as it is stored. */
+export function deviceName(typed: string): string {
+  return typed.trim().normalize('NFC')
+}
+
+/** What is wrong with a name, as the rest of a sentence about it; `null` if it is valid. */
+export function deviceNameFault(typed: string): string | null {
+  const name = deviceName(typed)
+  const characters = [...name].length
+  if (characters === 0 || characters > MOST_CHARACTERS || FORBIDDEN.test(name)) {
+    return `must be 1 to ${MOST_CHARACTERS} characters, not counting space around them, and no control characters`
+  }
+  return null
+}
