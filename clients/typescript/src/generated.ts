@@ -99,7 +99,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in with a device id and its PIN
-         * @description A PIN works once. Wrong, expired, used and never-issued PINs get the same 401.
+         * @description A PIN works once. Wrong, expired, used and never-issued PINs get the same 401. A page of the origin of this server may ask for a cookie instead of the token.
          */
         post: operations["signIn"];
         /**
@@ -415,7 +415,7 @@ export interface components {
              * @example file-not-found
              * @enum {string}
              */
-            code: "invalid-request" | "malformed-http" | "malformed-json" | "malformed-multipart" | "malformed-url" | "incomplete-body" | "invalid-name" | "invalid-cursor" | "invalid-digest" | "digest-mismatch" | "inconsistent-upload-length" | "range-not-allowed" | "unauthorized" | "invalid-pin" | "not-found" | "file-not-found" | "upload-not-found" | "session-not-found" | "method-not-allowed" | "request-timeout" | "email-taken" | "file-exists" | "mismatching-upload-offset" | "upload-in-use" | "cursor-expired" | "precondition-failed" | "body-too-large" | "file-too-large" | "unsupported-media-type" | "unsupported-encoding" | "range-not-satisfiable" | "checksum-mismatch" | "too-many-requests" | "headers-too-large" | "internal-error" | "unsupported-transfer-coding" | "not-ready" | "read-only" | "insufficient-storage" | "quota-exceeded";
+            code: "invalid-request" | "malformed-http" | "malformed-json" | "malformed-multipart" | "malformed-url" | "incomplete-body" | "invalid-name" | "invalid-cursor" | "invalid-digest" | "digest-mismatch" | "inconsistent-upload-length" | "range-not-allowed" | "unauthorized" | "invalid-pin" | "cross-site-request" | "not-found" | "file-not-found" | "upload-not-found" | "session-not-found" | "method-not-allowed" | "request-timeout" | "email-taken" | "file-exists" | "mismatching-upload-offset" | "upload-in-use" | "cursor-expired" | "precondition-failed" | "body-too-large" | "file-too-large" | "unsupported-media-type" | "unsupported-encoding" | "range-not-satisfiable" | "checksum-mismatch" | "too-many-requests" | "headers-too-large" | "internal-error" | "unsupported-transfer-coding" | "not-ready" | "read-only" | "insufficient-storage" | "quota-exceeded";
             /**
              * @description As in X-Request-Id.
              * @example V1StGXR8_Z5jdHi6B-myT
@@ -550,6 +550,18 @@ export interface components {
              * @example 0427
              */
             pin: string;
+            /**
+             * Format: device-name
+             * @description What a person calls the device: 1 to 60 characters after trimming, no control characters. It is converted to NFC. The device keeps it until a sign-in gives another one.
+             * @example Ada’s phone
+             */
+            deviceName?: string;
+            /**
+             * @description For a page of the origin of this server: the answer has the token in a cookie that scripts cannot read, and not in its body. A request of any other page is refused (`cross-site-request`).
+             * @default false
+             * @example false
+             */
+            cookie: boolean;
         };
         /** @description A session. It replaces an older session of the same user on this device. A user has at most 1,000 sessions: a new one above that ends the least recently used one. */
         OpenedSession: {
@@ -559,10 +571,10 @@ export interface components {
              */
             sessionId: string;
             /**
-             * @description For `Authorization: Bearer`. The server stores only its hash, so it cannot be shown again.
+             * @description For `Authorization: Bearer`. The server stores only its hash, so it cannot be shown again. Absent with `"cookie": true`.
              * @example mks_3q2-7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
              */
-            token: string;
+            token?: string;
             /**
              * @description A nanoid.
              * @example V1StGXR8_Z5jdHi6B-myT
@@ -591,6 +603,11 @@ export interface components {
              * @example ~k3J_x9Qa
              */
             deviceId: string;
+            /**
+             * @description The name that the device got at a sign-in. Absent if it got none.
+             * @example Ada’s phone
+             */
+            deviceName?: string;
             /**
              * Format: date-time
              * @example 2026-11-22T08:30:00.000Z
@@ -887,6 +904,11 @@ export interface components {
              * @example ~k3J_x9Qa
              */
             deviceId: string | null;
+            /**
+             * @description The name that the device got at a sign-in. Absent if it got none.
+             * @example Ada’s phone
+             */
+            deviceName?: string;
             /** @description The affected file; of several counted events, the last. `damaged-read` is counted for each file separately. */
             fileId: string | null;
             /** @description The number of events in this entry. Events of the same kind, device and address within an hour are counted in one entry. Events from more than ten addresses are counted with the last address. `new-device` and `locked` always have their own entries. */
@@ -1299,6 +1321,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `request-timeout` */
             408: {
                 headers: {
@@ -1543,9 +1577,11 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A session. It replaces an older session of the same user on this device. A user has at most 1,000 sessions: a new one above that ends the least recently used one. */
+            /** @description The session. */
             201: {
                 headers: {
+                    /** @description With `"cookie": true`: the cookie, HttpOnly and SameSite=Strict. Over TLS it is `__Host-minikeepsafe` and Secure, otherwise `minikeepsafe`. `Max-Age` is the longest life of the session. */
+                    "Set-Cookie"?: string;
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -1572,6 +1608,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -1744,6 +1792,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `request-timeout` */
             408: {
                 headers: {
@@ -1877,6 +1937,8 @@ export interface operations {
             /** @description The session is over. */
             204: {
                 headers: {
+                    /** @description Clears the cookie, if the request relied on it. */
+                    "Set-Cookie"?: string;
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -1901,6 +1963,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -2257,6 +2331,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -2727,6 +2813,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `request-timeout` */
             408: {
                 headers: {
@@ -2918,6 +3016,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -3298,6 +3408,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -3840,6 +3962,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `upload-not-found` */
             404: {
                 headers: {
@@ -4048,6 +4182,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -4473,6 +4619,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `upload-not-found` */
             404: {
                 headers: {
@@ -4814,6 +4972,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `request-timeout` */
             408: {
                 headers: {
@@ -4981,6 +5151,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -5174,6 +5356,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -5450,6 +5644,8 @@ export interface operations {
             /** @description The user is gone. */
             204: {
                 headers: {
+                    /** @description Clears the cookie, if the request relied on it. */
+                    "Set-Cookie"?: string;
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
@@ -5474,6 +5670,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];

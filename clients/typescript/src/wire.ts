@@ -6,9 +6,9 @@ type Schemas = components['schemas']
 export type StoredFile = Schemas['StoredFile']
 export type TrashedFile = Schemas['TrashedFile']
 export type OpenUpload = Schemas['OpenUpload']
-export type Session = Schemas['Session'] & { deviceName?: string }
+export type Session = Schemas['Session']
 /** With `cookie`, the browser keeps the token and no script sees it. */
-export type OpenedSession = Omit<Schemas['OpenedSession'], 'token'> & { token?: string }
+export type OpenedSession = Schemas['OpenedSession']
 export type Account = Schemas['Account']
 export type ActivityEvent = Schemas['ActivityEvent']
 export type Registered = Schemas['RegisteredWithPin'] | Schemas['SentPin']
