@@ -95,7 +95,7 @@ export function clusterLine({ name, perSecond }: Side, aim: number): string {
   return `${row([`  ${name}`, one, '', two, ratios, bound('≥', aim)])}\n`
 }
 
-export const comparedHeading = (title: string) => `\n${row([title, 'one', '', 'other', 'one/other (spread)', 'aim'])}\n`
+export const comparedHeading = (what: string) => `\n${row([what, 'one', '', 'other', 'one/other (spread)', 'aim'])}\n`
 
 export function comparedLine({ title, rounds, aim }: Compared): string {
   const [one, other] = [rounds.map(({ one }) => one), rounds.map(({ other }) => other)]

@@ -40,6 +40,7 @@ import {
   rowsLines,
 } from './report.ts'
 import { bareServer, nginxServer, onPath, ourServer, type Server, tusServer } from './servers.ts'
+import { thumbnailsCompared } from './thumbnails.ts'
 import { uploadsCompared } from './uploads.ts'
 import { WAITERS, waiting } from './waiting.ts'
 
@@ -65,6 +66,7 @@ const known = [
   ...measures.map(({ name }) => name),
   'uploads',
   'backup',
+  'thumbnails',
   'memory',
   'list',
   'waiting',
@@ -84,6 +86,7 @@ try {
   if (chosen.length > 0) await compare(chosen)
   if (isChosen('uploads')) await measureUploads()
   if (isChosen('backup')) await measureBackup()
+  if (isChosen('thumbnails')) await measureThumbnails()
   if (isChosen('memory')) await measureMemory()
   if (isChosen('list')) await measureList()
   if (isChosen('waiting')) await measureWaiting()
@@ -158,6 +161,16 @@ async function measureBackup() {
   } finally {
     await server.stop()
     rmSync(home, { recursive: true })
+  }
+}
+
+async function measureThumbnails() {
+  const server = await ourServer(join(folder, 'thumbnails'))
+  try {
+    print(comparedHeading('thumbnails'))
+    for await (const compared of thumbnailsCompared(server, rounds, full.seconds)) print(comparedLine(compared))
+  } finally {
+    await server.stop()
   }
 }
 

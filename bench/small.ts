@@ -28,6 +28,33 @@ export function getSmall(server: Server, seconds: number): Promise<Sample> {
   return fire(server, seconds, [{ method: 'GET', path: SMALL, headers: server.headers }])
 }
 
+const THUMBNAIL = `${SMALL}/thumbnail`
+const JPEG = { 'content-type': 'image/jpeg' }
+
+/** Must run once before `getThumbnail` and `putThumbnails`, and after `prepareSmall`. */
+export async function prepareThumbnail(server: Server): Promise<void> {
+  const headers = { ...server.headers, ...JPEG }
+  await rawCall(server.port, { method: 'PUT', path: THUMBNAIL, headers, block: body, times: 1 })
+  for (let n = 0; n < CONNECTIONS; n += 1) {
+    const path = `/v1/files/pictured-${n}.jpg`
+    await rawCall(server.port, { method: 'PUT', path, headers, block: Buffer.from(`picture ${n}`), times: 1 })
+  }
+}
+
+export function getThumbnail(server: Server, seconds: number): Promise<Sample> {
+  return fire(server, seconds, [{ method: 'GET', path: THUMBNAIL, headers: server.headers }])
+}
+
+/** Each replaces the thumbnail of one of as many files as there are connections. */
+export function putThumbnails(server: Server, seconds: number): Promise<Sample> {
+  const setupRequest = (request: Request) => {
+    const picture = Buffer.from(body)
+    picture.writeUInt32BE(++serial, 0)
+    return { ...request, path: `/v1/files/pictured-${serial % CONNECTIONS}.jpg/thumbnail`, body: picture }
+  }
+  return fire(server, seconds, [{ method: 'PUT', headers: { ...server.headers, ...JPEG }, body, setupRequest }])
+}
+
 /** Each connection registers, then signs in with its PIN. A pair counts as one. */
 export async function signUp(server: Server, seconds: number): Promise<Sample> {
   const { rate, cpu, ...rest } = await fire(server, seconds, [

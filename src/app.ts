@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { recordDamage } from './http/damage.ts'
 import { knownPaths } from './http/known-paths.ts'
+import { methodOf } from './http/method-override.ts'
 import { dependencyLogs } from './http/request-logs.ts'
 import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
@@ -40,9 +41,11 @@ import { health } from './routes/health.ts'
 import { register } from './routes/register.ts'
 import { sessions } from './routes/sessions.ts'
 import { signIn } from './routes/sign-in.ts'
+import { thumbnails } from './routes/thumbnails.ts'
 import { trash } from './routes/trash.ts'
 import { uploadForm } from './routes/upload-form.ts'
 import { uploadRaw } from './routes/upload-raw.ts'
+import { tusVersion } from './routes/uploads/tus.ts'
 import { uploadOptions, uploads } from './routes/uploads/uploads.ts'
 import type { Vault } from './vault/vault.ts'
 
@@ -101,7 +104,11 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     },
     clientErrorHandler: noiseResponses(paths, originHeaders),
     // For `/%` the router calls `frameworkErrors` with a bad URL, as for every path that cannot be decoded.
-    rewriteUrl: ({ url = '/' }) => (isReadableTarget(url) ? url : '/%'),
+    rewriteUrl: (raw) => {
+      raw.method = methodOf(raw)
+      const { url = '/' } = raw
+      return isReadableTarget(url) ? url : '/%'
+    },
     // Longer than any URL that fits the header limit. So the vault, not the router, refuses a name that is too long.
     routerOptions: { maxParamLength: 16 * 1024 },
   }).withTypeProvider<TypeBoxTypeProvider>()
@@ -125,6 +132,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   if (http.corsOrigins.length > 0) await app.register(crossOrigin, { originHeaders })
   await app.register(strictHttp)
   if (http.corsOrigins.length > 0) await app.register(preflights)
+  await app.register(tusVersion)
   await app.register(errors, { paths })
   await app.register(lateContinue)
   await app.register(identityOnly)
@@ -144,7 +152,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(health)
   await app.register(register)
   await app.register(signIn)
-  await app.register(uploadOptions)
+  await app.register(uploadOptions, { paths })
 
   await app.register(async (members) => {
     await members.register(auth, http)
@@ -157,6 +165,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     await members.register(uploadRaw, uploading)
     await members.register(uploads, uploading)
     await members.register(download)
+    await members.register(thumbnails)
     await members.register(trash)
     await members.register(account)
     await members.register(activity)

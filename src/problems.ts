@@ -24,8 +24,10 @@ const catalogue = {
   unauthorized: [401, 'A valid session token is needed'],
   'invalid-pin': [401, 'The PIN does not open a session'],
   'cross-site-request': [403, 'The cookie does not count in a request of another site'],
+  'final-upload': [403, 'A concatenation takes no bytes'],
   'not-found': [404, 'There is nothing at this path'],
   'file-not-found': [404, 'There is no such file'],
+  'thumbnail-not-found': [404, 'The file has no thumbnail'],
   'upload-not-found': [404, 'There is no such upload'],
   'session-not-found': [404, 'There is no such session'],
   'method-not-allowed': [405, 'The path does not take this method'],
@@ -176,9 +178,11 @@ export const problems = {
       headers: { 'upload-offset': String(expected) },
       members: { 'expected-offset': expected, 'provided-offset': provided },
     }),
+  finalUpload: () => new Problem('final-upload', 'This upload was made of others, and takes no more bytes.'),
   inconsistentLength: () => new Problem('inconsistent-upload-length', 'The bytes do not fit the length of the upload.'),
   notFound: () => new Problem('not-found', 'This server has no resource at this path. /docs lists the paths.'),
   fileNotFound: (which = 'of this name') => new Problem('file-not-found', `You have no file ${which}.`),
+  thumbnailNotFound: () => new Problem('thumbnail-not-found', 'The file has no thumbnail.'),
   uploadNotFound: () => new Problem('upload-not-found', 'You have no upload of this id. It may have expired.'),
   sessionNotFound: () => new Problem('session-not-found', 'You have no active session with this id.'),
   methodNotAllowed: (allowed: string[]) =>
@@ -197,7 +201,11 @@ export const problems = {
   preconditionFailed: (effect = ' Nothing was changed.') =>
     new Problem('precondition-failed', `The file does not meet the preconditions of the request.${effect}`),
   bodyTooLarge: (limit: number) => new Problem('body-too-large', `A body may have at most ${limit} bytes here.`),
-  fileTooLarge: (limit: number) => new Problem('file-too-large', `A file may have at most ${limit} bytes.`),
+  fileTooLarge: (limit: number) =>
+    new Problem('file-too-large', `A file may have at most ${limit} bytes.`, {
+      // draft-ietf-httpbis-resumable-upload, for a refusal by a limit.
+      headers: { 'upload-limit': `max-size=${limit}` },
+    }),
   /** `accepted` is empty if the operation takes no body at all. */
   unsupportedMediaType: (accepted: string) =>
     accepted === ''
@@ -221,17 +229,17 @@ export const problems = {
     new Problem('internal-error', 'The log of the server has the cause under this requestId.', { cause }),
   unsupportedTransferCoding: () =>
     new Problem('unsupported-transfer-coding', 'Send the body with a Content-Length or in chunks (RFC 9112, 6.1).'),
-  quotaExceeded: (most: number, what: 'bytes' | 'files', keepsReplaced = false) =>
+  quotaExceeded: (most: number, what: 'bytes' | 'files', { keepsReplaced = false, isUpload = false } = {}) =>
     new Problem(
       'quota-exceeded',
       [
         what === 'files'
           ? `You may have ${most} files, including those in the trash.`
-          : `Your files, trash and uploads that are not complete may have ${most} bytes together.`,
+          : `Your files, trash, thumbnails and uploads that are not complete may have ${most} bytes together.`,
         keepsReplaced
           ? 'The replaced version counts, too, because it goes to the trash. ?replaced=discard avoids this.'
           : '',
-        'Nothing was stored.',
+        isUpload ? 'The upload keeps the bytes that it has.' : 'Nothing was stored.',
       ]
         .filter((sentence) => sentence !== '')
         .join(' '),

@@ -11,6 +11,7 @@ import {
   openPartKeys,
   openSeal,
   openSlot,
+  openThumbnail,
   openUploadSeal,
 } from './support/blob-reader.ts'
 
@@ -24,6 +25,7 @@ type Vectors = Record<'masterKey' | 'keyId' | 'userId' | 'vaultKey' | 'slot', st
   files: FileVector[]
   versions: VersionVector[]
   uploads: Record<'uploadId' | 'fileKey' | 'seal', string>[]
+  thumbnails: (Record<'tag' | 'contentType' | 'sha256' | 'sealed', string> & { size: number })[]
 }
 
 const vectors: Vectors = JSON.parse(
@@ -159,6 +161,25 @@ describe.each(vectors.uploads)('the seal of the upload $uploadId', ({ uploadId, 
     { what: 'a slot', change: { seal: hex(vectors.slot) } },
   ])('is refused: $what', ({ change }) => {
     expect(() => openUploadSeal(vaultKey, { ...upload, ...change })).toThrow()
+  })
+})
+
+describe.each(vectors.thumbnails)('the thumbnail $tag', ({ sealed, ...vector }) => {
+  const thumbnail = { userId, ...vector, sealed: hex(sealed) }
+
+  it('opens', () => {
+    expect(openThumbnail(vaultKey, thumbnail)).toEqual(contentOf(vector.size))
+  })
+
+  it.each([
+    ...damaged(thumbnail.sealed).map(([what, bytes]) => ({ what, change: { sealed: bytes } })),
+    { what: 'another user', change: { userId: 'ben' } },
+    { what: 'another tag', change: { tag: 'other' } },
+    { what: 'another type', change: { contentType: 'image/png' } },
+    { what: 'another content', change: { sha256: '00'.repeat(32) } },
+    { what: 'another size', change: { size: vector.size + 1 } },
+  ])('is refused: $what', ({ change }) => {
+    expect(() => openThumbnail(vaultKey, { ...thumbnail, ...change })).toThrow()
   })
 })
 

@@ -6,7 +6,7 @@ export const stats: Command = {
   summary: 'count users, files, keys and bytes',
   operands: [],
   options: {},
-  help: `Counts users, sessions, files, trash, unfinished uploads, blobs waiting to be deleted, runs of the server, key slots by
+  help: `Counts users, sessions, files, trash, thumbnails, unfinished uploads, blobs waiting to be deleted, runs of the server, key slots by
 master key, holds (running backups), and the bytes of database and blobs. Needs no master key.`,
 
   run: ({ config }) =>
@@ -20,7 +20,7 @@ master key, holds (running backups), and the bytes of database and blobs. Needs 
         blobs: onDisk,
         database: { bytes: databaseBytes, schema },
       }
-      const { users, sessions, files, trash, uploads, garbage, slots, holds } = report
+      const { users, sessions, files, trash, thumbnails, uploads, garbage, slots, holds } = report
       return {
         ok: true,
         report: { ok: true, version: VERSION, ...report },
@@ -28,6 +28,7 @@ master key, holds (running backups), and the bytes of database and blobs. Needs 
           `minikeepsafe ${VERSION}`,
           `${counted(users, 'user')}, ${counted(sessions, 'session')}`,
           `${counted(files.count, 'file')} (${bytesText(files.bytes)}), ${trash.count} in the trash (${bytesText(trash.bytes)})`,
+          `${counted(thumbnails.count, 'thumbnail')} (${bytesText(thumbnails.bytes)}), in the database`,
           `${counted(uploads.count, 'unfinished upload')} (${bytesText(uploads.bytes)})`,
           `${counted(onDisk.count, 'blob')} (${bytesText(onDisk.bytes)}), ${garbage} waiting to be deleted`,
           `database of ${bytesText(databaseBytes)}, schema ${schema}`,

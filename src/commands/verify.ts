@@ -7,7 +7,7 @@ export const verify: Command = {
   operands: [],
   options: {},
   help: `Reads every file of all users, including the trash, and checks the seal, every frame, the length and the SHA-256.
-Also reads what unfinished uploads have received. Reports damaged and missing files and uploads, blobs that no row names (orphans), users whose key does not open, and users whose
+Also opens thumbnails, and reads what unfinished uploads have received. Reports damaged and missing files and uploads, blobs that no row names (orphans), users whose key does not open, and users whose
 usage is counted wrongly. Changes nothing.`,
 
   run: ({ config, progress }) =>
@@ -22,16 +22,17 @@ function linesOf(report: Verification): string[] {
   return [
     ...report.damaged.map(({ blob, why, ...subject }) => `damaged: ${subjectText(subject)}, blob ${blob}: ${why}`),
     ...report.missing.map(({ blob, ...subject }) => `missing: ${subjectText(subject)}: its blob ${blob} is not there`),
+    ...report.damagedThumbnails.map(({ file, why }) => `damaged: thumbnail of file ${file}: ${why}`),
     ...report.orphans.map((blob) => `orphan: blob ${blob}: no row names it`),
     ...report.slots.map(({ user, why }) => `locked: user ${user}: ${why}`),
     ...report.usage.map(
       ({ user, counted, actual }) =>
         `miscounted: user ${user}: counted ${usageText(counted)}, there are ${usageText(actual)}`,
     ),
-    `checked ${contentsText(report)} (${bytesText(report.bytes)} opened) of ${counted(report.users, 'user')}, and ${counted(report.blobs, 'blob')}`,
+    `checked ${contentsText(report)} (${bytesText(report.bytes)} opened), ${counted(report.thumbnails, 'thumbnail')} of ${counted(report.users, 'user')}, and ${counted(report.blobs, 'blob')}`,
     isSound(report)
       ? 'no problems found'
-      : `${report.damaged.length} damaged, ${report.missing.length} missing, ${counted(report.orphans.length, 'orphan')}, ${report.slots.length} locked, ${report.usage.length} miscounted`,
+      : `${report.damaged.length + report.damagedThumbnails.length} damaged, ${report.missing.length} missing, ${counted(report.orphans.length, 'orphan')}, ${report.slots.length} locked, ${report.usage.length} miscounted`,
   ]
 }
 

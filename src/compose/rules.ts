@@ -19,20 +19,23 @@ export function rulesOf(config: Config): VaultRules {
   return {
     pinTtlMs: config.PIN_TTL_SECONDS * SECOND_MS,
     pinMaxAttempts: config.PIN_MAX_ATTEMPTS,
-    sessionTtlMs: config.SESSION_TTL_DAYS * DAY_MS,
-    sessionMaxMs: config.SESSION_MAX_DAYS * DAY_MS,
+    sessionTtlMs: wholeMs(config.SESSION_TTL_DAYS * DAY_MS),
+    sessionMaxMs: wholeMs(config.SESSION_MAX_DAYS * DAY_MS),
     maxFileBytes: config.MAX_FILE_BYTES,
     quota: quotaOf(config),
-    trashMs: config.TRASH_DAYS * DAY_MS,
-    uploadExpiryMs: config.UPLOAD_EXPIRY_HOURS * 60 * MINUTE_MS,
-    changesMs: config.CHANGES_DAYS * DAY_MS,
-    activityMs: config.ACTIVITY_DAYS * DAY_MS,
+    trashMs: wholeMs(config.TRASH_DAYS * DAY_MS),
+    uploadExpiryMs: wholeMs(config.UPLOAD_EXPIRY_HOURS * 60 * MINUTE_MS),
+    changesMs: wholeMs(config.CHANGES_DAYS * DAY_MS),
+    activityMs: wholeMs(config.ACTIVITY_DAYS * DAY_MS),
     readOnly: config.READ_ONLY === 'on',
     // A PIN must be sent within two seconds.
     asideMs: { least: 200, most: 1500 },
     mails: { perAccount: most(limits['mails-per-account']), overall: most(limits['mails-overall']) },
   }
 }
+
+/** Times are whole milliseconds: PostgreSQL takes no others. Only 0 itself is 0, because it can mean "none". */
+const wholeMs = (ms: number): number => (ms === 0 ? 0 : Math.max(1, Math.round(ms)))
 
 const MOST_FILES = 1_000_000
 const LEAST_FILES = 1000

@@ -55,6 +55,36 @@ export function guardOf(headers: IncomingHttpHeaders): (current: StoredFile | nu
   }
 }
 
+/** The entity tag of a thumbnail. */
+export const thumbnailTag = (tag: string): string => `"${tag}"`
+
+/**
+ * Evaluates the preconditions of a request that reads a thumbnail. It has no date, so conditions by date are ignored (RFC 9110,
+ * section 13.1.3).
+ */
+export function evaluateThumbnail(headers: IncomingHttpHeaders, tag: string): 'go' | 'not-modified' | 'failed' {
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
+  if (ifMatch !== undefined && names(ifMatch, thumbnailTag(tag), 'strong') !== true) return 'failed'
+  return ifNoneMatch !== undefined && names(ifNoneMatch, thumbnailTag(tag), 'weak') ? 'not-modified' : 'go'
+}
+
+/**
+ * Returns a check for changes of a thumbnail. `If-Match` names the file or its thumbnail, whose entity tags never look alike.
+ * `If-None-Match` is about the thumbnail alone.
+ */
+export function thumbnailGuardOf(headers: IncomingHttpHeaders): (file: StoredFile) => void {
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
+  return (file) => {
+    const own = file.thumbnail === null ? null : thumbnailTag(file.thumbnail)
+    const isMatched = (tag: string | null) => tag !== null && names(ifMatch ?? '*', tag, 'strong') === true
+    // A change must not happen because the server could not read its condition.
+    const isExcluded = ifNoneMatch !== undefined && names(ifNoneMatch, own ?? '', 'weak') !== false
+    const isAbsent = ifNoneMatch?.trim() === '*' && own === null
+    if (!(isMatched(entityTag(file)) || isMatched(own)) || (isExcluded && !isAbsent))
+      throw problems.preconditionFailed()
+  }
+}
+
 /** A request with more ranges gets the whole file. */
 const MAX_RANGES = 100
 

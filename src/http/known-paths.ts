@@ -4,6 +4,8 @@ import { type Problem, problems } from '../problems.ts'
 export interface KnownPaths {
   /** `url` is the pattern of a route: `/v1/files/:name`, `/docs/static/*`. */
   add(url: string, methods: string[]): void
+  /** The methods that a path takes, in order; none if there is no such path. */
+  methodsOf(target: string): string[]
   /** `method-not-allowed` with the methods of the path, or `not-found`. */
   refusalOf(target: string): Problem
 }
@@ -16,13 +18,17 @@ export function knownPaths(): KnownPaths {
       for (const method of methods) known.methods.add(method)
       paths.set(url, known)
     },
+    methodsOf,
     refusalOf(target) {
-      const path = pathOf(target)
-      const allowed = [...paths.values()]
-        .filter(({ pattern }) => pattern.test(path))
-        .flatMap(({ methods }) => [...methods])
-      return allowed.length > 0 ? problems.methodNotAllowed([...new Set(allowed)].sort()) : problems.notFound()
+      const allowed = methodsOf(target)
+      return allowed.length > 0 ? problems.methodNotAllowed(allowed) : problems.notFound()
     },
+  }
+
+  function methodsOf(target: string): string[] {
+    const path = pathOf(target)
+    const known = [...paths.values()].filter(({ pattern }) => pattern.test(path))
+    return [...new Set(known.flatMap(({ methods }) => [...methods]))].sort()
   }
 }
 

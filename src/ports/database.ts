@@ -4,6 +4,7 @@ import type { BlobLedger } from './blobs.ts'
 import type { ChangeRepository } from './changes.ts'
 import type { FileRepository, TrashRepository } from './files.ts'
 import type { PinLedger, SessionRepository } from './sign-in.ts'
+import type { ThumbnailRepository } from './thumbnails.ts'
 import type { UploadRepository } from './uploads.ts'
 
 export interface Repositories {
@@ -14,6 +15,7 @@ export interface Repositories {
   activity: ActivityRepository
   files: FileRepository
   trash: TrashRepository
+  thumbnails: ThumbnailRepository
   uploads: UploadRepository
   changes: ChangeRepository
 }
@@ -24,6 +26,8 @@ export interface Census {
   sessions: number
   files: { count: number; bytes: number }
   trash: { count: number; bytes: number }
+  /** Of files and trash entries; the bytes of the pictures. */
+  thumbnails: { count: number; bytes: number }
   /** Uploads that are not complete. */
   uploads: { count: number; bytes: number }
   /** Blobs that wait to be deleted. */

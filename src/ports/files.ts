@@ -63,6 +63,12 @@ export interface Displaced {
   deletedAt: number
 }
 
+/** An upload from whose bytes another file was made, and how many it had then. */
+export interface Source {
+  upload: string
+  received: number
+}
+
 /** Live files and trash together, as the quota counts them. */
 export interface Used {
   bytes: number
@@ -118,9 +124,11 @@ export interface FileRepository {
    * nothing.
    *
    * - `replaces` is the version that the caller saw there, or `null` for none.
+   * - `source`, if there is one, becomes complete with this file in the same transaction. Its own bytes are garbage then, and do
+   *   not count any more, for `quota` either.
    * - `quota` is `null` for no limit. An upload that adds no bytes or no files is not refused for them.
    * - `stale`: the name has another version now.
-   * - `upload-gone`: `blob` is `null`, and there is no such upload of this size that is not complete yet.
+   * - `upload-gone`: `blob` is `null`, and there is no such upload of this size that is not complete yet. Or there is no `source`.
    * - `run-ended`: the run that wrote the blob is over, so the sweeper may delete the blob.
    * - `quota`: the user would use more bytes than `quota` allows. `quota-files`: more files.
    * - `gone`: there is no such user.
@@ -131,6 +139,7 @@ export interface FileRepository {
     replaces: string | null,
     quota: Quota | null,
     displaced?: Displaced | null,
+    source?: Source | null,
   ): Promise<'done' | 'stale' | 'upload-gone' | 'run-ended' | 'quota' | 'quota-files' | 'gone'>
   /**
    * Gives the file that the caller saw another name, another `takenAt`, or both; `null` leaves it as it is. `taken`:

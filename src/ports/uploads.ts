@@ -78,6 +78,9 @@ export interface UploadRepository {
   page(after: string, limit: number): Promise<OwnedUpload[]>
   /** Deletes an upload. Its version is garbage then, unless it has become a file. False if there is none. */
   remove(owner: string, id: string): Promise<boolean>
-  /** Deletes at most `limit` uploads of all users that were not touched since, the oldest first. `versions` are garbage now. */
-  expire(touchedUntil: number, limit: number): Promise<{ removed: number; versions: string[] }>
+  /**
+   * Deletes at most `limit` uploads that were not touched since, of the owner, or with `null` of all users, the oldest first.
+   * `versions` are garbage now.
+   */
+  expire(touchedUntil: number, limit: number, owner: string | null): Promise<{ removed: number; versions: string[] }>
 }

@@ -14,7 +14,7 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'getMe',
         summary: 'Get the signed-in user, with usage and quota',
-        description: 'Usage and quota cover files and trash.',
+        description: 'Usage and quota cover files, trash and uploads that are not complete.',
         tags: ['account'],
         response: { 200: Me },
       },

@@ -4,18 +4,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { readBody } from '../http/body-reading.ts'
 import { sessionOf } from '../http/caller.ts'
 import { entityTag } from '../http/conditions.ts'
-import { FORM_LIMITS } from '../http/forms/form-parts.ts'
-import { readForm } from '../http/forms/read-form.ts'
+import { boundaryOf, FORM_LIMITS } from '../http/forms/form-parts.ts'
+import { FORM_OVERHEAD_BYTES, readForm } from '../http/forms/read-form.ts'
 import { presentFile } from '../http/presenting.ts'
 import { announcedBytes, memoryBytes, pathOfFile, refuseOversized, statusOf } from '../http/upload-requests.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
 import { Form, location, OnConflict, withFile } from '../schemas/files.ts'
+import { FormUploadHeaders } from '../schemas/uploads.ts'
 import { createIetf } from './uploads/ietf.ts'
 import { isResumable } from './uploads/interop.ts'
-
-/** An upper bound for the bytes of a form around its file: boundaries, part headers, the name, ignored fields. */
-const FORM_OVERHEAD_BYTES = 1024 * 1024
 
 export const uploadForm: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (app, { interim }) => {
   const { maxFileBytes } = app.vault.rules
@@ -35,6 +33,7 @@ export const uploadForm: FastifyPluginAsyncTypebox<{ interim: boolean }> = async
         consumes: ['multipart/form-data'],
         body: Form,
         querystring: OnConflict,
+        headers: FormUploadHeaders,
         response: {
           200: withFile('The same file was stored already.', location),
           201: withFile('Stored, and durable: it survives a power cut.', location),
@@ -49,8 +48,6 @@ export const uploadForm: FastifyPluginAsyncTypebox<{ interim: boolean }> = async
             'quota-exceeded',
             'inconsistent-upload-length',
             'upload-in-use',
-            'invalid-digest',
-            'digest-mismatch',
           ),
         },
       },
@@ -60,6 +57,7 @@ export const uploadForm: FastifyPluginAsyncTypebox<{ interim: boolean }> = async
       const { onConflict = 'fail' } = request.query
       const contentType = request.headers['content-type'] ?? ''
       if (isResumable(request.headers)) {
+        boundaryOf(contentType)
         const target = { name: null, contentType: null, onConflict, form: contentType }
         return createIetf({ vault: app.vault, interim }, request, reply, target)
       }
@@ -70,6 +68,7 @@ export const uploadForm: FastifyPluginAsyncTypebox<{ interim: boolean }> = async
       const placement = await app.vault.files.add(userId, (receive) => readForm(request, form, receive), {
         announced: mostBytes === null ? null : { leastBytes: Math.max(0, mostBytes - FORM_OVERHEAD_BYTES), mostBytes },
         onConflict,
+        source: null,
       })
       reply.header('location', pathOfFile(placement.file.name))
       return reply.code(statusOf(placement)).header('etag', entityTag(placement.file)).send(presentFile(placement.file))

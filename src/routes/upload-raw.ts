@@ -17,7 +17,8 @@ import {
 } from '../http/upload-requests.ts'
 import { problems } from '../problems.ts'
 import { failures } from '../schemas/common.ts'
-import { ByName, location, PutHeaders, RawBytes, Replaced, withFile } from '../schemas/files.ts'
+import { ByName, location, RawBytes, Replaced, withFile } from '../schemas/files.ts'
+import { PutUploadHeaders } from '../schemas/uploads.ts'
 import { ANY_BYTES } from '../vault/files/names.ts'
 import { createIetf } from './uploads/ietf.ts'
 import { isResumable } from './uploads/interop.ts'
@@ -39,7 +40,7 @@ export const uploadRaw: FastifyPluginAsyncTypebox<{ interim: boolean }> = async 
         consumes: [ANY_BYTES, '*/*'],
         params: ByName,
         querystring: Replaced,
-        headers: PutHeaders,
+        headers: PutUploadHeaders,
         body: RawBytes,
         response: {
           200: withFile('Replaced, or the same version was stored already.'),

@@ -13,7 +13,7 @@ export const Me = Type.Object(
       trashFiles: Type.Integer({ minimum: 0, description: 'Files in the trash.', examples: [12] }),
       bytes: Type.Integer({
         minimum: 0,
-        description: 'Files, trash and uploads that are not complete.',
+        description: 'Files, trash, thumbnails, and uploads that are not complete.',
         examples: [5_368_709_120],
       }),
     }),

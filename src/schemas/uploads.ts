@@ -83,6 +83,22 @@ export const AppendBytes = Type.Unsafe<unknown>({
   content: Object.fromEntries(APPEND_TYPES.map((type) => [type, { schema: streamed(Bytes) }])),
 })
 
+/** A plain upload with these fields can be resumed. */
+const Resumable = {
+  'upload-draft-interop-version': Dialect['upload-draft-interop-version'],
+  'upload-complete': header(
+    '`?1` to get a 104 with the path of an upload; `?0` if more bytes follow there.',
+    '?1',
+    '?0',
+  ),
+  'upload-incomplete': Completeness['upload-incomplete'],
+  'upload-length': header('The length of the whole body, if more bytes follow.'),
+}
+
+export const PutUploadHeaders = Type.Object({ ...PutHeaders.properties, ...Resumable })
+
+export const FormUploadHeaders = Type.Object(Resumable)
+
 export const OffsetHeaders = Type.Object(Dialect)
 
 const text = (description: string) => ({ type: 'string', description })

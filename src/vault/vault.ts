@@ -15,12 +15,13 @@ import { openGarbageCollector } from './files/garbage.ts'
 import { openPlacing } from './files/placing.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
+import { openThumbnails, type Thumbnails } from './files/thumbnails.ts'
 import { openTrash, type Trash } from './files/trash.ts'
 import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
 import { openNotices } from './sign-in/notices.ts'
 import { openSessions, type Sessions } from './sign-in/sessions.ts'
 import { openSignIn, type SignIn } from './sign-in/sign-in.ts'
-import { openUploads, type Uploads } from './uploads/uploads.ts'
+import { expireUploadsOf, openUploads, type Uploads } from './uploads/uploads.ts'
 
 export interface Vault {
   rules: VaultRules
@@ -29,6 +30,7 @@ export interface Vault {
   activity: Activity
   files: Files
   trash: Trash
+  thumbnails: Thumbnails
   uploads: Uploads
   changes: Pick<ChangeFeed, 'read' | 'wait'>
   account: Accounts
@@ -70,10 +72,19 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   const aside = openAside(shared)
   const sessions = openSessions({ ...shared, activity })
   const signIn = openSignIn({ ...shared, aside, activity, notices })
-  const trash = openTrash({ ...shared, activity })
+  const deleted = openTrash({ ...shared, activity })
+  const trash: Trash = {
+    ...deleted,
+    // Both count for the quota. A refused upload has to make room once.
+    async expireOf(owner) {
+      const some = await deleted.expireOf(owner)
+      return (await expireUploadsOf(shared, owner)) || some
+    },
+  }
   const accounts = openAccounts({ ...shared, trash })
   const placing = openPlacing({ ...shared, trash })
-  const uploads = openUploads({ ...shared, placing, trash })
+  const files = openFiles({ ...shared, activity, placing, trash })
+  const uploads = openUploads({ ...shared, placing, trash, add: files.add })
   const changeFeed = openChangeFeed(shared)
   const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
@@ -89,8 +100,9 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       endOthers: announced(sessions.endOthers, ({ userId }) => userId),
     },
     activity,
-    files: openFiles({ ...shared, activity, placing, trash }),
+    files,
     trash: { ...trash, restore: announced(trash.restore, (owner) => owner) },
+    thumbnails: openThumbnails({ ...shared, placing, trash }),
     uploads,
     changes: changeFeed,
     account: { ...accounts, remove: announced(accounts.remove, (owner) => owner) },

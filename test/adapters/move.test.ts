@@ -91,6 +91,23 @@ it('takes every table but the books on blobs, and many rows in batches', async (
   ])
 })
 
+it('takes large rows in small batches', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const put = (path: string, body: Buffer) =>
+    ada.request(path, { method: 'PUT', headers: { 'content-type': 'image/jpeg' }, body })
+  for (let n = 0; n < 20; n += 1) {
+    await put(`/v1/files/${n}`, Buffer.of(n))
+    await put(`/v1/files/${n}/thumbnail`, Buffer.alloc(256 * 1024))
+  }
+  await app.close()
+  const found = await everything(moveSource(app.config.DATA_DIR).batches())
+  expect(found.filter(([table]) => table === 'thumbnails')).toEqual([
+    ['thumbnails', 16],
+    ['thumbnails', 4],
+  ])
+})
+
 const NOBODY: Record<MoveTable, number> = {
   users: 0,
   departed: 0,

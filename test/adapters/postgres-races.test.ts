@@ -132,7 +132,7 @@ describePostgres('PostgreSQL, where many are at it', () => {
         const file = { ...newFile(`file-${n % 5}`), sizeBytes: offset, version: upload.id, blob: null }
         await Promise.all([
           files.commit(ana, file, null, null),
-          n % 2 === 0 ? uploads.remove(ana, upload.id) : uploads.expire(T, 1),
+          n % 2 === 0 ? uploads.remove(ana, upload.id) : uploads.expire(T, 1, null),
           trash.remove(ana, file.id),
         ])
         await files.discard(ana, file, T)
@@ -148,7 +148,7 @@ describePostgres('PostgreSQL, where many are at it', () => {
     const slow = await connection(url)
     await slow.query('BEGIN')
     await slow.query(
-      `SELECT commit_file($1, 'id', 'slow', 1, '', 0, 0, 0, 'v', $2, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
+      `SELECT commit_file($1, 'id', 'slow', 1, '', 0, 0, 0, 'v', $2, '', NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0)`,
       [ana, file.blob],
     )
     const renounced = ledger.renounce([file.blob])

@@ -13,6 +13,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { names, newFile, opened, standing, T, withOwners } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { thumbnailsContract } from '../contracts/thumbnails.ts'
 import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { connection, describePostgres, emptySchema, openedDatabase, run } from '../support/postgres.ts'
@@ -30,6 +31,7 @@ describePostgres('the contracts', () => {
   accountsContract('PostgreSQL', repositories)
   vacatedNamesContract('PostgreSQL', repositories)
   operatorContract('PostgreSQL', repositories)
+  thumbnailsContract('PostgreSQL', repositories)
   uploadsContract('PostgreSQL', repositories)
   changesContract('PostgreSQL', repositories)
   signInContract('PostgreSQL', repositories)
@@ -54,7 +56,7 @@ describePostgres('PostgreSQL', () => {
   it('runs each migration once, also where many processes start together', async () => {
     const url = await emptySchema()
     const engines = await Promise.all(Array.from({ length: 5 }, () => openPostgres(url)))
-    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 11 }])
+    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 12 }])
     await Promise.all(engines.map((engine) => engine.close()))
   })
 

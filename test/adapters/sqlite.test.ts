@@ -12,6 +12,7 @@ import { pageSql } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
 import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
+import { thumbnailDrop } from '../../src/adapters/sqlite/thumbnails.ts'
 import { trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
@@ -21,6 +22,7 @@ import { operatorContract } from '../contracts/operator.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { BOUNDS, newEvent, opened } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
+import { thumbnailsContract } from '../contracts/thumbnails.ts'
 import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { temporaryFolder } from '../support/app.ts'
@@ -39,6 +41,7 @@ repositoriesContract('SQLite', repositories)
 accountsContract('SQLite', repositories)
 vacatedNamesContract('SQLite', repositories)
 operatorContract('SQLite', repositories)
+thumbnailsContract('SQLite', repositories)
 uploadsContract('SQLite', repositories)
 changesContract('SQLite', repositories)
 signInContract('SQLite', repositories)
@@ -337,4 +340,28 @@ it('forgets many sessions that are over', async () => {
   ).run(user.id)
   await sessions.forget(2, 0, 0)
   expect(db.prepare('SELECT id FROM sessions').pluck().all()).toEqual([session.id])
+})
+
+it('spreads large transactions over several turns, and gathers small ones', async () => {
+  const inTransaction = groupCommit(await database())
+  const order: (string | number)[] = []
+  const turn = () => {
+    order.push('turn')
+    if (order.length < 20) setImmediate(turn)
+  }
+  const commits = [
+    ...[1, 2, 3].map((n) => inTransaction(() => order.push(n), 200 * 1024)),
+    ...[4, 5].map((n) => inTransaction(() => order.push(n))),
+  ]
+  setImmediate(turn)
+  await Promise.all(commits)
+  expect(order.slice(0, 6)).toEqual([1, 2, 'turn', 3, 4, 5])
+})
+
+it('overwrites deleted rows again after it has deleted a thumbnail', async () => {
+  const db = await database()
+  const drop = thumbnailDrop(db)
+  expect(db.pragma('secure_delete', { simple: true })).toBe(1)
+  drop('none')
+  expect(db.pragma('secure_delete', { simple: true })).toBe(1)
 })

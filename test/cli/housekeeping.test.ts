@@ -22,7 +22,9 @@ async function withAda() {
 
 describe('stats', () => {
   it('counts what is there, without names, and without the master key', async () => {
-    const { folder } = await withAda()
+    const { folder, server, headers } = await withAda()
+    const picture = { method: 'PUT', headers: { ...headers, 'content-type': 'image/png' }, body: 'picture' }
+    await server.request('/v1/files/a-secret-name/thumbnail', picture)
     const settings = { MASTER_KEY: 'none that could be used' }
     const { code, report } = await command(folder, ['stats'], settings)
     expect([code, report]).toEqual([
@@ -34,18 +36,19 @@ describe('stats', () => {
         sessions: 1,
         files: { count: 1, bytes: 5 },
         trash: { count: 0, bytes: 0 },
+        thumbnails: { count: 1, bytes: 7 },
         uploads: { count: 0, bytes: 0 },
         garbage: 0,
         runs: { known: 1, living: 1 },
         slots: { [Object.keys(report.slots as object)[0] as string]: 2 },
         holds: 0,
         blobs: { count: 1, bytes: 61 },
-        database: { bytes: expect.any(Number), schema: 11 },
+        database: { bytes: expect.any(Number), schema: 12 },
       },
     ])
     const { stdout } = await commandProcess(folder, ['stats'], settings).ended
     expect(stdout).toMatch(
-      /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n0 unfinished uploads \(0 bytes\)\n1 blob/,
+      /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n1 thumbnail \(7 bytes\), in the database\n0 unfinished uploads \(0 bytes\)\n1 blob/,
     )
     expect(stdout).not.toMatch(/secret|example\.org|Ada/)
   })

@@ -3,7 +3,18 @@ import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { type Member, member, memberWith, temporaryFolder, testApp } from '../support/app.ts'
 import { pathOf, spoil } from '../support/blobs.ts'
-import { ARGS, FILM, fill, type MovePlace, migrate, movePlace, PAUSED, seenBy, UNICODE_NAME } from '../support/move.ts'
+import {
+  ARGS,
+  FILM,
+  fill,
+  type MovePlace,
+  migrate,
+  movePlace,
+  PAUSED,
+  PICTURE,
+  seenBy,
+  UNICODE_NAME,
+} from '../support/move.ts'
 import { describePostgres, emptySchema, postgresWire } from '../support/postgres.ts'
 import { command, commandProcess } from '../support/process.ts'
 import { postgresRows, sqliteRows, type Tables } from '../support/rows.ts'
@@ -12,7 +23,7 @@ import { describeS3, newBucket, objectsIn, s3Environment } from '../support/s3.t
 /** What a vault takes with it: all tables but the books on blobs. */
 const MOVED = [
   ...['users', 'departed', 'key_slots', 'sessions', 'devices', 'guesses', 'handed_out_pins', 'activity', 'files'],
-  'vacated_names',
+  ...['vacated_names', 'tombstones', 'thumbnails'],
 ]
 const movedOf = (tables: Tables) => Object.fromEntries(MOVED.map((table) => [table, tables[table] ?? []]))
 const NO_ROWS = movedOf({})
@@ -57,6 +68,8 @@ describePostgres('migrate-data', () => {
       expect((await adaThere?.get('film'))?.bytes.equals(FILM)).toBe(true)
       expect((await adaThere?.get('empty'))?.bytes).toHaveLength(0)
       expect((await adaThere?.get(UNICODE_NAME))?.body).toBe('lanterns')
+      const thumbnail = await adaThere?.request('/v1/files/beach.jpg/thumbnail')
+      expect(thumbnail?.bytes.equals(PICTURE)).toBe(true)
       expect(await target.ports.pinLedger.isPaused(PAUSED, target.clock() + 1e17)).toBe(true)
       expect((await target.post('/v1/sessions', handedOut)).status).toBe(201)
       await expect.poll(() => target.ports.users.departed(1)).toEqual([])

@@ -8,7 +8,17 @@ import { sortKeyOf } from '../../src/vault/files/stored-file.ts'
 
 export type Repositories = Pick<
   Ports,
-  'users' | 'keySlots' | 'sessions' | 'pinLedger' | 'activity' | 'files' | 'trash' | 'uploads' | 'changes' | 'ledger'
+  | 'users'
+  | 'keySlots'
+  | 'sessions'
+  | 'pinLedger'
+  | 'activity'
+  | 'files'
+  | 'trash'
+  | 'thumbnails'
+  | 'uploads'
+  | 'changes'
+  | 'ledger'
 >
 
 export const random = () => randomBytes(8).toString('hex')

@@ -349,18 +349,34 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       const complete = await at(ana, T + 3, [7])
       await files.commit(ana, become(complete, 'film', 7), null, null)
 
-      expect(await uploads.expire(T - 1, 10)).toEqual({ removed: 0, versions: [] })
-      expect(await uploads.expire(T + 3, 0)).toEqual({ removed: 0, versions: [] })
-      expect(await uploads.expire(T + 3, 2)).toEqual({ removed: 2, versions: [older.id] })
+      expect(await uploads.expire(T - 1, 10, null)).toEqual({ removed: 0, versions: [] })
+      expect(await uploads.expire(T + 3, 0, null)).toEqual({ removed: 0, versions: [] })
+      expect(await uploads.expire(T + 3, 2, null)).toEqual({ removed: 2, versions: [older.id] })
       expect(await uploads.find(ana, empty.id)).toBeNull()
       expect((await users.usage(ana)).bytes).toBe(8)
-      expect(await uploads.expire(T + 3, 10)).toEqual({ removed: 2, versions: [old.id] })
+      expect(await uploads.expire(T + 3, 10, null)).toEqual({ removed: 2, versions: [old.id] })
       expect([await uploads.find(ana, complete.id), (await users.usage(ben)).bytes]).toEqual([null, 0])
       expect((await uploads.list(ana)).map(({ id }) => id)).toEqual([young.id])
       expect(await ledger.garbage(10)).toHaveLength(3)
       expect(await files.parts(complete.id, 0, 10)).toHaveLength(1)
-      expect(await uploads.expire(T + 9, 10)).toEqual({ removed: 1, versions: [young.id] })
+      expect(await uploads.expire(T + 9, 10, null)).toEqual({ removed: 1, versions: [young.id] })
       expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 0, bytes: 7 })
+    })
+
+    it('of one user that were not touched since, up to a limit', async () => {
+      const { uploads, users, ana, ben } = await withOwners(make)
+      const mine = [
+        await beginUpload(uploads, ana, { touchedAt: T }),
+        await beginUpload(uploads, ana, { touchedAt: T }),
+      ]
+      const bens = await beginUpload(uploads, ben, { touchedAt: T })
+      await received(uploads, ana, mine[0]?.id as string, [3], T + 1)
+      const young = await beginUpload(uploads, ana, { createdAt: T + 5, touchedAt: T + 5 })
+      expect(await uploads.expire(T + 1, 1, ana)).toEqual({ removed: 1, versions: [] })
+      expect(await uploads.expire(T + 1, 9, ana)).toEqual({ removed: 1, versions: [mine[0]?.id] })
+      expect(await uploads.expire(T + 1, 9, ana)).toEqual({ removed: 0, versions: [] })
+      expect((await users.usage(ana)).bytes).toBe(0)
+      expect([await uploads.list(ana), await uploads.list(ben)]).toEqual([[young], [bens]])
     })
 
     it('with their user, and with all that they received', async () => {
@@ -509,6 +525,36 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       expect(await users.usage(ana)).toEqual({ files: 2, trashFiles: 0, bytes: 15 })
     })
 
+    it('from its bytes, which are garbage then and count for nothing', async () => {
+      const { uploads, users, files, ledger, ana, ben } = await withOwners(make)
+      const { upload, parts } = await pieceOf(uploads, ana, [40, 20])
+      await files.commit(ana, sized('old', 10), null, null)
+      const [file, source] = [sized('film', 50), { upload: upload.id, received: 60 }]
+      for (const [owner, wrong] of [
+        [ana, { ...source, received: 59 }],
+        [ana, { ...source, upload: 'none' }],
+        [ben, source],
+      ] as const) {
+        expect(await files.commit(owner, file, null, null, null, wrong)).toBe('upload-gone')
+      }
+      expect(await files.commit(ana, file, null, { bytes: 59, files: MOST }, null, source)).toBe('quota')
+      expect(await files.commit(ana, file, null, { bytes: 60, files: 1 }, null, source)).toBe('quota-files')
+      expect(await uploads.list(ana)).toHaveLength(1)
+      const limits = { bytes: 60, files: 2 }
+      const both = [
+        files.commit(ana, file, null, limits, null, source),
+        files.commit(ana, sized('b', 0), null, limits, null, source),
+      ]
+      expect((await Promise.all(both)).sort()).toEqual(['done', 'upload-gone'])
+      const used = { files: 2, trashFiles: 0, bytes: 60 }
+      expect((await users.audit('', 10)).find(({ id }) => id === ana)).toEqual({ id: ana, counted: used, actual: used })
+      expect(await uploads.find(ana, upload.id)).toMatchObject({ fileId: file.id, fileName: 'film', offset: 60 })
+      const blobs = parts.map(({ blob }) => blob)
+      expect(await ledger.garbage(10)).toEqual(blobs)
+      expect(await uploads.remove(ana, upload.id)).toBe(true)
+      expect([await ledger.garbage(10), await users.usage(ana)]).toEqual([blobs, used])
+    })
+
     it('whose date is later than that of every content which the name had', async () => {
       const { uploads, files, ana } = await withOwners(make)
       const former = newFile('film')
@@ -565,14 +611,14 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       expect(await uploads.find(ana, upload.id)).toEqual(whole)
       expect(await files.parts(upload.id, MOST - 1, 10)).toEqual([last])
       expect((await users.usage(ana)).bytes).toBe(MOST)
-      expect([await uploads.expire(-MOST, 10), await uploads.expire(MOST - 1, 10)]).toEqual(
+      expect([await uploads.expire(-MOST, 10, null), await uploads.expire(MOST - 1, 10, null)]).toEqual(
         Array(2).fill({ removed: 0, versions: [] }),
       )
       const joined = await beginUpload(uploads, ana)
       const moved = placed([[upload, await files.parts(upload.id, 0, 10)]])
       expect(await uploads.concatenate(ana, joined.id, moved, MOST)).toBe('done')
       expect(await files.commit(ana, become(joined, 'film', MOST), null, { bytes: 0, files: 1 })).toBe('done')
-      expect(await uploads.expire(MOST, 10)).toEqual({ removed: 1, versions: [] })
+      expect(await uploads.expire(MOST, 10, null)).toEqual({ removed: 1, versions: [] })
       expect(await users.usage(ana)).toEqual({ files: 1, trashFiles: 0, bytes: MOST })
     })
 

@@ -77,14 +77,17 @@ function addParameter(
   else draft.path = draft.path.replace(`{${name}}`, encodeURIComponent(value))
 }
 
-/** The id of an entry of the trash, or of an upload, where the path wants one: most ids that answers told are of something else. */
+/** The id of an entry of the trash, or of an upload, or the name of a file, where the path wants one: most ids that answers told are of something else. */
 function entryOf(path: string, dice: Dice, memory: Memory): string | null {
   if (dice.oneIn(4)) return null
   if (path.startsWith('/v1/uploads/{id}')) return (knownUpload(dice, memory)?.id as string | undefined) ?? null
+  if (path.endsWith('/thumbnail')) return nameOf(memory.records(['name', 'sha256']).at(-1))
   if (!path.startsWith('/v1/trash/{id}')) return null
   const known = memory.records(['id', 'deletedAt']).slice(-6)
   return known.length > 0 ? String(dice.pick(known).id) : null
 }
+
+const nameOf = (file: Record<string, unknown> | undefined) => (file ? String(file.name) : null)
 
 /** Conditions are about what answers told. */
 function fieldOf(dice: Dice, memory: Memory, name: string, examples: unknown[] = []): string {
@@ -108,6 +111,8 @@ function addBody(author: Author, made: Values, draft: Draft, { mediaType, schema
   draft.headers.push(['Content-Type', mediaType])
   if (mediaType.endsWith('json')) draft.body = Buffer.from(JSON.stringify(made.valueFor(schema, 'body')))
   else draft.content = draft.body = contentOf(author)
+  // A thumbnail is a picture, and so not empty.
+  if (mediaType.startsWith('image/') && draft.body?.length === 0) draft.content = draft.body = Buffer.from('x')
 }
 
 export function putForm(draft: Draft, form: Form) {

@@ -66,8 +66,9 @@ export function model(): Model {
 
   function faultsOf(route: Route, { status, headers, body }: Answer, method: string): string[] {
     const there = isThere(route)
-    const makes = route.operation.method === 'PUT'
-    if (there === true && status === 404) return ['404 for a file that is there']
+    const isThumbnail = route.operation.path.endsWith('/thumbnail')
+    const makes = route.operation.method === 'PUT' && !isThumbnail
+    if (there === true && status === 404 && !isThumbnail) return ['404 for a file that is there']
     if (there === false && status < 400 && !makes) return [`${status} for a file that is not there`]
     if (route.operation.id !== 'getFile' || method === 'HEAD' || status !== 200) return []
     const kept = live.get(route.params.name ?? '')

@@ -109,15 +109,19 @@ describe('deleting an account', () => {
     const begun = await ada.request('/v1/uploads', { method: 'POST', headers, body: 'first bytes' })
     expect(begun.status).toBe(201)
     await Promise.all(others.slice(0, 20).map((other) => other.put('kept', 'kept')))
+    const picture = { method: 'PUT', headers: { 'content-type': 'image/jpeg' }, body: randomBytes(50_000) }
+    await ada.request('/v1/files/secret-name-58/thumbnail', picture)
+    const tag = (await standing(app.ports.files, ada.userId, 'secret-name-58'))?.thumbnail as string
+    const sealed = (await app.ports.thumbnails.byTag(ada.userId, tag))?.sealed.subarray(0, 500)
     const [slot] = await app.ports.keySlots.find(ada.userId)
     const seal = (await standing(app.ports.files, ada.userId, 'secret-name-59'))?.seal
-    const traces = [slot?.sealed, seal, ada.deviceId, 'ada.lovelace@example.org', 'secret phone', 'secret-name']
-    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(6).fill(true))
+    const traces = [slot?.sealed, seal, sealed, ada.deviceId, 'ada.lovelace@example.org', 'secret phone', 'secret-name']
+    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(7).fill(true))
 
     await leave(ada)
     await app.settled()
 
-    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(6).fill(false))
+    expect(traces.map((trace) => isInDatabase(app, trace))).toEqual(new Array(7).fill(false))
     expect(rowsLeft(app)).toEqual({
       activity: 40,
       departed: 0,

@@ -197,6 +197,7 @@ describeNginx('behind nginx', () => {
   it('requests have one id in both logs, and no names, queries or tokens', async () => {
     const { app, nginx, ada } = await behindNginx({ LOG_LEVEL: 'info' })
     await ada.put('a secret name', 'bytes')
+    await ada.request('/v1/files/a%20secret%20name/thumbnail?v=secret')
     await ada.request('/v1/files?prefix=a%20secret')
     await ada.request('/v1/file/a%20secret')
     await ada.request(`/v1/sessions/${ada.sessionId}`, { method: 'DELETE', headers: { 'x-request-id': 'the-last' } })
@@ -204,10 +205,16 @@ describeNginx('behind nginx', () => {
       .poll(() =>
         nginx
           .passages()
-          .slice(-4)
+          .slice(-5)
           .map(({ method, route }) => `${method} ${route}`),
       )
-      .toEqual(['PUT /v1/files/{name}', 'GET /v1/files', 'GET another', 'DELETE /v1/sessions/{sessionId}'])
+      .toEqual([
+        'PUT /v1/files/{name}',
+        'GET /v1/files/{name}/thumbnail',
+        'GET /v1/files',
+        'GET another',
+        'DELETE /v1/sessions/{sessionId}',
+      ])
     expect(nginx.log()).not.toMatch(/secret/)
     expect(nginx.log()).not.toContain(ada.token)
     expect(nginx.log()).not.toContain(ada.sessionId)

@@ -33,6 +33,20 @@ const names = async (who: Member, list = 'files') =>
   ((await who.request(`/v1/${list}`)).body as { files: { name: string }[] }).files.map(({ name }) => name)
 
 describePostgres('a server on PostgreSQL', () => {
+  it('takes settings that are no whole milliseconds', async () => {
+    const { app } = await postgresApp({
+      ...{ TRASH_DAYS: '0.041666667', ACTIVITY_DAYS: '0.1234567', CHANGES_DAYS: '0.3333333' },
+      ...{ UPLOAD_EXPIRY_HOURS: '0.3333333', SESSION_TTL_DAYS: '0.3333333', SESSION_MAX_DAYS: '0.3333333' },
+    })
+    const ada = await member(app)
+    for (const path of ['/v1/trash', '/v1/me', '/v1/me/export', '/v1/activity', '/v1/changes', '/v1/sessions']) {
+      expect([path, (await ada.request(path)).status]).toEqual([path, 200])
+    }
+    app.sweep()
+    await app.settled()
+    expect(app.log.filter((line) => line.includes('failed'))).toEqual([])
+  })
+
   it('takes files in, keeps them, and lets go of them, from the first day of an account to the last', async () => {
     const { app, url } = await postgresApp()
     const ada = await member(app)
@@ -228,7 +242,7 @@ describePostgres('a server on PostgreSQL', () => {
       trash: { count: 0, bytes: 0 },
       runs: 1,
       holds: 0,
-      schema: 10,
+      schema: 11,
     })
     await vault.sweep()
     expect((await ada.get('file')).body).toBe('bytes')

@@ -24,6 +24,8 @@ async function readOnlyApp(settings: Record<string, string> = {}): Promise<Kept>
   const writing = await testApp(settings, folder)
   const ada = await member(writing)
   await ada.put('beach.jpg', 'sand and sea')
+  const picture = { method: 'PUT', headers: { 'content-type': 'image/jpeg' }, body: 'picture' }
+  await ada.request('/v1/files/beach.jpg/thumbnail', picture)
   await ada.put('gone.jpg', 'nothing')
   await ada.request('/v1/files/gone.jpg', { method: 'DELETE' })
   const begun = { 'content-disposition': 'attachment; filename="film"', 'upload-complete': '?0' }

@@ -64,6 +64,8 @@ function upload(filename: string, content = 'sand', name = 'file') {
 
 /** In the first parameter of the query that has a choice or a range, or in the body. */
 const invalid: Way = ({ path }, { id, body, parameters }) => {
+  if (id === 'putThumbnail') return { body: '' }
+  if (id === 'getThumbnail' || id === 'headThumbnail') return { path: `${path}?v=a&v=b` }
   if (id === 'appendUpload' || id === 'createUpload') return { headers: { 'upload-complete': 'yes' } }
   if (body?.mediaType === 'application/json') return { body: '{}' }
   const choice = parameters.find(({ in: place, schema }) => place === 'query' && (schema.enum || schema.minimum))
@@ -92,7 +94,8 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'unsupported-encoding': ({ body }) => ({ headers: { 'content-encoding': 'gzip' }, body: body || 'x' }),
   'unsupported-media-type': () => ({ headers: { 'content-type': 'text/html' }, body: '<p>' }),
   'malformed-json': () => ({ headers: { 'content-type': 'application/json' }, body: '{' }),
-  'body-too-large': () => json('x'.repeat(20_000)),
+  'body-too-large': (_sent, { id }) =>
+    id === 'putThumbnail' ? { body: 'x'.repeat(300_000) } : json('x'.repeat(20_000)),
   'malformed-multipart': () => upload('beach.jpg', 'sand', 'photo'),
   'invalid-request': invalid,
   'invalid-name': named('a/b'),
@@ -105,6 +108,7 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'invalid-pin': () => ({}),
   'email-taken': () => ({}),
   'file-not-found': ({ path }) => ({ path: path.replace(/beach\.jpg|(?<=trash\/)[^/]+/, 'none') }),
+  'thumbnail-not-found': ({ path }) => ({ path: path.replace('beach.jpg', 'taken.jpg') }),
   'session-not-found': ({ path }) => ({ path: path.replace('current', 'none') }),
   'file-exists': taken,
   'precondition-failed': (_sent, { id }) => ({
@@ -266,7 +270,7 @@ interface Scene {
   refused: string
 }
 
-/** A vault with a file, one more, one in the trash whose name is taken again, and a second device. */
+/** A vault with a file that has a thumbnail, one more, one in the trash whose name is taken again, and a second device. */
 async function sceneOf(app: TestApp): Promise<Scene> {
   const operations = await operationsOf(app)
   const ada = await member(app)
@@ -278,6 +282,8 @@ async function sceneOf(app: TestApp): Promise<Scene> {
   await ada.request('/v1/files/taken.jpg', { method: 'DELETE' })
   await ada.put('taken.jpg', 'new')
   const { files } = (await ada.request('/v1/trash')).body as { files: { id: string }[] }
+  const picture = { method: 'PUT', headers: { 'content-type': 'image/jpeg' }, body: 'small' }
+  await ada.request('/v1/files/beach.jpg/thumbnail', picture)
   await paired(app, ada)
   const deviceId = newDeviceId()
   const goodPin = await pinFrom(ada, deviceId)
@@ -347,6 +353,7 @@ function sentTo({ operations, ada, trashed, uploads, deviceId, pin }: Scene, id:
     signIn: json({ deviceId, pin }),
     renameFile: json({ name: 'other.jpg' }),
     uploadForm: upload('new.jpg'),
+    putThumbnail: { headers: { 'content-type': 'image/jpeg' }, body: 'picture' },
     putFile: { headers: { 'content-type': 'image/jpeg' }, body: 'sea' },
     createUpload: { ...disposition('made.jpg'), body: 'sea' },
     appendUpload: {

@@ -43,6 +43,15 @@ export function openUploadSeal(
   return openRecord(vaultKey, context, upload.seal, 61)
 }
 
+type ThumbnailRow = Record<'userId' | 'tag' | 'contentType' | 'sha256', string> & { sealed: Buffer; size: number }
+
+/** Returns the picture. */
+export function openThumbnail(vaultKey: Buffer, row: ThumbnailRow): Buffer {
+  const { userId, tag, contentType, sha256, sealed, size } = row
+  const context = ['minikeepsafe thumbnail 1', userId, tag, contentType, sha256].join('\0')
+  return openRecord(vaultKey, context, sealed, 1 + 12 + size + tagBytes)
+}
+
 interface PartRow {
   start: number
   size: number
@@ -105,7 +114,7 @@ function framesOf(size: number): number {
   return Math.max(1, Math.ceil(size / frameBytes))
 }
 
-/** 01 ‖ nonce ‖ ciphertext ‖ tag: the format of slots and seals. */
+/** 01 ‖ nonce ‖ ciphertext ‖ tag: the format of slots, seals and thumbnails. */
 function openRecord(key: Buffer, aad: string | Buffer, record: Buffer, length: number): Buffer {
   if (record.length !== length) throw new Error(`${record.length} bytes, not ${length}`)
   if (!record.subarray(0, 1).equals(versionOne)) throw new Error('not of this format')

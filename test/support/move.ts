@@ -63,6 +63,7 @@ export async function seenBy({ request }: Pick<Member, 'request'>) {
 }
 
 export const FILM = randomBytes(9 * 1024 * 1024)
+export const PICTURE = randomBytes(256 * 1024)
 export const UNICODE_NAME = 'fête au 東京 🏖.jpg'
 /** The key of an address whose guesses are counted. */
 export const PAUSED = randomBytes(32)
@@ -76,6 +77,10 @@ export async function fill(app: TestApp) {
   await ada.put('film', FILM)
   await ada.put(UNICODE_NAME, 'lanterns')
   await ada.put('gone.jpg', 'thrown away')
+  for (const name of ['beach.jpg', 'gone.jpg']) {
+    const headers = { 'content-type': 'image/jpeg' }
+    await ada.request(`/v1/files/${name}/thumbnail`, { method: 'PUT', headers, body: PICTURE })
+  }
   await ada.request('/v1/files/gone.jpg', { method: 'DELETE' })
   await ben.put('beach.jpg', 'stones')
   await cleo.put('left.jpg', 'to be removed')

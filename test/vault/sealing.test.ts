@@ -18,6 +18,7 @@ import {
   sealUploadKey,
 } from '../../src/vault/crypto/envelope.ts'
 import { keyIdOf, openKeyring } from '../../src/vault/crypto/keyring.ts'
+import { openThumbnail, sealThumbnail } from '../../src/vault/crypto/thumbnail.ts'
 import { tagOf } from '../../src/vault/files/tags.ts'
 import { member, type TestApp, testApp } from '../support/app.ts'
 import { contentOf, openBlob, openSeal, openSlot } from '../support/blob-reader.ts'
@@ -40,6 +41,7 @@ interface Vectors {
     salt?: string
   }[]
   uploads: { uploadId: string; fileKey: string; seal: string }[]
+  thumbnails: { tag: string; contentType: string; sha256: string; size: number; sealed: string }[]
   versions: { fileKey: string; size: number; parts: { start: number; size: number; key: string; seal: string }[] }[]
 }
 
@@ -134,6 +136,13 @@ it.each(vectors.uploads)(
     expect(() => openUploadKey(vaultKey, vectors.userId, { id: 'other', seal: hex(seal) })).toThrow()
   },
 )
+
+it.each(vectors.thumbnails)('the vector is the thumbnail that is made of $tag', ({ size, sealed, ...bound }) => {
+  const vaultKey = hex(vectors.vaultKey)
+  const binding = { owner: vectors.userId, ...bound }
+  expect(sealThumbnail(vaultKey, nonceIn(sealed), binding, contentOf(size)).toString('hex')).toBe(sealed)
+  expect(openThumbnail(vaultKey, binding, hex(sealed))).toEqual(contentOf(size))
+})
 
 describe('a seal', () => {
   const vaultKey = hex(vectors.vaultKey)

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import type { Append, Finish, NewUpload } from '../../src/vault/uploads/uploads.ts'
 import { blobsOnDisk, DAY, member, type TestApp, testApp } from '../support/app.ts'
 
-const FREE: Finish = { sha256: null, replaced: 'trash', taken: null, guard: () => {} }
+const FREE: Finish = { sha256: null, replaced: 'trash', taken: null, guard: () => {}, form: null }
 
 const film = (fields: Partial<NewUpload> = {}): NewUpload => ({
   name: 'film.mp4',
@@ -267,7 +267,7 @@ it('is made of others, in their order, which are gone then', async () => {
   }
   const whole = film({ protocol: 'tus' })
   const [first = ''] = pieces
-  await expect(uploads.concatenate(owner, whole, [first, first])).rejects.toMatchObject({ code: 'upload-not-found' })
+  await expect(uploads.concatenate(owner, whole, [first, first])).rejects.toMatchObject({ code: 'upload-in-use' })
   const half = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes: 7 }))
   const unfinished = uploads.concatenate(owner, whole, [first, half.id])
   await expect(unfinished).rejects.toMatchObject({ code: 'inconsistent-upload-length' })

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { isSound, type Verification } from '../../src/vault/operator/verify.ts'
 import { standing } from '../contracts/rows.ts'
@@ -41,11 +42,13 @@ describe('verify', () => {
     expect(report).toEqual({
       users: 1,
       files: 6,
+      thumbnails: 0,
       uploads: 0,
       bytes,
       blobs: 6,
       damaged: [],
       missing: [],
+      damagedThumbnails: [],
       orphans: [],
       slots: [],
       usage: [],
@@ -195,6 +198,55 @@ describe('verify', () => {
     expect(await vault.verify(() => {})).toMatchObject({ files: 2, damaged: [], missing: [] })
   })
 
+  it('opens thumbnails, those of the trash too, and names the files of those that are damaged', async () => {
+    const { app, ada } = await vaultWith({ a: randomBytes(10), b: randomBytes(10), c: randomBytes(10) })
+    for (const name of ['a', 'b', 'c']) await putThumbnail(ada, name)
+    await discard(app, ada, 'b')
+    expect(await verified(app)).toMatchObject({ thumbnails: 3, damagedThumbnails: [] })
+    const [a, b] = await run(app, `SELECT id FROM files WHERE name IN ('a', 'b') ORDER BY name`)
+    const tagOf = (name: string) => `(SELECT thumbnail FROM files WHERE name = '${name}')`
+    await run(app, `UPDATE thumbnails SET sealed = zeroblob(90) WHERE tag = ${tagOf('a')} RETURNING 1`)
+    await run(app, `DELETE FROM thumbnails WHERE tag = ${tagOf('b')} RETURNING 1`)
+    const report = await verified(app)
+    expect(report.thumbnails).toBe(3)
+    const why = new Map(report.damagedThumbnails.map(({ file, why }) => [file, why]))
+    expect(why).toEqual(
+      new Map([
+        [a, 'it does not open'],
+        [b, 'it is missing'],
+      ]),
+    )
+    expect(report.damaged).toEqual([])
+    expect(isSound(report)).toBe(false)
+  })
+
+  it('checks a thumbnail again that changed meanwhile, and none of a user who is being removed', async () => {
+    const { app, ada } = await vaultWith({ a: randomBytes(10), b: randomBytes(10) })
+    for (const name of ['a', 'b']) await putThumbnail(ada, name)
+    const { vault, ports } = await operator(app)
+    const { byTag } = ports.thumbnails
+    let reads = 0
+    ports.thumbnails.byTag = async (owner, tag) => {
+      reads += 1
+      if (reads === 1) await putThumbnail(ada, 'a')
+      if (reads === 1) await putThumbnail(ada, 'b')
+      return byTag(owner, tag)
+    }
+    expect(await vault.verify(() => {})).toMatchObject({ thumbnails: 2, damagedThumbnails: [] })
+    ports.thumbnails.byTag = async () => {
+      await app.ports.users.remove(ada.userId)
+      return null
+    }
+    expect(await vault.verify(() => {})).toMatchObject({ thumbnails: 0, damagedThumbnails: [] })
+  })
+
+  it('says why thumbnails of a locked vault do not open', async () => {
+    const { app, ada } = await vaultWith({ a: randomBytes(10) })
+    await putThumbnail(ada, 'a')
+    await run(app, `UPDATE key_slots SET sealed = zeroblob(61) WHERE user_id = '${ada.userId}' RETURNING 1`)
+    expect((await verified(app)).damagedThumbnails).toMatchObject([{ why: 'the key slot does not open' }])
+  })
+
   it('does not report what is left of a user who was removed', async () => {
     const { app, ada } = await vaultWith({ a: randomBytes(10) })
     await app.ports.users.remove(ada.userId)
@@ -214,6 +266,21 @@ describe('verify', () => {
     expect(await vault.verify(() => {})).toMatchObject({ files: 0, damaged: [], missing: [] })
   })
 })
+
+function putThumbnail(owner: Member, name: string) {
+  const headers = { 'content-type': 'image/jpeg' }
+  return owner.request(`/v1/files/${name}/thumbnail`, { method: 'PUT', headers, body: randomBytes(61) })
+}
+
+/** The first column of the rows that a statement returns. */
+async function run(app: TestApp, sql: string): Promise<unknown[]> {
+  const db = new Database(join(app.config.DATA_DIR, 'minikeepsafe.db'))
+  try {
+    return db.prepare<[], unknown>(sql).pluck().all()
+  } finally {
+    db.close()
+  }
+}
 
 async function flipBit(path: string, at = HEADER + 1000) {
   const bytes = await readFile(path)

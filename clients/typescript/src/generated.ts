@@ -255,6 +255,35 @@ export interface paths {
         patch: operations["appendUpload"];
         trace?: never;
     };
+    "/v1/files/{name}/thumbnail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the thumbnail of a file
+         * @description With `?v=` and the current `thumbnail` of the file, the response may be cached for good, so a gallery gets each thumbnail once. A `Range` is ignored.
+         */
+        get: operations["getThumbnail"];
+        /**
+         * Give a file a thumbnail, or replace it
+         * @description The server stores the picture as it is. It counts towards the quota. It belongs to the content of the file: other bytes under the name have no thumbnail, and in the trash a file keeps it. `If-Match` with the entity tag of the file makes sure that the picture shows this content.
+         */
+        put: operations["putThumbnail"];
+        post?: never;
+        /** Delete the thumbnail of a file */
+        delete: operations["deleteThumbnail"];
+        options?: never;
+        /**
+         * Get the headers of a thumbnail
+         * @description The headers of GET, without the bytes.
+         */
+        head: operations["headThumbnail"];
+        patch?: never;
+        trace?: never;
+    };
     "/v1/trash": {
         parameters: {
             query?: never;
@@ -328,7 +357,7 @@ export interface paths {
         };
         /**
          * Get the signed-in user, with usage and quota
-         * @description Usage and quota cover files and trash.
+         * @description Usage and quota cover files, trash and uploads that are not complete.
          */
         get: operations["getMe"];
         put?: never;
@@ -415,7 +444,7 @@ export interface components {
              * @example file-not-found
              * @enum {string}
              */
-            code: "invalid-request" | "malformed-http" | "malformed-json" | "malformed-multipart" | "malformed-url" | "incomplete-body" | "invalid-name" | "invalid-cursor" | "invalid-digest" | "digest-mismatch" | "inconsistent-upload-length" | "range-not-allowed" | "unauthorized" | "invalid-pin" | "cross-site-request" | "not-found" | "file-not-found" | "upload-not-found" | "session-not-found" | "method-not-allowed" | "request-timeout" | "email-taken" | "file-exists" | "mismatching-upload-offset" | "upload-in-use" | "cursor-expired" | "precondition-failed" | "body-too-large" | "file-too-large" | "unsupported-media-type" | "unsupported-encoding" | "range-not-satisfiable" | "checksum-mismatch" | "too-many-requests" | "headers-too-large" | "internal-error" | "unsupported-transfer-coding" | "not-ready" | "read-only" | "insufficient-storage" | "quota-exceeded";
+            code: "invalid-request" | "malformed-http" | "malformed-json" | "malformed-multipart" | "malformed-url" | "incomplete-body" | "invalid-name" | "invalid-cursor" | "invalid-digest" | "digest-mismatch" | "inconsistent-upload-length" | "range-not-allowed" | "unauthorized" | "invalid-pin" | "cross-site-request" | "final-upload" | "not-found" | "file-not-found" | "thumbnail-not-found" | "upload-not-found" | "session-not-found" | "method-not-allowed" | "request-timeout" | "email-taken" | "file-exists" | "mismatching-upload-offset" | "upload-in-use" | "cursor-expired" | "precondition-failed" | "body-too-large" | "file-too-large" | "unsupported-media-type" | "unsupported-encoding" | "range-not-satisfiable" | "checksum-mismatch" | "too-many-requests" | "headers-too-large" | "internal-error" | "unsupported-transfer-coding" | "not-ready" | "read-only" | "insufficient-storage" | "quota-exceeded";
             /**
              * @description As in X-Request-Id.
              * @example V1StGXR8_Z5jdHi6B-myT
@@ -662,6 +691,7 @@ export interface components {
              */
             updatedAt: string;
             /**
+             * Format: date-time
              * @description When the content was made, with the offset that it came with; `null` if no client said.
              * @example 2026-11-22T10:30:00.000+02:00
              */
@@ -785,6 +815,7 @@ export interface components {
              */
             updatedAt: string;
             /**
+             * Format: date-time
              * @description When the content was made, with the offset that it came with; `null` if no client said.
              * @example 2026-11-22T10:30:00.000+02:00
              */
@@ -843,7 +874,7 @@ export interface components {
                  */
                 trashFiles: number;
                 /**
-                 * @description Files, trash and uploads that are not complete.
+                 * @description Files, trash, thumbnails, and uploads that are not complete.
                  * @example 5368709120
                  */
                 bytes: number;
@@ -2256,7 +2287,16 @@ export interface operations {
                 /** @description If a file with other bytes has the name: refuse, or store as `beach (1).jpg` and so on. */
                 onConflict?: "fail" | "rename";
             };
-            header?: never;
+            header?: {
+                /** @description IETF: the version of the draft: 3, 5, 6, 8, 9 or 10. Without it, 10. */
+                "Upload-Draft-Interop-Version"?: string;
+                /** @description `?1` to get a 104 with the path of an upload; `?0` if more bytes follow there. */
+                "Upload-Complete"?: string;
+                /** @description IETF, version 3: the inverse of `Upload-Complete`. */
+                "Upload-Incomplete"?: string;
+                /** @description The length of the whole body, if more bytes follow. */
+                "Upload-Length"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2314,7 +2354,7 @@ export interface operations {
                     "application/json": components["schemas"]["StoredFile"];
                 };
             };
-            /** @description `malformed-multipart`, `invalid-name`, `invalid-request`, `inconsistent-upload-length`, `invalid-digest`, `digest-mismatch`, `malformed-http`, `malformed-url`, `incomplete-body` */
+            /** @description `malformed-multipart`, `invalid-name`, `invalid-request`, `inconsistent-upload-length`, `malformed-http`, `malformed-url`, `incomplete-body` */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2740,6 +2780,14 @@ export interface operations {
                 "Repr-Digest"?: string;
                 /** @description Checked as Repr-Digest: here both are the same. */
                 "Content-Digest"?: string;
+                /** @description IETF: the version of the draft: 3, 5, 6, 8, 9 or 10. Without it, 10. */
+                "Upload-Draft-Interop-Version"?: string;
+                /** @description `?1` to get a 104 with the path of an upload; `?0` if more bytes follow there. */
+                "Upload-Complete"?: string;
+                /** @description IETF, version 3: the inverse of `Upload-Complete`. */
+                "Upload-Incomplete"?: string;
+                /** @description The length of the whole body, if more bytes follow. */
+                "Upload-Length"?: string;
             };
             path: {
                 /**
@@ -4377,7 +4425,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `malformed-http`, `malformed-url`, `incomplete-body` */
+            /** @description `malformed-multipart`, `invalid-name`, `digest-mismatch`, `malformed-http`, `malformed-url`, `incomplete-body` */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4431,6 +4479,16 @@ export interface operations {
             };
             /** @description `precondition-failed` */
             412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `file-too-large` */
+            413: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -4593,7 +4651,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `invalid-request`, `inconsistent-upload-length`, `invalid-digest`, `digest-mismatch`, `malformed-http`, `malformed-url`, `incomplete-body` */
+            /** @description `invalid-request`, `inconsistent-upload-length`, `invalid-digest`, `digest-mismatch`, `malformed-multipart`, `invalid-name`, `malformed-http`, `malformed-url`, `incomplete-body` */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4619,7 +4677,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `cross-site-request` */
+            /** @description `final-upload`, `cross-site-request` */
             403: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4794,6 +4852,782 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
+            };
+        };
+    };
+    getThumbnail: {
+        parameters: {
+            query?: {
+                /** @description `thumbnail` of the file. With the current one, the response may be cached for a year. */
+                v?: string;
+            };
+            header?: {
+                /** @description 412 if the thumbnail has none of these entity tags. */
+                "If-Match"?: string;
+                /** @description 304 if the thumbnail has one of these entity tags. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description One path segment, percent-encoded: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.
+                 * @example beach.jpg
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The thumbnail. */
+            200: {
+                headers: {
+                    /** @description Strong, made from `thumbnail` of the file (RFC 9110, section 8.8.3). */
+                    ETag?: string;
+                    /** @description `private, max-age=31536000, immutable` with the current `v`, otherwise `private, no-cache`. */
+                    "Cache-Control"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/webp": string;
+                    "image/avif": string;
+                };
+            };
+            /** @description The thumbnail of the client is current. */
+            304: {
+                headers: {
+                    /** @description Strong, made from `thumbnail` of the file (RFC 9110, section 8.8.3). */
+                    ETag?: string;
+                    /** @description `private, max-age=31536000, immutable` with the current `v`, otherwise `private, no-cache`. */
+                    "Cache-Control"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid-request`, `invalid-name`, `malformed-http`, `malformed-url`, `incomplete-body` */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized` */
+            401: {
+                headers: {
+                    /** @description `Bearer` (RFC 9110, section 11.6.1). */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `file-not-found`, `thumbnail-not-found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout` */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition-failed` */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal-error` */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-transfer-coding` */
+            501: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-ready` */
+            503: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putThumbnail: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Continue only if the file, or its thumbnail, has one of these entity tags. */
+                "If-Match"?: string;
+                /** @description Continue only if the thumbnail has none of these entity tags, or with `*` if there is none. */
+                "If-None-Match"?: string;
+                /** @description The sha-256 in it is checked (RFC 9530). */
+                "Repr-Digest"?: string;
+                /** @description Checked as Repr-Digest: here both are the same. */
+                "Content-Digest"?: string;
+            };
+            path: {
+                /**
+                 * @description One path segment, percent-encoded: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.
+                 * @example beach.jpg
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/jpeg": string;
+                "image/png": string;
+                "image/webp": string;
+                "image/avif": string;
+            };
+        };
+        responses: {
+            /** @description The file has this thumbnail. */
+            204: {
+                headers: {
+                    /** @description Strong, made from `thumbnail` of the file (RFC 9110, section 8.8.3). */
+                    ETag?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid-request`, `invalid-name`, `digest-mismatch`, `invalid-digest`, `range-not-allowed`, `malformed-http`, `malformed-url`, `incomplete-body` */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized` */
+            401: {
+                headers: {
+                    /** @description `Bearer` (RFC 9110, section 11.6.1). */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `file-not-found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout` */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition-failed` */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`, `unsupported-encoding` */
+            415: {
+                headers: {
+                    /** @description The accepted media type, if the media type was refused. Absent if no body is taken. */
+                    Accept?: string;
+                    /** @description `identity`, if the content encoding was refused. */
+                    "Accept-Encoding"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal-error` */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-transfer-coding` */
+            501: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `read-only`, `not-ready` */
+            503: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `insufficient-storage`, `quota-exceeded` */
+            507: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteThumbnail: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Continue only if the file, or its thumbnail, has one of these entity tags. */
+                "If-Match"?: string;
+                /** @description Continue only if the thumbnail has none of these entity tags, or with `*` if there is none. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description One path segment, percent-encoded: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.
+                 * @example beach.jpg
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file has no thumbnail. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid-name`, `malformed-json`, `malformed-http`, `malformed-url`, `incomplete-body` */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized` */
+            401: {
+                headers: {
+                    /** @description `Bearer` (RFC 9110, section 11.6.1). */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `file-not-found`, `thumbnail-not-found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request-timeout` */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition-failed` */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body-too-large` */
+            413: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-encoding`, `unsupported-media-type` */
+            415: {
+                headers: {
+                    /** @description The accepted media type, if the media type was refused. Absent if no body is taken. */
+                    Accept?: string;
+                    /** @description `identity`, if the content encoding was refused. */
+                    "Accept-Encoding"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal-error` */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-transfer-coding` */
+            501: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `read-only`, `not-ready` */
+            503: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `insufficient-storage` */
+            507: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    headThumbnail: {
+        parameters: {
+            query?: {
+                /** @description `thumbnail` of the file. With the current one, the response may be cached for a year. */
+                v?: string;
+            };
+            header?: {
+                /** @description 412 if the thumbnail has none of these entity tags. */
+                "If-Match"?: string;
+                /** @description 304 if the thumbnail has one of these entity tags. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description One path segment, percent-encoded: 1 to 255 bytes of UTF-8, no control characters. It is converted to NFC.
+                 * @example beach.jpg
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As GET, without the bytes. */
+            200: {
+                headers: {
+                    /** @description Strong, made from `thumbnail` of the file (RFC 9110, section 8.8.3). */
+                    ETag?: string;
+                    /** @description `private, max-age=31536000, immutable` with the current `v`, otherwise `private, no-cache`. */
+                    "Cache-Control"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The thumbnail of the client is current. */
+            304: {
+                headers: {
+                    /** @description Strong, made from `thumbnail` of the file (RFC 9110, section 8.8.3). */
+                    ETag?: string;
+                    /** @description `private, max-age=31536000, immutable` with the current `v`, otherwise `private, no-cache`. */
+                    "Cache-Control"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid-request`, `invalid-name`, `malformed-http`, `malformed-url`, `incomplete-body` */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthorized` */
+            401: {
+                headers: {
+                    /** @description `Bearer` (RFC 9110, section 11.6.1). */
+                    "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `file-not-found`, `thumbnail-not-found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `request-timeout` */
+            408: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `precondition-failed` */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `too-many-requests` */
+            429: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `headers-too-large` */
+            431: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `internal-error` */
+            500: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unsupported-transfer-coding` */
+            501: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not-ready` */
+            503: {
+                headers: {
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -13,7 +13,7 @@ import { MiB, signedIn } from './support.ts'
 
 const PAGE = 'docs/apps.md'
 /** What the server does not have yet. */
-const LATER = /thumbnail|lookup|freeSpaceCheck/
+const LATER = /lookup|freeSpaceCheck/
 
 const app = appForMany()
 const blocks = (await blocksOf(PAGE, 'sh', 'ts')).filter(({ text }) => !LATER.test(text))

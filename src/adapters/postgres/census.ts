@@ -10,6 +10,7 @@ export async function postgresCensus({ ask }: Database, now: number): Promise<Ce
        (SELECT count(*) FROM sessions WHERE ended_at IS NULL) AS sessions,
        ${sums('size', 'files WHERE deleted_at IS NULL')} AS files,
        ${sums('size', 'files WHERE deleted_at IS NOT NULL')} AS trash,
+       ${sums('thumbnail_size', 'files WHERE thumbnail IS NOT NULL')} AS thumbnails,
        ${sums('received', 'uploads WHERE file_id IS NULL')} AS uploads,
        (SELECT count(*) FROM garbage JOIN parts USING (version)) AS garbage,
        (SELECT count(*) FROM runs) AS runs,

@@ -11,6 +11,7 @@ import { postgresLedger, postgresLedgerBeside } from './ledger.ts'
 import { checkSchema, migrate } from './migrate.ts'
 import { postgresPinLedger } from './pin-ledger.ts'
 import { postgresSessions } from './sessions.ts'
+import { postgresThumbnails } from './thumbnails.ts'
 import { postgresTrash } from './trash.ts'
 import { postgresUploads } from './uploads.ts'
 import { postgresUsers } from './users.ts'
@@ -51,6 +52,7 @@ export function repositoriesOf(db: Database): Repositories {
     activity: postgresActivity(db),
     files: postgresFiles(db),
     trash: postgresTrash(db),
+    thumbnails: postgresThumbnails(db),
     uploads: postgresUploads(db),
     changes: postgresChanges(db),
   }

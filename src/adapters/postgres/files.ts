@@ -44,7 +44,7 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
       }
     },
 
-    commit: (owner, file, replaces, quota, displaced) =>
+    commit: (owner, file, replaces, quota, displaced, source) =>
       transact('commit_file', {
         owner,
         new_id: file.id,
@@ -66,6 +66,8 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
         entry_id: displaced?.id ?? null,
         entry_seal: displaced?.seal ?? null,
         entry_deleted_at: displaced?.deletedAt ?? null,
+        source_upload: source?.upload ?? null,
+        source_received: source?.received ?? 0,
       }),
 
     edit: (owner, { id, name, version }, { name: newName, taken }, at) =>

@@ -209,7 +209,8 @@ END $$;
 CREATE OR REPLACE FUNCTION commit_file(
   owner text, new_id text, new_name text, new_size bigint, new_type text, new_created_at bigint, new_updated_at bigint,
   new_named_at bigint, new_version text, new_blob text, new_seal bytea, new_tag bytea, new_taken_at bigint,
-  new_taken_offset bigint, seen_version text, quota bigint, file_quota bigint, entry_id text, entry_seal bytea, entry_deleted_at bigint
+  new_taken_offset bigint, seen_version text, quota bigint, file_quota bigint, entry_id text, entry_seal bytea, entry_deleted_at bigint,
+  source_upload text, source_received bigint
 ) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
 DECLARE
   used record;
@@ -233,6 +234,12 @@ BEGIN
       RETURN QUERY SELECT 'upload-gone'; RETURN;
     END IF;
   END IF;
+  IF source_upload IS NOT NULL THEN
+    PERFORM FROM uploads WHERE id = source_upload AND user_id = owner AND received = source_received AND file_id IS NULL;
+    IF NOT FOUND THEN
+      RETURN QUERY SELECT 'upload-gone'; RETURN;
+    END IF;
+  END IF;
   SELECT * INTO standing FROM files WHERE user_id = owner AND name = new_name AND deleted_at IS NULL;
   IF standing.version IS DISTINCT FROM seen_version THEN
     RETURN QUERY SELECT 'stale'; RETURN;
@@ -244,7 +251,7 @@ BEGIN
     - CASE WHEN entry_id IS NULL AND NOT same_content THEN coalesce(standing.thumbnail_size, 0) ELSE 0 END;
   added := (seen_version IS NULL OR entry_id IS NOT NULL)::integer;
   -- A user who is over the quota may still replace a file with a smaller one.
-  IF grown > 0 AND used.bytes + grown > quota THEN
+  IF grown > 0 AND used.bytes - source_received + grown > quota THEN
     RETURN QUERY SELECT 'quota'; RETURN;
   END IF;
   IF added > 0 AND used.files + added > file_quota THEN
@@ -258,7 +265,11 @@ BEGIN
   ELSE
     INSERT INTO parts (version, start, size, blob) VALUES (new_version, 0, new_size, new_blob);
   END IF;
-  UPDATE users SET file_count = file_count + (seen_version IS NULL)::integer, byte_count = byte_count + grown,
+  IF source_upload IS NOT NULL THEN
+    UPDATE uploads SET file_id = new_id, file_name = new_name WHERE id = source_upload;
+    INSERT INTO garbage (version) VALUES (source_upload);
+  END IF;
+  UPDATE users SET file_count = file_count + (seen_version IS NULL)::integer, byte_count = byte_count + grown - source_received,
     trash_count = trash_count + (entry_id IS NOT NULL)::integer, revision = revision + 1
     WHERE id = owner RETURNING revision INTO number;
   IF seen_version IS NULL THEN
@@ -289,6 +300,35 @@ BEGIN
         CASE WHEN same_content THEN 0 ELSE standing.thumbnail_size END, entry_deleted_at);
     END IF;
   END IF;
+  RETURN QUERY SELECT 'done';
+END $$;
+
+-- Puts a thumbnail in place of the one that the caller saw; with no tag it only deletes that one.
+CREATE OR REPLACE FUNCTION change_thumbnail(
+  owner text, seen_id text, seen_name text, seen_version text, seen_thumbnail text, new_tag text, new_type text,
+  new_size bigint, new_sealed bytea, quota bigint
+) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  used bigint;
+  grown bigint;
+  number bigint;
+BEGIN
+  SELECT byte_count INTO used FROM users WHERE id = owner FOR NO KEY UPDATE;
+  SELECT new_size - thumbnail_size INTO grown FROM files WHERE id = seen_id AND user_id = owner AND name = seen_name
+    AND version = seen_version AND thumbnail IS NOT DISTINCT FROM seen_thumbnail AND deleted_at IS NULL;
+  IF NOT FOUND OR used IS NULL THEN
+    RETURN QUERY SELECT 'stale'; RETURN;
+  END IF;
+  IF grown > 0 AND used + grown > quota THEN
+    RETURN QUERY SELECT 'quota'; RETURN;
+  END IF;
+  UPDATE users SET byte_count = byte_count + grown, revision = revision + 1 WHERE id = owner
+    RETURNING revision INTO number;
+  DELETE FROM thumbnails WHERE tag = seen_thumbnail;
+  IF new_tag IS NOT NULL THEN
+    INSERT INTO thumbnails (tag, user_id, content_type, sealed) VALUES (new_tag, owner, new_type, new_sealed);
+  END IF;
+  UPDATE files SET thumbnail = new_tag, thumbnail_size = new_size, revision = number WHERE id = seen_id;
   RETURN QUERY SELECT 'done';
 END $$;
 

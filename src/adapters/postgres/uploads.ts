@@ -81,10 +81,14 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
       return rows.length === 1
     },
 
-    async expire(touchedUntil, limit) {
-      const oldest = 'SELECT id FROM uploads WHERE touched_at <= $1 ORDER BY touched_at LIMIT $2'
+    async expire(touchedUntil, limit, owner) {
+      const ofOwner = owner === null ? '' : 'AND user_id = $3'
+      const oldest = `SELECT id FROM uploads WHERE touched_at <= $1 ${ofOwner} ORDER BY touched_at LIMIT $2`
       const text = `SELECT dropped, is_version AS "isVersion" FROM drop_uploads(ARRAY(${oldest}), $1)`
-      const rows = await ask<{ dropped: string; isVersion: boolean }>(text, [touchedUntil, limit])
+      const rows = await ask<{ dropped: string; isVersion: boolean }>(
+        text,
+        owner === null ? [touchedUntil, limit] : [touchedUntil, limit, owner],
+      )
       return { removed: rows.length, versions: rows.filter(({ isVersion }) => isVersion).map(({ dropped }) => dropped) }
     },
   }

@@ -19,6 +19,7 @@ export function sqliteCensus(db: Database, now: number): Census {
     sessions: count('SELECT count(*) FROM sessions WHERE ended_at IS NULL'),
     files: sums('size', 'files WHERE deleted_at IS NULL'),
     trash: sums('size', 'files WHERE deleted_at IS NOT NULL'),
+    thumbnails: sums('thumbnail_size', 'files WHERE thumbnail IS NOT NULL'),
     uploads: sums('received', 'uploads WHERE file_id IS NULL'),
     garbage: count('SELECT count(*) FROM garbage JOIN parts USING (version)'),
     runs: count('SELECT count(*) FROM runs'),

@@ -19,6 +19,7 @@ import { sqliteLedger, sqliteLedgerBeside } from './ledger.ts'
 import { sqlitePinLedger } from './pin-ledger.ts'
 import { diskReserve } from './reserve.ts'
 import { sqliteSessions } from './sessions.ts'
+import { sqliteThumbnails } from './thumbnails.ts'
 import { sqliteTrash } from './trash.ts'
 import { sqliteUploads } from './uploads.ts'
 import { sqliteUsers } from './users.ts'
@@ -106,6 +107,7 @@ export function repositoriesOf(db: Database, inTransaction: InTransaction): Repo
     activity: sqliteActivity(db, inTransaction),
     files: sqliteFiles(db, inTransaction),
     trash: sqliteTrash(db, inTransaction),
+    thumbnails: sqliteThumbnails(db, inTransaction),
     uploads: sqliteUploads(db, inTransaction),
     changes: sqliteChanges(db, inTransaction),
   }

@@ -13,6 +13,7 @@ import type {
 } from '../../ports/files.ts'
 import type { InTransaction } from './group-commit.ts'
 import { sqliteRevisions } from './revisions.ts'
+import { thumbnailDrop } from './thumbnails.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
 
 export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
@@ -86,7 +87,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
        thumbnail_size = :thumbnailBytes, revision = :revision
      WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
   )
-  const dropThumbnail = db.prepare<[string]>('DELETE FROM thumbnails WHERE tag = ?')
+  const dropThumbnail = thumbnailDrop(db)
   const countDisplaced = db.prepare<[string]>('UPDATE users SET trash_count = trash_count + 1 WHERE id = ?')
   const discardVersion = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const SEEN = 'user_id = :owner AND name = :name AND id = :id AND version = :version AND deleted_at IS NULL'
@@ -125,12 +126,13 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
       return { slot, used: { bytes, files }, file, firstPart: (file && firstPart.get(file.version)) ?? null }
     },
 
-    commit(owner, { blob, ...file }, replaces, quota, displaced = null) {
+    commit(owner, { blob, ...file }, replaces, quota, displaced = null, source = null) {
       return inTransaction(() => {
         if (blob !== null && !runLives.get(blob.slice(0, blob.indexOf('/')))) return 'run-ended'
         const used = use.get(owner)
         if (!used) return 'gone'
         if (blob === null && !arrived.get(file.version, owner, file.sizeBytes)) return 'upload-gone'
+        if (source && !arrived.get(source.upload, owner, source.received)) return 'upload-gone'
         const current = byName.get(owner, file.name) ?? null
         if ((current?.version ?? null) !== replaces) return 'stale'
         const newBytes = blob === null ? 0 : file.sizeBytes
@@ -143,9 +145,10 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         const added = current === null || displaced ? 1 : 0
         const { bytes: mostBytes, files: mostFiles } = quota ?? { bytes: null, files: Number.POSITIVE_INFINITY }
         // A user who is over the quota may still replace a file with a smaller one.
-        if (mostBytes !== null && bytes > 0 && used.bytes + bytes > mostBytes) return 'quota'
+        const freedBytes = source?.received ?? 0
+        if (mostBytes !== null && bytes > 0 && used.bytes - freedBytes + bytes > mostBytes) return 'quota'
         if (added > 0 && used.files + added > mostFiles) return 'quota-files'
-        count.run({ owner, files: current === null ? 1 : 0, bytes })
+        count.run({ owner, files: current === null ? 1 : 0, bytes: bytes - freedBytes })
         const isNamed = file.updatedAt !== current?.updatedAt
         const namedAt = isNamed ? vacatedNames.take(owner, file.name, file.namedAt, current?.namedAt) : file.namedAt
         const { thumbnail, thumbnailBytes } = current && sameContent ? current : NO_THUMBNAIL
@@ -160,6 +163,10 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         }
         if (blob === null) complete.run(file.id, file.name, file.version)
         else insertPart.run({ version: file.version, sizeBytes: file.sizeBytes, blob })
+        if (source) {
+          complete.run(file.id, file.name, source.upload)
+          discardVersion.run(source.upload)
+        }
         if (current === null) {
           insert.run({ ...row, deletedAt: null })
           return 'done'
@@ -170,7 +177,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
           countDisplaced.run(owner)
         } else {
           discardVersion.run(current.version)
-          if (lostThumbnail) dropThumbnail.run(lostThumbnail)
+          if (lostThumbnail) dropThumbnail(lostThumbnail)
         }
         return 'done'
       })

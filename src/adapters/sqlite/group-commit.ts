@@ -1,31 +1,34 @@
 /**
  * Commits the transactions of several requests together. A commit costs one sync, however many transactions it contains.
  * So all transactions of one turn of the event loop share a commit. Each has its own savepoint, so one that throws undoes
- * only itself.
+ * only itself. Large transactions are spread over several turns, because all other requests wait for a commit.
  */
 import type { Database } from 'better-sqlite3'
 
 /**
  * Runs `work` as a transaction in the next commit. The promise settles only after that commit is durable. If the commit
- * fails, all its transactions fail.
+ * fails, all its transactions fail. `bytes` is about what the transaction writes, if that is much.
  */
-export type InTransaction = <T>(work: () => T) => Promise<T>
+export type InTransaction = <T>(work: () => T, bytes?: number) => Promise<T>
+
+/** After so many bytes, no other transaction is added to a commit. */
+const MOST_BYTES = 256 * 1024
 
 /** `rescue` may run a failed commit once more. */
 export function groupCommit(db: Database, rescue = (commit: () => void) => commit()): InTransaction {
   const inSavepoint = db.transaction((work: () => void) => work())
   const inOneCommit = db.transaction((work: () => void) => work()).immediate
-  let waiting: Waiting[] = []
+  const waiting: Waiting[] = []
 
-  return (work) =>
+  return (work, bytes = 0) =>
     new Promise((resolve, reject) => {
       if (waiting.length === 0) setImmediate(commitAll)
-      waiting.push({ work, resolve: resolve as (answer: unknown) => void, reject })
+      waiting.push({ work, bytes, resolve: resolve as (answer: unknown) => void, reject })
     })
 
   function commitAll() {
-    const group = waiting
-    waiting = []
+    const group = waiting.splice(0, sizeOfGroup(waiting))
+    if (waiting.length > 0) setImmediate(commitAll)
     const settle: (() => void)[] = []
     try {
       const commit = () => {
@@ -52,8 +55,19 @@ export function groupCommit(db: Database, rescue = (commit: () => void) => commi
   }
 }
 
+/** The number of transactions of the next commit. */
+function sizeOfGroup(waiting: Waiting[]): number {
+  let bytes = 0
+  const last = waiting.findIndex((one) => {
+    bytes += one.bytes
+    return bytes >= MOST_BYTES
+  })
+  return last < 0 ? waiting.length : last + 1
+}
+
 interface Waiting {
   work: () => unknown
+  bytes: number
   resolve: (answer: unknown) => void
   reject: (error: unknown) => void
 }

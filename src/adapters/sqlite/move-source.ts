@@ -20,6 +20,8 @@ const TABLES: MoveTable[] = [
   'thumbnails',
 ]
 const ROWS = 1000
+/** Thumbnails are large. */
+const BYTES = 4 * 1024 * 1024
 /** The parts of the garbage do not move. */
 const MOVED: Partial<Record<MoveTable, string>> = { parts: 'WHERE version NOT IN (SELECT version FROM garbage)' }
 
@@ -75,11 +77,14 @@ function* batchesOf(db: Database, table: MoveTable): Generator<MoveBatch> {
   // Integers stay exact at any size: a pause doubles without an upper bound.
   const all = db.prepare<[], MoveBatch['rows'][number]>(`SELECT * FROM ${movedOf(table)}`).safeIntegers()
   let rows: MoveBatch['rows'] = []
+  let bytes = 0
   for (const row of all.iterate()) {
     rows.push(row)
-    if (rows.length < ROWS) continue
+    for (const value of Object.values(row)) if (Buffer.isBuffer(value)) bytes += value.length
+    if (rows.length < ROWS && bytes < BYTES) continue
     yield { table, rows }
     rows = []
+    bytes = 0
   }
   if (rows.length > 0) yield { table, rows }
 }

@@ -3,6 +3,7 @@ import type { SealedTrash, TrashRepository } from '../../ports/files.ts'
 import { FILE_COLUMNS } from './files.ts'
 import type { InTransaction } from './group-commit.ts'
 import { sqliteRevisions } from './revisions.ts'
+import { thumbnailDrop } from './thumbnails.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
 
 const COLUMNS = `${FILE_COLUMNS}, deleted_at AS deletedAt`
@@ -46,7 +47,7 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
   )
   const oldest = db.prepare<[number, number], Dropped>(`${DROPPED} WHERE deleted_at <= ? ORDER BY deleted_at LIMIT ?`)
   const drop = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
-  const dropThumbnail = db.prepare<[string]>('DELETE FROM thumbnails WHERE tag = ?')
+  const dropThumbnail = thumbnailDrop(db)
   const discard = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const free = db.prepare<[number, string]>(
     'UPDATE users SET byte_count = byte_count - ?, trash_count = trash_count - 1 WHERE id = ?',
@@ -90,7 +91,7 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
 
   function dropForGood({ id, owner, sizeBytes, version, thumbnail }: Dropped): string {
     drop.run(id)
-    if (thumbnail) dropThumbnail.run(thumbnail)
+    if (thumbnail) dropThumbnail(thumbnail)
     discard.run(version)
     free.run(sizeBytes, owner)
     return version

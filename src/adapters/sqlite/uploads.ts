@@ -50,6 +50,9 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
   const oldest = db.prepare<[number, number], Owned>(
     `SELECT user_id AS owner, ${COLUMNS} FROM uploads WHERE touched_at <= ? ORDER BY touched_at LIMIT ?`,
   )
+  const oldestOf = db.prepare<[string, number, number], Owned>(
+    `SELECT user_id AS owner, ${COLUMNS} FROM uploads WHERE user_id = ? AND touched_at <= ? ORDER BY touched_at LIMIT ?`,
+  )
 
   return {
     create(owner, upload, most) {
@@ -123,9 +126,9 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
       })
     },
 
-    expire(touchedUntil, limit) {
+    expire(touchedUntil, limit, owner) {
       return inTransaction(() => {
-        const expired = oldest.all(touchedUntil, limit)
+        const expired = owner === null ? oldest.all(touchedUntil, limit) : oldestOf.all(owner, touchedUntil, limit)
         return { removed: expired.length, versions: expired.flatMap(drop) }
       })
     },

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3'
 import type { ListedUser, Usage, User, UserRepository } from '../../ports/accounts.ts'
 import { erase } from './erasure.ts'
 import type { InTransaction } from './group-commit.ts'
+import { thumbnailDrop } from './thumbnails.ts'
 
 const COLUMNS = 'id, name, email, confirmed_by AS confirmedBy, created_at AS createdAt FROM users'
 
@@ -49,7 +50,7 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
     'SELECT id, id AS version, file_id IS NULL AND parts > 0 AS isVersion FROM uploads WHERE user_id = :owner LIMIT :limit',
   )
   const dropUpload = db.prepare<[string]>('DELETE FROM uploads WHERE id = ?')
-  const dropThumbnail = db.prepare<[string]>('DELETE FROM thumbnails WHERE tag = ?')
+  const dropThumbnail = thumbnailDrop(db)
   const dropFile = db.prepare<[string]>('DELETE FROM files WHERE id = ?')
   const discard = db.prepare<[string]>('INSERT INTO garbage (version) VALUES (?)')
   const dropTombstones = db.prepare<[{ owner: string; limit: number }]>(
@@ -99,7 +100,7 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
         const files = leftBehind.all({ owner, limit })
         for (const { id, version, thumbnail } of files) {
           dropFile.run(id)
-          if (thumbnail) dropThumbnail.run(thumbnail)
+          if (thumbnail) dropThumbnail(thumbnail)
           discard.run(version)
         }
         const uploads = uploadsLeft.all({ owner, limit: limit - files.length })

@@ -40,14 +40,20 @@ export interface FormPart {
   part: Multipart
 }
 
+/** Throws `malformed-multipart` for a Content-Type without a boundary. */
+export function boundaryOf(contentType: string): string {
+  const [, quoted, plain] = BOUNDARY.exec(contentType) ?? []
+  const boundary = quoted ?? plain
+  if (boundary === undefined) throw problems.malformedMultipart('The Content-Type has no boundary that can be read.')
+  return boundary
+}
+
 /**
  * The parts in order. A part called `file` and every part with a file name are files. The others are fields. The request only
  * lends its parser.
  */
 export async function* formParts(request: FastifyRequest, { contentType, bytes }: FormBytes): AsyncGenerator<FormPart> {
-  const [, quoted, plain] = BOUNDARY.exec(contentType) ?? []
-  const boundary = quoted ?? plain
-  if (boundary === undefined) throw problems.malformedMultipart('The Content-Type has no boundary that can be read.')
+  const boundary = boundaryOf(contentType)
   const heads: PartHead[] = []
   const body = rewritten(bytes, boundary, heads)
   const raw = Object.assign(Readable.from(body), {

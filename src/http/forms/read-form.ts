@@ -8,6 +8,9 @@ import { takenInQuery } from '../taken.ts'
 import { specificType } from '../upload-requests.ts'
 import { type FormBytes, fieldText, formParts } from './form-parts.ts'
 
+/** An upper bound for the bytes of a form around its file: boundaries, part headers, the name, ignored fields. */
+export const FORM_OVERHEAD_BYTES = 1024 * 1024
+
 /** The text fields of a form. Others are ignored. */
 const FIELDS = ['name', 'takenAt'] as const
 

@@ -24,6 +24,7 @@ const PREFLIGHT = {
     // Resumable uploads: of both protocols, of tus, of the IETF's draft.
     'Upload-Length, Upload-Offset',
     'Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Metadata',
+    'X-HTTP-Method-Override',
     'Content-Disposition, Upload-Complete, Upload-Draft-Interop-Version, Upload-Incomplete',
   ].join(', '),
   'access-control-max-age': '7200',

@@ -7,12 +7,14 @@ import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import fastifyPlugin from 'fastify-plugin'
+import { dateFault } from '../../http/taken.ts'
 import { type Fault, problems } from '../../problems.ts'
 import { deviceNameFault } from '../../vault/sign-in/device-name.ts'
 import { mailAddressFault } from '../../vault/sign-in/mail-address.ts'
 
 /** Returns the error of a string for a format, or `null`. */
 const FORMATS: Record<string, (text: string) => string | null> = {
+  'date-time': dateFault,
   'idn-email': mailAddressFault,
   'device-name': deviceNameFault,
 }

@@ -1,9 +1,9 @@
 /** draft-ietf-httpbis-resumable-upload: translates between its requests and the uploads of the vault. */
-import { parse } from 'content-disposition'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBody } from '../../http/body-reading.ts'
 import { sessionOf } from '../../http/caller.ts'
 import { entityTag } from '../../http/conditions.ts'
+import { fileNameOf, parametersOf } from '../../http/content-disposition.ts'
 import { digestsIn, reprDigest } from '../../http/digests.ts'
 import { presentFile } from '../../http/presenting.ts'
 import { announcedBytes, contentTypeIn, pathOfFile } from '../../http/upload-requests.ts'
@@ -13,13 +13,15 @@ import type { Append, Appended, NewUpload } from '../../vault/uploads/uploads.ts
 import { appendAndFinish } from './finishing.ts'
 import { sendInterim } from './interim.ts'
 import { type Interop, interopOf, isComplete } from './interop.ts'
-import { bytesIn, idOf, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
+import { bytesIn, idOf, locateContent, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 import { finishOf, type Terms, termsIn, termsOf } from './terms.ts'
 
 /** What the route of a creation knows, in contrast to its header fields. */
 export interface Target
   extends Pick<NewUpload, 'name' | 'contentType' | 'onConflict'>,
     Partial<Pick<Terms, 'replaced' | 'taken' | 'form'>> {}
+
+const NO_DIGESTS = { representation: null, content: null }
 
 /** `Upload-Limit` for uploads in general. */
 export const limitOf = (maxFileBytes: number) => `min-size=0, max-size=${maxFileBytes}`
@@ -31,7 +33,8 @@ export async function createIetf(context: UploadContext, request: FastifyRequest
   const { userId } = sessionOf(request)
   const interop = interopOf(headers)
   const isWhole = isComplete(headers, interop, true)
-  const { representation, content } = digestsIn(headers)
+  // The digests of a form are ignored, as without the protocol.
+  const { representation, content } = target.form === undefined ? digestsIn(headers) : NO_DIGESTS
   const { name, contentType, onConflict, ...choices } = target
   const terms = termsOf(headers, { sha256: representation, ...choices })
   const sizeBytes = lengthIn(request, isWhole)
@@ -39,7 +42,7 @@ export async function createIetf(context: UploadContext, request: FastifyRequest
     ...{ name, contentType, onConflict, sizeBytes },
     protocol: 'ietf',
     terms: JSON.stringify(terms),
-    ...finishOf(terms),
+    ...finishOf(request, terms),
   })
   reply.header('location', pathOf(upload))
   beginIncomplete(reply, interop)
@@ -74,9 +77,10 @@ export async function patchIetf(context: UploadContext, request: FastifyRequest,
   const isLast = isComplete(headers, interop, interop.absentMeansComplete ? true : null)
   const { content } = digestsIn(headers)
   const sizeBytes = bytesIn(headers, 'upload-length')
-  const appended = await appendAndFinish(context, request, reply, idOf(request), (upload) =>
-    appendOf(request, { offset, sizeBytes, isLast, content, terms: termsIn(upload) }),
-  )
+  const appended = await appendAndFinish(context, request, reply, idOf(request), (upload) => {
+    if (upload.fileId !== null) reply.header(interop.complete.field, interop.complete.yes)
+    return appendOf(request, { offset, sizeBytes, isLast, content, terms: termsIn(upload) })
+  })
   return respond(context, interop, reply, appended, interop.appended)
 }
 
@@ -88,18 +92,12 @@ function beginIncomplete(reply: FastifyReply, { complete, version }: Interop): v
 /** The name and the type of an upload to /v1/uploads. */
 export function targetIn(request: FastifyRequest): Pick<NewUpload, 'name' | 'contentType'> {
   const field = request.headers['content-disposition']
-  const name = field === undefined ? undefined : parameterIn(field)
-  if (name === undefined) throw problems.invalidName('Send the name: Content-Disposition: attachment; filename="…".')
+  const name = field === undefined ? null : fileNameOf(parametersOf(field, unreadable), unreadable)
+  if (name === null) throw problems.invalidName('Send the name: Content-Disposition: attachment; filename="…".')
   return { name, contentType: contentTypeIn(request) }
 }
 
-function parameterIn(field: string): string | undefined {
-  try {
-    return parse(field).parameters.filename
-  } catch (cause) {
-    throw problems.invalidName('The Content-Disposition cannot be read (RFC 6266).', cause)
-  }
-}
+const unreadable = (what: string) => problems.invalidName(`The request ${what} (RFC 6266).`)
 
 /** The length of the whole, if the creation says it. */
 function lengthIn(request: FastifyRequest, isWhole: boolean): number | null {
@@ -111,7 +109,7 @@ function lengthIn(request: FastifyRequest, isWhole: boolean): number | null {
   return length
 }
 
-function respond(
+async function respond(
   context: UploadContext,
   interop: Interop,
   reply: FastifyReply,
@@ -123,19 +121,21 @@ function respond(
   reply.header('upload-draft-interop-version', String(version))
   reply.header('upload-offset', String(upload.offset))
   reply.header(complete.field, isDone ? complete.yes : complete.no)
-  if (isDone) reply.header('content-location', pathOfFile(upload.fileName as string))
+  await locateContent(context.vault, reply, upload, placement)
   if (!placement) {
     reply.header('upload-limit', limitWithAge(context, interop, upload))
     return reply.code(status).send()
   }
   const { file, outcome } = placement
-  if (outcome === 'created') reply.header('location', pathOfFile(file.name))
+  // As the plain upload does. At a creation the field has the path of the upload by now.
+  if (outcome === 'created' || termsIn(upload).form !== undefined) reply.header('location', pathOfFile(file.name))
+  else reply.removeHeader('location')
   reply.header('etag', entityTag(file)).header('repr-digest', reprDigest(file.sha256))
   return reply.code(outcome === 'created' ? 201 : 200).send(presentFile(file))
 }
 
 function limitWithAge({ vault }: UploadContext, { ageMember }: Interop, upload: Upload): string {
-  const seconds = Math.max(0, Math.round((vault.uploads.expiresAt(upload) - upload.touchedAt) / 1000))
+  const seconds = Math.floor(vault.uploads.leftMs(upload) / 1000)
   return `${limitOf(vault.rules.maxFileBytes)}, ${ageMember}=${seconds}`
 }
 
@@ -160,6 +160,6 @@ function appendOf(
     isStrict: true,
     algorithm: 'sha256',
     check: content === null ? null : check,
-    finish: finishOf(terms),
+    finish: finishOf(request, terms),
   }
 }

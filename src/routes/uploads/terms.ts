@@ -1,8 +1,10 @@
 /** The fields of a creation that later requests need. They are stored with the upload. */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyRequest } from 'fastify'
 import { guardOf } from '../../http/conditions.ts'
+import { FORM_OVERHEAD_BYTES, readForm } from '../../http/forms/read-form.ts'
 import type { Upload } from '../../ports/uploads.ts'
-import type { Finish } from '../../vault/uploads/uploads.ts'
+import type { Finish, Form } from '../../vault/uploads/uploads.ts'
 
 const CONDITIONS = ['if-match', 'if-none-match', 'if-unmodified-since'] as const
 
@@ -31,8 +33,22 @@ export const termsIn = ({ terms }: Upload): Terms => ({
   ...(JSON.parse(terms) as Omit<Terms, 'taken'> & Partial<Terms>),
 })
 
-export function finishOf(terms: Terms): Finish {
-  const { sha256, replaced, taken } = terms
+/** A form is read with the parser of the request that completes it. */
+export function finishOf(request: FastifyRequest, terms: Terms): Finish {
+  const { sha256, replaced, taken, form } = terms
   const conditions = Object.fromEntries(CONDITIONS.map((field) => [field, terms[field]]))
-  return { sha256, replaced, taken, guard: guardOf(conditions) }
+  return {
+    sha256,
+    replaced,
+    taken,
+    guard: guardOf(conditions),
+    form: form === undefined ? null : formOf(request, form),
+  }
+}
+
+function formOf(request: FastifyRequest, contentType: string): Form {
+  return {
+    overheadBytes: FORM_OVERHEAD_BYTES,
+    read: (bytes, receive) => readForm(request, { contentType, bytes }, receive),
+  }
 }

@@ -1,20 +1,25 @@
 /** tus 1.0.0 (https://tus.io/protocols/resumable-upload): translates between its requests and the uploads of the vault. */
+import { isUtf8 } from 'node:buffer'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
 import { readBody } from '../../http/body-reading.ts'
 import { sessionOf } from '../../http/caller.ts'
+import { utf8Name } from '../../http/content-disposition.ts'
 import { takenInQuery } from '../../http/taken.ts'
-import { announcedBytes, pathOfFile, specificType } from '../../http/upload-requests.ts'
+import { announcedBytes, specificType } from '../../http/upload-requests.ts'
 import type { Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
-import type { Append, Uploads } from '../../vault/uploads/uploads.ts'
+import type { Append } from '../../vault/uploads/uploads.ts'
+import type { Vault } from '../../vault/vault.ts'
 import { appendAndFinish } from './finishing.ts'
 import { whileAlive } from './interim.ts'
-import { bytesIn, idOf, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
+import { bytesIn, idOf, locateContent, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 import { finishOf, termsIn, termsOf } from './terms.ts'
 
 const VERSION = '1.0.0'
 const APPEND_TYPE = 'application/offset+octet-stream'
 const ALGORITHMS = ['sha1', 'sha256'] as const
+const FINAL = 'final;'
 const CHOICES = ['fail', 'rename', 'replace'] as const
 
 /** The fields of a response to OPTIONS. */
@@ -28,9 +33,15 @@ export const tusOptions = (maxFileBytes: number) => ({
 
 export const isTus = ({ headers }: FastifyRequest): boolean => headers['tus-resumable'] !== undefined
 
-/** Sets the version on every response, refusals included. Throws if the client speaks another version. */
-export function beginTus({ headers }: FastifyRequest, reply: FastifyReply): void {
-  reply.header('tus-resumable', VERSION)
+/** Sets the version on every response to tus. Registered before the checks of requests, so that their refusals have it, too. */
+export const tusVersion = fastifyPlugin(async function tusVersion(app) {
+  app.addHook('onRequest', async (request, reply) => {
+    if (isTus(request) && /^\/v1\/uploads(?:[/?]|$)/.test(request.url)) reply.header('tus-resumable', VERSION)
+  })
+})
+
+/** Throws if the client speaks another version. */
+export function checkTus({ headers }: FastifyRequest): void {
   if (headers['tus-resumable'] !== VERSION) throw problems.unsupportedTusVersion(VERSION)
 }
 
@@ -41,56 +52,67 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
   const concat = headers['upload-concat'] as string | undefined
   const given = headers['upload-metadata'] as string | undefined
   const metadata = metadataIn(given)
-  const terms = termsOf({}, { metadata: given, concat, taken: takenInQuery({ takenAt: metadata.get('takenAt') }) })
-  const isFinal = concat?.startsWith('final;') ?? false
+  const taken = takenInQuery({ takenAt: textIn(metadata, 'takenAt') })
+  const terms = termsOf({}, { metadata: given, concat, taken })
+  const isFinal = concat?.startsWith(FINAL) ?? false
   if (concat !== undefined && concat !== 'partial' && !isFinal)
     throw invalid('upload-concat', 'must be partial or final;…')
   const upload = {
     name: concat === 'partial' ? null : nameIn(metadata),
-    contentType: specificType(metadata.get('filetype'), (message) => invalid('upload-metadata', `filetype ${message}`)),
+    contentType: specificType(textIn(metadata, 'filetype'), (message) =>
+      invalid('upload-metadata', `filetype ${message}`),
+    ),
     sizeBytes: isFinal ? null : lengthIn(request),
-    onConflict: choiceIn(metadata.get('onConflict')),
+    onConflict: choiceIn(textIn(metadata, 'onConflict')),
     protocol: 'tus' as const,
     terms: JSON.stringify(terms),
-    ...finishOf(terms),
+    ...finishOf(request, terms),
   }
   if (isFinal) {
     const { upload: whole } = await whileAlive(reply, context.interim, () =>
       uploads.concatenate(userId, upload, idsIn(concat as string)),
     )
-    return respond(uploads, reply.code(201).header('location', pathOf(whole)), whole)
+    return respond(context.vault, reply.code(201).header('location', pathOf(whole)), whole)
   }
   const created = await uploads.begin(userId, upload)
   reply.code(201).header('location', pathOf(created))
   const hasBody = mediaTypeOf(request) === APPEND_TYPE
-  if (!hasBody && created.sizeBytes !== 0) return respond(uploads, reply, created)
+  if (!hasBody && created.sizeBytes !== 0) return respond(context.vault, reply, created)
   const append = () => appendOf(request, 0, created)
   const { upload: appended } = await appendAndFinish(context, request, reply, created.id, append)
-  return respond(uploads, reply, appended)
+  return respond(context.vault, reply, appended)
 }
 
-export async function headTus({ vault: { uploads } }: UploadContext, request: FastifyRequest, reply: FastifyReply) {
-  const upload = await uploads.findWhole(sessionOf(request).userId, idOf(request), (known) => finishOf(termsIn(known)))
+export async function headTus(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
+  const { uploads } = context.vault
+  const upload = await uploads.findWhole(sessionOf(request).userId, idOf(request), (known) =>
+    finishOf(request, termsIn(known)),
+  )
   const { metadata, concat } = termsIn(upload)
   if (upload.sizeBytes === null) reply.header('upload-defer-length', '1')
   else reply.header('upload-length', String(upload.sizeBytes))
   if (metadata !== undefined) reply.header('upload-metadata', metadata)
   if (concat !== undefined) reply.header('upload-concat', concat)
-  return respond(uploads, reply.code(200).header('cache-control', 'no-store'), upload)
+  return respond(context.vault, reply.code(200).header('cache-control', 'no-store'), upload)
 }
 
 export async function patchTus(context: UploadContext, request: FastifyRequest, reply: FastifyReply) {
   if (mediaTypeOf(request) !== APPEND_TYPE) throw problems.unsupportedMediaType(APPEND_TYPE)
   const offset = neededBytesIn(request.headers, 'upload-offset')
-  const append = (upload: Upload) => appendOf(request, offset, upload)
+  const append = (upload: Upload) => {
+    // One that was refused at its end is tried again by an append without bytes.
+    if (upload.fileId !== null && termsIn(upload).concat?.startsWith(FINAL)) throw problems.finalUpload()
+    return appendOf(request, offset, upload)
+  }
   const { upload } = await appendAndFinish(context, request, reply, idOf(request), append)
-  return respond(context.vault.uploads, reply.code(204), upload)
+  return respond(context.vault, reply.code(204), upload)
 }
 
-function respond(uploads: Uploads, reply: FastifyReply, upload: Upload) {
+async function respond(vault: Vault, reply: FastifyReply, upload: Upload) {
+  const { uploads } = vault
   reply.header('upload-offset', String(upload.offset))
   reply.header('upload-expires', new Date(uploads.expiresAt(upload)).toUTCString())
-  if (upload.fileName !== null) reply.header('content-location', pathOfFile(upload.fileName))
+  await locateContent(vault, reply, upload, null)
   return reply.send()
 }
 
@@ -107,7 +129,7 @@ function appendOf(request: FastifyRequest, offset: number, upload: Upload): Appe
     isStrict: false,
     algorithm,
     check,
-    finish: finishOf(termsIn(upload)),
+    finish: finishOf(request, termsIn(upload)),
   }
 }
 
@@ -135,24 +157,30 @@ function lengthIn({ headers }: FastifyRequest): number | null {
   return length
 }
 
-/** `key base64,key base64`: decoded as UTF-8. */
-function metadataIn(field: string | undefined): Map<string, string> {
-  const found = new Map<string, string>()
+/** `key base64,key base64`. The values of keys that the server does not know may be any bytes. */
+function metadataIn(field: string | undefined): Map<string, Buffer> {
+  const found = new Map<string, Buffer>()
   for (const pair of (field ?? '').split(',').map((text) => text.trim())) {
     if (pair === '') continue
     const [key, value = '', more] = pair.split(' ') as [string, string?, string?]
     if (more !== undefined || found.has(key) || !/^[A-Za-z0-9+/]*={0,2}$/.test(value)) {
       throw invalid('upload-metadata', 'must be pairs of a key and base64, separated by commas')
     }
-    found.set(key, Buffer.from(value, 'base64').toString())
+    found.set(key, Buffer.from(value, 'base64'))
   }
   return found
 }
 
-function nameIn(metadata: Map<string, string>): string {
+function nameIn(metadata: Map<string, Buffer>): string {
   const name = metadata.get('filename')
   if (name === undefined) throw problems.invalidName('Upload-Metadata needs the key filename.')
-  return name
+  return utf8Name(name)
+}
+
+function textIn(metadata: Map<string, Buffer>, key: string): string | undefined {
+  const value = metadata.get(key)
+  if (value && !isUtf8(value)) throw invalid('upload-metadata', `${key} must be UTF-8`)
+  return value?.toString()
 }
 
 function choiceIn(value = 'fail'): (typeof CHOICES)[number] {
@@ -164,11 +192,12 @@ function choiceIn(value = 'fail'): (typeof CHOICES)[number] {
 /** The ids in `final;/v1/uploads/a /v1/uploads/b`, whose URLs may be absolute. */
 function idsIn(concat: string): string[] {
   const ids = concat
-    .slice('final;'.length)
+    .slice(FINAL.length)
     .split(' ')
     .filter((url) => url !== '')
     .map((url) => /\/v1\/uploads\/([\w-]+)$/.exec(url)?.[1])
   if (ids.length === 0 || ids.includes(undefined)) throw invalid('upload-concat', 'must name uploads of this server')
+  if (new Set(ids).size < ids.length) throw invalid('upload-concat', 'must name each upload once')
   return ids as string[]
 }
 

@@ -3,6 +3,7 @@ import multipart from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionOf } from '../../http/caller.ts'
 import { FORM_LIMITS } from '../../http/forms/form-parts.ts'
+import type { KnownPaths } from '../../http/known-paths.ts'
 import { presentUpload } from '../../http/presenting.ts'
 import { takenInQuery } from '../../http/taken.ts'
 import { memoryBytes, takeAnyBytes } from '../../http/upload-requests.ts'
@@ -22,7 +23,7 @@ import {
 import { ANY_BYTES } from '../../vault/files/names.ts'
 import { createIetf, headIetf, limitOf, patchIetf, targetIn } from './ietf.ts'
 import type { UploadContext } from './requests.ts'
-import { beginTus, createTus, headTus, isTus, patchTus, tusOptions } from './tus.ts'
+import { checkTus, createTus, headTus, isTus, patchTus, tusOptions } from './tus.ts'
 
 const APPEND_FAILURES = [
   'invalid-request',
@@ -38,11 +39,14 @@ const APPEND_FAILURES = [
   'quota-exceeded',
 ] as const
 
+/** Those of a form, which is read when all its bytes are there. */
+const FORM_FAILURES = ['malformed-multipart', 'invalid-name'] as const
+
 export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (app, { interim }) => {
   const { uploads } = app.vault
   const context: UploadContext = { vault: app.vault, interim }
-  app.addHook('onRequest', async (request, reply) => {
-    if (isTus(request) && request.method !== 'GET') beginTus(request, reply)
+  app.addHook('onRequest', async (request) => {
+    if (isTus(request) && request.method !== 'GET') checkTus(request)
   })
   await app.register(receiving, context)
 
@@ -60,32 +64,6 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
       const found = await uploads.list(sessionOf(request).userId)
       return { uploads: found.map((upload) => presentUpload(upload, uploads.expiresAt(upload))) }
     },
-  )
-
-  app.head(
-    '/v1/uploads/:id',
-    {
-      config: { swagger: { exposeHeadRoute: true } },
-      schema: {
-        operationId: 'uploadOffset',
-        summary: 'How many bytes of an upload are stored',
-        tags: ['uploads'],
-        params: ById,
-        headers: OffsetHeaders,
-        response: {
-          200: Progress.stored('tus: the offset of the upload.'),
-          204: Progress.stored('IETF: the offset of the upload.'),
-          ...failures(
-            'upload-not-found',
-            'precondition-failed',
-            'file-exists',
-            'insufficient-storage',
-            'quota-exceeded',
-          ),
-        },
-      },
-    },
-    (request, reply) => (isTus(request) ? headTus(context, request, reply) : headIetf(context, request, reply)),
   )
 
   app.delete(
@@ -106,7 +84,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
   )
 }
 
-/** The routes that take bytes. */
+/** The routes that take bytes, or make a file of those that came. */
 const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context) => {
   // It also reads forms whose bytes came as an upload.
   await app.register(multipart, FORM_LIMITS)
@@ -141,6 +119,35 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
     },
   )
 
+  app.head(
+    '/v1/uploads/:id',
+    {
+      config: { swagger: { exposeHeadRoute: true } },
+      schema: {
+        operationId: 'uploadOffset',
+        summary: 'How many bytes of an upload are stored',
+        tags: ['uploads'],
+        params: ById,
+        headers: OffsetHeaders,
+        response: {
+          200: Progress.stored('tus: the offset of the upload.'),
+          204: Progress.stored('IETF: the offset of the upload.'),
+          ...failures(
+            ...FORM_FAILURES,
+            'digest-mismatch',
+            'upload-not-found',
+            'precondition-failed',
+            'file-exists',
+            'file-too-large',
+            'insufficient-storage',
+            'quota-exceeded',
+          ),
+        },
+      },
+    },
+    (request, reply) => (isTus(request) ? headTus(context, request, reply) : headIetf(context, request, reply)),
+  )
+
   app.patch(
     '/v1/uploads/:id',
     {
@@ -159,7 +166,14 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
           200: Progress.complete('IETF, complete: the same file was stored already, or another version was replaced.'),
           201: Progress.complete('IETF, complete: the new file.'),
           204: Progress.stored('The bytes are stored. With tus also if the upload is complete.'),
-          ...failures(...APPEND_FAILURES, 'upload-not-found', 'mismatching-upload-offset', 'unsupported-media-type'),
+          ...failures(
+            ...APPEND_FAILURES,
+            ...FORM_FAILURES,
+            'upload-not-found',
+            'final-upload',
+            'mismatching-upload-offset',
+            'unsupported-media-type',
+          ),
         },
       },
     },
@@ -168,10 +182,11 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
 }
 
 /** OPTIONS without a session: what the server can do. */
-export const uploadOptions: FastifyPluginAsyncTypebox = async (app) => {
+export const uploadOptions: FastifyPluginAsyncTypebox<{ paths: KnownPaths }> = async (app, { paths }) => {
   const { maxFileBytes } = app.vault.rules
   for (const url of ['/v1/uploads', '/v1/uploads/:id', '/v1/files', '/v1/files/:name']) {
-    app.options(url, { schema: { hide: true, security: [] } }, async (_request, reply) => {
+    app.options(url, { schema: { hide: true, security: [] } }, async (request, reply) => {
+      reply.header('allow', paths.methodsOf(request.url).join(', '))
       reply.header('upload-limit', limitOf(maxFileBytes)).header('accept-patch', 'application/partial-upload')
       if (url.startsWith('/v1/uploads')) reply.headers(tusOptions(maxFileBytes))
       return reply.code(204).send()

@@ -1,13 +1,13 @@
 /** Files. An upload is stored whole or not at all, under one name of its owner. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
-import type { FileQuery, SealedFile, Taken, Used } from '../../ports/files.ts'
+import type { FileQuery, SealedFile, Source, Taken, Used } from '../../ports/files.ts'
 import { type Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, type Range } from '../crypto/content.ts'
 import { missingBlob } from './damage.ts'
 import { fileName } from './names.ts'
-import { type Placement, refusals, type Spot } from './placing.ts'
+import { type Placement, refusals, type Spot, storedBytes } from './placing.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
 import { inPieces, type StoredFile, sortKeyOf, unseal } from './stored-file.ts'
 
@@ -47,6 +47,8 @@ export interface AddOptions {
   announced: { leastBytes: number; mostBytes: number } | null
   /** If the name is taken by other bytes: refuse, or use the first free numbered name. */
   onConflict: 'fail' | 'rename'
+  /** The upload that the form came as; `null` for none. It becomes complete with the file. */
+  source: Source | null
 }
 
 /** `null` leaves it as it is. */
@@ -117,7 +119,7 @@ export function openFiles(
       })
     },
 
-    add(owner, readForm, { announced, onConflict }) {
+    add(owner, readForm, { announced, onConflict, source }) {
       return tidily<Placement>(async (receive) => {
         const mostBytes = await admitted(owner, announced)
         const { contentType, taken, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
@@ -125,7 +127,7 @@ export function openFiles(
         for (;;) {
           const spot = await spotFor(owner, name, received, onConflict)
           const type = spot.current?.contentType ?? contentType
-          const placement = await place(owner, type, received, spot, 'trash', taken)
+          const placement = await place(owner, type, { ...received, source }, spot, 'trash', taken)
           if (placement) return placement
         }
       })
@@ -231,9 +233,9 @@ export function openFiles(
     const keeps = current !== null && replaced === 'trash'
     // A body of another length has other bytes. A body of the same length may have the same bytes.
     if (keeps && (announcedBytes === null || announcedBytes === current.sizeBytes)) return null
-    const freedBytes = keeps ? 0 : (current?.sizeBytes ?? 0)
+    const freedBytes = keeps ? 0 : storedBytes(current)
     if (announcedBytes !== null && isOverBytes(used, announcedBytes - freedBytes)) {
-      return refusals.quota(rules, keeps && !isOverBytes(used, announcedBytes - current.sizeBytes))
+      return refusals.quota(rules, keeps && !isOverBytes(used, announcedBytes - storedBytes(current)))
     }
     return (keeps || !current) && isFullOfFiles(used) ? refusals['quota-files'](rules, keeps) : null
   }

@@ -1,5 +1,5 @@
 /** Makes stored bytes a file: decides about conflicts of names and the quota, and commits. */
-import type { Displaced, Taken, Used } from '../../ports/files.ts'
+import type { Displaced, Source, Taken, Used } from '../../ports/files.ts'
 import type { VaultRules } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
@@ -25,6 +25,8 @@ export interface Content extends Secrets {
   /** The blob of the only part; `null` if the parts are recorded already, under `version`. */
   blob: string | null
   version: string | null
+  /** The upload that the bytes were taken from; `null` if they are all of their upload. */
+  source: Source | null
   /** Runs the commit that makes the bytes a file. */
   offer<Answer>(commit: () => Promise<Answer>): Promise<Answer>
 }
@@ -108,16 +110,17 @@ export function openPlacing({
       const row = { ...file, blob, seal, tag: tagOf(vaultKey, sha256) }
       const displaced = secrets && !sameContent && replaced === 'trash' ? entryFor(owner, vaultKey, secrets, now) : null
       const seen = current?.version ?? null
-      const answer = await content.offer(() => files.commit(owner, row, seen, rules.quota, displaced))
+      const answer = await content.offer(() => files.commit(owner, row, seen, rules.quota, displaced, content.source))
       if (answer === 'stale') return null
       if (answer === 'run-ended' && blob) admission.end(blob.slice(0, blob.indexOf('/')))
       // Expired trash does not count for the quota.
       if ((answer === 'quota' || answer === 'quota-files') && (await trash.expireOf(owner))) return null
       if (answer !== 'done') {
         const keeps = displaced !== null && (await fitsInstead(owner, current, sizeBytes))
-        throw refusals[answer](rules, keeps)
+        throw refusals[answer](rules, keeps, blob === null || content.source !== null)
       }
       changeNotices.publish(owner)
+      if (content.source) background('deleting a form that is a file now', collect([content.source.upload]))
       if (current && !displaced) background('deleting a replaced version', collect([current.version]))
       const { thumbnail, thumbnailBytes } = sameContent ? current : NO_THUMBNAIL
       return {
@@ -144,7 +147,7 @@ export function openPlacing({
 
   /** True if the bytes would fit without moving the replaced version to the trash. */
   async function fitsInstead(owner: string, current: StoredFile | null, sizeBytes: number): Promise<boolean> {
-    return !isOverBytes(await users.usage(owner), sizeBytes - (current?.sizeBytes ?? 0))
+    return !isOverBytes(await users.usage(owner), sizeBytes - storedBytes(current))
   }
 
   /** The trash entry of a replaced version. */
@@ -154,13 +157,23 @@ export function openPlacing({
   }
 }
 
-/** `keeps`: the replaced version would have gone to the trash, and the bytes fit without that. */
+/**
+ * `keeps`: the replaced version would have gone to the trash, and the bytes fit without that. `isUpload`: the bytes are those of
+ * an upload, which stays.
+ */
 export const refusals = {
-  quota: ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.bytes as number, 'bytes', keeps),
-  'quota-files': ({ quota }: VaultRules, keeps: boolean) => problems.quotaExceeded(quota.files, 'files', keeps),
+  quota: ({ quota }: VaultRules, keeps: boolean, isUpload = false) =>
+    problems.quotaExceeded(quota.bytes as number, 'bytes', { keepsReplaced: keeps, isUpload }),
+  'quota-files': ({ quota }: VaultRules, keeps: boolean, isUpload = false) =>
+    problems.quotaExceeded(quota.files, 'files', { keepsReplaced: keeps, isUpload }),
   gone: () => problems.unauthorized(),
   'run-ended': () => runEnded(),
   'upload-gone': () => problems.uploadNotFound(),
+}
+
+/** What a file counts for the quota: its content and its thumbnail. */
+export function storedBytes(file: StoredFile | null): number {
+  return file ? file.sizeBytes + file.thumbnailBytes : 0
 }
 
 export function sameBytes(file: StoredFile, content: Pick<Content, 'sha256' | 'sizeBytes'>): boolean {

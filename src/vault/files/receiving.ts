@@ -61,7 +61,16 @@ export function openReceiving({
         const written = await write(fileKey, limited(bytes, mostBytes), hash)
         last = written
         const { blob, sizeBytes, offer } = written
-        return { blob, version: null, fileKey, sizeBytes, sha256: hash.digest('hex'), parts: ONE_PART, offer }
+        return {
+          blob,
+          version: null,
+          source: null,
+          fileKey,
+          sizeBytes,
+          sha256: hash.digest('hex'),
+          parts: ONE_PART,
+          offer,
+        }
       })
     } finally {
       await (last as WrittenBlob | null)?.dropUnlessPlaced()

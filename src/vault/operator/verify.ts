@@ -4,6 +4,7 @@ import type { OwnedFile } from '../../ports/files.ts'
 import type { Subject } from '../../ports/operator.ts'
 import type { OwnedUpload } from '../../ports/uploads.ts'
 import type { Needs } from '../context.ts'
+import { openPicture } from '../files/thumbnails.ts'
 import { type Finding, openInspection } from './inspection.ts'
 
 const PAGE = 200
@@ -15,6 +16,8 @@ export interface Verification {
   users: number
   /** Live files and trash entries. */
   files: number
+  /** Thumbnails of files and trash entries. */
+  thumbnails: number
   /** Uploads that are not complete. */
   uploads: number
   /** The bytes of the files and uploads that opened. */
@@ -23,6 +26,8 @@ export interface Verification {
   blobs: number
   damaged: (Subject & { blob: string; why: string })[]
   missing: (Subject & { blob: string })[]
+  /** Files whose thumbnail does not open, or is missing. */
+  damagedThumbnails: { file: string; why: string }[]
   /** Orphans: blobs that no part names and that no living run wrote. */
   orphans: string[]
   /** Users whose vault key does not open. */
@@ -31,8 +36,8 @@ export interface Verification {
   usage: { user: string; counted: Usage; actual: Usage }[]
 }
 
-export function isSound({ damaged, missing, orphans, slots, usage }: Verification): boolean {
-  return [damaged, missing, orphans, slots, usage].every((found) => found.length === 0)
+export function isSound({ damaged, missing, damagedThumbnails, orphans, slots, usage }: Verification): boolean {
+  return [damaged, missing, damagedThumbnails, orphans, slots, usage].every((found) => found.length === 0)
 }
 
 /**
@@ -40,21 +45,23 @@ export function isSound({ damaged, missing, orphans, slots, usage }: Verificatio
  * number of bytes that were read.
  */
 export async function verify(
-  context: Needs<'users' | 'keySlots' | 'files' | 'uploads' | 'ledger' | 'blobs', 'keys'> & {
+  context: Needs<'users' | 'keySlots' | 'files' | 'thumbnails' | 'uploads' | 'ledger' | 'blobs', 'keys'> & {
     onBytes(bytes: number): void
   },
 ): Promise<Verification> {
   const { ports, keys } = context
-  const { users, keySlots, files, uploads, ledger, blobs } = ports
+  const { users, keySlots, files, thumbnails, uploads, ledger, blobs } = ports
   const { vaultKeyOf, inspect, inspectUpload } = openInspection(context)
   const report: Verification = {
     users: 0,
     files: 0,
+    thumbnails: 0,
     uploads: 0,
     bytes: 0,
     blobs: 0,
     damaged: [],
     missing: [],
+    damagedThumbnails: [],
     orphans: [],
     slots: [],
     usage: [],
@@ -127,7 +134,10 @@ export async function verify(
       const last = page.at(-1)
       if (!last) return
       after = last.file.id
-      await eachOf(page, checkFile)
+      await eachOf(page, async (owned) => {
+        await checkFile(owned)
+        await checkThumbnail(owned)
+      })
     }
   }
 
@@ -151,6 +161,39 @@ export async function verify(
         break
       }
       current = now
+    }
+  }
+
+  /** A thumbnail that changes meanwhile is checked again. */
+  async function checkThumbnail(seen: OwnedFile) {
+    for (let current: OwnedFile | null = seen; current?.file.thumbnail; ) {
+      const { owner, file }: OwnedFile = current
+      const why = await thumbnailFault(current)
+      if (why === null) {
+        report.thumbnails += 1
+        return
+      }
+      const now = await files.byId(file.id)
+      if (await isLeaving(owner)) return
+      if (now?.file.thumbnail === file.thumbnail) {
+        report.thumbnails += 1
+        report.damagedThumbnails.push({ file: file.id, why })
+        return
+      }
+      current = now
+    }
+  }
+
+  async function thumbnailFault({ owner, file }: OwnedFile): Promise<string | null> {
+    const key = await vaultKeyOf(owner)
+    if (typeof key === 'string') return key
+    const thumbnail = await thumbnails.byTag(owner, file.thumbnail as string)
+    if (!thumbnail) return 'it is missing'
+    try {
+      openPicture(key, owner, file, thumbnail)
+      return null
+    } catch {
+      return 'it does not open'
     }
   }
 

@@ -39,7 +39,7 @@ export function openAppending({
     store: StorePart
     claimed(owner: string, id: string): Promise<Upload>
     drop(owner: string, id: string): Promise<boolean>
-    refuseQuota(owner: string, bytes: number): Promise<void>
+    refuseQuota(owner: string, bytes: number, isUpload: boolean): Promise<void>
   }): Appending {
   const running = new Map<string, Running>()
 
@@ -76,7 +76,12 @@ export function openAppending({
       const known = await claimed(owner, id)
       const append = request(known)
       if (append.offset !== known.offset) throw problems.mismatchingOffset(known.offset, append.offset)
-      if (known.fileId !== null) return { upload: known, isWhole: true, placement: null }
+      if (known.fileId !== null) {
+        // Only a request without bytes can repeat one whose response was lost.
+        lengthOf({ ...known, sizeBytes: known.offset }, append)
+        if (await hasBytes(append)) throw problems.inconsistentLength()
+        return { upload: known, isWhole: true, placement: null }
+      }
       appended = { append, upload: await receive(owner, known, append, stopped) }
     } finally {
       release()
@@ -84,8 +89,8 @@ export function openAppending({
     const { upload, append: asked } = appended
     if (!isWhole(upload, asked.isLast)) return { upload, isWhole: false, placement: null }
     if (upload.sizeBytes !== null && upload.offset !== upload.sizeBytes) throw problems.inconsistentLength()
-    if (upload.name === null) return { upload, isWhole: true, placement: null }
-    return complete(owner, { ...upload, name: upload.name, sizeBytes: upload.offset }, asked.finish)
+    if (upload.name === null && !asked.finish.form) return { upload, isWhole: true, placement: null }
+    return complete(owner, upload, asked.finish)
   }
 
   function register(owner: string, id: string) {
@@ -110,7 +115,7 @@ export function openAppending({
     try {
       const sizeBytes = lengthOf(known, append)
       refuseLength(sizeBytes, append)
-      await refuseQuota(owner, append.announcedBytes ?? 0)
+      await refuseQuota(owner, (append.announcedBytes ?? 0) - overheadOf(append), true)
       await admission.admit()
       const fileKey = openUploadKey(await keys.vaultKey(owner), owner, known)
       const upload = await storeAll(owner, { ...known, sizeBytes }, fileKey, append, stopped)
@@ -122,10 +127,11 @@ export function openAppending({
     }
   }
 
-  function refuseLength(sizeBytes: number | null, { offset, announcedBytes }: Append): void {
-    const end = offset + (announcedBytes ?? 0)
+  function refuseLength(sizeBytes: number | null, append: Append): void {
+    const end = append.offset + (append.announcedBytes ?? 0)
     if (sizeBytes !== null && end > sizeBytes) throw new TooManyBytes()
-    if (Math.max(end, sizeBytes ?? 0) > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
+    if (Math.max(end, sizeBytes ?? 0) > rules.maxFileBytes + overheadOf(append))
+      throw problems.fileTooLarge(rules.maxFileBytes)
   }
 
   async function setLength(owner: string, upload: Upload): Promise<void> {
@@ -158,15 +164,18 @@ export function openAppending({
     owner: string,
     upload: Upload,
     fileKey: Buffer,
-    { check, algorithm }: Append,
+    append: Append,
     source: Stoppable,
   ): Promise<Upload> {
+    const { check, algorithm } = append
+    const overheadBytes = overheadOf(append)
     const hash = check && createHash(algorithm)
     // Only a complete body can be checked, so it becomes one part.
-    const bytes = limited(source.upTo(check ? Number.POSITIVE_INFINITY : PART_BYTES), upload)
+    const bytes = limited(source.upTo(check ? Number.POSITIVE_INFINITY : PART_BYTES), upload, overheadBytes)
     return store(owner, upload, fileKey, {
       bytes,
       hash,
+      overheadBytes,
       check() {
         if (!hash) return
         if (source.error()) throw source.error()
@@ -175,29 +184,38 @@ export function openAppending({
     })
   }
 
-  async function* limited(bytes: AsyncIterable<Uint8Array>, { offset, sizeBytes }: Upload) {
+  async function* limited(bytes: AsyncIterable<Uint8Array>, { offset, sizeBytes }: Upload, overheadBytes: number) {
     let end = offset
     for await (const chunk of bytes) {
       end += chunk.length
       if (sizeBytes !== null && end > sizeBytes) throw new TooManyBytes()
-      if (end > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
+      if (end > rules.maxFileBytes + overheadBytes) throw problems.fileTooLarge(rules.maxFileBytes)
       yield chunk
     }
   }
 }
 
+async function hasBytes({ announcedBytes, bytes }: Append): Promise<boolean> {
+  if (announcedBytes !== null) return announcedBytes > 0
+  for await (const chunk of bytes) if (chunk.length > 0) return true
+  return false
+}
+
 class TooManyBytes extends Error {}
+
+/** The bytes of a form that are none of its file. */
+const overheadOf = ({ finish }: Append): number => finish.form?.overheadBytes ?? 0
 
 /** Ids of users and uploads have no spaces. */
 const keyOf = (owner: string, id: string) => `${owner} ${id}`
 
-/** The length of the whole, by the upload and the append. */
-function lengthOf(upload: Upload, { sizeBytes, offset }: Append): number | null {
-  if (sizeBytes === null) return upload.sizeBytes
-  if (sizeBytes < offset || (upload.sizeBytes !== null && upload.sizeBytes !== sizeBytes)) {
-    throw problems.inconsistentLength()
-  }
-  return sizeBytes
+/** The length of the whole, by the upload and by all that the append says: its length, and the end of its last bytes. */
+function lengthOf(upload: Upload, { sizeBytes, offset, isLast, announcedBytes }: Append): number | null {
+  const end = isLast && announcedBytes !== null ? offset + announcedBytes : null
+  const lengths = new Set([upload.sizeBytes, sizeBytes, end].filter((length) => length !== null))
+  const [length = null] = lengths
+  if (lengths.size > 1 || (length !== null && length < offset)) throw problems.inconsistentLength()
+  return length
 }
 
 /** Whether the upload has all its bytes. A request of tus does not say so, and an upload of tus has the length for that. */

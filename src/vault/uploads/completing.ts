@@ -6,19 +6,23 @@ import type { Needs } from '../context.ts'
 import { openContent, wholeOf } from '../crypto/content.ts'
 import { openUploadKey } from '../crypto/envelope.ts'
 import { missingBlob } from '../files/damage.ts'
+import type { Files } from '../files/files.ts'
 import type { RunningHashes } from './running-hashes.ts'
 import type { PartBytes, StorePart } from './storing.ts'
-import type { Appended, Finish, Uploads } from './uploads.ts'
+import type { Appended, Finish, Form } from './uploads.ts'
 
-export interface Completing extends Pick<Uploads, 'read'> {
-  /** A request that asks again while it runs gets the same answer. */
-  complete(owner: string, upload: WholeUpload, finish: Finish): Promise<Appended>
+export interface Completing {
+  /** The upload has all its bytes. A request that asks again while it runs gets the same answer. */
+  complete(owner: string, upload: Upload, finish: Finish): Promise<Appended>
 }
 
-export interface WholeUpload extends Upload {
+interface WholeUpload extends Upload {
   name: string
   sizeBytes: number
 }
+
+/** Statuses that a form gets again however often it is read: it is malformed, or its file has a wrong name or is too large. */
+const NEVER_A_FILE = [400, 413]
 
 export function openCompleting({
   ports,
@@ -26,12 +30,14 @@ export function openCompleting({
   placing,
   hashes,
   store,
+  add,
   drop,
-}: Needs<'uploads' | 'files' | 'blobs', 'keys' | 'placing'> & {
-  hashes: RunningHashes
-  store: StorePart
-  drop(owner: string, id: string): Promise<boolean>
-}): Completing {
+}: Needs<'uploads' | 'files' | 'blobs', 'keys' | 'placing'> &
+  Pick<Files, 'add'> & {
+    hashes: RunningHashes
+    store: StorePart
+    drop(owner: string, id: string): Promise<boolean>
+  }): Completing {
   const { uploads, files } = ports
   const running = new Map<string, Promise<Appended>>()
 
@@ -43,14 +49,53 @@ export function openCompleting({
       running.set(upload.id, completing)
       return completing
     },
-
-    async *read(owner, upload) {
-      const fileKey = openUploadKey(await keys.vaultKey(owner), owner, upload)
-      for await (const chunks of contentOf(upload, fileKey)) yield* chunks
-    },
   }
 
-  async function complete(owner: string, upload: WholeUpload, finish: Finish): Promise<Appended> {
+  async function complete(owner: string, upload: Upload, finish: Finish): Promise<Appended> {
+    try {
+      if (finish.form) return await completeForm(owner, upload, finish.form)
+      return await completeFile(owner, { ...upload, name: upload.name as string, sizeBytes: upload.offset }, finish)
+    } catch (error) {
+      // Another process was faster.
+      const now =
+        error instanceof Problem && error.code === 'upload-not-found' && (await uploads.find(owner, upload.id))
+      if (now && now.fileId !== null) return { upload: now, isWhole: true, placement: null }
+      throw error
+    }
+  }
+
+  /** A form has more bytes than its file. So the bytes of the file are stored once more; no other upload needs that. */
+  async function completeForm(owner: string, upload: Upload, form: Form): Promise<Appended> {
+    const onConflict = upload.onConflict === 'rename' ? 'rename' : 'fail'
+    const source = { upload: upload.id, received: upload.offset }
+    let damage: unknown = null
+    async function* bytes() {
+      try {
+        const fileKey = openUploadKey(await keys.vaultKey(owner), owner, upload)
+        for await (const chunks of contentOf(upload, fileKey)) yield* chunks
+      } catch (error) {
+        damage = error
+        throw error
+      }
+    }
+    try {
+      const placement = await add(owner, (receive) => form.read(bytes(), receive), {
+        announced: null,
+        onConflict,
+        source,
+      })
+      hashes.forget(upload.id)
+      const { id: fileId, name: fileName } = placement.file
+      return { upload: { ...upload, fileId, fileName }, isWhole: true, placement }
+    } catch (error) {
+      // The reader of the form would say that the form is malformed.
+      if (damage) throw damage
+      if (error instanceof Problem && NEVER_A_FILE.includes(error.status)) await drop(owner, upload.id)
+      throw error
+    }
+  }
+
+  async function completeFile(owner: string, upload: WholeUpload, finish: Finish): Promise<Appended> {
     const fileKey = openUploadKey(await keys.vaultKey(owner), owner, upload)
     // A file without bytes has one part, too.
     const whole =
@@ -62,14 +107,7 @@ export function openCompleting({
       await drop(owner, whole.id)
       throw problems.digestMismatch('Repr-Digest')
     }
-    try {
-      return await place(owner, whole, fileKey, sha256, finish)
-    } catch (error) {
-      // Another process was faster.
-      const now = error instanceof Problem && error.code === 'upload-not-found' && (await uploads.find(owner, whole.id))
-      if (now && now.fileId !== null) return { upload: now, isWhole: true, placement: null }
-      throw error
-    }
+    return place(owner, whole, fileKey, sha256, finish)
   }
 
   async function place(
@@ -86,6 +124,7 @@ export function openCompleting({
       sha256,
       blob: null,
       version: whole.id,
+      source: null,
       offer: <Answer>(commit: () => Promise<Answer>) => commit(),
     }
     for (;;) {
@@ -128,4 +167,4 @@ export function openCompleting({
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-const emptyPart = (): PartBytes => ({ bytes: nothing(), hash: null, check() {} })
+const emptyPart = (): PartBytes => ({ bytes: nothing(), hash: null, overheadBytes: 0, check() {} })

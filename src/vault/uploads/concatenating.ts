@@ -25,7 +25,6 @@ export function openConcatenating({
     claimed(owner: string, id: string): Promise<Upload>
   }): Uploads['concatenate'] {
   return async (owner, given, pieces) => {
-    if (new Set(pieces).size < pieces.length) throw problems.uploadNotFound()
     for (const id of pieces) await stop(owner, id)
     const whole = await begin(owner, given)
     const moved = await movedParts(owner, whole, pieces).catch(cancelled)
@@ -35,8 +34,7 @@ export function openConcatenating({
     // A piece without bytes has no part that was moved.
     const left = pieces.filter((id) => !moved.some(({ upload }) => upload === id))
     for (const id of left) await uploads.remove(owner, id)
-    const { offset, name, ...upload } = await claimed(owner, whole.id)
-    return complete(owner, { ...upload, offset, name: name as string, sizeBytes: offset }, given)
+    return complete(owner, await claimed(owner, whole.id), given)
 
     async function cancelled(error: unknown): Promise<never> {
       await uploads.remove(owner, whole.id)

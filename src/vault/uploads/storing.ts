@@ -16,6 +16,8 @@ export interface PartBytes {
   bytes: AsyncIterable<Uint8Array>
   /** Gets the bytes, too. */
   hash: Hash | null
+  /** How many of the upload's bytes do not count for the quota: those of a form around its file. */
+  overheadBytes: number
   /** Called once the bytes have ended. If it throws, none of them is stored. */
   check(): void
 }
@@ -36,7 +38,7 @@ export function openStoring({
   const { uploads, clock, chance } = ports
   const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
 
-  return async (owner, upload, fileKey, { bytes, hash, check }) => {
+  return async (owner, upload, fileKey, { bytes, hash, overheadBytes, check }) => {
     if (upload.parts >= MOST_PARTS) throw problems.tooManyParts(MOST_PARTS)
     const key = chance.bytes(32)
     const whole = hashes.of(upload)
@@ -51,7 +53,7 @@ export function openStoring({
       check()
       const part = { start: upload.offset, sizeBytes: written.sizeBytes }
       const seal = sealPartKey(fileKey, chance.bytes(12), part, key)
-      const touchedAt = await record(owner, upload, { ...part, blob: written.blob, seal }, written)
+      const touchedAt = await record(owner, upload, { ...part, blob: written.blob, seal }, written, overheadBytes)
       const offset = upload.offset + written.sizeBytes
       hashes.keep(upload.id, offset, whole)
       return { ...upload, offset, parts: upload.parts + 1, touchedAt }
@@ -60,14 +62,21 @@ export function openStoring({
     }
   }
 
-  async function record(owner: string, upload: Upload, part: Part, { offer, blob }: WrittenBlob): Promise<number> {
-    const change = { sizeBytes: upload.sizeBytes, at: clock(), quotaBytes: rules.quota.bytes }
+  async function record(
+    owner: string,
+    upload: Upload,
+    part: Part,
+    { offer, blob }: WrittenBlob,
+    overheadBytes: number,
+  ): Promise<number> {
+    const quotaBytes = rules.quota.bytes === null ? null : rules.quota.bytes + overheadBytes
+    const change = { sizeBytes: upload.sizeBytes, at: clock(), quotaBytes }
     const commit = () => offer(() => uploads.append(owner, upload, part, change))
     let answer = await commit()
     // Expired trash does not count for the quota.
     if (answer === 'quota' && (await trash.expireOf(owner))) answer = await commit()
     if (answer === 'done') return change.at
-    if (answer === 'quota') throw problems.quotaExceeded(rules.quota.bytes as number, 'bytes')
+    if (answer === 'quota') throw problems.quotaExceeded(rules.quota.bytes as number, 'bytes', { isUpload: true })
     if (answer === 'stale') throw problems.uploadInUse((await uploads.find(owner, upload.id))?.offset)
     admission.end(blob.slice(0, blob.indexOf('/')))
     throw runEnded()

@@ -9,8 +9,10 @@ import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { sealUploadKey } from '../crypto/envelope.ts'
 import { changedNothing } from '../files/admission.ts'
+import type { Files, ReadForm } from '../files/files.ts'
 import { fileName } from '../files/names.ts'
-import type { Placement } from '../files/placing.ts'
+import { type Placement, refusals } from '../files/placing.ts'
+import type { Receive } from '../files/receiving.ts'
 import type { StoredFile } from '../files/stored-file.ts'
 import { openAppending } from './appending.ts'
 import { openClaims } from './claims.ts'
@@ -34,6 +36,15 @@ export interface Finish {
   taken: Taken | null
   /** Throws if the file of the name, or its absence, is not what the client requires. */
   guard(current: StoredFile | null): void
+  /** `null` if the bytes of the upload are those of the file. */
+  form: Form | null
+}
+
+/** The bytes of the upload are a form with the file and its name. */
+export interface Form {
+  /** The most bytes around the file. They count for no limit. */
+  overheadBytes: number
+  read(bytes: AsyncIterable<Buffer>, receive: Receive): Promise<ReadForm>
 }
 
 export interface NewUpload
@@ -90,14 +101,16 @@ export interface Uploads {
   append(owner: string, id: string, append: (upload: Upload) => Append): Promise<Appended>
   /** Makes one file of uploads that have all their bytes, in this order. Those uploads are gone then. No bytes are moved. */
   concatenate(owner: string, upload: NewUpload, pieces: string[]): Promise<Appended>
-  /** The stored bytes of an upload, in order. */
-  read(owner: string, upload: Upload): AsyncIterable<Buffer>
   /** The uploads of the owner that are not complete, the oldest first. */
   list(owner: string): Promise<Upload[]>
   /** Removes an upload and its bytes. Of a complete one, only the record is removed, and the file stays. */
   remove(owner: string, id: string): Promise<void>
   /** When an upload expires if nothing is appended. */
   expiresAt(upload: Pick<Upload, 'touchedAt'>): number
+  /** Whether the file that the upload became is still under the name that it got then. */
+  isInPlace(owner: string, upload: Pick<Upload, 'fileId' | 'fileName'>): Promise<boolean>
+  /** For how long the upload goes on to exist if nothing is appended. */
+  leftMs(upload: Pick<Upload, 'touchedAt'>): number
   /** Removes the expired uploads of all users. */
   expire(): Promise<void>
 }
@@ -106,14 +119,15 @@ export function openUploads(
   context: Needs<
     'uploads' | 'files' | 'blobs' | 'clock' | 'chance' | 'users',
     'rules' | 'keys' | 'admission' | 'background' | 'repeat' | 'doubtfulBlobs' | 'collect' | 'placing' | 'trash'
-  >,
+  > &
+    Pick<Files, 'add'>,
 ): Uploads {
   const { ports, rules, keys, admission, collect, placing, trash } = context
   const { uploads, users, clock, chance } = ports
   const hashes = openRunningHashes()
   const claim = openClaims(context)
   const store = openStoring({ ...context, hashes })
-  const { complete, read } = openCompleting({ ...context, hashes, store, drop })
+  const { complete } = openCompleting({ ...context, hashes, store, drop })
   const { append, stop } = openAppending({ ...context, store, claimed, drop, refuseQuota, complete })
   const concatenate = openConcatenating({ ...context, begin, claimed, complete, stop })
 
@@ -121,17 +135,21 @@ export function openUploads(
     begin,
     append,
     concatenate,
-    read,
     expiresAt,
+    async isInPlace(owner, { fileId, fileName: name }) {
+      return name !== null && (await placing.currentSpot(owner, name)).current?.id === fileId
+    },
+    leftMs: (upload) => Math.max(0, expiresAt(upload) - clock()),
 
     find,
 
     async findWhole(owner, id, finish) {
       const upload = await find(owner, id)
       const { name, sizeBytes, offset, fileId } = upload
-      const isLeft = fileId === null && name !== null && offset === sizeBytes
+      const asked = finish(upload)
+      const isLeft = fileId === null && (name !== null || asked.form) && offset === sizeBytes
       if (!isLeft || rules.readOnly) return upload
-      return (await complete(owner, { ...upload, name, sizeBytes }, finish(upload))).upload
+      return (await complete(owner, upload, asked)).upload
     },
 
     async list(owner) {
@@ -140,7 +158,8 @@ export function openUploads(
 
     async remove(owner, id) {
       await stop(owner, id)
-      if (!(await drop(owner, id))) throw problems.uploadNotFound()
+      const upload = await uploads.find(owner, id)
+      if (!(await drop(owner, id)) || !upload || isExpired(upload)) throw problems.uploadNotFound()
     },
 
     expire: () => expireUploads(context),
@@ -158,27 +177,42 @@ export function openUploads(
 
   async function begin(
     owner: string,
-    { name: anyName, sha256, replaced: _replaced, taken: _taken, guard, ...given }: NewUpload,
+    { name: anyName, sha256, replaced, taken: _taken, guard, form, ...given }: NewUpload,
   ): Promise<Upload> {
     const name = anyName === null ? null : fileName(anyName)
-    if (given.sizeBytes !== null && given.sizeBytes > rules.maxFileBytes)
-      throw problems.fileTooLarge(rules.maxFileBytes)
+    const fileBytes = Math.max(0, (given.sizeBytes ?? 0) - (form?.overheadBytes ?? 0))
+    if (fileBytes > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
     await admission.admit()
     const vaultKey = await keys.vaultKey(owner)
-    if (name !== null) {
-      const { current } = await placing.currentSpot(owner, name)
-      guard(current)
-      if (given.onConflict === 'fail' && current && current.sha256 !== sha256) throw problems.fileExists()
-    }
-    await refuseQuota(owner, given.sizeBytes ?? 0)
+    if (name !== null) await refuseName(owner, name, { ...given, sha256, replaced, guard })
+    await refuseQuota(owner, fileBytes, false)
     const [id, now] = [chance.id(), clock()]
     const seal = sealUploadKey(vaultKey, chance.bytes(12), owner, id, chance.bytes(32))
     const times = { createdAt: now, touchedAt: now }
     const upload = { id, name, ...given, offset: 0, parts: 0, seal, ...times, claim: 0, fileId: null, fileName: null }
-    const answer = await uploads.create(owner, upload, MOST_OPEN)
+    let answer = await uploads.create(owner, upload, MOST_OPEN)
+    if (answer === 'full' && (await trash.expireOf(owner))) answer = await uploads.create(owner, upload, MOST_OPEN)
     if (answer === 'gone') throw problems.unauthorized()
     if (answer === 'full') throw problems.tooManyUploads(MOST_OPEN)
     return upload
+  }
+
+  /** Throws if the file of the name, or the number of files, is certain to refuse the upload at its end. */
+  async function refuseName(
+    owner: string,
+    name: string,
+    { onConflict, sizeBytes, sha256, replaced, guard }: Omit<NewUpload, 'name' | 'taken' | 'form'>,
+  ): Promise<void> {
+    for (;;) {
+      const { current, used } = await placing.currentSpot(owner, name)
+      guard(current)
+      if (onConflict === 'fail' && current && current.sha256 !== sha256) throw problems.fileExists()
+      // A version of another length has other bytes. One of the same length may have the same.
+      const isOther = current !== null && sizeBytes !== null && sizeBytes !== current.sizeBytes
+      const keepsReplaced = isOther && onConflict === 'replace' && replaced === 'trash'
+      if ((current && !keepsReplaced) || used.files < rules.quota.files) return
+      if (!(await trash.expireOf(owner))) throw refusals['quota-files'](rules, keepsReplaced)
+    }
   }
 
   /** Takes the upload from any other append, in any process. */
@@ -206,10 +240,10 @@ export function openUploads(
     return expiresAt(upload) <= clock()
   }
 
-  async function refuseQuota(owner: string, bytes: number): Promise<void> {
+  async function refuseQuota(owner: string, bytes: number, isUpload: boolean): Promise<void> {
     if (rules.quota.bytes === null) return
     while (placing.isOverBytes(await users.usage(owner), bytes)) {
-      if (!(await trash.expireOf(owner))) throw problems.quotaExceeded(rules.quota.bytes, 'bytes')
+      if (!(await trash.expireOf(owner))) throw problems.quotaExceeded(rules.quota.bytes, 'bytes', { isUpload })
     }
   }
 }
@@ -222,8 +256,21 @@ export async function expireUploads({
   collect,
 }: Needs<'uploads' | 'clock', 'rules' | 'repeat' | 'collect'>): Promise<void> {
   await repeat(async () => {
-    const { removed, versions } = await uploads.expire(clock() - uploadExpiryMs, BATCH)
+    const { removed, versions } = await uploads.expire(clock() - uploadExpiryMs, BATCH, null)
     await collect(versions)
     return removed === BATCH
   })
+}
+
+/** The same for one user, so that they do not count for the quota. False if there were none. */
+export async function expireUploadsOf(
+  { ports: { uploads, clock }, rules, collect }: Needs<'uploads' | 'clock', 'rules' | 'collect'>,
+  owner: string,
+): Promise<boolean> {
+  if (rules.readOnly) return false
+  for (let some = false; ; some = true) {
+    const { removed, versions } = await uploads.expire(clock() - rules.uploadExpiryMs, BATCH, owner)
+    await collect(versions)
+    if (removed < BATCH) return some || removed > 0
+  }
 }
