@@ -245,6 +245,8 @@ it('are all among these', async () => {
     'internal-error',
     'insufficient-storage',
     'upload-in-use',
+    // test/uploads/tus.test.ts
+    'final-upload',
   ]
   const operations = await operationsOf(app)
   const documented = operations.flatMap((operation) => codesIn(operation))
