@@ -45,8 +45,8 @@ const Dialect = {
 }
 
 const Completeness = {
-  'upload-complete': header('IETF: `?1` if the upload is complete with this body.', '?1', '?0'),
-  'upload-incomplete': header('IETF, version 3: the inverse of `Upload-Complete`.', '?0', '?1'),
+  'upload-complete': header('IETF: `?1` if the upload is complete with this body.', '?1'),
+  'upload-incomplete': header('IETF, version 3: the inverse of `Upload-Complete`.', '?0'),
   'upload-length': header('The length of the whole, if it is known. tus needs it, or `Upload-Defer-Length`.'),
   'upload-checksum': header('tus: `sha1` or `sha256`, and the digest of this body in base64.'),
 }
@@ -86,11 +86,7 @@ export const AppendBytes = Type.Unsafe<unknown>({
 /** A plain upload with these fields can be resumed. */
 const Resumable = {
   'upload-draft-interop-version': Dialect['upload-draft-interop-version'],
-  'upload-complete': header(
-    '`?1` to get a 104 with the path of an upload; `?0` if more bytes follow there.',
-    '?1',
-    '?0',
-  ),
+  'upload-complete': header('`?1` to get a 104 with the path of an upload; `?0` if more bytes follow there.', '?1'),
   'upload-incomplete': Completeness['upload-incomplete'],
   'upload-length': header('The length of the whole body, if more bytes follow.', '2481733'),
 }

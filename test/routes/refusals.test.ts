@@ -37,19 +37,17 @@ const OTHER_HISTORY = Buffer.from(JSON.stringify(['changes', 'other', 0, 0, 0]))
 const MOST_BYTES = 1000
 
 const json = (body: unknown) => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
-/** A form has digests only if it can be resumed. */
 const digest =
   (value: string): Way =>
-  (_sent, { id }) => ({
-    headers: {
-      [id === 'appendUpload' ? 'content-digest' : 'repr-digest']: value,
-      ...(id === 'uploadForm' && { 'upload-complete': '?1' }),
-    },
-  })
+  (_sent, { id }) => ({ headers: { [id === 'appendUpload' ? 'content-digest' : 'repr-digest']: value } })
 const named =
   (name: string): Way =>
   ({ path }, { id }) => {
     if (id === 'createUpload') return disposition(name)
+    if (id === 'appendUpload') {
+      const head = `Content-Disposition: form-data; name="file"; filename="${name}"`
+      return { path: '/v1/uploads/MISNAMED', body: `--form\r\n${head}\r\n\r\nx\r\n--form--\r\n` }
+    }
     return id === 'uploadForm' ? upload(name) : { path: path.replace('beach.jpg', encodeURIComponent(name)) }
   }
 
@@ -96,7 +94,13 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'malformed-json': () => ({ headers: { 'content-type': 'application/json' }, body: '{' }),
   'body-too-large': (_sent, { id }) =>
     id === 'putThumbnail' ? { body: 'x'.repeat(300_000) } : json('x'.repeat(id === 'lookUpFiles' ? 140_000 : 20_000)),
-  'malformed-multipart': () => upload('beach.jpg', 'sand', 'photo'),
+  'malformed-multipart': (_sent, { id }) =>
+    id === 'appendUpload' ? { path: '/v1/uploads/MALFORMED', body: 'no form' } : upload('beach.jpg', 'sand', 'photo'),
+  'final-upload': () => ({
+    path: '/v1/uploads/FINAL',
+    headers: { ...tus, 'upload-offset': '1', 'content-type': 'application/offset+octet-stream' },
+    body: '',
+  }),
   'invalid-request': invalid,
   'invalid-name': named('a/b'),
   'invalid-cursor': ({ path }) => ({ path: `${path}?cursor=x` }),
@@ -245,8 +249,6 @@ it('are all among these', async () => {
     'internal-error',
     'insufficient-storage',
     'upload-in-use',
-    // test/uploads/tus.test.ts
-    'final-upload',
   ]
   const operations = await operationsOf(app)
   const documented = operations.flatMap((operation) => codesIn(operation))
@@ -268,8 +270,8 @@ interface Scene {
   goodPin: string
   /** Uploads without bytes, each for one request. Their names are taken since. */
   uploads: string[]
-  /** An upload of tus with all its bytes whose name was taken meanwhile. */
-  refused: string
+  /** By a word in the path of a way: an upload of tus with all its bytes whose name was taken meanwhile, forms, a concatenation. */
+  special: Record<'REFUSED' | 'MALFORMED' | 'MISNAMED' | 'FINAL', string>
 }
 
 /** A vault with a file that has a thumbnail, one more, one in the trash whose name is taken again, and a second device. */
@@ -289,7 +291,7 @@ async function sceneOf(app: TestApp): Promise<Scene> {
   await paired(app, ada)
   const deviceId = newDeviceId()
   const goodPin = await pinFrom(ada, deviceId)
-  const uploads = await Promise.all(Array.from({ length: 40 }, () => begun(ada)))
+  const uploads = await Promise.all(Array.from({ length: 60 }, () => begun(ada)))
   const refused = await begunTus(ada)
   await ada.put('late.jpg', 'x')
   const headers = { ...tus, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }
@@ -298,7 +300,12 @@ async function sceneOf(app: TestApp): Promise<Scene> {
     operations,
     ada,
     uploads,
-    refused,
+    special: {
+      REFUSED: refused,
+      MALFORMED: await begunForm(ada),
+      MISNAMED: await begunForm(ada),
+      FINAL: await joined(ada),
+    },
     trashed: String(files[0]?.id),
     deviceId,
     goodPin,
@@ -317,6 +324,22 @@ async function begunTus(ada: Member): Promise<string> {
   const headers = { ...tus, 'upload-length': '3', 'upload-metadata': `filename ${name}` }
   const { headers: answered } = await ada.request('/v1/uploads', { method: 'POST', headers })
   return String(answered.location).replace(/.*\//, '')
+}
+
+async function begunForm(ada: Member): Promise<string> {
+  const headers = { 'content-type': 'multipart/form-data; boundary=form', 'upload-complete': '?0' }
+  const { headers: answered } = await ada.request('/v1/files', { method: 'POST', headers })
+  return String(answered.location).replace(/.*\//, '')
+}
+
+/** A complete concatenation. */
+async function joined(ada: Member): Promise<string> {
+  const bytes = { ...tus, 'content-type': 'application/offset+octet-stream', 'upload-length': '1' }
+  const partial = { method: 'POST', headers: { ...bytes, 'upload-concat': 'partial' }, body: 'x' }
+  const { location } = (await ada.request('/v1/uploads', partial)).headers
+  const name = { 'upload-metadata': `filename ${Buffer.from('joined.jpg').toString('base64')}` }
+  const final = { method: 'POST', headers: { ...tus, ...name, 'upload-concat': `final;${location}` } }
+  return String((await ada.request('/v1/uploads', final)).headers.location).replace(/.*\//, '')
 }
 
 async function operationsOf(app: TestApp): Promise<Operation[]> {
@@ -383,7 +406,10 @@ async function expectEach(app: TestApp, scene: Scene, ways: Record<string, Way>)
     cases.map(async ({ operation, code, way }) => {
       const sent = sentTo(scene, operation.id)
       const changed = way(sent, operation)
-      if (typeof changed !== 'string') changed.path = changed.path?.replace('REFUSED', scene.refused) ?? sent.path
+      if (typeof changed !== 'string') {
+        const special = (word: string) => scene.special[word as keyof Scene['special']]
+        changed.path = changed.path?.replace(/REFUSED|MALFORMED|MISNAMED|FINAL/, special) ?? sent.path
+      }
       const bytes =
         typeof changed === 'string'
           ? changed

@@ -138,7 +138,6 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
             'upload-not-found',
             'precondition-failed',
             'file-exists',
-            'file-too-large',
             'insufficient-storage',
             'quota-exceeded',
           ),
