@@ -32,6 +32,8 @@ import {
   comparedLine,
   growthLine,
   heading,
+  lookupLine,
+  lookupsHeading,
   measureLines,
   pagesHeading,
   pagesLine,
@@ -59,6 +61,7 @@ const PAGES_AIM = 1.3
 const WAITING_AIM_MIB = 30
 const CLUSTER_AIM = 1.3
 const BLOCK_AIM_MS = 50
+const LOOKUP_AIM_MS = 30
 
 const measures = measuresOf(full)
 const named = process.argv.slice(2)
@@ -187,9 +190,11 @@ async function measureMemory() {
 }
 
 async function measureList() {
-  const { measured, bytesPerRow } = await listing(join(folder, 'list'), rows, rounds, pageSeconds)
+  const { measured, lookups, bytesPerRow } = await listing(join(folder, 'list'), rows, rounds, pageSeconds)
   print(pagesHeading(rows))
   for (const pages of measured) print(pagesLine(pages, PAGES_AIM))
+  print(lookupsHeading)
+  for (const one of lookups) print(lookupLine(one, LOOKUP_AIM_MS))
   print(`the database: ${bytesPerRow.toFixed(0)} bytes for each\n`)
 }
 

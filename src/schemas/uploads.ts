@@ -46,7 +46,7 @@ const Dialect = {
 
 const Completeness = {
   'upload-complete': header('IETF: `?1` if the upload is complete with this body.', '?1', '?0'),
-  'upload-incomplete': header('IETF, version 3: the inverse of `Upload-Complete`.'),
+  'upload-incomplete': header('IETF, version 3: the inverse of `Upload-Complete`.', '?0', '?1'),
   'upload-length': header('The length of the whole, if it is known. tus needs it, or `Upload-Defer-Length`.'),
   'upload-checksum': header('tus: `sha1` or `sha256`, and the digest of this body in base64.'),
 }
@@ -92,7 +92,7 @@ const Resumable = {
     '?0',
   ),
   'upload-incomplete': Completeness['upload-incomplete'],
-  'upload-length': header('The length of the whole body, if more bytes follow.'),
+  'upload-length': header('The length of the whole body, if more bytes follow.', '2481733'),
 }
 
 export const PutUploadHeaders = Type.Object({ ...PutHeaders.properties, ...Resumable })

@@ -57,7 +57,8 @@ export function values(document: Document, dice: Dice, memory: Memory) {
     return Object.fromEntries(
       members.map(([name, schema]) => {
         const value = told?.[name]
-        return [name, typeof value === 'string' && fits(schema, value) ? value : valueFor(schema, name)]
+        const isText = typeof value === 'string' && document.resolve(schema).type !== 'array'
+        return [name, isText && fits(schema, value) ? value : valueFor(schema, name)]
       }),
     )
   }

@@ -12,6 +12,7 @@ type Content = Record<string, { schema: { $ref?: string }; examples?: Record<str
 interface Operation {
   requestBody?: { content: Content }
   operationId: string
+  parameters?: { name: string }[]
   summary: string
   tags: string[]
   security?: unknown[]
@@ -64,6 +65,10 @@ describe('the page', () => {
     expect(yaml.headers['content-type']).toMatch(/yaml/)
     expect(yaml.body).toMatch(/^openapi: 3\.1\.0$/m)
     expect(pathsOfYaml(yaml.body as string)).toEqual(Object.keys(paths))
+    // YAML 1.1 has dates of its own, so a time without quotes would not be a string.
+    const times = [...(yaml.body as string).matchAll(/^.* ("?)\d{4}-\d\d-\d\dT.*$/gm)]
+    expect(times.filter(([, quote]) => quote === '"').length).toBeGreaterThan(10)
+    expect(times.filter(([, quote]) => quote === '')).toEqual([])
   })
 })
 
@@ -127,6 +132,19 @@ describe('the document', () => {
     for (const { route, operation } of reading) {
       expect(Object.keys(operation.responses), route).toEqual(expect.arrayContaining(['400', '413', '415']))
     }
+  })
+
+  it('names the fields with which a plain upload can be resumed, and the refusals of a form that comes as an upload', async () => {
+    const { document } = await documentedApp()
+    const fieldsOf = (operation?: Operation) => (operation?.parameters ?? []).map(({ name }) => name)
+    for (const operation of [document.paths['/v1/files']?.post, document.paths['/v1/files/{name}']?.put]) {
+      expect(fieldsOf(operation)).toEqual(
+        expect.arrayContaining(['Upload-Complete', 'Upload-Draft-Interop-Version', 'Upload-Length']),
+      )
+    }
+    const patch = document.paths['/v1/uploads/{id}']?.patch
+    expect(patch?.responses[400]?.description).toMatch(/`malformed-multipart`.*`invalid-name`/)
+    expect(patch?.responses[403]?.description).toBe('`final-upload`')
   })
 
   it('has a 503 for every operation', async () => {

@@ -38,6 +38,7 @@ const PAGE_BYTES = 256 * 1024
 export const docs = fastifyPlugin(async function docs(app) {
   app.addHook('onRoute', (route) => {
     if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, memoryBytes: () => PAGE_BYTES }
+    if (route.url === '/docs/yaml') route.onSend = async (_request, _reply, yaml) => withTextTimes(String(yaml))
   })
   // A range is only for GET (RFC 9110, section 14.2). @fastify/send would also cut the response to a HEAD.
   app.addHook('onRequest', async ({ method, raw, routeOptions }) => {
@@ -100,7 +101,9 @@ export const docs = fastifyPlugin(async function docs(app) {
     refResolver: { buildLocalReference: (schema, _base, _fragment, i) => String(schema.$id ?? `def-${i}`) },
     transform: ({ schema, url, route }) => ({
       url,
-      schema: schema.hide ? schema : withEveryRefusal(schema, url, !/^(GET|HEAD)$/.test(String(route.method))),
+      schema: schema.hide
+        ? schema
+        : withEveryRefusal(schema, url, !/^(GET|HEAD)$/.test(String(route.method)), !route.config?.changesNothing),
     }),
     transformObject: (document) => ('openapiObject' in document ? finished(document.openapiObject) : {}),
   })
@@ -127,6 +130,11 @@ export const docs = fastifyPlugin(async function docs(app) {
     },
   })
 })
+
+/** Quotes times: readers of YAML 1.1 would take them for dates, not for strings. */
+function withTextTimes(yaml: string): string {
+  return yaml.replaceAll(/^([ -]*(?:[\w-]+: )?)(\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d))?)$/gm, '$1"$2"')
+}
 
 /**
  * Runs in the page. Removes empty fields from the form: the page would send them, and an empty name or date is refused.

@@ -48,17 +48,22 @@ function withNumbers(given: Record<string, unknown>, names: string[]): Record<st
   return value
 }
 
+/** A body may have very many errors. Further ones are not listed. */
+const MOST_FAULTS = 100
+
 /** The first error that TypeBox finds at each path. */
 function faultsOf(errors: Iterable<ValueError>): Fault[] {
   const faults = new Map<string, Fault>()
   for (const { path, type, message, schema, value } of errors) {
     const own = type === ValueErrorType.StringFormat ? FORMATS[schema.format]?.(String(value)) : null
     if (!faults.has(path)) faults.set(path, { path, message: own ?? messageOf(type, message, schema) })
+    if (faults.size === MOST_FAULTS) break
   }
   return [...faults.values()]
 }
 
 function messageOf(type: ValueErrorType, message: string, schema: TSchema): string {
+  if (type === ValueErrorType.ArrayMaxItems) return `must have at most ${schema.maxItems} items`
   if (type === ValueErrorType.ObjectRequiredProperty) return 'is required'
   if (type === ValueErrorType.StringPattern && schema['x-message']) return schema['x-message']
   if (type === ValueErrorType.Union) {
