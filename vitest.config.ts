@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'clients/*/test/**/*.test.ts'],
     exclude: ['test/browser/**', 'test/fuzz/**', 'test/slow/**'],
     globalSetup: ['test/support/build.ts'],
     setupFiles: ['test/support/matchers.ts'],

@@ -1,4 +1,4 @@
-/** Compares the cost of the last page of a list with the first, for a user with very many files. */
+/** Compares the cost of the last page of a list with the first, for a user with very many files, and measures lookups. */
 import { randomBytes, randomInt } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,10 +11,14 @@ import { dataFolder, mainThreadMs, ourServer, type Server } from './servers.ts'
 const SORTS = ['name', 'createdAt', 'updatedAt', 'size', 'takenAt']
 const PAGE = 50
 const PAGES_A_TURN = 16
+const DIGESTS = 1000
+const MOST_ROUNDS = 100
 const YEAR_MS = 365 * 24 * 3600 * 1000
 
 export interface Listing {
   measured: Pages[]
+  /** The CPU milliseconds of a lookup of 1,000 digests, in each round. */
+  lookups: { title: string; rounds: number[] }[]
   /** The size of the database for each row. */
   bytesPerRow: number
 }
@@ -23,7 +27,7 @@ export interface Listing {
 export async function listing(folder: string, rows: number, rounds: number, seconds: number): Promise<Listing> {
   const before = await ourServer(folder)
   await before.stop()
-  await fill(folder, rows)
+  const digests = await fill(folder, rows)
   const bytesPerRow = statSync(join(dataFolder(folder), 'minikeepsafe.db')).size / rows
   const server = await ourServer(folder, before.headers)
   try {
@@ -34,7 +38,7 @@ export async function listing(folder: string, rows: number, rounds: number, seco
       for (let round = 0; round < rounds; round += 1) pages.rounds.push(await costs(server, sort, cursor, seconds))
       measured.push(pages)
     }
-    return { measured, bytesPerRow }
+    return { measured, lookups: await lookups(server, digests, rounds), bytesPerRow }
   } finally {
     await server.stop()
   }
@@ -86,8 +90,37 @@ async function page(server: Server, sort: string, limit: number, where = '') {
   return (await response.json()) as { files: File[]; nextCursor: string | null }
 }
 
-/** Inserts rows for the first user. Each sort, and the id, gives another order. The rows have no blobs. */
-export async function fill(folder: string, rows: number, nameOf: (n: number) => string = randomName): Promise<void> {
+/** Digests of files that are there, of others, and of both in turn. No digest is asked for twice. */
+async function lookups(server: Server, digests: string[], rounds: number): Promise<Listing['lookups']> {
+  const others = () => Array.from({ length: DIGESTS }, () => randomBytes(32).toString('hex'))
+  const measured: Listing['lookups'] = [
+    { title: `${DIGESTS} digests that are there`, rounds: [] },
+    { title: `${DIGESTS} others`, rounds: [] },
+  ]
+  for (let round = 0; round < rounds; round += 1) {
+    for (const { title, rounds } of measured) {
+      const sha256 = title.endsWith('there') ? digests.slice(round * DIGESTS, (round + 1) * DIGESTS) : others()
+      const began = mainThreadMs(server.pid)
+      const response = await fetch(`http://127.0.0.1:${server.port}/v1/files/lookup`, {
+        method: 'POST',
+        headers: { ...server.headers, 'content-type': 'application/json' },
+        body: JSON.stringify({ sha256 }),
+      })
+      const { found } = (await response.json()) as { found: unknown[] }
+      rounds.push(mainThreadMs(server.pid) - began)
+      const expected = title.endsWith('there') ? sha256.length : 0
+      if (found.length !== expected) throw new Error(`a lookup found ${found.length} of ${expected}`)
+    }
+  }
+  return measured
+}
+
+/** Inserts rows for the first user. Each sort, and the id, gives another order. The rows have no blobs. Returns some digests. */
+export async function fill(
+  folder: string,
+  rows: number,
+  nameOf: (n: number) => string = randomName,
+): Promise<string[]> {
   const database = new Database(join(dataFolder(folder), 'minikeepsafe.db'))
   const { id: owner } = database.prepare<[], { id: string }>('SELECT id FROM users ORDER BY created_at').get() as {
     id: string
@@ -105,6 +138,7 @@ export async function fill(folder: string, rows: number, nameOf: (n: number) => 
       `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'files' AND sql IS NOT NULL`,
     )
     .all()
+  const digests: string[] = []
   const now = Date.now()
   database.pragma('journal_mode = DELETE')
   database.pragma('synchronous = OFF')
@@ -116,8 +150,9 @@ export async function fill(folder: string, rows: number, nameOf: (n: number) => 
       const createdAt = now - randomInt(YEAR_MS)
       const updatedAt = createdAt + randomInt(YEAR_MS)
       const takenAt = createdAt - randomInt(YEAR_MS)
-      const sealed = seal.of({ id, sizeBytes })
-      insert.run(id, owner, name, sizeBytes, createdAt, updatedAt, takenAt, takenAt, id, sealed, randomBytes(16), n + 1)
+      const { sealed, tag, sha256 } = seal.of({ id, sizeBytes })
+      insert.run(id, owner, name, sizeBytes, createdAt, updatedAt, takenAt, takenAt, id, sealed, tag, n + 1)
+      if (digests.length < MOST_ROUNDS * DIGESTS && n % 2 === 0) digests.push(sha256)
       insertPart.run(id, sizeBytes, `bench/${id}`)
     }
     for (const { sql } of indexes) database.exec(sql)
@@ -127,6 +162,7 @@ export async function fill(folder: string, rows: number, nameOf: (n: number) => 
     )
   })()
   database.close()
+  return digests
 }
 
 function randomName(): string {

@@ -2,6 +2,7 @@
 import type { Block } from './bystander.ts'
 import type { Side } from './cluster.ts'
 import type { DatabaseRows } from './database-rows.ts'
+import type { Listing } from './listing.ts'
 import type { Memory } from './servers.ts'
 
 export interface Sample {
@@ -76,6 +77,12 @@ export function pagesLine({ sort, rounds }: Pages, aim: number): string {
   const last = amount(rounds.map(({ last }) => last))
   const ratios = spread(rounds.map(({ first, last }) => last / first))
   return `${row([`  by ${sort}`, first, '', last, ratios, bound('≤', aim)])}\n`
+}
+
+export const lookupsHeading = `\n${row(['lookup, CPU ms', 'ours', 'aim', '', 'spread'])}\n`
+
+export function lookupLine({ title, rounds }: Listing['lookups'][number], aim: number): string {
+  return `${row([`  ${title}`, amount(rounds), bound('≤', aim), '', spread(rounds)])}\n`
 }
 
 export const blockHeading = (rows: number) =>

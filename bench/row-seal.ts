@@ -6,10 +6,11 @@ import { readKeyFile } from '../src/adapters/disk/key-file.ts'
 import { sqliteKeySlots } from '../src/adapters/sqlite/key-slots.ts'
 import { sealSecrets } from '../src/vault/crypto/envelope.ts'
 import { openKeyring } from '../src/vault/crypto/keyring.ts'
+import { tagsUnder } from '../src/vault/files/tags.ts'
 
 /**
- * The name of the seal column of `files`, and a function that creates its value for files of this owner. A listing opens the
- * seal, so it must be valid.
+ * The name of the seal column of `files`, and a function that creates its value, with its digest and tag, for files of this
+ * owner. A listing and a lookup open the seal, so it must be valid.
  */
 export async function rowSeal(database: Database, owner: string) {
   const current = Buffer.from(readKeyFile(join(dirname(database.name), 'master.key')) ?? '', 'base64')
@@ -17,11 +18,13 @@ export async function rowSeal(database: Database, owner: string) {
   const vaultKey = await openKeyring({
     ports: { masterKeys: { current, previous: [] }, keySlots: slots, chance: { bytes: randomBytes } },
   }).vaultKey(owner)
+  const tagOf = tagsUnder(vaultKey)
   return {
     column: 'seal',
-    of({ id, sizeBytes }: { id: string; sizeBytes: number }): string | Buffer {
-      const secrets = { fileKey: randomBytes(32), sha256: randomBytes(32).toString('hex'), sizeBytes, parts: 1 }
-      return sealSecrets(vaultKey, randomBytes(12), owner, id, secrets)
+    of({ id, sizeBytes }: { id: string; sizeBytes: number }): { sealed: Buffer; tag: Buffer; sha256: string } {
+      const sha256 = randomBytes(32).toString('hex')
+      const secrets = { fileKey: randomBytes(32), sha256, sizeBytes, parts: 1 }
+      return { sealed: sealSecrets(vaultKey, randomBytes(12), owner, id, secrets), tag: tagOf(sha256), sha256 }
     },
   }
 }

@@ -1,20 +1,22 @@
 /**
  * Compares this server with a bare `node:http` server that does the same work, with the bare server without sealing, and with
  * nginx if it is installed. Rounds alternate between the servers, so that other load of the machine affects all of them. The
- * result is the ratio within a round. Then compares resumable uploads with plain ones. Then measures on this server only: the
- * memory of sixteen parallel large uploads, the list of very many files, and the waits of another user meanwhile. Then compares
- * two processes behind nginx with one, and measures the size of rows in PostgreSQL.
+ * result is the ratio within a round. Then compares resumable uploads with plain ones, and a backup by the client with raw
+ * requests. Then measures on this server only: the memory of sixteen parallel large uploads, the list of very many files, and
+ * the waits of another user meanwhile. Then compares two processes behind nginx with one, and measures the size of rows in
+ * PostgreSQL.
  *
  *   npm run bench                  everything
  *   npm run bench -- put get       only the measurements with these names
  *
- * `BENCH_ROUNDS` (5), `BENCH_MIB` (1024, of a large file), `BENCH_SECONDS` (5, for a round of small requests) and
- * `BENCH_ROWS` (1,000,000, of the list) make it shorter.
+ * `BENCH_ROUNDS` (5), `BENCH_MIB` (1024, of a large file), `BENCH_SECONDS` (5, for a round of small requests), `BENCH_FILES`
+ * (2,000, of a backup) and `BENCH_ROWS` (1,000,000, of the list) make it shorter.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { backupCompared } from './backup.ts'
 import { bystanding } from './bystander.ts'
 import { clusterRates } from './cluster.ts'
 import { databaseRows } from './database-rows.ts'
@@ -30,6 +32,8 @@ import {
   comparedLine,
   growthLine,
   heading,
+  lookupLine,
+  lookupsHeading,
   measureLines,
   pagesHeading,
   pagesLine,
@@ -43,6 +47,7 @@ import { uploadsCompared } from './uploads.ts'
 import { WAITERS, waiting } from './waiting.ts'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
+const files = Number(process.env.BENCH_FILES ?? 2000)
 const rows = Number(process.env.BENCH_ROWS ?? 1_000_000)
 const full: Extent = { mib: Number(process.env.BENCH_MIB ?? 1024), seconds: Number(process.env.BENCH_SECONDS ?? 5) }
 /** Warm-up that is not counted: optimising the code and creating folders are no cost of a running server. */
@@ -56,12 +61,14 @@ const PAGES_AIM = 1.3
 const WAITING_AIM_MIB = 30
 const CLUSTER_AIM = 1.3
 const BLOCK_AIM_MS = 50
+const LOOKUP_AIM_MS = 30
 
 const measures = measuresOf(full)
 const named = process.argv.slice(2)
 const known = [
   ...measures.map(({ name }) => name),
   'uploads',
+  'backup',
   'thumbnails',
   'memory',
   'list',
@@ -81,6 +88,7 @@ try {
   const chosen = measures.filter(({ name }) => isChosen(name))
   if (chosen.length > 0) await compare(chosen)
   if (isChosen('uploads')) await measureUploads()
+  if (isChosen('backup')) await measureBackup()
   if (isChosen('thumbnails')) await measureThumbnails()
   if (isChosen('memory')) await measureMemory()
   if (isChosen('list')) await measureList()
@@ -147,6 +155,18 @@ async function measureUploads() {
   }
 }
 
+async function measureBackup() {
+  const home = join(folder, 'backup')
+  const server = await ourServer(home)
+  try {
+    print(comparedHeading('the client, files/s'))
+    print(comparedLine(await backupCompared(server, home, files, rounds)))
+  } finally {
+    await server.stop()
+    rmSync(home, { recursive: true })
+  }
+}
+
 async function measureThumbnails() {
   const server = await ourServer(join(folder, 'thumbnails'))
   try {
@@ -170,9 +190,11 @@ async function measureMemory() {
 }
 
 async function measureList() {
-  const { measured, bytesPerRow } = await listing(join(folder, 'list'), rows, rounds, pageSeconds)
+  const { measured, lookups, bytesPerRow } = await listing(join(folder, 'list'), rows, rounds, pageSeconds)
   print(pagesHeading(rows))
   for (const pages of measured) print(pagesLine(pages, PAGES_AIM))
+  print(lookupsHeading)
+  for (const one of lookups) print(lookupLine(one, LOOKUP_AIM_MS))
   print(`the database: ${bytesPerRow.toFixed(0)} bytes for each\n`)
 }
 

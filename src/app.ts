@@ -27,6 +27,7 @@ import { isReadableTarget, strictHttp } from './plugins/intake/strict-http.ts'
 import { lateContinue } from './plugins/intake/unread-body.ts'
 import { validation } from './plugins/intake/validation.ts'
 import { limits, type RequestLimits } from './plugins/limits/limits.ts'
+import { readBacks } from './plugins/read-backs.ts'
 import { readOnly } from './plugins/read-only.ts'
 import { sweeper } from './plugins/sweeper.ts'
 import { requestId, requestIdOf } from './plugins/trace/request-id.ts'
@@ -38,6 +39,7 @@ import { download } from './routes/download.ts'
 import { exports } from './routes/export.ts'
 import { files } from './routes/files.ts'
 import { health } from './routes/health.ts'
+import { lookup } from './routes/lookup.ts'
 import { register } from './routes/register.ts'
 import { sessions } from './routes/sessions.ts'
 import { signIn } from './routes/sign-in.ts'
@@ -148,6 +150,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(limits, { rules: http.limits })
   await app.register(docs)
   await app.register(sweeper)
+  await app.register(readBacks)
 
   await app.register(health)
   await app.register(register)
@@ -161,6 +164,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     await members.register(sessions)
     await members.register(files)
     await members.register(changes, { claim })
+    await members.register(lookup, uploading)
     await members.register(uploadForm, uploading)
     await members.register(uploadRaw, uploading)
     await members.register(uploads, uploading)

@@ -36,15 +36,15 @@ const HTTP_PACKAGES = /^(fastify|@fastify\/|node:http)/
 
 const src = join(import.meta.dirname, '..', 'src')
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'))
-const imports = files.flatMap((path) =>
-  [...readFileSync(join(src, path), 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, target]) => ({
-    from: path,
-    target: target as string,
-  })),
-)
+const imports = files.flatMap((path) => importsIn(src, path).map((target) => ({ from: path, target })))
 const ours = imports
   .filter(({ target }) => target.startsWith('.'))
   .map(({ from, target }) => ({ from, to: relative(src, join(src, dirname(from), target)) }))
+function importsIn(folder: string, path: string): string[] {
+  const text = readFileSync(join(folder, path), 'utf8')
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map(([, target]) => target as string)
+}
+
 const layerOf = (path: string) => (path.split('/')[0] as string).replace(/\.ts$/, '')
 
 describe('the layers', () => {
@@ -104,8 +104,30 @@ describe('the layers', () => {
     expect(wrong, 'use logOf(request) of http/request-logs.ts').toEqual([])
   })
 
+  it('know no client', () => {
+    expect(imports.filter(({ target }) => /clients\/|@minikeepsafe\//.test(target))).toEqual([])
+  })
+
   it('keep SQL and files out of the vault', () => {
     const wrong = imports.filter(({ from, target }) => layerOf(from) === 'vault' && /^node:fs|sqlite/.test(target))
+    expect(wrong).toEqual([])
+  })
+})
+
+describe('the client', () => {
+  const client = join(import.meta.dirname, '..', 'clients', 'typescript', 'src')
+  const targets = readdirSync(client, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && path !== 'generated.ts')
+    .flatMap((path) => importsIn(client, path).map((target) => ({ from: path, target })))
+
+  it('imports nothing of the server, and no package', () => {
+    const outside = ({ from, target }: (typeof targets)[number]) =>
+      target.startsWith('.') ? relative(client, join(client, dirname(from), target)).startsWith('..') : true
+    expect(targets.filter((one) => outside(one) && !one.target.startsWith('node:'))).toEqual([])
+  })
+
+  it('needs Node only where it is for Node', () => {
+    const wrong = targets.filter(({ from, target }) => target.startsWith('node:') && !/^(?:node|backup)\//.test(from))
     expect(wrong).toEqual([])
   })
 })

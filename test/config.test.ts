@@ -37,6 +37,7 @@ describe('the settings', () => {
       SESSION_MAX_DAYS: 365,
       MAX_FILE_BYTES: 10_737_418_240,
       RATE_LIMIT: 'on',
+      SCRUB_DAYS: 30,
       READ_ONLY: 'off',
       TRUST_PROXY: 'off',
     })

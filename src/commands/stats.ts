@@ -7,7 +7,7 @@ export const stats: Command = {
   operands: [],
   options: {},
   help: `Counts users, sessions, files, trash, thumbnails, unfinished uploads, blobs waiting to be deleted, runs of the server, key slots by
-master key, holds (running backups), and the bytes of database and blobs. Needs no master key.`,
+master key, holds (running backups), when files were last read back, and the bytes of database and blobs. Needs no master key.`,
 
   run: ({ config }) =>
     withPorts(config, async ({ census, ledger, blobs }) => {
@@ -20,7 +20,7 @@ master key, holds (running backups), and the bytes of database and blobs. Needs 
         blobs: onDisk,
         database: { bytes: databaseBytes, schema },
       }
-      const { users, sessions, files, trash, thumbnails, uploads, garbage, slots, holds } = report
+      const { users, sessions, files, trash, thumbnails, uploads, readBack, garbage, slots, holds } = report
       return {
         ok: true,
         report: { ok: true, version: VERSION, ...report },
@@ -30,6 +30,7 @@ master key, holds (running backups), and the bytes of database and blobs. Needs 
           `${counted(files.count, 'file')} (${bytesText(files.bytes)}), ${trash.count} in the trash (${bytesText(trash.bytes)})`,
           `${counted(thumbnails.count, 'thumbnail')} (${bytesText(thumbnails.bytes)}), in the database`,
           `${counted(uploads.count, 'unfinished upload')} (${bytesText(uploads.bytes)})`,
+          `read back: ${oldestText(readBack.oldestAt)}, ${counted(readBack.never, 'file')} never, ${readBack.failed} damaged or locked`,
           `${counted(onDisk.count, 'blob')} (${bytesText(onDisk.bytes)}), ${garbage} waiting to be deleted`,
           `database of ${bytesText(databaseBytes)}, schema ${schema}`,
           ...Object.entries(slots).map(([id, count]) => `${counted(count, 'key slot')} under master key ${id}`),
@@ -37,4 +38,8 @@ master key, holds (running backups), and the bytes of database and blobs. Needs 
         ],
       }
     }),
+}
+
+function oldestText(oldestAt: number | null): string {
+  return oldestAt === null ? 'none' : `the oldest at ${new Date(oldestAt).toISOString()}`
 }

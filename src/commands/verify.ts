@@ -8,7 +8,7 @@ export const verify: Command = {
   options: {},
   help: `Reads every file of all users, including the trash, and checks the seal, every frame, the length and the SHA-256.
 Also opens thumbnails, and reads what unfinished uploads have received. Reports damaged and missing files and uploads, blobs that no row names (orphans), users whose key does not open, and users whose
-usage is counted wrongly. Changes nothing.`,
+usage is counted wrongly. Changes nothing but \`verifiedAt\` of the files that opened.`,
 
   run: ({ config, progress }) =>
     withVault(config, async (vault, ports) => {

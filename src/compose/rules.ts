@@ -27,6 +27,7 @@ export function rulesOf(config: Config): VaultRules {
     uploadExpiryMs: wholeMs(config.UPLOAD_EXPIRY_HOURS * 60 * MINUTE_MS),
     changesMs: wholeMs(config.CHANGES_DAYS * DAY_MS),
     activityMs: wholeMs(config.ACTIVITY_DAYS * DAY_MS),
+    scrubMs: wholeMs(config.SCRUB_DAYS * DAY_MS),
     readOnly: config.READ_ONLY === 'on',
     // A PIN must be sent within two seconds.
     asideMs: { least: 200, most: 1500 },

@@ -151,6 +151,12 @@ export const ConfigSchema = Type.Object({
     maximum: 36_500,
     description: 'Days for which a client can go on in the changes feed where it stopped; fractions allowed.',
   }),
+  SCRUB_DAYS: Type.Number({
+    default: 30,
+    minimum: 0,
+    maximum: 3650,
+    description: 'Days within which everything stored is read back, to find damage; fractions allowed. 0: never.',
+  }),
   READ_ONLY: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'off',
     description: 'on: files can be read, and nothing can be changed. For moving the vault to other engines.',

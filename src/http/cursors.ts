@@ -4,7 +4,7 @@ import { MOST_OF_A_PAGE } from '../schemas/common.ts'
 import type { FeedPosition } from '../vault/files/change-feed.ts'
 
 /** A page of this many files costs about as much CPU time as one other request. */
-const FILES_PER_REQUEST = 50
+export const FILES_PER_REQUEST = 50
 
 /** How much a page counts against the `requests` limit of its user. `limit` is not validated yet. */
 export function pageCost({ limit }: Record<string, unknown>): number {

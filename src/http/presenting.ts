@@ -7,11 +7,13 @@ import type { ActivityList } from '../schemas/activity.ts'
 import type { ChangeList } from '../schemas/changes.ts'
 import { timestamp } from '../schemas/common.ts'
 import type { StoredFile as FileShape } from '../schemas/files.ts'
+import type { LookupResult } from '../schemas/lookup.ts'
 import type { TrashList } from '../schemas/trash.ts'
 import type { UploadList } from '../schemas/uploads.ts'
 import type { Account } from '../vault/accounts/account.ts'
 import type { FileChange } from '../vault/files/change-feed.ts'
 import type { ExportedFile } from '../vault/files/export.ts'
+import type { Found } from '../vault/files/lookup.ts'
 import type { StoredFile } from '../vault/files/stored-file.ts'
 import type { TrashedFile } from '../vault/files/trash.ts'
 import { presentTaken } from './taken.ts'
@@ -39,6 +41,11 @@ export function presentChange(change: FileChange): Static<typeof ChangeList>['ch
 
 export function presentTrashed(file: TrashedFile): Static<typeof TrashList>['files'][number] {
   return { ...presentFile(file), deletedAt: timestamp(file.deletedAt), expiresAt: timestamp(file.expiresAt) }
+}
+
+export function presentFound(found: Found): Static<typeof LookupResult>['found'][number] {
+  const { sha256, id, name, sizeBytes, state, verifiedAt } = found
+  return { sha256, id, name, size: sizeBytes, state, verifiedAt: verifiedAt === null ? null : timestamp(verifiedAt) }
 }
 
 export function presentUpload(upload: Upload, expiresAt: number): Static<typeof UploadList>['uploads'][number] {

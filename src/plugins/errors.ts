@@ -83,7 +83,7 @@ function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Probl
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return refusedMediaType(routeOptions.schema)
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return problems.bodyTooLarge(JSON_BODY_BYTES)
+      return problems.bodyTooLarge(routeOptions.config.bodyBytes ?? JSON_BODY_BYTES)
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':

@@ -2,8 +2,15 @@
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../problems.ts'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route changes nothing, though its method is neither GET nor HEAD. */
+    changesNothing?: true
+  }
+}
+
 export const readOnly = fastifyPlugin(async function readOnly(app) {
-  app.addHook('onRequest', async ({ method }) => {
-    if (method !== 'GET' && method !== 'HEAD') throw problems.readOnly()
+  app.addHook('onRequest', async ({ method, routeOptions }) => {
+    if (method !== 'GET' && method !== 'HEAD' && !routeOptions.config.changesNothing) throw problems.readOnly()
   })
 })

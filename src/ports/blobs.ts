@@ -36,8 +36,11 @@ export interface BlobLedger {
   hold(id: string, now: number, until: number): Promise<boolean>
   release(id: string): Promise<void>
   held(now: number): Promise<boolean>
-  /** Runs work that one of many servers does for all. False, and nothing was done, while another server does it. */
-  takeTurn(work: () => Promise<void>): Promise<boolean>
+  /**
+   * Runs work of a kind that one of many servers does for all. False, and nothing was done, while another server does work
+   * of this kind.
+   */
+  takeTurn(work: () => Promise<void>, kind?: 'sweeping' | 'reading-back'): Promise<boolean>
 }
 
 /** The bytes of one blob, in order. */

@@ -30,6 +30,11 @@ export interface Census {
   thumbnails: { count: number; bytes: number }
   /** Uploads that are not complete. */
   uploads: { count: number; bytes: number }
+  /**
+   * Files and trash entries by their last read-back: never tried, and tried last without success. `oldestAt` is the oldest
+   * of the other read-backs; `null` for none.
+   */
+  readBack: { never: number; failed: number; oldestAt: number | null }
   /** Blobs that wait to be deleted. */
   garbage: number
   /** Runs that are not swept yet. */

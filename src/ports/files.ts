@@ -96,6 +96,20 @@ export interface SealedTrash extends SealedFile {
   deletedAt: number
 }
 
+/** What a lookup needs of a live file, with `deletedAt` as `null`, or of a trash entry. */
+export interface SealedEntry
+  extends Pick<SealedFile, 'id' | 'name' | 'sizeBytes' | 'version' | 'seal' | 'tag' | 'verifiedAt'> {
+  deletedAt: number | null
+}
+
+/** A file or trash entry of any owner, and when it was last read back. */
+export interface ReadBack extends OwnedFile {
+  /** The time of the last attempt, whatever its result was; 0 for never. */
+  at: number
+  /** The version did not open in the last attempt. */
+  failed: boolean
+}
+
 /** `takenAt` takes `createdAt` for a file without one. */
 export type FileSort = 'name' | 'createdAt' | 'updatedAt' | 'size' | 'takenAt'
 
@@ -184,6 +198,18 @@ export interface FileRepository {
     tag: Buffer,
     query: { prefix: string; after: string | null; limit: number },
   ): Promise<SealedFile[]>
+  /**
+   * All files and trash entries with one of these tags, read at one moment. If there are more than `limit`, `limit` of
+   * them, whichever.
+   */
+  withTags(owner: string, tags: Buffer[], limit: number): Promise<SealedEntry[]>
+  /**
+   * Records attempts to read versions back: whether all their bytes opened (`verifiedAt`), or not. Nothing is recorded
+   * for a version that was replaced. A row that another transaction is changing may be left out.
+   */
+  recordReadBacks(attempts: { id: string; version: string; at: number; opened: boolean }[]): Promise<void>
+  /** At most `limit` files and trash entries of all users that were last read back in `[from, before)`, ordered by that time. */
+  readBack(range: { from: number; before: number }, limit: number): Promise<ReadBack[]>
   /** At most `limit` files and trash entries of all users that have no tag, with ids after this one, ordered by id. */
   untagged(after: string, limit: number): Promise<OwnedFile[]>
   /** Sets the tag of each row that has none, if the row still has this version. */
@@ -201,6 +227,8 @@ export interface TrashRepository {
   find(owner: string, id: string): Promise<SealedTrash | null>
   /** At most `limit` files that were deleted after `since`, the last deleted first, ties broken by id. */
   list(owner: string, query: TrashQuery): Promise<SealedTrash[]>
+  /** At most `limit` entries with this tag, ordered by `deletedAt`, then by name and id. `after` is the last of the page before. */
+  tagged(owner: string, tag: Buffer, after: SealedTrash | null, limit: number): Promise<SealedTrash[]>
   /**
    * Moves the file that the caller saw out of the trash, under this name. `taken`: a file has that name. `stale`: the
    * entry is not there any more, or has other contents.

@@ -39,6 +39,8 @@ export interface VaultRules {
   changesMs: number
   /** How long a user can read an entry of the activity list. */
   activityMs: number
+  /** Everything is read back within this time; 0 if nothing is read back. */
+  scrubMs: number
   /** The vault writes nothing: also no last use of sessions, no activity list, and no sweeping. */
   readOnly: boolean
   /** Bounds of the random delay of a job after a response. The delay hides what the job is about. */

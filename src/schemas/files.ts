@@ -1,8 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Bytes, Id, MOST_CHARACTERS, NextCursor, nullable, Paging, streamed, Timestamp } from './common.ts'
 
-/** RFC 3339 with an offset. The server reads it itself, because a query may have a space for the `+`. */
-export const TakenAt = Type.String({ maxLength: 64, examples: ['2026-11-22T10:30:00.000+02:00'] })
+/** RFC 3339 with an offset. */
+export const TakenAt = Type.String({ format: 'date-time', maxLength: 64, examples: ['2026-11-22T10:30:00.000+02:00'] })
 
 const takenAtOf = (description: string) => Type.Optional(Type.String({ ...TakenAt, description }))
 

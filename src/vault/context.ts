@@ -9,6 +9,7 @@ import type { Admission } from './files/admission.ts'
 import type { DoubtfulBlobs } from './files/doubtful-blobs.ts'
 import type { Collect } from './files/garbage.ts'
 import type { Placing } from './files/placing.ts'
+import type { ReadBacks } from './files/read-backs.ts'
 import type { UnsealPage } from './files/stored-file.ts'
 import type { Trash } from './files/trash.ts'
 import type { Notices } from './sign-in/notices.ts'
@@ -26,6 +27,7 @@ export interface VaultContext {
   doubtfulBlobs: DoubtfulBlobs
   collect: Collect
   unsealPage: UnsealPage
+  readBacks: ReadBacks
   activity: Activity
   notices: Notices
   sessions: Sessions

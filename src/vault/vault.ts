@@ -12,7 +12,10 @@ import { openDoubtfulBlobs } from './files/doubtful-blobs.ts'
 import { type Exports, openExports } from './files/export.ts'
 import { type Files, openFiles } from './files/files.ts'
 import { openGarbageCollector } from './files/garbage.ts'
+import { type Lookup, openLookup } from './files/lookup.ts'
 import { openPlacing } from './files/placing.ts'
+import { openReadBacks } from './files/read-backs.ts'
+import { openScrubber } from './files/scrubber.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
 import { openThumbnails, type Thumbnails } from './files/thumbnails.ts'
@@ -29,6 +32,7 @@ export interface Vault {
   sessions: Sessions & SignIn
   activity: Activity
   files: Files
+  lookup: Lookup
   trash: Trash
   thumbnails: Thumbnails
   uploads: Uploads
@@ -37,6 +41,10 @@ export interface Vault {
   exports: Exports
   /** Starts one round of sweeping, after the rounds that were started before. An error is logged. */
   sweep(): void
+  /** Reads back what is due now. An error is logged. */
+  scrub(): Promise<void>
+  /** Records when files were read back. Until then this is only in memory. */
+  recordReadBacks(): Promise<void>
   /** Throws `not-ready`, with the names of the engines that do not work. */
   ready(): Promise<void>
   /** From now on the vault is not ready. Running requests go on. */
@@ -67,6 +75,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     collect: openGarbageCollector({ ports }),
     unsealPage: openUnsealing(),
   }
+  const readBacks = openReadBacks(shared)
   const activity = openActivity(shared)
   const notices = openNotices(shared)
   const aside = openAside(shared)
@@ -83,9 +92,10 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   }
   const accounts = openAccounts({ ...shared, trash })
   const placing = openPlacing({ ...shared, trash })
-  const files = openFiles({ ...shared, activity, placing, trash })
+  const files = openFiles({ ...shared, activity, placing, trash, readBacks })
   const uploads = openUploads({ ...shared, placing, trash, add: files.add })
   const changeFeed = openChangeFeed(shared)
+  const scrubber = openScrubber({ ...shared, activity, readBacks })
   const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
   let sweeping = Promise.resolve()
@@ -101,12 +111,13 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     },
     activity,
     files,
+    lookup: openLookup({ ...shared, activity, readBacks }),
     trash: { ...trash, restore: announced(trash.restore, (owner) => owner) },
     thumbnails: openThumbnails({ ...shared, placing, trash }),
     uploads,
     changes: changeFeed,
     account: { ...accounts, remove: announced(accounts.remove, (owner) => owner) },
-    exports: openExports({ ...shared, activity }),
+    exports: openExports({ ...shared, activity, readBacks }),
 
     sweep() {
       if (rules.readOnly) return
@@ -115,6 +126,9 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       })
       work.run('sweeping', sweeping)
     },
+
+    scrub: scrubber.scrub,
+    recordReadBacks: readBacks.record,
 
     async ready() {
       const outcomes = await Promise.all(
@@ -142,7 +156,9 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     async close() {
       aside.hurry()
       await ports.stopWaiting()
+      await scrubber.stop()
       await work.end()
+      await readBacks.record()
       await ports.close()
     },
   }

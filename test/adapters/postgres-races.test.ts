@@ -63,6 +63,7 @@ describePostgres('PostgreSQL, where many are at it', () => {
     })
     const nothing = async () => {}
     expect(await other.takeTurn(nothing)).toBe(false)
+    expect(await other.takeTurn(nothing, 'reading-back')).toBe(true)
 
     await run(
       url,

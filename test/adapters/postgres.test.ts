@@ -10,6 +10,7 @@ import { accountsContract } from '../contracts/accounts.ts'
 import { changesContract } from '../contracts/changes.ts'
 import { extremesContract } from '../contracts/extremes.ts'
 import { operatorContract } from '../contracts/operator.ts'
+import { readBacksContract } from '../contracts/read-backs.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { names, newFile, opened, standing, T, withOwners } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
@@ -34,6 +35,7 @@ describePostgres('the contracts', () => {
   thumbnailsContract('PostgreSQL', repositories)
   uploadsContract('PostgreSQL', repositories)
   changesContract('PostgreSQL', repositories)
+  readBacksContract('PostgreSQL', repositories)
   signInContract('PostgreSQL', repositories)
   extremesContract('PostgreSQL', repositories)
 })
@@ -56,7 +58,7 @@ describePostgres('PostgreSQL', () => {
   it('runs each migration once, also where many processes start together', async () => {
     const url = await emptySchema()
     const engines = await Promise.all(Array.from({ length: 5 }, () => openPostgres(url)))
-    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 12 }])
+    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 11 }])
     await Promise.all(engines.map((engine) => engine.close()))
   })
 

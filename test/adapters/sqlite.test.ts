@@ -8,17 +8,18 @@ import { livePageSql } from '../../src/adapters/sqlite/changes.ts'
 import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
 import { repositoriesOf } from '../../src/adapters/sqlite/engine.ts'
 import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
-import { pageSql } from '../../src/adapters/sqlite/files.ts'
+import { lastReadBackSql, pageSql } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
 import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { thumbnailDrop } from '../../src/adapters/sqlite/thumbnails.ts'
-import { trashPageSql } from '../../src/adapters/sqlite/trash.ts'
+import { taggedSql, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { changesContract } from '../contracts/changes.ts'
 import { extremesContract } from '../contracts/extremes.ts'
 import { operatorContract } from '../contracts/operator.ts'
+import { readBacksContract } from '../contracts/read-backs.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
 import { BOUNDS, newEvent, opened } from '../contracts/rows.ts'
 import { signInContract } from '../contracts/sign-in.ts'
@@ -44,6 +45,7 @@ operatorContract('SQLite', repositories)
 thumbnailsContract('SQLite', repositories)
 uploadsContract('SQLite', repositories)
 changesContract('SQLite', repositories)
+readBacksContract('SQLite', repositories)
 signInContract('SQLite', repositories)
 extremesContract('SQLite', repositories)
 
@@ -248,6 +250,22 @@ it('pages through the trash along an index, without sorting', async () => {
     expect(plan.map(({ detail }) => detail).join('; ')).toMatch(
       /^SEARCH files USING INDEX trash_of_user \(user_id=[^;]*\)$/,
     )
+  }
+})
+
+it('reads what was read back longest ago, and trash of one content, along an index', async () => {
+  const db = await database()
+  const planOf = (sql: string, values: object) =>
+    (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(values) as { detail: string }[]).map(({ detail }) => detail)
+  const range = { from: 0, before: 1, limit: 1 }
+  expect(planOf(lastReadBackSql, range)).toEqual([
+    expect.stringMatching(/^SEARCH files USING INDEX files_by_verified_at/),
+  ])
+  const entry = { owner: '', tag: Buffer.alloc(16), deletedAt: 0, name: '', id: '', limit: 1 }
+  for (const resumed of [false, true]) {
+    expect(planOf(taggedSql(resumed), entry)).toEqual([
+      expect.stringMatching(/^SEARCH files USING INDEX files_by_tag \(user_id=\? AND tag=\? AND /),
+    ])
   }
 })
 

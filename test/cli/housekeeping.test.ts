@@ -38,6 +38,7 @@ describe('stats', () => {
         trash: { count: 0, bytes: 0 },
         thumbnails: { count: 1, bytes: 7 },
         uploads: { count: 0, bytes: 0 },
+        readBack: { never: 1, failed: 0, oldestAt: null },
         garbage: 0,
         runs: { known: 1, living: 1 },
         slots: { [Object.keys(report.slots as object)[0] as string]: 2 },
@@ -48,7 +49,7 @@ describe('stats', () => {
     ])
     const { stdout } = await commandProcess(folder, ['stats'], settings).ended
     expect(stdout).toMatch(
-      /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n1 thumbnail \(7 bytes\), in the database\n0 unfinished uploads \(0 bytes\)\n1 blob/,
+      /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n1 thumbnail \(7 bytes\), in the database\n0 unfinished uploads \(0 bytes\)\nread back: none, 1 file never, 0 damaged or locked\n1 blob/,
     )
     expect(stdout).not.toMatch(/secret|example\.org|Ada/)
   })

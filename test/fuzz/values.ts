@@ -1,4 +1,5 @@
 /** Values that fit a schema: remembered ones, so that requests go deep, or new ones. */
+import { dateFault } from '../../src/http/taken.ts'
 import { deviceNameFault } from '../../src/vault/sign-in/device-name.ts'
 import { mailAddressFault } from '../../src/vault/sign-in/mail-address.ts'
 import type { Dice } from './chance.ts'
@@ -56,7 +57,8 @@ export function values(document: Document, dice: Dice, memory: Memory) {
     return Object.fromEntries(
       members.map(([name, schema]) => {
         const value = told?.[name]
-        return [name, typeof value === 'string' && fits(schema, value) ? value : valueFor(schema, name)]
+        const isText = typeof value === 'string' && document.resolve(schema).type !== 'array'
+        return [name, isText && fits(schema, value) ? value : valueFor(schema, name)]
       }),
     )
   }
@@ -90,6 +92,7 @@ export function values(document: Document, dice: Dice, memory: Memory) {
 
 function fits({ pattern, format }: Schema, text: string): boolean {
   if (format === 'idn-email') return mailAddressFault(text) === null
+  if (format === 'date-time') return dateFault(text) === null
   if (format === 'device-name') return deviceNameFault(text) === null
   return pattern === undefined || new RegExp(pattern).test(text)
 }

@@ -242,7 +242,8 @@ describePostgres('a server on PostgreSQL', () => {
       trash: { count: 0, bytes: 0 },
       runs: 1,
       holds: 0,
-      schema: 10,
+      readBack: { never: 0, failed: 0, oldestAt: app.clock() },
+      schema: 11,
     })
     await vault.sweep()
     expect((await ada.get('file')).body).toBe('bytes')

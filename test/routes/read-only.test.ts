@@ -54,7 +54,8 @@ describe('a read-only server', () => {
   it('refuses whatever changes something, on every route, and says so in its document', async () => {
     const { app, ada } = await readOnlyApp()
     const operations = await operationsOf(app)
-    const changing = operations.filter(({ method }) => method !== 'GET' && method !== 'HEAD')
+    const isLookup = (path: string) => path === '/v1/files/lookup'
+    const changing = operations.filter(({ method, path }) => method !== 'GET' && method !== 'HEAD' && !isLookup(path))
     expect(changing.length).toBeGreaterThan(10)
     for (const { method, path, operation } of changing) {
       for (const request of [app.request, ada.request]) {

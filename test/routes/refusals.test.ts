@@ -93,7 +93,7 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'unsupported-media-type': () => ({ headers: { 'content-type': 'text/html' }, body: '<p>' }),
   'malformed-json': () => ({ headers: { 'content-type': 'application/json' }, body: '{' }),
   'body-too-large': (_sent, { id }) =>
-    id === 'putThumbnail' ? { body: 'x'.repeat(300_000) } : json('x'.repeat(20_000)),
+    id === 'putThumbnail' ? { body: 'x'.repeat(300_000) } : json('x'.repeat(id === 'lookUpFiles' ? 140_000 : 20_000)),
   'malformed-multipart': (_sent, { id }) =>
     id === 'appendUpload' ? { path: '/v1/uploads/MALFORMED', body: 'no form' } : upload('beach.jpg', 'sand', 'photo'),
   'final-upload': () => ({
@@ -377,6 +377,7 @@ function sentTo({ operations, ada, trashed, uploads, deviceId, pin }: Scene, id:
     requestPin: json({ deviceId }),
     signIn: json({ deviceId, pin }),
     renameFile: json({ name: 'other.jpg' }),
+    lookUpFiles: json({ sha256: [] }),
     uploadForm: upload('new.jpg'),
     putThumbnail: { headers: { 'content-type': 'image/jpeg' }, body: 'picture' },
     putFile: { headers: { 'content-type': 'image/jpeg' }, body: 'sea' },

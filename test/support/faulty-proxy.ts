@@ -135,7 +135,7 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       [upstream, client],
     ] as const) {
       one.on('error', () => {})
-      one.on('close', () => silent.has(other) || other.destroy())
+      one.on('close', () => inTurn(() => silent.has(other) || other.destroy()))
     }
     upstream.on('close', () => silent.delete(upstream))
     client.on('close', () => clients.delete(client))
@@ -153,6 +153,12 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
     forward(upstream, client, cutIn('down'), () => {
       if (trap?.armed === client) trap.spring(client)
     })
+  }
+
+  /** The end of a connection comes after its delayed bytes. */
+  function inTurn(act: () => void) {
+    if (delayMs > 0) setTimeout(act, delayMs)
+    else act()
   }
 
   function breakOff(client: Socket, upstream: Socket, way: WayOfBreaking) {
@@ -191,6 +197,6 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       if (delayMs > 0 && clients.has(to)) setTimeout(pass, delayMs)
       else pass()
     })
-    from.on('end', () => to.end())
+    from.on('end', () => inTurn(() => to.end()))
   }
 }

@@ -21,7 +21,7 @@ export async function operator({ config, clock }: Pick<TestApp, 'config' | 'cloc
     (error, doing) => alarms.push(`${doing}: ${error}`),
   )
   onTestFinished(ports.close)
-  return { ports, alarms, vault: openOperatorsVault(ports, rulesOf(config)) }
+  return { ports, alarms, vault: openOperatorsVault(ports, rulesOf({ ...config, ...settings })) }
 }
 
 /** Progress that nobody watches. */

@@ -147,6 +147,7 @@ describe('the operator', () => {
       files: { count: 1, bytes: 11 },
       trash: { count: 1, bytes: 10 },
       uploads: { count: 0, bytes: 0 },
+      readBack: { never: 2, failed: 0, oldestAt: null },
       garbage: 1,
       runs: 1,
       slots: { [Object.keys(Object.fromEntries(await ports.keySlots.countByKey()))[0] as string]: 3 },

@@ -12,6 +12,10 @@ export async function postgresCensus({ ask }: Database, now: number): Promise<Ce
        ${sums('size', 'files WHERE deleted_at IS NOT NULL')} AS trash,
        ${sums('thumbnail_size', 'files WHERE thumbnail IS NOT NULL')} AS thumbnails,
        ${sums('received', 'uploads WHERE file_id IS NULL')} AS uploads,
+       (SELECT json_build_object(
+          'never', count(*) FILTER (WHERE coalesce(failed_at, verified_at, 0) = 0),
+          'failed', count(*) FILTER (WHERE failed_at IS NOT NULL),
+          'oldestAt', min(verified_at) FILTER (WHERE failed_at IS NULL)) FROM files) AS "readBack",
        (SELECT count(*) FROM garbage JOIN parts USING (version)) AS garbage,
        (SELECT count(*) FROM runs) AS runs,
        (SELECT coalesce(json_object_agg(key_id, slots), '{}')

@@ -1,5 +1,14 @@
 import type { KeySlot } from '../../ports/accounts.ts'
-import type { FileQuery, FileRepository, FileSort, OwnedFile, Part, SealedFile } from '../../ports/files.ts'
+import type {
+  FileQuery,
+  FileRepository,
+  FileSort,
+  OwnedFile,
+  Part,
+  ReadBack,
+  SealedEntry,
+  SealedFile,
+} from '../../ports/files.ts'
 import type { Database } from './database.ts'
 
 export const FILE = `id, name, size AS "sizeBytes", content_type AS "contentType", created_at AS "createdAt",
@@ -121,6 +130,27 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
         [owner, tag, after ?? prefix, prefix + BEYOND, limit],
       ),
 
+    withTags: (owner, tags, limit) =>
+      ask<SealedEntry>(
+        `SELECT id, name, size AS "sizeBytes", version, seal, tag, verified_at AS "verifiedAt", deleted_at AS "deletedAt"
+         FROM files WHERE user_id = $1 AND tag = ANY ($2) LIMIT $3`,
+        [owner, tags, limit],
+      ),
+
+    async recordReadBacks(attempts) {
+      await ask(RECORD_READ_BACKS, [
+        attempts.map(({ id }) => id),
+        attempts.map(({ version }) => version),
+        attempts.map(({ at }) => at),
+        attempts.map(({ opened }) => opened),
+      ])
+    },
+
+    async readBack({ from, before }, limit) {
+      const rows = await ask<Owned & { at: number; failed: boolean }>(LAST_READ_BACK, [from, before, limit])
+      return rows.map(({ at, failed, ...row }): ReadBack => ({ ...ownedFile(row), at, failed }))
+    },
+
     async untagged(after, limit) {
       const text = `SELECT user_id AS owner, ${FILE} FROM files WHERE tag IS NULL AND id > $1 ORDER BY id LIMIT $2`
       return (await ask<Owned>(text, [after, limit])).map(ownedFile)
@@ -168,6 +198,22 @@ const SNAPSHOT = `SELECT kind, key_id AS "keyId", sealed, byte_count AS "usedByt
   LEFT JOIN LATERAL (SELECT ${FILE} FROM files WHERE files.user_id = users.id AND files.name = $2
     AND deleted_at IS NULL) AS file ON true
   WHERE users.id = $1`
+
+/** The expression of the index `files_by_verified_at`. */
+const READ_BACK_AT = 'coalesce(failed_at, verified_at, 0)'
+
+const LAST_READ_BACK = `SELECT user_id AS owner, ${FILE}, ${READ_BACK_AT} AS at, failed_at IS NOT NULL AS failed FROM files
+  WHERE ${READ_BACK_AT} >= $1 AND ${READ_BACK_AT} < $2 ORDER BY ${READ_BACK_AT}, id LIMIT $3`
+
+/** Locked rows are left out: a statement that waits for several rows could deadlock with a transaction that deletes them. */
+const RECORD_READ_BACKS = `WITH tried AS (
+    SELECT files.id, given.at, given.opened FROM files
+    JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[]) AS given (id, version, at, opened)
+      ON files.id = given.id AND files.version = given.version
+    FOR NO KEY UPDATE OF files SKIP LOCKED)
+  UPDATE files SET verified_at = CASE WHEN opened THEN tried.at ELSE verified_at END,
+    failed_at = CASE WHEN opened THEN NULL ELSE tried.at END
+  FROM tried WHERE files.id = tried.id`
 
 /** The part before `from`, if there is one, may contain it. */
 const PARTS = `SELECT start, size AS "sizeBytes", blob, seal FROM parts

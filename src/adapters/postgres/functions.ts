@@ -281,7 +281,7 @@ BEGIN
   ELSE
     UPDATE files SET size = new_size, content_type = new_type, updated_at = new_updated_at,
       named_at = new_named_at, version = new_version, seal = new_seal, tag = new_tag, taken_at = new_taken_at,
-      taken_offset = new_taken_offset, dated_at = coalesce(new_taken_at, created_at), verified_at = NULL,
+      taken_offset = new_taken_offset, dated_at = coalesce(new_taken_at, created_at), verified_at = NULL, failed_at = NULL,
       thumbnail = CASE WHEN same_content THEN thumbnail END,
       thumbnail_size = CASE WHEN same_content THEN thumbnail_size ELSE 0 END, revision = number
       WHERE id = standing.id;

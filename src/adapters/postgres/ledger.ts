@@ -95,10 +95,12 @@ export function postgresLedger(
     },
 
     /** A lock of a separate connection: it is released if the process dies or is cut off. */
-    takeTurn: (work) =>
+    takeTurn: (work, kind = 'sweeping') =>
       alone(async (ask) => {
+        const lock = kind === 'sweeping' ? 'turn ' : `turn of ${kind} `
         const [turn] = await ask<{ mine: boolean }>(
-          "SELECT pg_try_advisory_lock(hashtextextended('turn ' || current_schema(), 0)) AS mine",
+          'SELECT pg_try_advisory_lock(hashtextextended($1 || current_schema(), 0)) AS mine',
+          [lock],
         )
         if (turn?.mine) await work()
         return turn?.mine === true

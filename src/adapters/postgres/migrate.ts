@@ -5,7 +5,6 @@ import { tables } from './migrations/008-tables.ts'
 import { parts } from './migrations/009-parts.ts'
 import { uploads } from './migrations/010-uploads.ts'
 import { photos } from './migrations/011-photos.ts'
-import { sources } from './migrations/012-sources.ts'
 
 /** The version of the schema, in `schema_version`, that each migration makes. An empty database has version 0. */
 const MIGRATIONS: readonly [version: number, migration: string][] = [
@@ -13,7 +12,6 @@ const MIGRATIONS: readonly [version: number, migration: string][] = [
   [9, parts],
   [10, uploads],
   [11, photos],
-  [12, sources],
 ]
 const VERSIONS = MIGRATIONS.map(([version]) => version)
 const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]

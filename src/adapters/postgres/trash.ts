@@ -22,6 +22,14 @@ export function postgresTrash({ ask, call }: Database): TrashRepository {
       return ask<SealedTrash>(text, values)
     },
 
+    tagged(owner, tag, after, limit) {
+      const past = after ? '(deleted_at, name, id) > ($4, $5, $6)' : 'deleted_at IS NOT NULL'
+      return ask<SealedTrash>(
+        `${TRASH} WHERE user_id = $1 AND tag = $2 AND ${past} ORDER BY deleted_at, name, id LIMIT $3`,
+        [owner, tag, limit, ...(after ? [after.deletedAt, after.name, after.id] : [])],
+      )
+    },
+
     async restore(owner, { id, version }, name, at) {
       const values = { owner, seen_id: id, seen_version: version, new_name: name, at }
       const [row] = await call<{ answer: 'done' | 'taken' | 'stale' }>('restore_file', values)

@@ -28,6 +28,14 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
       return usage ?? { files: 0, trashFiles: 0, bytes: 0 }
     },
 
+    async total() {
+      const [total] = await ask<Usage>(
+        `SELECT coalesce(sum(file_count), 0)::bigint AS files, coalesce(sum(trash_count), 0)::bigint AS "trashFiles",
+           coalesce(sum(byte_count), 0)::bigint AS bytes FROM users`,
+      )
+      return total as Usage
+    },
+
     async audit(after, limit) {
       const rows = await ask<Audited>(
         `SELECT users.id, ${COUNTS}, actual.files AS "actualFiles", actual.trash AS "actualTrashFiles",

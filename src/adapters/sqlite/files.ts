@@ -6,6 +6,8 @@ import type {
   FileSort,
   OwnedFile,
   Part,
+  ReadBack,
+  SealedEntry,
   SealedFile,
   Seen,
   Taken,
@@ -83,7 +85,7 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
   const replace = db.prepare<[SealedFile & { owner: string; revision: number }]>(
     `UPDATE files SET size = :sizeBytes, content_type = :contentType, updated_at = :updatedAt, named_at = :namedAt,
        version = :version, seal = :seal, tag = :tag, taken_at = :takenAt, taken_offset = :takenOffset,
-       dated_at = coalesce(:takenAt, created_at), verified_at = NULL, thumbnail = :thumbnail,
+       dated_at = coalesce(:takenAt, created_at), verified_at = NULL, failed_at = NULL, thumbnail = :thumbnail,
        thumbnail_size = :thumbnailBytes, revision = :revision
      WHERE user_id = :owner AND name = :name AND deleted_at IS NULL`,
   )
@@ -111,6 +113,19 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
     `SELECT ${FILE_COLUMNS} FROM files WHERE user_id = :owner AND tag = :tag AND deleted_at IS NULL
        AND name > :after AND (:beyond IS NULL OR name < :beyond) ORDER BY name LIMIT :limit`,
   )
+  // One statement for many tags takes a quarter of the time of a statement for each.
+  const withTags = db.prepare<[string, string, number], SealedEntry>(
+    `SELECT id, name, size AS sizeBytes, version, seal, tag, verified_at AS verifiedAt, deleted_at AS deletedAt FROM files
+     WHERE user_id = ? AND tag IN (SELECT unhex(value) FROM json_each(?)) LIMIT ?`,
+  )
+  const opened = db.prepare<[Attempt]>(
+    'UPDATE files SET verified_at = :at, failed_at = NULL WHERE id = :id AND version = :version',
+  )
+  const failed = db.prepare<[Attempt]>('UPDATE files SET failed_at = :at WHERE id = :id AND version = :version')
+  const lastReadBack = db.prepare<
+    [{ from: number; before: number; limit: number }],
+    Owned & { at: number; failed: number }
+  >(lastReadBackSql)
   const untagged = db.prepare<[string, number], Owned>(`${OWNED} WHERE tag IS NULL AND id > ? ORDER BY id LIMIT ?`)
   const fillIn = db.prepare<[{ id: string; version: string; tag: Buffer }]>(
     'UPDATE files SET tag = :tag WHERE id = :id AND version = :version AND tag IS NULL',
@@ -235,6 +250,21 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
       return tagged.all({ owner, tag, after: after ?? prefix, beyond: successor(prefix), limit })
     },
 
+    async withTags(owner, tags, limit) {
+      return withTags.all(owner, JSON.stringify(tags.map((tag) => tag.toString('hex'))), limit)
+    },
+
+    async recordReadBacks(attempts) {
+      await inTransaction(() => {
+        for (const { id, version, at, opened: isOpen } of attempts) (isOpen ? opened : failed).run({ id, version, at })
+      })
+    },
+
+    async readBack({ from, before }, limit) {
+      const rows = lastReadBack.all({ from, before, limit })
+      return rows.map(({ at, failed, ...row }): ReadBack => ({ ...ownedFile(row), at, failed: failed === 1 }))
+    },
+
     async untagged(after, limit) {
       return untagged.all(after, limit).map(ownedFile)
     },
@@ -284,6 +314,19 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
 }
 
 type Owned = SealedFile & { owner: string }
+
+interface Attempt {
+  id: string
+  version: string
+  at: number
+}
+
+/** The expression of the index `files_by_verified_at`. */
+const READ_BACK_AT = 'coalesce(failed_at, verified_at, 0)'
+
+export const lastReadBackSql = `SELECT user_id AS owner, ${FILE_COLUMNS}, ${READ_BACK_AT} AS at,
+    failed_at IS NOT NULL AS failed FROM files
+  WHERE ${READ_BACK_AT} >= :from AND ${READ_BACK_AT} < :before ORDER BY ${READ_BACK_AT}, id LIMIT :limit`
 
 function ownedFile({ owner, ...file }: Owned): OwnedFile {
   return { owner, file }

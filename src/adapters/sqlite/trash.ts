@@ -29,6 +29,8 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
     [{ owner: string; since: number; deletedAt: number; id: string; limit: number }],
     SealedTrash
   >(trashPageSql(true))
+  const firstTagged = db.prepare<[Record<string, unknown>], SealedTrash>(taggedSql(false))
+  const nextTagged = db.prepare<[Record<string, unknown>], SealedTrash>(taggedSql(true))
   const holder = db.prepare<[string, string], unknown>(
     'SELECT 1 FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
   )
@@ -60,6 +62,12 @@ export function sqliteTrash(db: Database, inTransaction: InTransaction): TrashRe
 
     async list(owner, { since, after, limit }) {
       return after ? nextPage.all({ owner, since, ...after, limit }) : firstPage.all({ owner, since, limit })
+    },
+
+    async tagged(owner, tag, after, limit) {
+      if (!after) return firstTagged.all({ owner, tag, limit })
+      const { deletedAt, name, id } = after
+      return nextTagged.all({ owner, tag, deletedAt, name, id, limit })
     },
 
     restore(owner, { id, version }, name, at) {
@@ -102,4 +110,10 @@ export function trashPageSql(resumed: boolean): string {
   const past = resumed ? 'AND (deleted_at, id) < (:deletedAt, :id)' : ''
   return `SELECT ${COLUMNS} FROM files WHERE user_id = :owner AND deleted_at > :since ${past}
     ORDER BY deleted_at DESC, id DESC LIMIT :limit`
+}
+
+export function taggedSql(resumed: boolean): string {
+  const past = resumed ? '(deleted_at, name, id) > (:deletedAt, :name, :id)' : 'deleted_at IS NOT NULL'
+  return `SELECT ${COLUMNS} FROM files WHERE user_id = :owner AND tag = :tag AND ${past}
+    ORDER BY deleted_at, name, id LIMIT :limit`
 }

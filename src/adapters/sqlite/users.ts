@@ -12,6 +12,10 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
   const usage = db.prepare<[string], Usage>(
     'SELECT file_count AS files, trash_count AS trashFiles, byte_count AS bytes FROM users WHERE id = ?',
   )
+  const total = db.prepare<[], Usage>(
+    `SELECT coalesce(sum(file_count), 0) AS files, coalesce(sum(trash_count), 0) AS trashFiles,
+       coalesce(sum(byte_count), 0) AS bytes FROM users`,
+  )
   const audit = db.prepare<
     [string, number],
     Usage & Record<'actualFiles' | 'actualTrashFiles' | 'actualBytes', number> & { id: string }
@@ -70,6 +74,10 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
 
     async usage(owner) {
       return usage.get(owner) ?? { files: 0, trashFiles: 0, bytes: 0 }
+    },
+
+    async total() {
+      return total.get() as Usage
     },
 
     async audit(after, limit) {

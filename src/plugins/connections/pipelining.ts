@@ -41,15 +41,19 @@ export const pipelining = fastifyPlugin(async function pipelining(app) {
 
   // A pipelined request waits until the requests before it are answered, so a connection uses the memory of one response.
   // If the client leaves first, the request never continues, and uses nothing.
-  app.addHook('onRequest', (_request, { raw }, done) => {
+  app.addHook('onRequest', ({ routeOptions }, { raw }, done) => {
+    if (routeOptions.config.changesNothing) changeNothing.add(raw)
     if (raw.socket) done()
     else raw.once('socket', () => done())
   })
 })
 
+/** Responses to requests of other methods that change nothing either. */
+const changeNothing = new WeakSet<ServerResponse>()
+
 /** Whether the response belongs to a request that can change something. A client that left does not need the response to a GET. */
 function changes(response: ServerResponse | null): boolean {
-  return response !== null && !['GET', 'HEAD'].includes(response.req.method ?? '')
+  return response !== null && !['GET', 'HEAD'].includes(response.req.method ?? '') && !changeNothing.has(response)
 }
 
 /**

@@ -101,7 +101,9 @@ export const docs = fastifyPlugin(async function docs(app) {
     refResolver: { buildLocalReference: (schema, _base, _fragment, i) => String(schema.$id ?? `def-${i}`) },
     transform: ({ schema, url, route }) => ({
       url,
-      schema: schema.hide ? schema : withEveryRefusal(schema, url, !/^(GET|HEAD)$/.test(String(route.method))),
+      schema: schema.hide
+        ? schema
+        : withEveryRefusal(schema, url, !/^(GET|HEAD)$/.test(String(route.method)), !route.config?.changesNothing),
     }),
     transformObject: (document) => ('openapiObject' in document ? finished(document.openapiObject) : {}),
   })

@@ -38,14 +38,20 @@ const EVERYWHERE: ProblemCode[] = [
 ]
 
 /** Adds the refusals that plugins send on any route to those of the route itself. */
-export function withEveryRefusal(schema: FastifySchema, url: string, changes: boolean): FastifySchema {
+export function withEveryRefusal(
+  schema: FastifySchema,
+  url: string,
+  takesBody: boolean,
+  changes: boolean,
+): FastifySchema {
   const response = schema.response as object
   const codes = [
     ...codesIn(response),
     ...(schema.security?.length === 0 ? [] : (['unauthorized'] as const)),
     ...(schema.security?.length !== 0 && changes ? (['cross-site-request'] as const) : []),
-    ...(changes ? (['unsupported-encoding', 'read-only'] as const) : []),
-    ...(changes && !schema.consumes ? (['malformed-json', 'body-too-large', 'unsupported-media-type'] as const) : []),
+    ...(takesBody ? (['unsupported-encoding'] as const) : []),
+    ...(takesBody && changes ? (['read-only'] as const) : []),
+    ...(takesBody && !schema.consumes ? (['malformed-json', 'body-too-large', 'unsupported-media-type'] as const) : []),
     ...EVERYWHERE,
     // The health routes have no other way to fail.
     ...(url.startsWith('/health/') ? [] : (['internal-error'] as const)),

@@ -6,6 +6,13 @@ import { hasNoBody } from './identity-only.ts'
 
 export const JSON_BODY_BYTES = 16 * 1024
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The `bodyLimit` of the route, if it has one of its own. */
+    bodyBytes?: number
+  }
+}
+
 export const jsonBodies = fastifyPlugin(async function jsonBodies(app) {
   // `remove` deletes `__proto__` and `constructor.prototype` at every depth: the server ignores unknown fields.
   const parse = app.getDefaultJsonParser('remove', 'remove')

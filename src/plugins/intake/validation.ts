@@ -7,12 +7,14 @@ import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { ValueErrorType } from '@sinclair/typebox/errors'
 import fastifyPlugin from 'fastify-plugin'
+import { dateFault } from '../../http/taken.ts'
 import { type Fault, problems } from '../../problems.ts'
 import { deviceNameFault } from '../../vault/sign-in/device-name.ts'
 import { mailAddressFault } from '../../vault/sign-in/mail-address.ts'
 
 /** Returns the error of a string for a format, or `null`. */
 const FORMATS: Record<string, (text: string) => string | null> = {
+  'date-time': dateFault,
   'idn-email': mailAddressFault,
   'device-name': deviceNameFault,
 }
@@ -46,17 +48,22 @@ function withNumbers(given: Record<string, unknown>, names: string[]): Record<st
   return value
 }
 
+/** A body may have very many errors. Further ones are not listed. */
+const MOST_FAULTS = 100
+
 /** The first error that TypeBox finds at each path. */
 function faultsOf(errors: Iterable<ValueError>): Fault[] {
   const faults = new Map<string, Fault>()
   for (const { path, type, message, schema, value } of errors) {
     const own = type === ValueErrorType.StringFormat ? FORMATS[schema.format]?.(String(value)) : null
     if (!faults.has(path)) faults.set(path, { path, message: own ?? messageOf(type, message, schema) })
+    if (faults.size === MOST_FAULTS) break
   }
   return [...faults.values()]
 }
 
 function messageOf(type: ValueErrorType, message: string, schema: TSchema): string {
+  if (type === ValueErrorType.ArrayMaxItems) return `must have at most ${schema.maxItems} items`
   if (type === ValueErrorType.ObjectRequiredProperty) return 'is required'
   if (type === ValueErrorType.StringPattern && schema['x-message']) return schema['x-message']
   if (type === ValueErrorType.Union) {

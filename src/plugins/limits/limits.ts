@@ -18,8 +18,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The limits of the route, in the order of their checks. `requests` applies to every route that needs a session. */
     limits?: LimitName[]
-    /** How much a request counts against `requests`: at least 1, and 1 by default. The query is not validated yet. */
-    cost?: (query: Record<string, unknown>) => number
+    /** How much a request counts against `requests`: at least 1, and 1 by default. Nothing is validated yet. */
+    cost?: (query: Record<string, unknown>, headers: FastifyRequest['headers']) => number
   }
 }
 
@@ -56,8 +56,8 @@ export const limits = fastifyPlugin<{ rules: RequestLimits | null }>(async funct
   })
 })
 
-function costOfRequest({ routeOptions, query }: FastifyRequest): number {
-  return routeOptions.config.cost?.(query as Record<string, unknown>) ?? 1
+function costOfRequest({ routeOptions, query, headers }: FastifyRequest): number {
+  return routeOptions.config.cost?.(query as Record<string, unknown>, headers) ?? 1
 }
 
 function limitsOf(route: RouteOptions): LimitName[] {

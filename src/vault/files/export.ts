@@ -42,7 +42,8 @@ export function openExports({
   rules,
   keys,
   activity,
-}: Needs<'files' | 'trash' | 'blobs' | 'clock', 'rules' | 'keys' | 'activity'>): Exports {
+  readBacks,
+}: Needs<'files' | 'trash' | 'blobs' | 'clock', 'rules' | 'keys' | 'activity' | 'readBacks'>): Exports {
   return {
     begin(owner, caller, comesFirst) {
       const begunAt = clock()
@@ -94,7 +95,9 @@ export function openExports({
 
   async function open(file: StoredFile, secrets: Secrets): Promise<ContentReader | null> {
     if (file.sizeBytes === 0) return NOTHING
-    return openContent({ files, blobs }, file, secrets, wholeOf(file.sizeBytes))
+    const whole = wholeOf(file.sizeBytes)
+    const bytes = await openContent({ files, blobs }, file, secrets, whole)
+    return bytes && readBacks.watch(file, whole, bytes)
   }
 
   /** The files in this order, then the trash. */

@@ -91,10 +91,19 @@ export interface Files {
 export function openFiles(
   context: Needs<
     'users' | 'files' | 'blobs' | 'clock' | 'chance' | 'changeNotices',
-    'rules' | 'keys' | 'admission' | 'background' | 'doubtfulBlobs' | 'activity' | 'unsealPage' | 'trash' | 'placing'
+    | 'rules'
+    | 'keys'
+    | 'admission'
+    | 'background'
+    | 'doubtfulBlobs'
+    | 'activity'
+    | 'unsealPage'
+    | 'trash'
+    | 'placing'
+    | 'readBacks'
   >,
 ): Files {
-  const { ports, rules, keys, activity, unsealPage, trash, placing } = context
+  const { ports, rules, keys, activity, unsealPage, trash, placing, readBacks } = context
   const { users, files, clock, changeNotices } = ports
   const tidily = openReceiving(context)
   const { currentSpot, spotFor, place, isOverBytes } = placing
@@ -145,7 +154,7 @@ export function openFiles(
         const choice = choose(file)
         if (!choice.range) return { choice, bytes: null }
         const bytes = await openContent(ports, file, secrets, choice.range, firstPart)
-        if (bytes) return { choice, bytes }
+        if (bytes) return { choice, bytes: readBacks.watch(file, choice.range, bytes) }
         missing = file.version
       }
     },

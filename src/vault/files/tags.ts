@@ -14,8 +14,13 @@ const BATCH = 10
  * from it. `sha256` is in hex.
  */
 export function tagOf(vaultKey: Buffer, sha256: string): Buffer {
+  return tagsUnder(vaultKey)(sha256)
+}
+
+/** The same for many digests of one vault. */
+export function tagsUnder(vaultKey: Buffer): (sha256: string) => Buffer {
   const key = hkdf(vaultKey, '', 'minikeepsafe tag 1', 32)
-  return createHmac('sha256', key).update(sha256, 'hex').digest().subarray(0, TAG_BYTES)
+  return (sha256) => createHmac('sha256', key).update(sha256, 'hex').digest().subarray(0, TAG_BYTES)
 }
 
 /** Sets the tags of rows that were stored before tags existed. Rows that do not open get no tag. */

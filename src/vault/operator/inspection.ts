@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { BlobStore } from '../../ports/blobs.ts'
-import type { OwnedFile, SealedFile } from '../../ports/files.ts'
+import type { SealedFile } from '../../ports/files.ts'
 import type { OwnedUpload } from '../../ports/uploads.ts'
 import type { Needs } from '../context.ts'
 import { openContent, partsFrom, wholeOf } from '../crypto/content.ts'
@@ -17,7 +17,7 @@ import {
   openUploadKey,
   type Secrets,
 } from '../crypto/envelope.ts'
-import { type Damage, damageIn } from '../files/damage.ts'
+import { Damage, damageIn } from '../files/damage.ts'
 import { tagOf } from '../files/tags.ts'
 
 /** The fault of a content and of one of its blobs, if there is one. `unreadable`: the store has an error of its own. */
@@ -31,21 +31,27 @@ const SOUND: Finding = { kind: 'sound' }
 
 type Sealed = Pick<SealedFile, 'id' | 'version'>
 
+/** What is needed to open a file. */
+export interface Openable {
+  owner: string
+  file: Pick<SealedFile, 'id' | 'version' | 'sizeBytes' | 'seal' | 'tag'>
+}
+
 export interface Inspection {
   /** The vault key, or the reason why it cannot be opened. */
   vaultKeyOf(owner: string): Promise<Buffer | string>
   /** Opens the whole file with the blobs in this store. */
-  inspect(blobs: BlobStore, owned: OwnedFile): Promise<Finding>
+  inspect(blobs: BlobStore, owned: Openable): Promise<Finding>
   /** Opens everything that the upload had received when it was read. */
   inspectUpload(blobs: BlobStore, owned: OwnedUpload): Promise<Finding>
 }
 
-/** `onBytes` is called with the number of bytes that were read. */
+/** `onBytes` is called with the number of bytes that were read. The reading waits for it. */
 export function openInspection({
   ports: { keySlots, files },
   keys,
   onBytes,
-}: Needs<'keySlots' | 'files', 'keys'> & { onBytes(bytes: number): void }): Inspection {
+}: Needs<'keySlots' | 'files', 'keys'> & { onBytes(bytes: number): void | Promise<void> }): Inspection {
   return { vaultKeyOf, inspect, inspectUpload }
 
   async function vaultKeyOf(owner: string): Promise<Buffer | string> {
@@ -59,7 +65,7 @@ export function openInspection({
     }
   }
 
-  async function inspect(blobs: BlobStore, { owner, file }: OwnedFile): Promise<Finding> {
+  async function inspect(blobs: BlobStore, { owner, file }: Openable): Promise<Finding> {
     const blob = await firstBlobOf(file.version)
     const key = await vaultKeyOf(owner)
     if (typeof key === 'string') return locked(blob, key)
@@ -128,7 +134,7 @@ export function openInspection({
     try {
       for (let chunks = await reader.next(); chunks; chunks = await reader.next()) {
         for (const chunk of chunks) hash.update(chunk)
-        onBytes(chunks.reduce((sum, { length }) => sum + length, 0))
+        await onBytes(chunks.reduce((sum, { length }) => sum + length, 0))
       }
     } finally {
       await reader.close()
@@ -150,6 +156,14 @@ export function openInspection({
       await reader.close()
     }
   }
+}
+
+/** The fault of a file as an error. */
+export function damageOf(fileId: string, finding: Exclude<Finding, { kind: 'sound' }>): Damage {
+  const { blob } = finding
+  if (finding.kind === 'missing') return new Damage(fileId, 'is missing', { blob })
+  const cause = finding.kind === 'unreadable' ? finding.cause : undefined
+  return new Damage(fileId, `${finding.why} (blob ${blob || 'none'})`, { cause })
 }
 
 function damagedBy(damage: Damage | null, blob: string): Finding {

@@ -10,6 +10,7 @@ import { openKeyring } from '../crypto/keyring.ts'
 import { pinDigest } from '../crypto/secrets.ts'
 import { openDoubtfulBlobs } from '../files/doubtful-blobs.ts'
 import { openGarbageCollector } from '../files/garbage.ts'
+import { openReadBacks } from '../files/read-backs.ts'
 import { openUnsealing } from '../files/stored-file.ts'
 import { openSweeper } from '../files/sweeper.ts'
 import { openTrash } from '../files/trash.ts'
@@ -58,6 +59,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
     collect: openGarbageCollector({ ports }),
     unsealPage: openUnsealing(),
   }
+  const readBacks = openReadBacks(shared)
   const activity = openActivity(shared)
   const sessions = openSessions({ ...shared, activity })
   const trash = openTrash({ ...shared, activity })
@@ -66,7 +68,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
   const sweeper = openSweeper({ ...shared, sessions, trash, uploads, accounts, activity })
 
   return {
-    verify: (onBytes) => verify({ ports, keys, onBytes }),
+    verify: (onBytes) => verify({ ports, keys, onBytes, readBacks }),
 
     rotate: (pause) => rotate(ports, keys, pause),
 

@@ -4,6 +4,7 @@ import type { OwnedFile } from '../../ports/files.ts'
 import type { Subject } from '../../ports/operator.ts'
 import type { OwnedUpload } from '../../ports/uploads.ts'
 import type { Needs } from '../context.ts'
+import type { ReadBacks } from '../files/read-backs.ts'
 import { openPicture } from '../files/thumbnails.ts'
 import { type Finding, openInspection } from './inspection.ts'
 
@@ -41,15 +42,16 @@ export function isSound({ damaged, missing, damagedThumbnails, orphans, slots, u
 }
 
 /**
- * Reads everything and changes nothing. A file or an upload that changes meanwhile is checked again. `onBytes` is called with the
- * number of bytes that were read.
+ * Reads everything, and changes nothing but `verifiedAt` of files that opened. A file or an upload that changes meanwhile is
+ * checked again. `onBytes` is called with the number of bytes that were read.
  */
 export async function verify(
   context: Needs<'users' | 'keySlots' | 'files' | 'thumbnails' | 'uploads' | 'ledger' | 'blobs', 'keys'> & {
     onBytes(bytes: number): void
+    readBacks: Pick<ReadBacks, 'note' | 'record'>
   },
 ): Promise<Verification> {
-  const { ports, keys } = context
+  const { ports, keys, readBacks } = context
   const { users, keySlots, files, thumbnails, uploads, ledger, blobs } = ports
   const { vaultKeyOf, inspect, inspectUpload } = openInspection(context)
   const report: Verification = {
@@ -138,6 +140,7 @@ export async function verify(
         await checkFile(owned)
         await checkThumbnail(owned)
       })
+      await readBacks.record()
     }
   }
 
@@ -149,6 +152,7 @@ export async function verify(
       const { id, version, sizeBytes } = current.file
       if (finding.kind === 'sound') {
         report.bytes += sizeBytes
+        readBacks.note({ id, version }, true)
         break
       }
       const now = await files.byId(id)

@@ -17,6 +17,8 @@ ALTER TABLE files ADD COLUMN taken_offset bigint NOT NULL DEFAULT 0;
 ALTER TABLE files ADD COLUMN dated_at bigint NOT NULL DEFAULT 0;
 -- When all bytes of the version were last read back and opened.
 ALTER TABLE files ADD COLUMN verified_at bigint;
+-- When the version was last read back and did not open; NULL if it opened since, or was never read back.
+ALTER TABLE files ADD COLUMN failed_at bigint;
 -- The tag and the size of the thumbnail.
 ALTER TABLE files ADD COLUMN thumbnail text COLLATE "C";
 ALTER TABLE files ADD COLUMN thumbnail_size bigint NOT NULL DEFAULT 0;
@@ -31,7 +33,7 @@ WHERE files.id = numbered.id;
 UPDATE users SET history = replace(gen_random_uuid()::text, '-', ''), revision = coalesce((SELECT max(revision) FROM files WHERE user_id = users.id AND deleted_at IS NULL), 0);
 CREATE INDEX files_by_dated_at ON files (user_id, dated_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX files_by_revision ON files (user_id, revision) WHERE deleted_at IS NULL;
-CREATE INDEX files_by_verified_at ON files (coalesce(verified_at, 0), id);
+CREATE INDEX files_by_verified_at ON files (coalesce(failed_at, verified_at, 0), id);
 
 -- Files that are not live any more. A file that is restored has none.
 CREATE TABLE tombstones (
@@ -50,7 +52,6 @@ CREATE TABLE thumbnails (
   content_type text NOT NULL,
   sealed bytea NOT NULL
 );
-CREATE INDEX thumbnails_of_user ON thumbnails (user_id);
 
 ALTER TABLE devices ADD COLUMN name text;
 

@@ -14,6 +14,8 @@ ALTER TABLE files ADD COLUMN taken_offset INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE files ADD COLUMN dated_at INTEGER NOT NULL DEFAULT 0;
 -- When all bytes of the version were last read back and opened.
 ALTER TABLE files ADD COLUMN verified_at INTEGER;
+-- When the version was last read back and did not open; NULL if it opened since, or was never read back.
+ALTER TABLE files ADD COLUMN failed_at INTEGER;
 -- The tag and the size of the thumbnail.
 ALTER TABLE files ADD COLUMN thumbnail TEXT;
 ALTER TABLE files ADD COLUMN thumbnail_size INTEGER NOT NULL DEFAULT 0;
@@ -28,7 +30,7 @@ WHERE files.id = numbered.id;
 UPDATE users SET history = lower(hex(randomblob(8))), revision = coalesce((SELECT max(revision) FROM files WHERE user_id = users.id AND deleted_at IS NULL), 0);
 CREATE INDEX files_by_dated_at ON files (user_id, dated_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX files_by_revision ON files (user_id, revision) WHERE deleted_at IS NULL;
-CREATE INDEX files_by_verified_at ON files (coalesce(verified_at, 0), id);
+CREATE INDEX files_by_verified_at ON files (coalesce(failed_at, verified_at, 0), id);
 
 -- Files that are not live any more. A file that is restored has none.
 CREATE TABLE tombstones (
@@ -47,7 +49,6 @@ CREATE TABLE thumbnails (
   content_type TEXT NOT NULL,
   sealed BLOB NOT NULL
 ) STRICT;
-CREATE INDEX thumbnails_of_user ON thumbnails (user_id);
 
 ALTER TABLE devices ADD COLUMN name TEXT;
 `

@@ -1,0 +1,106 @@
+/** Brings a folder into the vault. Nothing is changed or deleted in the folder, and nothing is deleted in the vault. */
+import { throwIfAborted } from '../backoff.ts'
+import type { Client } from '../client.ts'
+import { isVaultError, VaultError } from '../errors.ts'
+import { digestOf } from '../hashing.ts'
+import { fileSource } from '../node/file-source.ts'
+import { nodeSha256 } from '../node/hash.ts'
+import { readable, type Source } from '../sources.ts'
+import { vaultName } from './names.ts'
+import type { Found } from './walk.ts'
+
+export interface BackupOptions {
+  /** How many files are read or sent at a time. */
+  parallel: number
+  /** If a file has other bytes than the one of its name in the vault: number the new one, or replace the old one. */
+  onConflict: 'rename' | 'replace'
+  signal: AbortSignal
+  onEvent(event: BackupEvent): void
+}
+
+export type BackupEvent =
+  | { what: 'sent'; relative: string; name: string; size: number }
+  | { what: 'there'; relative: string }
+  | { what: 'failed'; relative: string; error: unknown }
+
+/** What one lookup asks for. Between two lookups, so many files are hashed. */
+const BATCH = 500
+
+interface Hashed extends Found {
+  source: Source & { modifiedAt: Date }
+  sha256: string
+}
+
+/**
+ * Sends every file whose bytes the vault does not have. What is in the trash was deleted by its owner, and is not sent again.
+ * Equal files are stored once, under the name of the first. A file that fails does not stop the others; an ended session does.
+ */
+export async function backUp(client: Client, files: readonly Found[], options: BackupOptions): Promise<void> {
+  const { parallel, onConflict, signal, onEvent } = options
+  const seen = new Set<string>()
+  for (let from = 0; from < files.length; from += BATCH) {
+    const hashed: Hashed[] = []
+    await inParallel(files.slice(from, from + BATCH), parallel, (file) =>
+      attempt(file, async () => void hashed.push(await hash(file))),
+    )
+    const there = await known(hashed.map(({ sha256 }) => sha256))
+    const missing = hashed.filter(({ sha256, relative }) => {
+      const isThere = there.has(sha256) || seen.has(sha256)
+      seen.add(sha256)
+      if (isThere) onEvent({ what: 'there', relative })
+      return !isThere
+    })
+    await inParallel(missing, parallel, (file) => attempt(file, () => send(file)))
+  }
+
+  async function hash(file: Found): Promise<Hashed> {
+    const source = await fileSource(file.path)
+    return { ...file, source, sha256: await digestOf(readable(source), { createHash: nodeSha256 }, { signal }) }
+  }
+
+  async function known(sha256: string[]): Promise<Set<string>> {
+    try {
+      return new Set((await client.lookup(sha256, { signal })).map((file) => file.sha256))
+    } catch (error) {
+      // A server without lookup. It takes the same bytes under the same name again.
+      if (error instanceof VaultError && (error.status === 404 || error.status === 405)) return new Set()
+      throw error
+    }
+  }
+
+  async function send({ source, sha256, relative }: Hashed): Promise<void> {
+    const name = vaultName(relative)
+    const upload = (onConflict: 'fail' | 'rename' | 'replace') =>
+      client.upload(source, { name, sha256, onConflict, takenAt: source.modifiedAt, ifStored: 'send', signal })
+    const { file } =
+      onConflict === 'replace'
+        ? await upload('replace')
+        : await upload('fail').catch((error) => {
+            if (isVaultError(error, 'file-exists')) return upload('rename')
+            throw error
+          })
+    onEvent({ what: 'sent', relative, name: file.name, size: source.size })
+  }
+
+  async function attempt({ relative }: Found, act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+    } catch (error) {
+      throwIfAborted(signal)
+      if (isVaultError(error, 'unauthorized')) throw error
+      onEvent({ what: 'failed', relative, error })
+    }
+  }
+
+  /** In the order of the list. */
+  async function inParallel<Entry>(entries: readonly Entry[], lanes: number, act: (entry: Entry) => Promise<void>) {
+    const rest = entries.values()
+    const lane = async () => {
+      for (const entry of rest) {
+        throwIfAborted(signal)
+        await act(entry)
+      }
+    }
+    await Promise.all(Array.from({ length: lanes }, lane))
+  }
+}

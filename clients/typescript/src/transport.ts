@@ -1,0 +1,158 @@
+/** Sends requests: with the token, with retries where repeating is safe, and with a limit on how long nothing happens. */
+import { mayHaveArrived, type Retry, sleep, throwIfAborted, waitMs, wasRefusedForNow } from './backoff.ts'
+import { refusalOf, VaultError } from './errors.ts'
+import type { TokenStore } from './tokens.ts'
+
+export interface Call {
+  method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** From `/v1` on. */
+  path: string
+  query?: Record<string, string | number | null | undefined>
+  headers?: Record<string, string | null | undefined>
+  /** Sent as JSON. */
+  json?: unknown
+  body?: Uint8Array | Blob
+  signal?: AbortSignal | undefined
+  /** Carrying the request out twice is the same as once. By default true for GET, HEAD and DELETE. */
+  isRepeatable?: boolean
+  /** How often it is sent again, if not as often as usual. */
+  attempts?: number
+  /** The body is read after `read`: the signal ends it then, too. */
+  isStream?: boolean
+  /** How much longer than usual the response may take. */
+  extraMs?: number
+}
+
+export interface Transport {
+  readonly server: string
+  readonly token: TokenStore
+  readonly retry: Retry
+  readonly timeoutMs: number
+  /** Reads a successful response with `read`. A refusal throws. */
+  send<Result>(call: Call, read: (response: Response) => Result | Promise<Result>): Promise<Result>
+  json<Result>(call: Call): Promise<Result>
+  /** For a response without a body. */
+  done(call: Call): Promise<void>
+}
+
+export interface TransportOptions {
+  server: string
+  token: TokenStore
+  fetch: typeof globalThis.fetch
+  retry: Retry
+  timeoutMs: number
+}
+
+/** A connection that is slower than this counts as broken. */
+const SLOWEST_BYTES_PER_MS = 4
+
+export function openTransport({ server, token, fetch, retry, timeoutMs }: TransportOptions): Transport {
+  const transport: Transport = {
+    ...{ server, token, retry, timeoutMs, send },
+    json: (call) => send(call, (response) => response.json()),
+    done: (call) => send(call, () => {}),
+  }
+  return transport
+
+  async function send<Result>(call: Call, read: (response: Response) => Result | Promise<Result>): Promise<Result> {
+    const { method = 'GET', signal, attempts = retry.attempts } = call
+    const isRepeatable = call.isRepeatable ?? ['GET', 'HEAD', 'DELETE'].includes(method)
+    let mayBeDone = false
+    for (let attempt = 0; ; attempt += 1) {
+      throwIfAborted(signal)
+      try {
+        return await sendOnce(call, read)
+      } catch (error) {
+        throwIfAborted(signal)
+        if (!(error instanceof VaultError)) throw error
+        // The first attempt deleted it, but its response was lost.
+        if (mayBeDone && method === 'DELETE' && error.status === 404) return undefined as Result
+        const isSafe = wasRefusedForNow(error) || (isRepeatable && mayHaveArrived(error))
+        const ms = isSafe && attempt < attempts ? waitMs(attempt, error, retry) : null
+        if (ms === null) throw error
+        mayBeDone ||= mayHaveArrived(error)
+        await sleep(ms, signal)
+      }
+    }
+  }
+
+  async function sendOnce<Result>(call: Call, read: (response: Response) => Result | Promise<Result>): Promise<Result> {
+    const { method = 'GET', json, signal, extraMs = 0 } = call
+    const body = json === undefined ? call.body : JSON.stringify(json)
+    const bodyBytes = call.body instanceof Uint8Array ? call.body.length : (call.body?.size ?? 0)
+    const headers = await headersOf(call)
+    const limit = timeLimit(timeoutMs + extraMs + bodyBytes / SLOWEST_BYTES_PER_MS, signal)
+    try {
+      const response = await fetch(server + call.path + queryOf(call.query), {
+        method,
+        headers,
+        ...(body !== undefined && { body: body as BodyInit }),
+        signal: limit.signal,
+      })
+      if (!response.ok) throw await refusalOf(response)
+      return await read(response)
+    } catch (error) {
+      throw error instanceof VaultError ? error : faultOf(error, limit.isOver())
+    } finally {
+      if (call.isStream) limit.pause()
+      else limit.clear()
+    }
+  }
+
+  async function headersOf({ headers = {}, json }: Call): Promise<Record<string, string>> {
+    const given = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] != null)
+    const bearer = await token.get()
+    return {
+      ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
+      ...(json !== undefined && { 'content-type': 'application/json' }),
+      ...Object.fromEntries(given),
+    }
+  }
+}
+
+/** The error of the platform, as one of ours. */
+export function faultOf(error: unknown, isLate: boolean): VaultError {
+  if (isLate) return new VaultError('timeout', 'There was no response in time.', { cause: error })
+  if (error instanceof SyntaxError)
+    return new VaultError('unexpected-response', 'The body is no JSON.', { cause: error })
+  return new VaultError('network-error', 'The connection could not be made, or broke.', { cause: error })
+}
+
+export type TimeLimit = ReturnType<typeof timeLimit>
+
+/** A signal that is aborted after the time, or with the other signal. */
+export function timeLimit(ms: number, other: AbortSignal | undefined) {
+  const controller = new AbortController()
+  let isOver = false
+  const end = () => {
+    isOver = true
+    controller.abort()
+  }
+  const follow = () => controller.abort(other?.reason)
+  let timer = setTimeout(end, ms)
+  if (other?.aborted) follow()
+  other?.addEventListener('abort', follow)
+  return {
+    signal: controller.signal,
+    isOver: () => isOver,
+    abort: () => controller.abort(),
+    restart() {
+      clearTimeout(timer)
+      timer = setTimeout(end, ms)
+    },
+    pause: () => clearTimeout(timer),
+    clear() {
+      clearTimeout(timer)
+      other?.removeEventListener('abort', follow)
+    },
+  }
+}
+
+function queryOf(query: Call['query'] = {}): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) =>
+    value == null ? [] : [`${name}=${encodeURIComponent(value)}`],
+  )
+  return pairs.length === 0 ? '' : `?${pairs.join('&')}`
+}
+
+export const pathOfFile = (name: string): string => `/v1/files/${encodeURIComponent(name)}`

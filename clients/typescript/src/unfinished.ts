@@ -1,0 +1,57 @@
+/** Uploads that have begun and are not complete, so that they go on after a reload, a crash or a new start of the app. */
+
+export interface Unfinished {
+  server: string
+  /** The id of the upload on the server. */
+  id: string
+}
+
+/** Keys are the digest of the bytes and the wanted name. A lost entry costs the bytes that were sent, and nothing else. */
+export interface UnfinishedStore {
+  get(key: string): Promise<Unfinished | null>
+  set(key: string, upload: Unfinished): Promise<void>
+  delete(key: string): Promise<void>
+}
+
+/** Forgets everything when the program ends. */
+export function memoryStore(): UnfinishedStore {
+  const uploads = new Map<string, Unfinished>()
+  return {
+    get: async (key) => uploads.get(key) ?? null,
+    async set(key, upload) {
+      uploads.set(key, upload)
+    },
+    async delete(key) {
+      uploads.delete(key)
+    },
+  }
+}
+
+const OBJECTS = 'uploads'
+
+/** For browsers. The tabs of one origin share it. */
+export function indexedDbStore(database = 'minikeepsafe-uploads'): UnfinishedStore {
+  let opening: Promise<IDBDatabase> | null = null
+  const open = () => {
+    opening ??= new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open(database, 1)
+      request.onupgradeneeded = () => request.result.createObjectStore(OBJECTS)
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = () => reject(request.error)
+    })
+    return opening
+  }
+  const run = async <Result>(mode: IDBTransactionMode, act: (uploads: IDBObjectStore) => IDBRequest<Result>) => {
+    const transaction = (await open()).transaction(OBJECTS, mode)
+    return new Promise<Result>((resolve, reject) => {
+      const request = act(transaction.objectStore(OBJECTS))
+      transaction.oncomplete = () => resolve(request.result)
+      transaction.onabort = () => reject(transaction.error)
+    })
+  }
+  return {
+    get: async (key) => ((await run('readonly', (uploads) => uploads.get(key))) as Unfinished | undefined) ?? null,
+    set: async (key, upload) => void (await run('readwrite', (uploads) => uploads.put(upload, key))),
+    delete: (key) => run('readwrite', (uploads) => uploads.delete(key)),
+  }
+}

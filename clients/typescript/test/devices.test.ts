@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest'
+import { appForMany } from '../../../test/support/app.ts'
+import { createClient, memoryToken } from '../src/node.ts'
+import { codeOf, signedIn } from './support.ts'
+
+const app = appForMany()
+
+it('a device has the name that it gave', async () => {
+  const { url } = await app()
+  const { client } = await signedIn({ url })
+  await createClient({ baseUrl: url }).signInWithPairing((await client.pair()).text, { deviceName: 'Ada’s tablet' })
+  const names = (await client.sessions.list()).map(({ deviceName, current }) => [deviceName, current])
+  expect(names.sort()).toEqual([
+    [undefined, true],
+    ['Ada’s tablet', false],
+  ])
+})
+
+it('a page of the server’s own origin signs in with a cookie, and its script sees no token', async () => {
+  const { url } = await app()
+  const { client } = await signedIn({ url })
+  const token = memoryToken()
+  const page = createClient({ baseUrl: url, token, fetch: browserAt(url) })
+  const session = await page.signInWithPairing((await client.pair()).text, { cookie: true })
+  expect([session.token, token.get()]).toEqual([undefined, null])
+
+  await page.upload(Buffer.from('sand'), { name: 'beach.txt' })
+  expect(Buffer.from(await (await page.download('beach.txt')).bytes()).toString()).toBe('sand')
+  await page.sessions.signOut()
+  expect(await codeOf(page.account.get())).toBe('unauthorized')
+})
+
+/** A fetch with what a browser adds on a page of this origin. */
+function browserAt(origin: string): typeof fetch {
+  let cookie = ''
+  return async (input, init) => {
+    const headers = { ...(init?.headers as Record<string, string>), 'sec-fetch-site': 'same-origin', origin, cookie }
+    const response = await fetch(input, { ...init, headers })
+    const [given] = response.headers.getSetCookie()
+    if (given !== undefined) cookie = /Max-Age=0/i.test(given) ? '' : (given.split(';')[0] ?? '')
+    return response
+  }
+}
