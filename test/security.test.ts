@@ -51,7 +51,7 @@ describe('docs/security.md', () => {
   })
 
   it('has the headings that links go to, its own and those of other pages', () => {
-    const pages = ['README.md', 'SECURITY.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+    const pages = ['README.md', 'SECURITY.md', ...pagesOfDocs()]
     const others = pages.map((name) => readFileSync(join(root, name), 'utf8')).join('\n')
     const targets = [...page.matchAll(/\]\(#([\w-]+)\)/g), ...others.matchAll(/security\.md#([\w-]+)/g)]
     const headings = [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => {
@@ -70,4 +70,9 @@ describe('docs/security.md', () => {
 function titlesIn(source: string): Set<string> {
   const titles = source.matchAll(/^\s*(?:it|describe)\(\s*'([^'\n]+)'|^(?!\s*\/\/).*\)\(\s*'([^'\n]+)',/gm)
   return new Set([...titles].map(([, plain, each]) => plain ?? each ?? ''))
+}
+
+function pagesOfDocs(): string[] {
+  const names = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+  return names.map((name) => `docs/${name}`)
 }

@@ -146,6 +146,7 @@ describe('the operator', () => {
       sessions: 2,
       files: { count: 1, bytes: 11 },
       trash: { count: 1, bytes: 10 },
+      thumbnails: { count: 0, bytes: 0 },
       uploads: { count: 0, bytes: 0 },
       readBack: { never: 2, failed: 0, oldestAt: null },
       garbage: 1,

@@ -16,15 +16,7 @@ export type ShownPin = Schemas['ShownPin']
 export type SentPin = Schemas['SentPin']
 
 /** A file or an entry of the trash with a certain digest. */
-export interface FoundFile {
-  sha256: string
-  id: string
-  name: string
-  size: number
-  state: 'live' | 'trash'
-  /** When all its bytes were last read back and opened; `null` for never. */
-  verifiedAt: string | null
-}
+export type FoundFile = Schemas['FoundFile']
 
 /** `file` replaces the file of its id, or adds it. `gone` removes the file of its id. */
 export type Change = { type: 'file'; file: StoredFile } | { type: 'gone'; id: string; at: string }

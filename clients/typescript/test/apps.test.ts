@@ -12,11 +12,8 @@ import { blocksOf, run } from './pages.ts'
 import { MiB, signedIn } from './support.ts'
 
 const PAGE = 'docs/apps.md'
-/** What the server does not have yet. */
-const LATER = /lookup|freeSpaceCheck/
-
 const app = appForMany()
-const blocks = (await blocksOf(PAGE, 'sh', 'ts')).filter(({ text }) => !LATER.test(text))
+const blocks = await blocksOf(PAGE, 'sh', 'ts')
 const of = (wanted: string) => blocks.flatMap(({ language, text }) => (language === wanted ? [text] : []))
 const photo = randomBytes(20_000)
 const film = randomBytes(5 * MiB)
@@ -36,6 +33,7 @@ describeWithProgram('curl', 'curl')('the curl lines of docs/apps.md', () => {
     expect(stdout).toMatch(/#pair=app-[0-9a-f]{32}\.[0-9]{4}$/m)
     expect(stdout).toContain('"takenAt":"2026-07-14T12:00:00.000+02:00"')
     expect(stdout).toContain(`"size":${film.length}`)
+    expect(stdout).toMatch(/"found":\[\{[^}]*"state":"live","verifiedAt":"20/)
     expect((await readFile(join(folder, 'again.jpg'))).equals(photo)).toBe(true)
     expect((await readFile(join(folder, 'first-bytes'))).equals(photo.subarray(0, 100))).toBe(true)
     expect((await readFile(join(folder, 'everything.zip'))).includes('film.mp4')).toBe(true)
@@ -59,7 +57,7 @@ it('the lines of docs/apps.md with the client run', async () => {
     storedCursor: () => null,
     apply: (changes: unknown[]) => applied.push(...changes),
     forgetEverything: () => {},
-    removeFromPhone: () => {},
+    removeFromPhone: (local: unknown) => shown.push(['removed', local]),
     show: (...what: unknown[]) => shown.push(what),
     signInAgain: () => shown.push(['sign in again']),
     save: async (stream: ReadableStream) => saved.push((await new Response(stream).arrayBuffer()).byteLength),
@@ -70,5 +68,6 @@ it('the lines of docs/apps.md with the client run', async () => {
   expect(results).toEqual(['stored', '2026-07-14T12:00:00.000+02:00', 100])
   expect([saved[0], (saved[1] ?? 0) > film.length]).toEqual([photo.length, true])
   expect(applied).toContainEqual({ type: 'file', file: expect.objectContaining({ name: 'beach.jpg' }) })
+  expect(shown.some(([what]) => what === 'removed')).toBe(true)
   expect(shown.at(-1)).toEqual(['sign in again'])
 })

@@ -4,9 +4,6 @@ import { testApp } from '../../../test/support/app.ts'
 import { memoryStore } from '../src/node.ts'
 import { blocksOf, run } from './pages.ts'
 
-/** What the server does not have yet. */
-const LATER = /freeSpaceCheck/
-
 it('the lines of README.md run', async () => {
   const app = await testApp()
   const shown: unknown[][] = []
@@ -19,12 +16,12 @@ it('the lines of README.md run', async () => {
     lastCursor: null,
     askForPin: () => '',
     apply: (changes: unknown[]) => shown.push(changes),
-    removeFromDevice: () => {},
+    removeFromDevice: (local: unknown) => shown.push(['removed', local]),
     show: (...what: unknown[]) => shown.push(what),
     signInAgain: () => shown.push(['sign in again']),
     save: async (stream: ReadableStream) => saved.push((await new Response(stream).arrayBuffer()).byteLength),
   }
-  const blocks = (await blocksOf('clients/typescript/README.md', 'ts')).filter(({ text }) => !LATER.test(text))
+  const blocks = await blocksOf('clients/typescript/README.md', 'ts')
   const results = await run(
     blocks.map(({ text }) => text),
     given,
@@ -34,5 +31,6 @@ it('the lines of README.md run', async () => {
   expect(results).toEqual(['stored', 'beach.jpg', 3])
   expect([saved[0], (saved[1] ?? 0) > 100]).toEqual([7, true])
   expect(shown).toContainEqual([expect.objectContaining({ type: 'file' })])
+  expect(shown.some(([what]) => what === 'removed')).toBe(true)
   expect(shown.at(-1)).toEqual(['sign in again'])
 })

@@ -48,7 +48,7 @@ export function withEveryRefusal(
   const codes = [
     ...codesIn(response),
     ...(schema.security?.length === 0 ? [] : (['unauthorized'] as const)),
-    ...(schema.security?.length !== 0 && changes ? (['cross-site-request'] as const) : []),
+    ...(schema.security?.length !== 0 && takesBody ? (['cross-site-request'] as const) : []),
     ...(takesBody ? (['unsupported-encoding'] as const) : []),
     ...(takesBody && changes ? (['read-only'] as const) : []),
     ...(takesBody && !schema.consumes ? (['malformed-json', 'body-too-large', 'unsupported-media-type'] as const) : []),

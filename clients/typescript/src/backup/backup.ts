@@ -23,8 +23,8 @@ export type BackupEvent =
   | { what: 'there'; relative: string }
   | { what: 'failed'; relative: string; error: unknown }
 
-/** What one lookup asks for. Between two lookups, so many files are hashed. */
-const BATCH = 500
+/** What one lookup asks for. So many files are hashed while as many are sent. */
+const BATCH = 100
 
 interface Hashed extends Found {
   source: Source & { modifiedAt: Date }
@@ -38,11 +38,12 @@ interface Hashed extends Found {
 export async function backUp(client: Client, files: readonly Found[], options: BackupOptions): Promise<void> {
   const { parallel, onConflict, signal, onEvent } = options
   const seen = new Set<string>()
+  let next = hashAll(0)
   for (let from = 0; from < files.length; from += BATCH) {
-    const hashed: Hashed[] = []
-    await inParallel(files.slice(from, from + BATCH), parallel, (file) =>
-      attempt(file, async () => void hashed.push(await hash(file))),
-    )
+    const hashed = await next
+    next = hashAll(from + BATCH)
+    // If sending fails first, nobody waits for it.
+    next.catch(() => {})
     const there = await known(hashed.map(({ sha256 }) => sha256))
     const missing = hashed.filter(({ sha256, relative }) => {
       const isThere = there.has(sha256) || seen.has(sha256)
@@ -51,6 +52,13 @@ export async function backUp(client: Client, files: readonly Found[], options: B
       return !isThere
     })
     await inParallel(missing, parallel, (file) => attempt(file, () => send(file)))
+  }
+
+  async function hashAll(from: number): Promise<Hashed[]> {
+    const hashed: Hashed[] = []
+    const batch = files.slice(from, from + BATCH)
+    await inParallel(batch, parallel, (file) => attempt(file, async () => void hashed.push(await hash(file))))
+    return hashed
   }
 
   async function hash(file: Found): Promise<Hashed> {
