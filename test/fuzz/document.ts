@@ -14,6 +14,7 @@ export interface Schema {
   anyOf?: Schema[]
   properties?: Record<string, Schema>
   required?: string[]
+  minProperties?: number
   items?: Schema
   examples?: unknown[]
   minimum?: number

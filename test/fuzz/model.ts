@@ -9,6 +9,7 @@ export interface Kept {
   name: string
   size: number
   sha256: string
+  thumbnail: string | null
 }
 
 export interface Model {

@@ -51,9 +51,11 @@ export function values(document: Document, dice: Dice, memory: Memory) {
   }
 
   /** Members that were told together stay together, such as a PIN with its device. */
-  function objectOf({ properties = {}, required = [] }: Schema): Record<string, unknown> {
+  function objectOf({ properties = {}, required = [], minProperties = 0 }: Schema): Record<string, unknown> {
     const told = dice.oneIn(4) ? undefined : memory.records(required).at(-1 - dice.below(3))
-    const members = Object.entries(properties).filter(([name]) => required.includes(name) || dice.oneIn(3))
+    const all = Object.entries(properties)
+    const some = all.filter(([name]) => required.includes(name) || dice.oneIn(3))
+    const members = some.length < minProperties ? [dice.pick(all)] : some
     return Object.fromEntries(
       members.map(([name, schema]) => {
         const value = told?.[name]

@@ -48,6 +48,8 @@ describe('uploading a form', () => {
       sha256: sha256Hex('sand'),
       createdAt: now,
       updatedAt: now,
+      takenAt: null,
+      thumbnail: null,
     })
   })
 
