@@ -36,7 +36,8 @@ describeRedis('a server with Redis over TLS', () => {
     const server = serverProcess(await temporaryFolder(), { REDIS_URL: at(host), NODE_EXTRA_CA_CERTS: certFile })
     await signedIn(server)
     expect((await server.request('/health/ready')).status).toBe(200)
-    expect(names).toEqual([name])
+    // One connection for commands, and one that listens.
+    expect(names).toEqual([name, name])
     expect(server.output()).toContain('pending PINs and counts in Redis')
     expect(server.output()).not.toContain('rediss://')
     expect(await server.stop('SIGTERM')).toBe(0)
