@@ -108,6 +108,39 @@ describe('the changes feed', () => {
     expect([names(all), all.more]).toEqual([['a', 'b', 'c'], false])
   })
 
+  it('misses nothing that is deleted while a new client reads a long first page', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const put = {
+      contentType: null,
+      taken: null,
+      replaced: 'trash',
+      announcedBytes: 1,
+      guard() {},
+      check() {},
+    } as const
+    async function* bytes() {
+      yield Buffer.from('x')
+    }
+    const names = Array.from({ length: 520 }, (_, n) => `file-${n}`)
+    await Promise.all(names.map((name) => app.vault.files.put(ada.userId, name, bytes(), put)))
+    const { changes } = app.ports
+    const page = changes.page.bind(changes)
+    let pieces = 0
+    changes.page = async (...query) => {
+      const piece = await page(...query)
+      pieces += 1
+      // A file that was in the first piece, and one that was not read yet.
+      if (pieces < 3) await ada.request(`/v1/files/${pieces === 1 ? 'file-0' : 'file-519'}`, { method: 'DELETE' })
+      return piece
+    }
+    const has = new Map<string, string>()
+    await followed(ada, has, await followed(ada, has, undefined, 1000), 1000)
+    expect(pieces).toBeGreaterThan(3)
+    expect(has.size).toBe(518)
+    expect(has).toEqual(await live(ada))
+  })
+
   it.each([
     ['another text', 'not-a-cursor'],
     ['the cursor of a list', Buffer.from(JSON.stringify(['\0name\0asc', 'a', 'id'])).toString('base64url')],

@@ -56,12 +56,11 @@ export function openChangeFeed({
   return {
     async read(owner, position, limit) {
       const vaultKey = await keys.vaultKey(owner)
-      const { history, latest, found } = await pieces(owner, position, limit)
+      const { history, latest, begunAt, found } = await pieces(owner, position, limit)
       const page = found.slice(0, limit)
       const files = page.flatMap((change) => ('file' in change ? [change.file] : []))
       const opened = (await unsealPage(vaultKey, owner, files)).values()
       const more = found.length > limit
-      const { begunAt = latest } = position ?? {}
       return {
         changes: page.map((change) =>
           'file' in change ? { revision: change.revision, file: opened.next().value as StoredFile } : change,
@@ -95,9 +94,10 @@ export function openChangeFeed({
   /** One change more than `limit`, if there are more. */
   async function pieces(owner: string, position: FeedPosition | null, limit: number) {
     const found: ({ revision: number; file: SealedFile } | Extract<FileChange, { gone: unknown }>)[] = []
+    let begunAt = position?.begunAt
     const query: ChangeQuery = {
       after: position?.revision ?? 0,
-      goneAfter: position?.begunAt ?? Number.MAX_SAFE_INTEGER,
+      goneAfter: begunAt ?? Number.MAX_SAFE_INTEGER,
       limit: 0,
     }
     for (;;) {
@@ -105,10 +105,11 @@ export function openChangeFeed({
       const piece = await changes.page(owner, query)
       if (!piece) throw problems.unauthorized()
       refuseLost(position, piece)
-      if (!position) query.goneAfter = piece.latest
+      begunAt ??= piece.latest
+      query.goneAfter = begunAt
       found.push(...piece.changes)
       const last = piece.changes.at(-1)
-      if (!last || piece.changes.length < query.limit || found.length > limit) return { ...piece, found }
+      if (!last || piece.changes.length < query.limit || found.length > limit) return { ...piece, begunAt, found }
       query.after = last.revision
     }
   }
