@@ -49,9 +49,9 @@ async function fill(client: pg.Client, rows: number): Promise<void> {
   for (let from = 0; from < rows; from += BATCH) {
     await client.query(
       `WITH stored AS (
-         INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, version, seal)
+         INSERT INTO files (id, user_id, name, size, content_type, created_at, updated_at, dated_at, revision, version, seal)
          SELECT ${nanoid("'id' || n")}, ${nanoid("'user' || 1 + n % $2::integer")}, 'IMG_' || n || '.jpg',
-           (random() * 1e7)::bigint, 'image/jpeg', 1795000000000 + n * 997, 1795000000000 + n * 997,
+           (random() * 1e7)::bigint, 'image/jpeg', 1795000000000 + n * 997, 1795000000000 + n * 997, 1795000000000 + n * 997, n,
            ${nanoid("'version' || n")}, decode(repeat('5a', ${SEAL_BYTES}), 'hex')
          FROM generate_series($1::bigint, $1::bigint + $3::bigint - 1) AS n
          RETURNING version, size, created_at
@@ -88,7 +88,7 @@ async function logOf(client: pg.Client): Promise<number> {
     const { rows } = await client.query(
       `SELECT answer FROM commit_file(${nanoid("'user1'")}, ${nanoid('$1')}, $1, 1000, 'image/jpeg',
          1795900000000, 1795900000000, 1795900000000, ${nanoid("'version' || $1")}, 'run/' || ${nanoid("'blob' || $1")},
-         decode(repeat('5a', ${SEAL_BYTES}), 'hex'), NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
+         decode(repeat('5a', ${SEAL_BYTES}), 'hex'), NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0)`,
       [`new-${n}.jpg`],
     )
     if (rows[0]?.answer !== 'done') throw new Error(`a commit was answered with ${rows[0]?.answer}`)
