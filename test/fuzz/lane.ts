@@ -36,7 +36,8 @@ export interface LaneOptions {
 
 /** The first requests: what succeeds only after others, which chance alone seldom sends in this order. */
 const TOUR = [
-  ...['putFile', 'deleteFile', 'listTrash', 'restoreFile', 'deleteFile', 'listTrash', 'deleteForGood'],
+  ...['putFile', 'putThumbnail', 'headThumbnail', 'getThumbnail'],
+  ...['deleteFile', 'listTrash', 'restoreFile', 'deleteFile', 'listTrash', 'deleteForGood'],
   ...['createUpload', 'createUpload', 'createUpload', 'listUploads', 'uploadOffset', 'uploadOffset'],
   ...['appendUpload', 'listUploads', 'cancelUpload'],
 ]
