@@ -4,7 +4,7 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
 /**
- * What a limit counts by: `network`, the network of a request; `stranger`, the same for requests without credentials; `session`;
+ * The unit that a limit counts by: `network`, the network of a request; `stranger`, the same for requests without credentials; `session`;
  * `user`; `recipient`, the owner of an address that mail is sent to; `all`, everything together.
  */
 export type CountedBy = 'network' | 'stranger' | 'session' | 'user' | 'recipient' | 'all'

@@ -29,7 +29,7 @@ export function presentTaken({ takenAt, takenOffset }: Taken): string | null {
   return `${local.slice(0, -1)}${takenOffset < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
 }
 
-/** What is wrong with a date and time, or `null`. A space in place of its `+` is right, as in a query. */
+/** Returns the fault of a date and time, or `null`. A space in place of the `+` is valid, because a query may have one. */
 export function dateFault(value: string): string | null {
   const found = parsed(value.replace(SPACE_FOR_PLUS, '+'))
   return typeof found === 'string' ? found : null

@@ -125,7 +125,7 @@ export interface UserRepository {
   findByEmail(email: string): Promise<User | null>
   /** All zeros for a user who does not exist. */
   usage(owner: string): Promise<Usage>
-  /** What all users have together, as it is counted. */
+  /** The usage of all users together. */
   total(): Promise<Usage>
   /** At most `limit` users with ids after this one, ordered by id: the stored counts, and the sums of their files. */
   audit(after: string, limit: number): Promise<{ id: string; counted: Usage; actual: Usage }[]>

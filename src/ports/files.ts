@@ -96,7 +96,7 @@ export interface SealedTrash extends SealedFile {
   deletedAt: number
 }
 
-/** What a lookup needs of a live file, with `deletedAt` as `null`, or of a trash entry. */
+/** The row of a live file, with `deletedAt` as `null`, or of a trash entry, for a lookup. */
 export interface SealedEntry
   extends Pick<SealedFile, 'id' | 'name' | 'sizeBytes' | 'version' | 'seal' | 'tag' | 'verifiedAt'> {
   deletedAt: number | null

@@ -43,7 +43,10 @@ export const ProblemSchema = Type.Object(
     }),
     title: Type.String({ description: 'The same for each use of the code.', examples: ['There is no such file'] }),
     status: Type.Integer({ description: 'The HTTP status.', examples: [404] }),
-    detail: Type.String({ description: 'What is wrong, for a person.', examples: ['You have no file of this name.'] }),
+    detail: Type.String({
+      description: 'The reason, as text for a person.',
+      examples: ['You have no file of this name.'],
+    }),
     code: Type.Unsafe<ProblemCode>({
       type: 'string',
       enum: problemCodes,

@@ -103,7 +103,7 @@ export function sized(name: string, sizeBytes: number): WholeFile {
 /** A file that arrived in one piece. */
 export type WholeFile = SealedFile & { blob: string }
 
-/** What most files do not have. */
+/** Optional columns without a value. */
 export const UNDATED = { takenAt: null, takenOffset: 0, verifiedAt: null, thumbnail: null, thumbnailBytes: 0 }
 
 export function newFile(name: string): WholeFile & { tag: Buffer } {

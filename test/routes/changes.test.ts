@@ -19,7 +19,7 @@ async function feed(owner: Member, query: Record<string, string | number> = {}):
 
 const names = ({ changes }: Feed) => changes.map((change) => (change.type === 'file' ? change.file.name : 'gone'))
 
-/** What a client has that applied everything. */
+/** Applies all changes to the files of a client, and returns its next cursor. */
 async function followed(owner: Member, has: Map<string, string>, cursor?: string, limit = 3): Promise<string> {
   for (let next = cursor; ; ) {
     const page = await feed(owner, { limit, ...(next !== undefined && { cursor: next }) })

@@ -24,7 +24,7 @@ const SAME_ORIGIN = { 'sec-fetch-site': 'same-origin' }
 const json = { 'content-type': 'application/json' }
 type Fields = Record<string, string>
 
-/** What the server says of the cookie: `null` for nothing. */
+/** The `Set-Cookie` of the response; `null` without one. */
 const told = ({ headers }: Answer): string | null => headers['set-cookie']?.join('\n') ?? null
 const CLEARED = 'minikeepsafe=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0'
 

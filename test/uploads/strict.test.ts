@@ -1,4 +1,4 @@
-/** What a client says about an upload holds, and what the server says about it is true. */
+/** The server holds a client to the lengths that it announced, and its own fields about an upload are true. */
 import { describe, expect, it } from 'vitest'
 import { appForMany, type Member, MINUTE, member, testApp } from '../support/app.ts'
 import { appending, beginning, DIALECTS, type Dialect, DRAFTS, type Piece } from '../support/resuming.ts'

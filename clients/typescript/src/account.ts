@@ -93,7 +93,7 @@ export function openAccount(transport: Transport) {
         return { stream: streamOf(chunksOf(response, limit)), fileName: fileName ?? 'minikeepsafe.zip' }
       },
 
-      /** What happened to the account, the newest first. */
+      /** The events of the account, the newest first. */
       activity: ({ pageSize = 100, signal }: { pageSize?: number } & Abortable = {}) =>
         pages<'events', ActivityEvent>(transport, '/v1/activity', 'events', { limit: pageSize }, signal),
     },

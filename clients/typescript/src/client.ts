@@ -14,10 +14,10 @@ import { openUpload } from './upload.ts'
 export interface ClientOptions {
   /** The address of the server, such as `https://vault.example.org`. */
   baseUrl: string
-  /** Where the token of the session is kept; by default in memory. A string is a token that does not change. */
+  /** Keeps the token of the session; by default in memory. A string is a token that does not change. */
   token?: TokenStore | string
   fetch?: typeof globalThis.fetch
-  /** Where uploads that are not complete are remembered; by default in memory. */
+  /** Keeps a record of uploads that are not complete; by default in memory. */
   unfinished?: UnfinishedStore
   /** SHA-256; by default the platform's or one in TypeScript. On React Native a native one is much faster. */
   createHash?: () => Hash

@@ -1,4 +1,4 @@
-/** What every platform exports. */
+/** The exports that all platforms share. */
 export type { SignIn } from './account.ts'
 export type { Retry } from './backoff.ts'
 export type { Client, ClientOptions } from './client.ts'

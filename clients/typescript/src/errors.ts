@@ -22,7 +22,7 @@ export class VaultError extends Error {
   readonly code: ErrorCode
   /** The HTTP status; `null` without a response. */
   readonly status: number | null
-  /** What is wrong, for a person. */
+  /** The reason, as text for a person. */
   readonly detail: string
   /** With `invalid-request`: every invalid value. */
   readonly errors: readonly { path: string; message: string }[]

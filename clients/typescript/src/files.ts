@@ -3,7 +3,7 @@ import { VaultError } from './errors.ts'
 import { pathOfFile, type Transport } from './transport.ts'
 import type { Change, FoundFile, OpenUpload, StoredFile, TrashedFile } from './wire.ts'
 
-/** What one lookup takes, and what one lookup that reads the bytes back takes. */
+/** The most digests of one lookup: without `verify`, and with it. */
 const MOST_LOOKED_UP = 1000
 const MOST_VERIFIED = 20
 
@@ -84,8 +84,8 @@ export function openFiles(transport: Transport) {
     },
 
     /**
-     * The changes since the cursor, page by page. Without `wait` it ends when there are no more. `cursor-expired` means: forget
-     * what you know, and begin without a cursor.
+     * The changes since the cursor, page by page. Without `wait` it ends when there are no more. After
+     * `cursor-expired` discard the local list, and begin without a cursor.
      */
     async *changes({ cursor = null, wait, pageSize = 500, signal }: ChangesOptions = {}): AsyncGenerator<Changes> {
       for (let at = cursor; ; ) {

@@ -21,7 +21,7 @@ export interface Judged<Local> {
   local: Local
   sha256: string
   isSafe: boolean
-  /** Where the server has it; `null` if it has it nowhere. */
+  /** Its entry on the server; `null` if there is none. */
   state: FoundFile['state'] | null
   verifiedAt: string | null
 }
@@ -41,7 +41,7 @@ export function openFreeSpaceCheck({ lookup }: Pick<Files, 'lookup'>, hashing: H
     const found = await lookup(digests, { signal })
     const recent = bestOf(found.filter((file) => counts(file) && isRecent(file)))
     const doubtful = found.filter((file) => counts(file) && !recent.has(file.sha256)).map(({ sha256 }) => sha256)
-    // What does not open is left out of this answer.
+    // The response leaves out files that do not open.
     const verified = await lookup(doubtful, { verify: true, signal })
     const safe = bestOf([...verified.filter(counts), ...recent.values()])
     const known = bestOf(found)

@@ -455,7 +455,7 @@ export interface components {
              */
             status: number;
             /**
-             * @description What is wrong, for a person.
+             * @description The reason, as text for a person.
              * @example You have no file of this name.
              */
             detail: string;

@@ -1,4 +1,4 @@
-/** What can be uploaded: anything whose bytes can be read more than once, in pieces. */
+/** Sources of uploads: their bytes can be read in pieces, and more than once. */
 
 export interface Source {
   readonly size: number
@@ -19,7 +19,7 @@ export interface Readable {
   name: string | null
   isInMemory: boolean
   bytes(from: number, to: number): Promise<Uint8Array>
-  /** What `fetch` takes: a `Blob` stays one, so that a browser reads it from the disk while it sends. */
+  /** The body for `fetch`. A `Blob` stays a `Blob`, so that a browser reads it from the disk while it sends. */
   body(from: number, to: number): Promise<Uint8Array | Blob>
 }
 

@@ -23,7 +23,7 @@ export async function* chunksOf(response: Response, limit: TimeLimit): AsyncGene
   } catch (error) {
     throw faultOf(error, limit.isOver())
   } finally {
-    // Whoever stops reading does not want the rest.
+    // A reader that stops does not want the rest.
     if (!isDone) limit.abort()
     limit.clear()
   }

@@ -104,7 +104,7 @@ export function openUpload(
     try {
       const entries = (await lookup([sha256], { signal })).sort((a, b) => (a.state < b.state ? -1 : 1))
       const file = entries.find(isFoundSkipped)
-      // What is live is not sent again because of its copy in the trash.
+      // A live file is not sent again, even if there is a copy in the trash.
       return file ? { outcome: 'found', file } : null
     } catch (error) {
       if (!(error instanceof VaultError) || ![404, 405].includes(error.status ?? 0)) throw error

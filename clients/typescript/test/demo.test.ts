@@ -1,4 +1,4 @@
-/** What `npm run demo` does. */
+/** Runs `npm run demo`. */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'

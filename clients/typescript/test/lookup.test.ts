@@ -1,4 +1,4 @@
-/** What the vault has already: nothing is sent twice, and what is safe to delete on the phone. */
+/** Lookups: the client sends no file twice, and says which local files can be deleted. */
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { appForMany, testApp } from '../../../test/support/app.ts'

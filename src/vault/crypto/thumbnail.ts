@@ -1,7 +1,7 @@
 /** Seals thumbnails (`docs/blob-format.md`). */
 import { open, seal } from './gcm.ts'
 
-/** What a thumbnail is bound to: it opens only with all of it. */
+/** A thumbnail is bound to these values, and opens only with all of them. */
 export interface ThumbnailBinding {
   owner: string
   tag: string

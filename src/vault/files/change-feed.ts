@@ -12,7 +12,7 @@ const BATCH = 100
 /** Changes are kept for so much longer than cursors are good, because the clocks of the servers differ. */
 const SPARE_MS = 60 * 60 * 1000
 
-/** Where a client is in the feed. It is the content of its cursor. */
+/** The position of a client in the feed: the content of its cursor. */
 export interface FeedPosition {
   history: string
   /** The number of the last change that the client has. */

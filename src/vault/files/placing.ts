@@ -171,7 +171,7 @@ export const refusals = {
   'upload-gone': () => problems.uploadNotFound(),
 }
 
-/** What a file counts for the quota: its content and its thumbnail. */
+/** The bytes of a file for the quota: those of its content and its thumbnail. */
 export function storedBytes(file: StoredFile | null): number {
   return file ? file.sizeBytes + file.thumbnailBytes : 0
 }

@@ -31,7 +31,7 @@ const SOUND: Finding = { kind: 'sound' }
 
 type Sealed = Pick<SealedFile, 'id' | 'version'>
 
-/** What is needed to open a file. */
+/** Everything that is needed to open a file. */
 export interface Openable {
   owner: string
   file: Pick<SealedFile, 'id' | 'version' | 'sizeBytes' | 'seal' | 'tag'>

@@ -9,7 +9,7 @@ export function deviceName(typed: string): string {
   return typed.trim().normalize('NFC')
 }
 
-/** What is wrong with a name, as the rest of a sentence about it; `null` if it is valid. */
+/** Returns the fault of a name, as the rest of a sentence about it; `null` if the name is valid. */
 export function deviceNameFault(typed: string): string | null {
   const name = deviceName(typed)
   const characters = [...name].length

@@ -23,7 +23,7 @@ export type BackupEvent =
   | { what: 'there'; relative: string }
   | { what: 'failed'; relative: string; error: unknown }
 
-/** What one lookup asks for. So many files are hashed while as many are sent. */
+/** Files of one lookup. While the files of one lookup are sent, those of the next are hashed. */
 const BATCH = 100
 
 interface Hashed extends Found {

@@ -1,4 +1,4 @@
-/** What the command shows: a bar on a terminal, and otherwise a line for each file that is sent. */
+/** The output of the command: a progress bar on a terminal, otherwise a line for each file that is sent. */
 import type { Writable } from 'node:stream'
 import { VaultError } from '../errors.ts'
 import type { BackupEvent } from './backup.ts'
