@@ -277,6 +277,19 @@ it('is made of others, in their order, which are gone then', async () => {
   expect(await uploads.list(owner)).toEqual([])
 })
 
+it('is not made of others that are too large together', async () => {
+  const { owner, uploads } = await vaultOf({ MAX_FILE_BYTES: '10' })
+  const pieces: string[] = []
+  for (const text of ['123456', '78901']) {
+    const { id } = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes: text.length }))
+    await uploads.append(owner, id, appending(0, Buffer.from(text)))
+    pieces.push(id)
+  }
+  const whole = uploads.concatenate(owner, film({ protocol: 'tus' }), pieces)
+  await expect(whole).rejects.toMatchObject({ code: 'file-too-large' })
+  expect((await uploads.list(owner)).map(({ id }) => id).sort()).toEqual(pieces.sort())
+})
+
 it('is not made of others that changed meanwhile, or of too many parts', async () => {
   const { app, owner, uploads } = await vaultOf()
   const { id } = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes: 3 }))

@@ -13,12 +13,13 @@ const MOST_MOVED = 5000
 
 export function openConcatenating({
   ports: { uploads, files, clock, chance },
+  rules,
   keys,
   begin,
   claimed,
   complete,
   stop,
-}: Needs<'uploads' | 'files' | 'clock' | 'chance', 'keys'> &
+}: Needs<'uploads' | 'files' | 'clock' | 'chance', 'rules' | 'keys'> &
   Pick<Uploads, 'begin'> &
   Pick<Completing, 'complete'> &
   Pick<Appending, 'stop'> & {
@@ -58,6 +59,7 @@ export function openConcatenating({
         moved.push({ upload: id, from: part.start, start, seal: sealPartKey(fileKey, chance.bytes(12), place, key) })
         if (moved.length > MOST_MOVED) throw problems.tooManyParts(MOST_MOVED)
         start += part.sizeBytes
+        if (start > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
       }
     }
     return moved
