@@ -46,7 +46,10 @@ export interface Part {
   seal: Buffer | null
 }
 
-/** A file that is complete. If the content of its name is the same, a thumbnail stays, otherwise the new file has none. */
+/**
+ * A file that is complete. If the content of its name is the same, its thumbnail stays, and its date too if `takenAt` is `null`.
+ * Otherwise the new file has no thumbnail.
+ */
 export interface NewFile extends Omit<SealedFile, 'verifiedAt' | 'thumbnail' | 'thumbnailBytes'> {
   /** The blob of its only part; `null` if its parts are those of the upload of this version. */
   blob: string | null

@@ -29,6 +29,21 @@ export function changesContract(name: string, make: () => Promise<Repositories>)
       expect((await files.snapshot(ana, 'old'))?.file).toMatchObject({ takenAt: T - 9000, takenOffset: -90 })
     })
 
+    it('and keeps it with the same content again, unless another is given', async () => {
+      const { files, ana } = await withOwners(make)
+      const file = newFile('a')
+      await files.commit(ana, file, null, null)
+      const again = { ...newFile('a'), id: file.id, tag: file.tag }
+      // The edit comes after the upload has read the row, and before it commits.
+      await files.edit(ana, file, { name: null, taken: { takenAt: 5, takenOffset: 60 } }, T)
+      expect(await files.commit(ana, again, file.version, null)).toBe('done')
+      expect((await files.snapshot(ana, 'a'))?.file).toMatchObject({ takenAt: 5, takenOffset: 60 })
+      const dated = { ...again, version: 'third', blob: 'run/third', takenAt: 7, takenOffset: -60 }
+      expect(await files.commit(ana, dated, again.version, null)).toBe('done')
+      expect((await files.snapshot(ana, 'a'))?.file).toMatchObject({ takenAt: 7, takenOffset: -60 })
+      expect(await names(files, ana, { sort: 'takenAt' })).toEqual(['a'])
+    })
+
     it('changes it with a new version, alone, and with the name', async () => {
       const { files, trash, ana } = await withOwners(make)
       const file = { ...newFile('a'), takenAt: 1, takenOffset: 60 }

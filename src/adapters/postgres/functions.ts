@@ -245,6 +245,10 @@ BEGIN
     RETURN QUERY SELECT 'stale'; RETURN;
   END IF;
   same_content := coalesce(standing.tag = new_tag, false);
+  IF same_content AND new_taken_at IS NULL THEN
+    new_taken_at := standing.taken_at;
+    new_taken_offset := standing.taken_offset;
+  END IF;
   -- The bytes of an upload are counted already.
   grown := CASE WHEN new_blob IS NULL THEN 0 ELSE new_size END
     - CASE WHEN entry_id IS NULL THEN coalesce(standing.size, 0) ELSE 0 END

@@ -167,10 +167,13 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         const isNamed = file.updatedAt !== current?.updatedAt
         const namedAt = isNamed ? vacatedNames.take(owner, file.name, file.namedAt, current?.namedAt) : file.namedAt
         const { thumbnail, thumbnailBytes } = current && sameContent ? current : NO_THUMBNAIL
+        const { takenAt, takenOffset } = current && sameContent && file.takenAt === null ? current : file
         const row = {
           ...file,
           owner,
           namedAt,
+          takenAt,
+          takenOffset,
           thumbnail,
           thumbnailBytes,
           verifiedAt: null,

@@ -104,8 +104,7 @@ export function openPlacing({
       const updatedAt = same ? current.updatedAt : changedAt
       const namedAt = same ? current.namedAt : now
       const version = content.version ?? chance.id()
-      const { takenAt, takenOffset } = taken ?? (sameContent ? current : NOT_TAKEN)
-      const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, version, takenAt, takenOffset }
+      const file = { id, name, sizeBytes, contentType, createdAt, updatedAt, namedAt, version, ...(taken ?? NOT_TAKEN) }
       const seal = sealSecrets(vaultKey, chance.bytes(12), owner, id, content)
       const row = { ...file, blob, seal, tag: tagOf(vaultKey, sha256) }
       const displaced = secrets && !sameContent && replaced === 'trash' ? entryFor(owner, vaultKey, secrets, now) : null
@@ -122,9 +121,10 @@ export function openPlacing({
       changeNotices.publish(owner)
       if (content.source) background('deleting a form that is a file now', collect([content.source.upload]))
       if (current && !displaced) background('deleting a replaced version', collect([current.version]))
-      const { thumbnail, thumbnailBytes } = sameContent ? current : NO_THUMBNAIL
+      const { thumbnail, thumbnailBytes, ...kept } = sameContent ? current : { ...NOT_TAKEN, ...NO_THUMBNAIL }
+      const { takenAt, takenOffset } = taken ?? kept
       return {
-        file: { ...file, sha256, verifiedAt: null, thumbnail, thumbnailBytes },
+        file: { ...file, takenAt, takenOffset, sha256, verifiedAt: null, thumbnail, thumbnailBytes },
         outcome: same ? 'same' : current ? 'replaced' : 'created',
       }
     },
