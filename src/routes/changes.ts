@@ -32,7 +32,7 @@ export const changes: FastifyPluginAsyncTypebox<{ claim: ClaimMemory }> = async 
       const session = sessionOf(request)
       const { limit = 50, cursor, wait = 0 } = request.query
       const position = readFeedCursor(cursor)
-      if (position && wait > 0) {
+      if (wait > 0) {
         const lives = () => sessions.lives(session)
         await changes.wait(session.userId, position, endOf(reply, wait * SECOND_MS), lives)
         if (!(await lives())) throw problems.unauthorized()

@@ -224,7 +224,7 @@ describe('a client that waits for changes', () => {
 
   it('gets what is there already at once, and nothing once its time is over', async () => {
     const ada = await member(await sharedApp())
-    const { nextCursor: cursor } = await feed(ada, { wait: 60 })
+    const { nextCursor: cursor } = await feed(ada, { wait: 0.05 })
     expect(await feed(ada, { cursor, wait: 0.05 })).toEqual({
       changes: [],
       nextCursor: expect.any(String),
@@ -232,6 +232,23 @@ describe('a client that waits for changes', () => {
     })
     await ada.put('a', 'a')
     expect(names(await feed(ada, { cursor, wait: 60 }))).toEqual(['a'])
+    expect(names(await feed(ada, { wait: 60 }))).toEqual(['a'])
+  })
+
+  it('without a cursor gets the first file of an empty vault', async () => {
+    const ada = await member(await sharedApp())
+    const waiting = feed(ada, { wait: 60 })
+    await whenWaiting()
+    await ada.put('first', 'a')
+    expect(names(await waiting)).toEqual(['first'])
+  })
+
+  it('is told at once that its cursor has expired', async () => {
+    const app = await testApp({ CHANGES_DAYS: '1' })
+    const ada = await member(app)
+    const { nextCursor } = await feed(ada)
+    app.clock.turn(DAY + 1)
+    expect(await ada.request(`/v1/changes?wait=60&cursor=${nextCursor}`)).toBeProblem(410, 'cursor-expired')
   })
 
   it('is not told of changes of others', async () => {

@@ -33,10 +33,10 @@ export interface ChangeFeed {
     limit: number,
   ): Promise<{ changes: FileChange[]; next: FeedPosition; more: boolean }>
   /**
-   * Resolves once there is a change after the position, at `left`, when the vault closes, or once `goesOn` is false: it is asked
-   * before each wait, and after each notice about the owner.
+   * Resolves once there is a change after the position, or with `null` any live file; at `left`; when the vault closes; or once
+   * `goesOn` is false: it is asked before each wait, and after each notice about the owner. `cursor-expired` as for `read`.
    */
-  wait(owner: string, position: FeedPosition, left: AbortSignal, goesOn: () => Promise<boolean>): Promise<void>
+  wait(owner: string, position: FeedPosition | null, left: AbortSignal, goesOn: () => Promise<boolean>): Promise<void>
   /** Ends all waits. */
   stopWaiting(): void
 }
@@ -75,8 +75,8 @@ export function openChangeFeed({
         // Before the position is compared, so that no change is missed in between.
         const notice = noticeFor(owner, left)
         try {
-          const found = await changes.page(owner, { after: position.revision, goneAfter: position.revision, limit: 0 })
-          if (found?.latest !== position.revision || notice.isLast() || !(await goesOn())) return
+          const found = await pieces(owner, position, 0)
+          if (found.found.length > 0 || notice.isLast() || !(await goesOn())) return
           await notice.heard
           if (notice.isLast()) return
         } finally {
