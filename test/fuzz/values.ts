@@ -36,7 +36,7 @@ export function values(document: Document, dice: Dice, memory: Memory) {
         return Array.from({ length: dice.below(3) }, () => valueFor(schema.items ?? {}, name))
       case 'integer':
       case 'number':
-        return numberOf(schema)
+        return numberOf(schema, name)
       case 'boolean':
         return dice.oneIn(2)
       case 'null':
@@ -46,7 +46,9 @@ export function values(document: Document, dice: Dice, memory: Memory) {
     }
   }
 
-  function numberOf({ minimum = 0, maximum = minimum + 1000 }: Schema): number {
+  function numberOf({ minimum = 0, maximum = minimum + 1000 }: Schema, name: string): number {
+    // Seconds until the answer. A longer wait would count as no answer.
+    if (name === 'wait') return dice.pick([minimum, 0.05])
     return dice.pick([minimum, maximum, minimum + 1, minimum + dice.below(maximum - minimum + 1)])
   }
 
