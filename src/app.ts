@@ -32,6 +32,7 @@ import { readOnly } from './plugins/read-only.ts'
 import { sweeper } from './plugins/sweeper.ts'
 import { requestId, requestIdOf } from './plugins/trace/request-id.ts'
 import { quietFramework, requestLog } from './plugins/trace/request-log.ts'
+import { web } from './plugins/web-stub.ts'
 import { account } from './routes/account.ts'
 import { activity } from './routes/activity.ts'
 import { changes } from './routes/changes.ts'
@@ -149,6 +150,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   if (vault.rules.readOnly) await app.register(readOnly)
   await app.register(limits, { rules: http.limits })
   await app.register(docs)
+  await app.register(web)
   await app.register(sweeper)
   await app.register(readBacks)
 
