@@ -33,7 +33,8 @@ export interface Stage {
   allowErrors(pattern: RegExp): void
 }
 
-type Options = Parameters<typeof testApp>[0] & {
+/** Anything else is a setting of the server. */
+type Options = { [setting: string]: unknown } & {
   viewport?: { width: number; height: number }
   locale?: string
   dark?: boolean

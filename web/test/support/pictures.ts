@@ -2,7 +2,8 @@
 import { crc32, deflateSync } from 'node:zlib'
 import jpeg from 'jpeg-js'
 
-export type Color = readonly [number, number, number, number?]
+/** Red, green, blue, and opacity where it is not full. */
+export type Color = readonly [number, number, number] | readonly [number, number, number, number]
 
 export interface Drawing {
   width: number
@@ -10,9 +11,9 @@ export interface Drawing {
   color: (x: number, y: number) => Color
 }
 
-export const RED: Color = [200, 30, 30]
-export const BLUE: Color = [30, 30, 200]
-export const GREEN: Color = [30, 160, 30]
+export const RED = [200, 30, 30] as const
+export const BLUE = [30, 30, 200] as const
+export const GREEN = [30, 160, 30] as const
 
 function pixels({ width, height, color }: Drawing): Buffer {
   const data = Buffer.alloc(width * height * 4, 255)
