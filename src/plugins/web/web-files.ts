@@ -1,0 +1,82 @@
+/** The built files of the web vault, read into memory: a build under a running server never mixes two versions. */
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { extname, join, relative, sep } from 'node:path'
+import { contentType } from 'mime-types'
+import type { Coding } from './content-codings.ts'
+
+export interface WebFile {
+  /** The path of its URL. */
+  path: string
+  contentType: string
+  cacheControl: string
+  /** The codings of its content, in the order of preference. */
+  variants: [...Variant[], Variant]
+}
+
+interface Variant {
+  coding: Coding
+  bytes: Buffer
+  /** The same bytes have the same tag, on every server. */
+  tag: string
+}
+
+/** Each URL segment begins with a letter or digit, so no dot file is served. The router would give `:` and `*` a meaning. */
+const SERVED = /^(?:[a-z\d][\w.-]*\/)*[a-z\d][\w.-]*$/i
+const SOURCE_MAP = /\.map$/
+
+/** The build writes these beside a file that they make smaller. */
+const CODED: [extension: string, coding: Coding][] = [
+  ['.br', 'br'],
+  ['.gz', 'gzip'],
+]
+
+/** Must be asked for again at each use: they name all other files. */
+const REVALIDATED = ['index.html', 'sw.js']
+/** Their names contain a hash of their content. */
+const IMMUTABLE = /^assets\//
+
+/** None if there is no such folder. */
+export async function readWebFiles(folder: string): Promise<WebFile[]> {
+  const names = await namesIn(folder)
+  const coded = names.filter((name) => CODED.some(([extension]) => name.endsWith(extension)))
+  const plain = names.filter((name) => !coded.includes(name) && SERVED.test(name) && !SOURCE_MAP.test(name))
+  return Promise.all(
+    plain.map(async (name) => {
+      const smaller = CODED.filter(([extension]) => coded.includes(name + extension))
+      const read = async (extension: string) => readFile(join(folder, name + extension))
+      const variants = smaller.map(async ([extension, coding]) => variant(coding, await read(extension)))
+      return webFile(name, await read(''), await Promise.all(variants))
+    }),
+  )
+}
+
+/** `name` is relative to the folder. */
+export function webFile(name: string, bytes: Buffer, coded: Variant[] = []): WebFile {
+  return {
+    path: name === 'index.html' ? '/' : `/${name}`,
+    contentType: contentType(extname(name)) || 'application/octet-stream',
+    cacheControl: cacheControlOf(name),
+    variants: [...coded, variant('identity', bytes)],
+  }
+}
+
+function cacheControlOf(name: string): string {
+  if (REVALIDATED.includes(name)) return 'no-cache'
+  return IMMUTABLE.test(name) ? 'public, max-age=31536000, immutable' : 'public, max-age=86400'
+}
+
+function variant(coding: Coding, bytes: Buffer): Variant {
+  return { coding, bytes, tag: createHash('sha256').update(bytes).digest('base64url') }
+}
+
+/** The names of the regular files; links are none. */
+async function namesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  return entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(folder, join(parentPath, name)).replaceAll(sep, '/'))
+}
