@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', 'clients/*/test/**/*.test.ts'],
-    exclude: ['test/browser/**', 'test/fuzz/**', 'test/slow/**'],
+    include: ['test/**/*.test.ts', 'clients/*/test/**/*.test.ts', 'web/test/**/*.test.ts'],
+    exclude: ['test/browser/**', 'web/test/browser/**', 'test/fuzz/**', 'test/slow/**'],
     globalSetup: ['test/support/build.ts'],
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 30_000,

@@ -21,8 +21,8 @@ interface Variant {
   tag: string
 }
 
-/** Each URL segment begins with a letter or digit, so no dot file is served. The router would give `:` and `*` a meaning. */
-const SERVED = /^(?:[a-z\d][\w.-]*\/)*[a-z\d][\w.-]*$/i
+/** No segment begins with a dot. The router would give `:` and `*` a meaning. */
+const SERVED = /^(?:[\w-][\w.-]*\/)*[\w-][\w.-]*$/
 const SOURCE_MAP = /\.map$/
 
 /** The build writes these beside a file that they make smaller. */

@@ -1,0 +1,44 @@
+import './field.css'
+import { useId } from 'preact/hooks'
+
+interface Props {
+  type?: 'text' | 'email' | 'search'
+  autoComplete?: string
+  inputMode?: 'text' | 'numeric' | 'email' | 'search'
+  maxLength?: number
+  required?: boolean
+  autoFocus?: boolean
+  label: string
+  value: string
+  onInput: (value: string) => void
+  /** Below the field. */
+  hint?: string | undefined
+  /** Says what is wrong; a screen reader reads it with the field. */
+  error?: string | undefined
+}
+
+/** A labelled input. */
+export function Field({ label, value, onInput, hint, error, type = 'text', ...rest }: Props) {
+  const id = useId()
+  const note = error ?? hint
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <input
+        {...rest}
+        // Preact's types expect a constant.
+        type={type as 'email'}
+        id={id}
+        value={value}
+        onInput={({ currentTarget }) => onInput(currentTarget.value)}
+        aria-invalid={error ? 'true' : undefined}
+        aria-describedby={note ? `${id}-note` : undefined}
+      />
+      {note && (
+        <p id={`${id}-note`} class={error ? 'error small' : 'soft small'}>
+          {note}
+        </p>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,9 @@
+import { t } from '../words/words.ts'
+
+export function Activity() {
+  return (
+    <main class="screen">
+      <h1>{t.value.common.activity}</h1>
+    </main>
+  )
+}

@@ -1,0 +1,10 @@
+import { t } from '../words/words.ts'
+
+export function Gallery() {
+  return (
+    <main class="screen">
+      <h1>{t.value.common.photos}</h1>
+      <p class="soft">{t.value.gallery.empty}</p>
+    </main>
+  )
+}
