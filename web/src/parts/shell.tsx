@@ -4,6 +4,7 @@ import type { ComponentType } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { Gallery } from '../screens/gallery.tsx'
 import { hrefOf, SCREENS, type Screen, screen } from '../state/route.ts'
+import { UploadPanel } from '../uploads/panel.tsx'
 import { t } from '../words/words.ts'
 import { Icon, type IconNode } from './icon.tsx'
 import { Starting } from './starting.tsx'
@@ -43,6 +44,7 @@ export function Shell() {
         </ul>
       </nav>
       {screen.value === 'photos' ? <Gallery /> : <Other key={screen.value} name={screen.value} />}
+      <UploadPanel />
     </div>
   )
 }
