@@ -13,7 +13,8 @@ const PROGRAMS = { server: 'src/server.ts', cli: 'src/cli.ts', config: 'src/conf
 /** Has the hash of the sources that dist/ was built from. It is written last, so a build that broke off does not count. */
 const STAMP = join('dist', '.built-from')
 /** Packages that stay in node_modules: they have binaries, files or threads of their own, or are loaded only where they are set. */
-const APART = /^(?:better-sqlite3|pino|pino-pretty|@fastify\/swagger-ui|pg|ioredis|@aws-sdk|nodemailer)(?:\/|$)/
+const APART =
+  /^(?:better-sqlite3|pino|pino-pretty|@fastify\/(?:static|swagger-ui)|pg|ioredis|@aws-sdk|nodemailer)(?:\/|$)/
 /** Packages that are not ES modules call `require`. */
 const REQUIRE = `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)`
 

@@ -125,7 +125,7 @@ describeNginx('behind nginx', () => {
       expect(head).toMatchObject({
         ':status': 200,
         'content-encoding': 'br',
-        vary: 'Accept-Encoding',
+        vary: 'accept-encoding',
         'cache-control': 'public, max-age=31536000, immutable',
       })
       expect(brotliDecompressSync(bytes).length).toBeGreaterThan(bytes.length)

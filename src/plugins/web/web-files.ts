@@ -1,14 +1,14 @@
-/** The built files of the web vault, read into memory: a build under a running server never mixes two versions. */
+/** The built files of the web vault: their paths, how long each may be cached, and the entity tags of their codings. */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { extname, join, relative, sep } from 'node:path'
-import { contentType } from 'mime-types'
+import { join, relative, sep } from 'node:path'
 import type { Coding } from './content-codings.ts'
 
 export interface WebFile {
+  /** Relative to the folder. */
+  name: string
   /** The path of its URL. */
   path: string
-  contentType: string
   cacheControl: string
   /** The codings of its content, in the order of preference. */
   variants: [...Variant[], Variant]
@@ -16,7 +16,8 @@ export interface WebFile {
 
 interface Variant {
   coding: Coding
-  bytes: Buffer
+  /** Where it is on the disk. */
+  file: string
   /** The same bytes have the same tag, on every server. */
   tag: string
 }
@@ -37,28 +38,22 @@ const REVALIDATED = ['index.html', 'sw.js']
 const IMMUTABLE = /^assets\//
 
 /** None if there is no such folder. */
-export async function readWebFiles(folder: string): Promise<WebFile[]> {
+export async function webFilesIn(folder: string): Promise<WebFile[]> {
   const names = await namesIn(folder)
   const coded = names.filter((name) => CODED.some(([extension]) => name.endsWith(extension)))
   const plain = names.filter((name) => !coded.includes(name) && SERVED.test(name) && !SOURCE_MAP.test(name))
   return Promise.all(
     plain.map(async (name) => {
       const smaller = CODED.filter(([extension]) => coded.includes(name + extension))
-      const read = async (extension: string) => readFile(join(folder, name + extension))
-      const variants = smaller.map(async ([extension, coding]) => variant(coding, await read(extension)))
-      return webFile(name, await read(''), await Promise.all(variants))
+      const variants = smaller.map(([extension, coding]) => variant(join(folder, name + extension), coding))
+      return {
+        name,
+        path: name === 'index.html' ? '/' : `/${name}`,
+        cacheControl: cacheControlOf(name),
+        variants: [...(await Promise.all(variants)), await variant(join(folder, name), 'identity')],
+      }
     }),
   )
-}
-
-/** `name` is relative to the folder. */
-export function webFile(name: string, bytes: Buffer, coded: Variant[] = []): WebFile {
-  return {
-    path: name === 'index.html' ? '/' : `/${name}`,
-    contentType: contentType(extname(name)) || 'application/octet-stream',
-    cacheControl: cacheControlOf(name),
-    variants: [...coded, variant('identity', bytes)],
-  }
 }
 
 function cacheControlOf(name: string): string {
@@ -66,8 +61,11 @@ function cacheControlOf(name: string): string {
   return IMMUTABLE.test(name) ? 'public, max-age=31536000, immutable' : 'public, max-age=86400'
 }
 
-function variant(coding: Coding, bytes: Buffer): Variant {
-  return { coding, bytes, tag: createHash('sha256').update(bytes).digest('base64url') }
+async function variant(file: string, coding: Coding): Promise<Variant> {
+  const tag = createHash('sha256')
+    .update(await readFile(file))
+    .digest('base64url')
+  return { coding, file, tag }
 }
 
 /** The names of the regular files; links are none. */

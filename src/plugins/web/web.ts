@@ -1,15 +1,15 @@
 /**
- * The web vault at `/`, from memory: each file of the build is a route, so no path of a request ever reaches the disk. Without
- * the files `/` is a short page.
+ * The web vault at `/`. Each file of the build is a route, so no path of a request reaches the disk. Without the files `/` is a
+ * short page.
  */
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import fastifyStatic from '@fastify/static'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { evaluateUndated, quotedTag } from '../../http/conditions.ts'
-import { sendWhole } from '../../http/sending.ts'
 import { problems } from '../../problems.ts'
 import { chosenVariant } from './content-codings.ts'
 import { disabledPage, missingPage } from './short-page.ts'
-import { readWebFiles, type WebFile, webFile } from './web-files.ts'
+import { type WebFile, webFilesIn } from './web-files.ts'
 
 /** No inline script or style, and nothing of another server. A worker has the policy of its own file, so all files carry it. */
 const CONTENT_SECURITY_POLICY = [
@@ -34,45 +34,83 @@ const PERMISSIONS_POLICY = [
   .map((feature) => `${feature}=()`)
   .join(', ')
 
+const PAGE = { 'content-security-policy': CONTENT_SECURITY_POLICY, 'permissions-policy': PERMISSIONS_POLICY }
+
+/** The maximum of memory for a file while its client does not read. */
+const FILE_BYTES = 256 * 1024
+
+/** They are the server's to check: it alone knows the tags. @fastify/send would compare them with its own. */
+const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']
+
 /** `folder` has the built files; `null` for none. */
 export const web = fastifyPlugin<{ folder: string | null }>(async function web(app, { folder }) {
-  for (const file of await filesOf(folder)) {
-    const { path, variants } = file
-    // Over TLS a response is copied; without it the socket refers to the bytes in memory.
-    const mostBytes = Math.max(...variants.map(({ bytes }) => bytes.length))
+  const files = folder === null ? [] : await webFilesIn(folder)
+  if (folder !== null && files.some(({ path }) => path === '/')) {
+    await app.register(async (scope) => serve(scope, folder, files))
+  } else {
+    sendAtRoot(app, folder === null ? disabledPage : missingPage)
+  }
+})
+
+/** A `Range` is ignored, as RFC 9110, section 14.2 allows. */
+async function serve(app: FastifyInstance, root: string, files: WebFile[]) {
+  const headers = new Map(files.flatMap((file) => file.variants.map((one) => [one.file, headersOf(file, one)])))
+  await app.register(fastifyStatic, {
+    root,
+    serve: false,
+    preCompressed: true,
+    ...{ acceptRanges: false, cacheControl: false, etag: false, lastModified: false },
+    // Only for a file that is there: another response must not be cached.
+    setHeaders: (reply, file) => void reply.headers(headers.get(file) ?? {}),
+  })
+  for (const file of files) {
+    const { name, path, variants } = file
     app.route({
       method: ['GET', 'HEAD'],
       url: path,
       schema: { hide: true, security: [] },
-      config: { memoryBytes: () => mostBytes, oneOfMany: path !== '/' },
-      handler: async (request, reply) => send(file, request, reply),
+      config: { memoryBytes: () => FILE_BYTES, oneOfMany: path !== '/' },
+      handler: (request, reply) => {
+        const chosen = chosenVariant(request.headers['accept-encoding'], variants)
+        const verdict = evaluateUndated(request.headers, chosen.tag)
+        if (verdict === 'failed') throw problems.preconditionFailed('')
+        if (verdict === 'not-modified') {
+          const vary = [reply.getHeader('vary') ?? [], 'accept-encoding'].flat().join(', ')
+          return reply
+            .code(304)
+            .headers({ ...headersOf(file, chosen), vary })
+            .send()
+        }
+        prepare(request, chosen.coding)
+        return reply.sendFile(name)
+      },
     })
   }
-})
-
-async function filesOf(folder: string | null): Promise<WebFile[]> {
-  if (folder === null) return [webFile('index.html', Buffer.from(disabledPage))]
-  const files = await readWebFiles(folder)
-  return files.some(({ path }) => path === '/') ? files : [webFile('index.html', Buffer.from(missingPage))]
 }
 
-/** A `Range` is ignored, as RFC 9110, section 14.2 allows. */
-function send({ path, contentType, cacheControl, variants }: WebFile, request: FastifyRequest, reply: FastifyReply) {
-  const { coding, bytes, tag } = chosenVariant(request.headers['accept-encoding'], variants)
-  const verdict = evaluateUndated(request.headers, tag)
-  if (verdict === 'failed') throw problems.preconditionFailed('')
-  reply.headers({
+/** Leaves nothing to decide for @fastify/static. */
+function prepare({ raw }: FastifyRequest, coding: string) {
+  for (const name of CONDITIONS) delete raw.headers[name]
+  raw.headers['accept-encoding'] = coding
+}
+
+function headersOf({ path, cacheControl }: WebFile, { tag }: { tag: string }): Record<string, string> {
+  return {
     'cache-control': cacheControl,
-    'content-security-policy': CONTENT_SECURITY_POLICY,
     etag: quotedTag(tag),
-    ...(path === '/' && { 'permissions-policy': PERMISSIONS_POLICY }),
-    ...(variants.length > 1 && { vary: [reply.getHeader('vary') ?? [], 'Accept-Encoding'].flat().join(', ') }),
+    ...(path === '/' ? PAGE : { 'content-security-policy': CONTENT_SECURITY_POLICY }),
+  }
+}
+
+function sendAtRoot(app: FastifyInstance, page: string) {
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/',
+    schema: { hide: true, security: [] },
+    handler: async (_request, reply: FastifyReply) =>
+      reply
+        .headers({ ...PAGE, 'cache-control': 'no-cache' })
+        .type('text/html; charset=utf-8')
+        .send(page),
   })
-  if (verdict === 'not-modified') return sendWhole(reply.code(304), undefined)
-  reply.headers({
-    'content-type': contentType,
-    'content-length': String(bytes.length),
-    ...(coding !== 'identity' && { 'content-encoding': coding }),
-  })
-  return sendWhole(reply, request.method === 'HEAD' ? undefined : bytes)
 }
