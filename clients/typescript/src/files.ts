@@ -1,7 +1,7 @@
 /** Lists, lookups and changes of files. */
 import { VaultError } from './errors.ts'
 import { pathOfFile, type Transport } from './transport.ts'
-import type { Change, FoundFile, OpenUpload, StoredFile, TrashedFile } from './wire.ts'
+import type { Change, FoundFile, Month, OpenUpload, StoredFile, TrashedFile } from './wire.ts'
 
 /** The most digests of one lookup: without `verify`, and with it. */
 const MOST_LOOKED_UP = 1000
@@ -14,6 +14,19 @@ export interface ListOptions {
   /** How many files one request gets: 1 to 1000. */
   pageSize?: number
   signal?: AbortSignal
+}
+
+export interface PageOptions extends Omit<ListOptions, 'pageSize'> {
+  /** The `nextCursor` of the page before; none for the first page. */
+  cursor?: string | null
+  /** The maximum of files: 1 to 1000. */
+  limit?: number
+}
+
+export interface ListPage {
+  files: StoredFile[]
+  /** `null` on the last page. */
+  nextCursor: string | null
 }
 
 export interface ChangesOptions {
@@ -39,6 +52,15 @@ export function openFiles(transport: Transport) {
       const { pageSize = 500, signal, ...query } = options
       return pages<'files', StoredFile>(transport, '/v1/files', 'files', { ...query, limit: pageSize }, signal)
     },
+
+    /** One page of the list. The cursor is good for the same `prefix`, `sort` and `order`. */
+    page({ signal, ...query }: PageOptions = {}): Promise<ListPage> {
+      return transport.json({ path: '/v1/files', query: { ...query }, signal })
+    },
+
+    /** The months that have files, in UTC, the newest first. A file is in the month of its `takenAt`, or else of its `createdAt`. */
+    timeline: ({ pageSize = 500, signal }: { pageSize?: number; signal?: AbortSignal } = {}): AsyncGenerator<Month> =>
+      pages<'months', Month>(transport, '/v1/timeline', 'months', { limit: pageSize }, signal),
 
     /** The live file of the name, or `null`. */
     async find(name: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<StoredFile | null> {

@@ -218,6 +218,29 @@ describe('files', () => {
     expect(await client.find('b')).toBe(null)
   })
 
+  it('are listed one page at a time', async () => {
+    const { client } = await start()
+    for (const name of ['a', 'b1', 'b2', 'b3']) await client.upload(Buffer.from(name), { name })
+    const list = { prefix: 'b', sort: 'name', order: 'desc', limit: 2 } as const
+    const first = await client.page(list)
+    const last = await client.page({ ...list, cursor: first.nextCursor })
+    expect([first, last].map(({ files }) => files.map(({ name }) => name))).toEqual([['b3', 'b2'], ['b1']])
+    expect([first.nextCursor !== null, last.nextCursor]).toEqual([true, null])
+  })
+
+  it('are counted by month, and listed from a month on', async () => {
+    const { client } = await start()
+    for (const day of ['2026-03-02', '2026-03-01', '2026-02-01'])
+      await client.upload(Buffer.from(day), { name: day, takenAt: `${day}T12:00:00Z` })
+    const months = await all(client.timeline({ pageSize: 1 }))
+    expect(months.map(({ month, files }) => [month, files])).toEqual([
+      ['2026-03', 2],
+      ['2026-02', 1],
+    ])
+    const february = { sort: 'takenAt', order: 'desc', cursor: months[1]?.cursor ?? null } as const
+    expect((await client.page(february)).files.map(({ name }) => name)).toEqual(['2026-02-01'])
+  })
+
   it('are renamed, deleted, restored and deleted for good', async () => {
     const { client } = await start()
     const { file } = await client.upload(Buffer.from('sand'), { name: 'beach.txt' })
