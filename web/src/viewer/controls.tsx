@@ -158,12 +158,14 @@ function Bar({ state: { file, zoom, isInfoOpen, isLoading }, onClose, onZoom, on
         <p class="small">{isLoading.value ? words.loading : takenText(file.value)}</p>
       </div>
       {zoom.value !== 'none' && (
-        <Button
-          kind="quiet"
-          icon={zoom.value === 'in' ? ZoomIn : ZoomOut}
-          label={zoom.value === 'in' ? words.zoomIn : words.zoomOut}
-          onClick={onZoom}
-        />
+        <div class="viewer-zoom">
+          <Button
+            kind="quiet"
+            icon={zoom.value === 'in' ? ZoomIn : ZoomOut}
+            label={zoom.value === 'in' ? words.zoomIn : words.zoomOut}
+            onClick={onZoom}
+          />
+        </div>
       )}
       <Button kind="quiet" icon={Info} label={words.info} expanded={isInfoOpen.value} onClick={onInfo} />
       <a

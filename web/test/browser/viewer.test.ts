@@ -131,12 +131,19 @@ it('tells what is known of a file, and changes it', async () => {
   await details.waitFor({ state: 'detached' })
   await press(page, 'Next')
   await title(page, 'dusk.jpg')
+
+  // Another device signs this one out: nothing of the vault stays on the page.
+  await stage.app.request('/v1/sessions', { method: 'DELETE', headers })
+  await press(page, 'Move to trash')
+  await viewer(page).waitFor({ state: 'detached' })
+  await page.getByRole('heading', { name: 'Open your vault' }).waitFor()
 })
 
 it('opens by touch, closes by the back button, and undoes what was deleted', async () => {
   const { stage, page } = await filled({ viewport: PHONE })
   await page.getByTitle('noon.jpg', { exact: true }).tap()
   await title(page, 'noon.jpg')
+  await expect.poll(() => pictureWidth(page)).toBe(360)
   await stage.shot('viewer-phone')
   await viewer(page).getByRole('button', { name: 'Details' }).tap()
   await viewer(page).getByText('600 × 400').waitFor()
@@ -212,6 +219,10 @@ it('plays a film by ranges, and stops it when it is left', async () => {
     await video.play()
   })
   await stage.shot('viewer-film')
+  // A click on the player is not for the viewer.
+  await video.click({ position: { x: 200, y: 200 } })
+  await expect.poll(() => video.evaluate((video: HTMLVideoElement) => video.paused)).toBe(true)
+  await video.evaluate((video: HTMLVideoElement) => video.play())
   const seeked = await video.evaluate(async (video: HTMLVideoElement) => {
     await new Promise((resolve) => {
       video.addEventListener('seeked', resolve, { once: true })
