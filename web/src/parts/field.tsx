@@ -1,5 +1,5 @@
 import './field.css'
-import { useId } from 'preact/hooks'
+import { useId } from './use-id.ts'
 
 interface Props {
   type?: 'text' | 'email' | 'search'
