@@ -84,9 +84,12 @@ function valuesOf(header: string, name: string): string[] {
   return pairs.filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1))
 }
 
-/** Gives the token to the browser. `maxAgeMs` is the longest life of the session, because use extends the session. */
-export function setCookie(request: FastifyRequest, reply: FastifyReply, token: string, maxAgeMs: number): void {
-  reply.header('set-cookie', cookieOf(request, token, Math.ceil(maxAgeMs / 1000)))
+/**
+ * Gives the token to the browser. `maxAgeMs` is the longest life of the session, because use extends the session. With `null` the
+ * browser keeps the cookie until it is closed.
+ */
+export function setCookie(request: FastifyRequest, reply: FastifyReply, token: string, maxAgeMs: number | null): void {
+  reply.header('set-cookie', cookieOf(request, token, maxAgeMs === null ? null : Math.ceil(maxAgeMs / 1000)))
 }
 
 /** Clears the cookie if the request relies on it. */
@@ -94,7 +97,8 @@ export function clearCookie(request: FastifyRequest, reply: FastifyReply): void 
   if (credentialsOf(request)?.from === 'cookie') reply.header('set-cookie', cookieOf(request, '', 0))
 }
 
-function cookieOf(request: FastifyRequest, value: string, maxAgeSeconds: number): string {
+function cookieOf(request: FastifyRequest, value: string, maxAgeSeconds: number | null): string {
   const secure = isOverTls(request) ? ' Secure;' : ''
-  return `${cookieName(request)}=${value}; Path=/;${secure} HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}`
+  const maxAge = maxAgeSeconds === null ? '' : `; Max-Age=${maxAgeSeconds}`
+  return `${cookieName(request)}=${value}; Path=/;${secure} HttpOnly; SameSite=Strict${maxAge}`
 }

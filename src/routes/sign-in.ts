@@ -25,10 +25,10 @@ export const signIn: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      const { cookie, ...entered } = request.body
+      const { cookie, persistent = true, ...entered } = request.body
       if (cookie) refuseCrossSite(request)
       const { token, ...session } = await app.vault.sessions.open(entered, callerOf(request))
-      if (cookie) setCookie(request, reply, token, app.vault.rules.sessionMaxMs)
+      if (cookie) setCookie(request, reply, token, persistent ? app.vault.rules.sessionMaxMs : null)
       const expiresAt = timestamp(session.expiresAt)
       return reply.code(201).send({ ...session, expiresAt, ...(!cookie && { token }) })
     },

@@ -32,6 +32,13 @@ export const SignIn = Type.Object(
         examples: [false],
       }),
     ),
+    persistent: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          'With `"cookie": true`: whether the browser keeps the cookie when it is closed. Without a cookie it changes nothing.',
+      }),
+    ),
   },
   { 'x-name': 'SignIn' },
 )
@@ -65,7 +72,7 @@ const OpenedSession = Type.Object(
 export const WithSession = Type.Unsafe<Static<typeof OpenedSession>>({
   description: 'The session.',
   headers: setCookie(
-    'With `"cookie": true`: the cookie, HttpOnly and SameSite=Strict. Over TLS it is `__Host-minikeepsafe` and Secure, otherwise `minikeepsafe`. `Max-Age` is the longest life of the session.',
+    'With `"cookie": true`: the cookie, HttpOnly and SameSite=Strict. Over TLS it is `__Host-minikeepsafe` and Secure, otherwise `minikeepsafe`. `Max-Age` is the longest life of the session; with `"persistent": false` there is none.',
   ),
   content: { 'application/json': { schema: OpenedSession } },
 })

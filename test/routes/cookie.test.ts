@@ -86,6 +86,29 @@ describe('a sign-in with a cookie', () => {
     expect(told(answer)).toContain('; Max-Age=216000')
   })
 
+  it('lasts until the browser is closed if it asks for that, also over TLS', async () => {
+    const { cert, key } = newCertificate(await temporaryFolder())
+    for (const app of [await sharedApp(), await testApp({ TLS_CERT: cert, TLS_KEY: key })]) {
+      const entered = { ...(await registered(app)), cookie: true, persistent: false }
+      const answer = await app.post('/v1/sessions', entered, SAME_ORIGIN)
+      expect(answer.status).toBe(201)
+      expect(told(answer)).toMatch(
+        /^(__Host-)?minikeepsafe=mks_[\w-]{43}; Path=\/;( Secure;)? HttpOnly; SameSite=Strict$/,
+      )
+      const cookie = told(answer)?.split(';', 1)[0] as string
+      expect((await app.request('/v1/me', { headers: { cookie } })).status).toBe(200)
+    }
+  })
+
+  it('needs a boolean for that, and without a cookie there is a token as ever', async () => {
+    const app = await sharedApp()
+    const pin = await registered(app)
+    const wrong = await app.post('/v1/sessions', { ...pin, cookie: true, persistent: 'no' }, SAME_ORIGIN)
+    expect(wrong).toBeProblem(400, 'invalid-request')
+    const answer = await app.post('/v1/sessions', { ...pin, persistent: false }, SAME_ORIGIN)
+    expect([told(answer), answer.body]).toEqual([null, expect.objectContaining({ token: expect.any(String) })])
+  })
+
   it('over TLS has a cookie that is Secure and of this host alone', async () => {
     const { cert, key } = newCertificate(await temporaryFolder())
     const app = await testApp({ TLS_CERT: cert, TLS_KEY: key })

@@ -17,6 +17,8 @@ export interface SignIn extends Abortable {
   deviceName?: string
   /** For a page of the server's own origin: the browser keeps the token, and no script sees it. */
   cookie?: boolean
+  /** `false`, with `cookie`: the browser forgets the session when it is closed. */
+  persistent?: boolean
 }
 
 export function openAccount(transport: Transport) {

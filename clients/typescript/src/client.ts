@@ -10,6 +10,7 @@ import { memoryToken, type TokenStore } from './tokens.ts'
 import { openTransport } from './transport.ts'
 import { memoryStore, type UnfinishedStore } from './unfinished.ts'
 import { openUpload } from './upload.ts'
+import { openUrls } from './urls.ts'
 
 export interface ClientOptions {
   /** The address of the server, such as `https://vault.example.org`. */
@@ -45,6 +46,7 @@ export function createClientOn(platform: Hashing, options: ClientOptions) {
     upload: openUpload(transport, files, unfinished, hashing),
     download: openDownload(transport, hashing.createHash),
     freeSpaceCheck: openFreeSpaceCheck(files, hashing),
+    urls: openUrls(transport.server),
   }
 }
 

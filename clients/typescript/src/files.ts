@@ -16,6 +16,19 @@ export interface ListOptions {
   signal?: AbortSignal
 }
 
+export interface PageOptions extends Omit<ListOptions, 'pageSize'> {
+  /** The `nextCursor` of the page before; none for the first page. */
+  cursor?: string | null
+  /** The maximum of files: 1 to 1000. */
+  limit?: number
+}
+
+export interface ListPage {
+  files: StoredFile[]
+  /** `null` on the last page. */
+  nextCursor: string | null
+}
+
 export interface ChangesOptions {
   /** The cursor that was stored after the last changes; none for everything that is there. */
   cursor?: string | null
@@ -38,6 +51,11 @@ export function openFiles(transport: Transport) {
     list: (options: ListOptions = {}): AsyncGenerator<StoredFile> => {
       const { pageSize = 500, signal, ...query } = options
       return pages<'files', StoredFile>(transport, '/v1/files', 'files', { ...query, limit: pageSize }, signal)
+    },
+
+    /** One page of the list. The cursor is good for the same `prefix`, `sort` and `order`. */
+    page({ signal, ...query }: PageOptions = {}): Promise<ListPage> {
+      return transport.json({ path: '/v1/files', query: { ...query }, signal })
     },
 
     /** The live file of the name, or `null`. */

@@ -611,6 +611,11 @@ export interface components {
              * @example false
              */
             cookie: boolean;
+            /**
+             * @description With `"cookie": true`: whether the browser keeps the cookie when it is closed. Without a cookie it changes nothing.
+             * @default true
+             */
+            persistent: boolean;
         };
         /** @description A session. It replaces an older session of the same user on this device. A user has at most 1,000 sessions: a new one above that ends the least recently used one. */
         OpenedSession: {
@@ -1671,7 +1676,7 @@ export interface operations {
             /** @description The session. */
             201: {
                 headers: {
-                    /** @description With `"cookie": true`: the cookie, HttpOnly and SameSite=Strict. Over TLS it is `__Host-minikeepsafe` and Secure, otherwise `minikeepsafe`. `Max-Age` is the longest life of the session. */
+                    /** @description With `"cookie": true`: the cookie, HttpOnly and SameSite=Strict. Over TLS it is `__Host-minikeepsafe` and Secure, otherwise `minikeepsafe`. `Max-Age` is the longest life of the session; with `"persistent": false` there is none. */
                     "Set-Cookie"?: string;
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];

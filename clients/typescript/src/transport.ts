@@ -148,7 +148,8 @@ export function timeLimit(ms: number, other: AbortSignal | undefined) {
   }
 }
 
-function queryOf(query: Call['query'] = {}): string {
+/** Leaves out `null` and `undefined`. */
+export function queryOf(query: Call['query'] = {}): string {
   const pairs = Object.entries(query).flatMap(([name, value]) =>
     value == null ? [] : [`${name}=${encodeURIComponent(value)}`],
   )

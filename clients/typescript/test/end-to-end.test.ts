@@ -218,6 +218,16 @@ describe('files', () => {
     expect(await client.find('b')).toBe(null)
   })
 
+  it('are listed one page at a time', async () => {
+    const { client } = await start()
+    for (const name of ['a', 'b1', 'b2', 'b3']) await client.upload(Buffer.from(name), { name })
+    const list = { prefix: 'b', sort: 'name', order: 'desc', limit: 2 } as const
+    const first = await client.page(list)
+    const last = await client.page({ ...list, cursor: first.nextCursor })
+    expect([first, last].map(({ files }) => files.map(({ name }) => name))).toEqual([['b3', 'b2'], ['b1']])
+    expect([first.nextCursor !== null, last.nextCursor]).toEqual([true, null])
+  })
+
   it('are renamed, deleted, restored and deleted for good', async () => {
     const { client } = await start()
     const { file } = await client.upload(Buffer.from('sand'), { name: 'beach.txt' })

@@ -1,0 +1,64 @@
+/** The addresses that elements of a page load by cookie. */
+import { randomBytes } from 'node:crypto'
+import { expect, it } from 'vitest'
+import { appForMany, newDeviceId } from '../../../test/support/app.ts'
+import { createClient } from '../src/index.ts'
+import { signedIn } from './support.ts'
+
+const app = appForMany()
+const SAME_ORIGIN = { 'sec-fetch-site': 'same-origin' }
+
+/** The vault in a page that has signed in with a cookie, and what the browser does with an address. */
+async function page() {
+  const { url } = await app()
+  const { client: owner } = await signedIn({ url })
+  const deviceId = newDeviceId()
+  const { pin } = (await owner.requestPin({ deviceId })) as { pin: string }
+  let cookie = ''
+  const asBrowser: typeof fetch = async (input, init) => {
+    const response = await fetch(input, { ...init, headers: { ...init?.headers, ...SAME_ORIGIN } })
+    cookie = response.headers.getSetCookie()[0]?.split(';', 1)[0] ?? cookie
+    return response
+  }
+  const client = createClient({ baseUrl: url, fetch: asBrowser })
+  await client.signIn({ deviceId, pin, cookie: true })
+  const load = async (address: string) => {
+    const response = await fetch(address, { headers: { ...SAME_ORIGIN, cookie } })
+    return {
+      response,
+      bytes: Buffer.from(await response.arrayBuffer()),
+      field: (name: string) => response.headers.get(name),
+    }
+  }
+  return { owner, client, load }
+}
+
+it('a picture is shown or saved, whatever its name', async () => {
+  const { owner, client, load } = await page()
+  const picture = randomBytes(1000)
+  await owner.upload(picture, { name: 'été #1?.jpg' })
+  const shown = await load(client.urls.file('été #1?.jpg', { inline: true }))
+  const saved = await load(client.urls.file('été #1?.jpg'))
+  expect([shown, saved].map(({ bytes }) => bytes.equals(picture))).toEqual([true, true])
+  expect([shown, saved].map(({ field }) => field('content-disposition')?.split(';', 1)[0])).toEqual([
+    'inline',
+    'attachment',
+  ])
+})
+
+it('a thumbnail may be kept for good under its tag', async () => {
+  const { owner, client, load } = await page()
+  const picture = randomBytes(1000)
+  await owner.upload(randomBytes(10), { name: 'beach & sea.jpg' })
+  await owner.thumbnail.put('beach & sea.jpg', picture, { type: 'image/jpeg' })
+  const tag = (await owner.find('beach & sea.jpg'))?.thumbnail ?? null
+  const { bytes, field } = await load(client.urls.thumbnail('beach & sea.jpg', tag))
+  expect([bytes.equals(picture), field('cache-control')]).toEqual([true, 'private, max-age=31536000, immutable'])
+})
+
+it('everything is one zip', async () => {
+  const { owner, client, load } = await page()
+  await owner.upload(Buffer.from('sand'), { name: 'beach.txt' })
+  const { bytes, field } = await load(client.urls.export())
+  expect([field('content-type'), bytes.includes('files/beach.txt')]).toEqual(['application/zip', true])
+})
