@@ -45,6 +45,7 @@ import { register } from './routes/register.ts'
 import { sessions } from './routes/sessions.ts'
 import { signIn } from './routes/sign-in.ts'
 import { thumbnails } from './routes/thumbnails.ts'
+import { timeline } from './routes/timeline.ts'
 import { trash } from './routes/trash.ts'
 import { uploadForm } from './routes/upload-form.ts'
 import { uploadRaw } from './routes/upload-raw.ts'
@@ -165,6 +166,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     members.addHook('onError', recordDamage)
     await members.register(sessions)
     await members.register(files)
+    await members.register(timeline)
     await members.register(changes, { claim })
     await members.register(lookup, uploading)
     await members.register(uploadForm, uploading)

@@ -125,6 +125,19 @@ export interface FileQuery {
   limit: number
 }
 
+/** A place in the list by `takenAt`, the newest first: after all files whose instant and id are greater or equal. */
+export interface DatedPlace {
+  key: number
+  id: string
+}
+
+export interface CountedMonths {
+  /** The first instant of each month in UTC, and how many files were counted in it. */
+  months: { month: number; files: number }[]
+  /** The place after the last counted file; `null` if the end was reached. */
+  last: DatedPlace | null
+}
+
 export interface TrashQuery {
   since: number
   after: { deletedAt: number; id: string } | null
@@ -190,6 +203,13 @@ export interface FileRepository {
     query: FileQuery & { sort: Exclude<FileSort, 'name'> },
     rows: number,
   ): Promise<{ found: SealedFile[]; last: FileQuery['after'] }>
+  /**
+   * Counts the owner's files by month, the newest first, from this place on (`null`: the first file): at most `most.files` files
+   * of at most `most.months` months, both at least 1. The last month may go on after `last`. A file is in the month of its
+   * `takenAt`, or of its `createdAt` if it has none. Instants before the year 0 count to its first month, and instants after
+   * the year 9999 to its last month.
+   */
+  countByMonth(owner: string, after: DatedPlace | null, most: { files: number; months: number }): Promise<CountedMonths>
   /** Those of the names that files of the owner have. */
   taken(owner: string, names: string[]): Promise<string[]>
   /**

@@ -228,6 +228,19 @@ describe('files', () => {
     expect([first.nextCursor !== null, last.nextCursor]).toEqual([true, null])
   })
 
+  it('are counted by month, and listed from a month on', async () => {
+    const { client } = await start()
+    for (const day of ['2026-03-02', '2026-03-01', '2026-02-01'])
+      await client.upload(Buffer.from(day), { name: day, takenAt: `${day}T12:00:00Z` })
+    const months = await all(client.timeline({ pageSize: 1 }))
+    expect(months.map(({ month, files }) => [month, files])).toEqual([
+      ['2026-03', 2],
+      ['2026-02', 1],
+    ])
+    const february = { sort: 'takenAt', order: 'desc', cursor: months[1]?.cursor ?? null } as const
+    expect((await client.page(february)).files.map(({ name }) => name)).toEqual(['2026-02-01'])
+  })
+
   it('are renamed, deleted, restored and deleted for good', async () => {
     const { client } = await start()
     const { file } = await client.upload(Buffer.from('sand'), { name: 'beach.txt' })

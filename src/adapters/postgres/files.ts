@@ -10,6 +10,7 @@ import type {
   SealedFile,
 } from '../../ports/files.ts'
 import type { Database } from './database.ts'
+import { postgresMonths } from './months.ts'
 
 export const FILE = `id, name, size AS "sizeBytes", content_type AS "contentType", created_at AS "createdAt",
   updated_at AS "updatedAt", named_at AS "namedAt", version, seal, tag, taken_at AS "takenAt",
@@ -117,6 +118,8 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
         last: last?.n === rows ? { key: SORT_KEY[query.sort](last), id: last.id } : null,
       }
     },
+
+    countByMonth: postgresMonths({ ask }),
 
     async taken(owner, names) {
       const text = 'SELECT name FROM files WHERE user_id = $1 AND name = ANY ($2) AND deleted_at IS NULL'

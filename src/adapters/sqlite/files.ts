@@ -14,6 +14,7 @@ import type {
   Used,
 } from '../../ports/files.ts'
 import type { InTransaction } from './group-commit.ts'
+import { sqliteMonths } from './months.ts'
 import { sqliteRevisions } from './revisions.ts'
 import { thumbnailDrop } from './thumbnails.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
@@ -244,6 +245,8 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
         limit,
       })
     },
+
+    countByMonth: sqliteMonths(db),
 
     async taken(owner, names) {
       return names.filter((name) => holder.get(owner, name) !== undefined)
