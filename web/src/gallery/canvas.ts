@@ -151,7 +151,7 @@ effect(() => {
   prefix.value
   untracked(() => {
     last = null
-    if (host && top.peek() > 0) moveTo(0)
+    if (host && scrollY > 0) moveTo(-offset)
   })
 })
 

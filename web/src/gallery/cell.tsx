@@ -23,16 +23,11 @@ interface Props {
 
 const ICONS: Record<Kind, IconNode> = { picture: Image, video: Film, audio: Music2, other: FileText }
 
-/** A file in the grid. It is drawn again only if one of its properties changes. */
-export class Cell extends Component<Props, { isBroken: boolean }> {
+/** A file in the grid. Signals draw a component again only if one of its properties changes, as long as it has no state. */
+export class Cell extends Component<Props> {
+  private isBroken = false
   /** Set when the picture is requested: it stays then. */
   private isAsked = false
-
-  override shouldComponentUpdate(next: Props, state: { isBroken: boolean }): boolean {
-    const now = this.props
-    const keys = Object.keys(next) as (keyof Props)[]
-    return keys.some((key) => next[key] !== now[key]) || state.isBroken !== this.state.isBroken
-  }
 
   override componentDidMount(): void {
     const { file } = this.props
@@ -87,7 +82,7 @@ export class Cell extends Component<Props, { isBroken: boolean }> {
 
   private picture(kind: Kind) {
     const { name, thumbnail } = this.props.file
-    if (thumbnail !== null && !this.state.isBroken) {
+    if (thumbnail !== null && !this.isBroken) {
       // Reading the signal draws the cell again when the rush is over.
       this.isAsked = this.isAsked || !isRushing.value
       if (!this.isAsked) return <span class="unseen">{name}</span>
@@ -98,7 +93,10 @@ export class Cell extends Component<Props, { isBroken: boolean }> {
           draggable={false}
           src={client.urls.thumbnail(name, thumbnail)}
           alt={name}
-          onError={() => this.setState({ isBroken: true })}
+          onError={() => {
+            this.isBroken = true
+            this.forceUpdate()
+          }}
         />
       )
     }

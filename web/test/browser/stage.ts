@@ -33,7 +33,7 @@ export interface Stage {
   allowErrors(pattern: RegExp): void
 }
 
-type Options = Parameters<typeof testApp>[0] & {
+type Options = { [setting: string]: unknown } & {
   viewport?: { width: number; height: number }
   locale?: string
   dark?: boolean
