@@ -97,7 +97,7 @@ export function Scrubber() {
         ),
       )}
       <span class="thumb" style={{ top: `${share.value * 100}%` }} />
-      {(isHeld.value || isAwake.value) && (
+      {(isHeld.value || (isAwake.value && top.value > 0)) && (
         <span class="bubble" style={{ top: `${Math.min(97, Math.max(3, share.value * 100))}%` }}>
           {formatMonth(here.month)}
         </span>

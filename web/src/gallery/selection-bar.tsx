@@ -34,13 +34,13 @@ export function SelectionBar() {
   const remove = async () => (await actions()).removeSelected()
   const { size } = selected.value
   return (
-    <>
+    <div class="selection-place">
       {isAny && (
         <div class="selection-bar" role="toolbar" aria-label={words.selection}>
           <Button kind="quiet" icon={X} label={words.endSelection} onClick={clear} />
           <p aria-live="polite">
             {words.selected(formatNumber(size))}
-            {size === 1 && <small class="touch-hint">{words.rangeHint}</small>}
+            {size === 1 && <small>{words.rangeHint}</small>}
           </p>
           <Button kind="quiet" icon={Download} label={words.download} onClick={() => void download()} />
           {size === 1 && (
@@ -50,6 +50,6 @@ export function SelectionBar() {
         </div>
       )}
       {Dialog && <Dialog onClose={close} />}
-    </>
+    </div>
   )
 }

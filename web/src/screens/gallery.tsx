@@ -1,5 +1,5 @@
 import './gallery.css'
-import { useComputed } from '@preact/signals'
+import { computed, useComputed } from '@preact/signals'
 import { Images } from 'lucide'
 import { useEffect } from 'preact/hooks'
 import { FindBar } from '../gallery/find-bar.tsx'
@@ -17,6 +17,11 @@ import { AddButton } from '../uploads/add-button.tsx'
 import { formatBytes, formatNumber } from '../words/formats.ts'
 import { t } from '../words/words.ts'
 
+/** There is nothing to look for. */
+const isVaultEmpty = computed(
+  () => state.value === 'ready' && prefix.value === '' && shownKind.value === 'all' && sections.value.length === 0,
+)
+
 export function Gallery() {
   useEffect(() => {
     void start()
@@ -28,19 +33,20 @@ export function Gallery() {
       clear()
     }
   }, [])
+  const isEmpty = isVaultEmpty.value
   return (
     <main class="gallery">
+      <SelectionBar />
       <header>
         <div class="head">
           <div>
             <h1>{t.value.common.photos}</h1>
             <Usage />
           </div>
-          <AddButton />
+          {!isEmpty && <AddButton />}
         </div>
-        <FindBar />
+        {!isEmpty && <FindBar />}
       </header>
-      <SelectionBar />
       <Files />
       <Scrubber />
     </main>
@@ -88,7 +94,7 @@ function Files() {
 
 function Empty() {
   const words = t.value.gallery
-  const isWhole = prefix.value === '' && shownKind.value === 'all'
+  const isWhole = isVaultEmpty.value
   return (
     <div class="empty" role="status">
       <Icon node={Images} size={48} />
