@@ -99,6 +99,11 @@ export interface SealedTrash extends SealedFile {
   deletedAt: number
 }
 
+/** A live file, with `deletedAt` as `null`, or a trash entry. */
+export interface LiveOrTrashed extends SealedFile {
+  deletedAt: number | null
+}
+
 /** The row of a live file, with `deletedAt` as `null`, or of a trash entry, for a lookup. */
 export interface SealedEntry
   extends Pick<SealedFile, 'id' | 'name' | 'sizeBytes' | 'version' | 'seal' | 'tag' | 'verifiedAt'> {
@@ -226,6 +231,8 @@ export interface FileRepository {
    * them, whichever.
    */
   withTags(owner: string, tags: Buffer[], limit: number): Promise<SealedEntry[]>
+  /** The owner's files and trash entries with these ids, in any order. An id that the owner does not have is left out. */
+  withIds(owner: string, ids: string[]): Promise<LiveOrTrashed[]>
   /**
    * Records attempts to read versions back: whether all their bytes opened (`verifiedAt`), or not. Nothing is recorded
    * for a version that was replaced. A row that another transaction is changing may be left out.

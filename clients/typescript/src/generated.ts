@@ -441,7 +441,7 @@ export interface paths {
         };
         /**
          * Export everything as one zip file
-         * @description Files are under `files/<name>`, files of the trash under `trash/<id>/<name>`. A name that Windows forbids, or that differs from another only by case or normal form, is changed. `account.json`, the last entry, has the user and each file in the zip: its own name, id, size, content type, SHA-256, times, and its `path` in the zip. If a file is changed during the export, the zip has one of its versions, and has it once. An export that breaks off cannot be resumed: request it again.
+         * @description Files are under `files/<name>`, files of the trash under `trash/<id>/<name>`. A name that Windows forbids, or that differs from another only by case or normal form, is changed. `account.json`, the last entry, has the user and each file in the zip: its own name, id, size, content type, SHA-256, times, and its `path` in the zip. If a file is changed during the export, the zip has one of its versions, and has it once. An export that breaks off cannot be resumed: request it again. With `ids` the zip has only these files, in this order, under their names, and no `account.json`.
          */
         get: operations["exportMe"];
         put?: never;
@@ -631,11 +631,8 @@ export interface components {
              * @example false
              */
             cookie: boolean;
-            /**
-             * @description With `"cookie": true`: whether the browser keeps the cookie when it is closed. Without a cookie it changes nothing.
-             * @default true
-             */
-            persistent: boolean;
+            /** @description With `"cookie": true`: whether the browser keeps the cookie when it is closed; by default `true`. Without a cookie it changes nothing. */
+            persistent?: boolean;
         };
         /** @description A session. It replaces an older session of the same user on this device. A user has at most 1,000 sessions: a new one above that ends the least recently used one. */
         OpenedSession: {
@@ -7170,7 +7167,10 @@ export interface operations {
     };
     exportMe: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only these files and entries of the trash: 1 to 300 ids, with a comma between them. */
+                ids?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -7180,7 +7180,7 @@ export interface operations {
             /** @description A zip file. It is incomplete if the connection breaks. */
             200: {
                 headers: {
-                    /** @description `attachment`, with the date in the file name. */
+                    /** @description `attachment`, with the date in the file name, and with `ids` the number of files. */
                     "Content-Disposition"?: string;
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -7191,7 +7191,7 @@ export interface operations {
                     "application/zip": string;
                 };
             };
-            /** @description `malformed-http`, `malformed-url`, `incomplete-body` */
+            /** @description `invalid-request`, `malformed-http`, `malformed-url`, `incomplete-body` */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -7208,6 +7208,18 @@ export interface operations {
                 headers: {
                     /** @description `Bearer` (RFC 9110, section 11.6.1). */
                     "WWW-Authenticate"?: string;
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `file-not-found` */
+            404: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];

@@ -59,6 +59,15 @@ describe('an account', () => {
     const zip = Buffer.concat(await all(stream as unknown as AsyncIterable<Uint8Array>))
     expect([fileName.endsWith('.zip'), zip.includes('beach.txt')]).toEqual([true, true])
 
+    const { file } = await client.upload(Buffer.from('sea'), { name: 'sea.txt' })
+    const one = await client.account.export({ ids: [file.id] })
+    const part = Buffer.concat(await all(one.stream as unknown as AsyncIterable<Uint8Array>))
+    expect([one.fileName.includes('1-file'), part.includes('sea.txt'), part.includes('beach.txt')]).toEqual([
+      true,
+      true,
+      false,
+    ])
+
     await client.account.delete()
     expect(token.get()).toBe(null)
   })

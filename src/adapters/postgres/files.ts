@@ -3,6 +3,7 @@ import type {
   FileQuery,
   FileRepository,
   FileSort,
+  LiveOrTrashed,
   OwnedFile,
   Part,
   ReadBack,
@@ -139,6 +140,12 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
          FROM files WHERE user_id = $1 AND tag = ANY ($2) LIMIT $3`,
         [owner, tags, limit],
       ),
+
+    withIds: (owner, ids) =>
+      ask<LiveOrTrashed>(`SELECT ${FILE}, deleted_at AS "deletedAt" FROM files WHERE id = ANY ($1) AND user_id = $2`, [
+        ids,
+        owner,
+      ]),
 
     async recordReadBacks(attempts) {
       await ask(RECORD_READ_BACKS, [

@@ -4,7 +4,7 @@ import type { CountedMonths, DatedPlace } from '../../ports/files.ts'
 import type { Needs } from '../context.ts'
 
 /** Files that are counted in one piece, and months. Either takes a few milliseconds, and other requests wait for it. */
-const FILES = 10_000
+const FILES = 5000
 const MONTHS = 200
 
 export interface CountedMonth {
