@@ -34,6 +34,7 @@ export interface Stage {
   allowErrors(pattern: RegExp): void
 }
 
+/** Anything else is a setting of the server. */
 type Options = { [setting: string]: unknown } & {
   viewport?: { width: number; height: number }
   locale?: string
