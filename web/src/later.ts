@@ -11,7 +11,7 @@ export async function later(): Promise<void> {
   await calm
   void register()
   // Also for a user who is signed out: it deletes what is kept of a queue.
-  await import('./uploads/queue.ts')
+  await import('./uploads/queue.ts').catch(() => {})
 }
 
 /** There are service workers on secure origins only. */

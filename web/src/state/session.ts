@@ -1,8 +1,8 @@
 /** Who is signed in. The session is a cookie that no script can read, so the server is asked. */
 import { type Account, createClient, isVaultError, newDeviceId, VaultError } from '@minikeepsafe/client'
-import { signal } from '@preact/signals'
+import { effect, signal } from '@preact/signals'
 import { t } from '../words/words.ts'
-import { observedFetch } from './connection.ts'
+import { connection, observedFetch } from './connection.ts'
 import { notify } from './notices.ts'
 
 export const client = createClient({ baseUrl: location.origin, fetch: observedFetch })
@@ -39,6 +39,17 @@ export async function begin(): Promise<void> {
     else phase.value = 'unreachable'
   }
 }
+
+let wasGood = true
+
+// The client tries again for a while before it gives up. The page says at once that there is no connection.
+effect(() => {
+  const isGood = connection.value === 'good'
+  const isBack = isGood && !wasGood
+  wasGood = isGood
+  if (!isGood && phase.peek() === 'starting') phase.value = 'unreachable'
+  if (isBack && phase.peek() === 'unreachable') void begin()
+})
 
 /** Reads usage and quota again. */
 export async function refreshAccount(): Promise<void> {

@@ -1,6 +1,8 @@
 /** The small part of uploading that is there from the start: the queue and its panel are loaded with the first files. */
 import { signal } from '@preact/signals'
 import type { ComponentType } from 'preact'
+import { notify } from '../state/notices.ts'
+import { t } from '../words/words.ts'
 import type { Chosen } from './sources.ts'
 
 /** The panel, once it is loaded. */
@@ -13,5 +15,11 @@ export async function loadUploads(): Promise<typeof import('./queue.ts')> {
 }
 
 export async function add(files: readonly (File | Chosen)[]): Promise<void> {
-  if (files.length > 0) (await loadUploads()).addFiles(files)
+  if (files.length === 0) return
+  try {
+    ;(await loadUploads()).addFiles(files)
+  } catch {
+    // The connection broke before the page was complete.
+    notify(t.value.common.notReachable, { isError: true })
+  }
 }

@@ -2,7 +2,7 @@ import './conflict-dialog.css'
 import { Dialog } from '../parts/dialog.tsx'
 import { formatNumber } from '../words/formats.ts'
 import { t } from '../words/words.ts'
-import { all } from './items.ts'
+import { all, sums } from './items.ts'
 import { decide } from './queue.ts'
 import { isAsking } from './running.ts'
 
@@ -11,8 +11,9 @@ const NAMES_SHOWN = 4
 /** Asks once what to do about names that are taken. Closed without an answer, the files wait. */
 export function ConflictDialog() {
   const words = t.value.uploads
+  const { conflicts } = sums.value
   const items = all('conflict')
-  const rest = items.length - NAMES_SHOWN
+  const rest = conflicts - NAMES_SHOWN
   const choices = [
     { answer: 'rename', label: words.keepBoth, why: words.keepBothWhy },
     { answer: 'replace', label: words.replace, why: words.replaceWhy },
@@ -25,7 +26,7 @@ export function ConflictDialog() {
         isAsking.value = false
       }}
     >
-      <p>{words.conflictText(formatNumber(items.length))}</p>
+      <p>{words.conflictText(formatNumber(conflicts))}</p>
       <ul class="conflict-names small">
         {items.slice(0, NAMES_SHOWN).map(({ id, name }) => (
           <li key={id}>{name}</li>

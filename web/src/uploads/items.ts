@@ -94,6 +94,13 @@ export function drop(item: Item): void {
   changed()
 }
 
+/** A new batch is counted by itself. */
+export function dropOver(): void {
+  for (const phase of OVER) of(phase).clear()
+  overBytes = 0
+  changed()
+}
+
 export function clear(): void {
   for (const items of byPhase.values()) items.clear()
   overBytes = 0

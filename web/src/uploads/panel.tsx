@@ -5,7 +5,10 @@ import { DropArea } from './drop-area.tsx'
 
 /** Takes what is dropped or pasted anywhere on the page. The progress of uploads is loaded once the page has shown pictures. */
 export function UploadPanel() {
-  useEffect(() => void calm.then(loadUploads), [])
+  useEffect(() => {
+    // Without a connection it is loaded with the first file.
+    calm.then(loadUploads).catch(() => {})
+  }, [])
   return (
     <>
       <DropArea />

@@ -2,7 +2,7 @@
 import { batch } from '@preact/signals'
 import { abandon } from './client.ts'
 import './guards.ts'
-import { all, clear, drop, type Item, isActive, move, newItem, put, sums } from './items.ts'
+import { all, clear, drop, dropOver, type Item, isActive, move, newItem, put, sums } from './items.ts'
 import { keep, keepChoice } from './keeping.ts'
 import { forgetFile } from './kept.ts'
 import { distinctName, vaultName } from './names.ts'
@@ -15,7 +15,10 @@ let lastId = 0
 /** Begins to upload files, in the background. Files that were missing after a reload go on. */
 export function addFiles(files: readonly (File | Chosen)[]): void {
   batch(() => {
-    if (!isActive.value && sums.value.conflicts === 0) choice.value = null
+    if (!isActive.value && sums.value.conflicts === 0) {
+      choice.value = null
+      dropOver()
+    }
     stop.value = null
     void keep(itemsOf(files))
   })

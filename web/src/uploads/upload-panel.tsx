@@ -52,7 +52,7 @@ function Uploads() {
   return (
     <section class="uploads" aria-label={words.title}>
       <div class="summary">
-        <div>
+        <div class="lines">
           <h2>{headline()}</h2>
           <p class="small soft">{detail()}</p>
         </div>
@@ -72,13 +72,15 @@ function Uploads() {
         />
         {isOver && <Button kind="quiet" icon={X} label={t.value.common.close} onClick={close} />}
       </div>
-      {!isOver && <progress value={bytes === 0 ? 0 : storedBytes / bytes} max={1} aria-label={words.title} />}
+      {!isOver && !stop.value && (
+        <progress value={bytes === 0 ? 0 : storedBytes / bytes} max={1} aria-label={words.title} />
+      )}
       <Answers />
       {isOpen && (
         <div class="list">
           <ul>
             {shown(MOST_ROWS).map((item) => (
-              <UploadRow key={item.id} item={item} bytes={item.bytes} />
+              <UploadRow key={item.id} item={item} phase={item.phase} bytes={item.bytes} />
             ))}
           </ul>
           {files > MOST_ROWS && <p class="small soft">{words.more(formatNumber(files - MOST_ROWS))}</p>}

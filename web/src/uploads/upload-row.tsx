@@ -3,22 +3,31 @@ import { Button } from '../parts/button.tsx'
 import { formatBytes, formatPercent } from '../words/formats.ts'
 import { t } from '../words/words.ts'
 import { reasonText } from './announcing.ts'
-import type { Item } from './items.ts'
+import type { Item, Phase } from './items.ts'
 import { cancel, retry } from './queue.ts'
+import { stopsAll } from './reasons.ts'
 
 const OVER = ['done', 'there', 'skipped']
 const RUNNING = ['hashing', 'sending']
 
+interface Props {
+  item: Item
+  /** What changes of the item: a component is drawn again when its properties change. */
+  phase: Phase
+  bytes: number
+}
+
 /** A file of the queue. */
-export function UploadRow({ item, bytes }: { item: Item; bytes: number }) {
+export function UploadRow({ item, phase, bytes }: Props) {
   const words = t.value.uploads
-  const { name, size, phase, reason } = item
+  const { name, size, reason } = item
   const isRunning = RUNNING.includes(phase)
   const share = size === 0 ? 0 : bytes / size
-  const why = reason && phase === 'failed' ? reasonText(reason) : words.phases[phase]
+  // What holds for all files is said once, above.
+  const why = reason && phase === 'failed' && !stopsAll(reason) ? reasonText(reason) : words.phases[phase]
   return (
     <li class={`upload-row ${phase}`}>
-      <div>
+      <div class="file">
         <p class="name" title={name}>
           {name}
         </p>

@@ -33,10 +33,12 @@ export interface Stage {
   allowErrors(pattern: RegExp): void
 }
 
-type Options = Parameters<typeof testApp>[0] & {
+interface Options {
   viewport?: { width: number; height: number }
   locale?: string
   dark?: boolean
+  /** Everything else is a setting of the server. */
+  [setting: string]: string | boolean | { width: number; height: number } | undefined
 }
 
 /** A server, and a page that shows its start. */
