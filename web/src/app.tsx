@@ -1,4 +1,6 @@
+import { Lock } from './parts/lock.tsx'
 import { Notices } from './parts/notices.tsx'
+import { OfflineBanner } from './parts/offline-banner.tsx'
 import { Shell } from './parts/shell.tsx'
 import { Starting, Unreachable } from './parts/starting.tsx'
 import { SignIn } from './screens/sign-in.tsx'
@@ -11,7 +13,9 @@ export function App() {
       {phase.value === 'unreachable' && <Unreachable />}
       {phase.value === 'signed-out' && <SignIn />}
       {phase.value === 'signed-in' && <Shell />}
+      <OfflineBanner />
       <Notices />
+      <Lock />
     </>
   )
 }
