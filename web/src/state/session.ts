@@ -3,8 +3,9 @@ import { type Account, createClient, indexedDbStore, isVaultError, newDeviceId, 
 import { signal } from '@preact/signals'
 import { t } from '../words/words.ts'
 import { notify } from './notices.ts'
+import { timedFetch } from './server-time.ts'
 
-export const client = createClient({ baseUrl: location.origin, unfinished: indexedDbStore() })
+export const client = createClient({ baseUrl: location.origin, unfinished: indexedDbStore(), fetch: timedFetch })
 
 /** `starting` until the server has answered for the first time. */
 export const phase = signal<'starting' | 'signed-out' | 'signed-in' | 'unreachable'>('starting')
