@@ -34,9 +34,8 @@ export const SignIn = Type.Object(
     ),
     persistent: Type.Optional(
       Type.Boolean({
-        default: true,
         description:
-          'With `"cookie": true`: whether the browser keeps the cookie when it is closed. Without a cookie it changes nothing.',
+          'With `"cookie": true`: whether the browser keeps the cookie when it is closed; by default `true`. Without a cookie it changes nothing.',
       }),
     ),
   },

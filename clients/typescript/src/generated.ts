@@ -611,11 +611,8 @@ export interface components {
              * @example false
              */
             cookie: boolean;
-            /**
-             * @description With `"cookie": true`: whether the browser keeps the cookie when it is closed. Without a cookie it changes nothing.
-             * @default true
-             */
-            persistent: boolean;
+            /** @description With `"cookie": true`: whether the browser keeps the cookie when it is closed; by default `true`. Without a cookie it changes nothing. */
+            persistent?: boolean;
         };
         /** @description A session. It replaces an older session of the same user on this device. A user has at most 1,000 sessions: a new one above that ends the least recently used one. */
         OpenedSession: {
