@@ -7,7 +7,7 @@ beforeAll(() => {
 })
 
 const formats = await import('../src/words/formats.ts')
-const { language } = await import('../src/words/words.ts')
+const { language, languages } = await import('../src/words/words.ts')
 
 describe('formats of English', () => {
   it('writes sizes in thousands, with one decimal where it says something', () => {
@@ -60,4 +60,8 @@ it('follows the language of the page', () => {
   expect(formats.formatIn(3 * 86_400_000)).toBe('in 3 Tagen')
   expect(formats.formatWhen(Date.now())).toMatch(/^heute, \d\d:\d\d$/)
   language.value = 'en'
+})
+
+it('takes files of the folder for languages only if they are', () => {
+  expect(languages).toEqual(['en', 'de'])
 })
