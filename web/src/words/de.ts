@@ -24,8 +24,8 @@ export const words: Words = {
   signIn: {
     title: 'Tresor öffnen',
     intro: 'Ihre Fotos und Dateien, auf Ihrem eigenen Server.',
-    isNew: 'Ich bin neu hier',
-    hasVault: 'Ich habe schon einen Tresor',
+    isNew: 'Ich bin neu',
+    hasVault: 'Ich habe einen Tresor',
     who: 'Wer sind Sie?',
     name: 'Name',
     email: 'E-Mail-Adresse',

@@ -26,8 +26,8 @@ export const words = {
   signIn: {
     title: 'Open your vault',
     intro: 'Your photos and files, on your own server.',
-    isNew: 'I am new here',
-    hasVault: 'I have a vault already',
+    isNew: 'I am new',
+    hasVault: 'I have a vault',
     who: 'Who are you?',
     name: 'Name',
     email: 'E-mail address',
