@@ -31,7 +31,7 @@ describe('formats of English', () => {
   })
 
   it('says a duration in the largest unit that says enough', () => {
-    const durations = [29.5 * 86_400_000, 47 * 3_600_000, 100_000, 45_000, -5]
+    const durations = [29.4 * 86_400_000, 47.4 * 3_600_000, 100_000, 45_000, -5]
     expect(durations.map(formats.formatDuration)).toEqual([
       '29 days',
       '47 hours',
@@ -39,7 +39,7 @@ describe('formats of English', () => {
       '45 seconds',
       '0 seconds',
     ])
-    expect(formats.formatIn(29.5 * 86_400_000)).toBe('in 29 days')
+    expect(formats.formatIn(29.4 * 86_400_000)).toBe('in 29 days')
   })
 
   it('counts down', () => {

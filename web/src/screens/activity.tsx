@@ -6,6 +6,7 @@ import { More } from '../parts/more.tsx'
 import { Starting } from '../parts/starting.tsx'
 import { usePages } from '../parts/use-pages.ts'
 import { isAlert } from '../state/activity.ts'
+import { hrefOf } from '../state/route.ts'
 import { serverNow } from '../state/server-time.ts'
 import { client } from '../state/session.ts'
 import { t } from '../words/words.ts'
@@ -23,7 +24,9 @@ export function Activity() {
       {alerts.length > 0 && (
         <section class="stack" aria-labelledby="alerts">
           <h2 id="alerts">{words.alerts}</h2>
-          <p class="soft">{words.alertsText}</p>
+          <p class="soft">
+            {words.alertsText} <a href={hrefOf('devices')}>{t.value.common.devices}</a>
+          </p>
           <ul class="rows alerts">
             {alerts.map((event) => (
               <EventRow key={event.id} event={event} />

@@ -43,7 +43,11 @@ export function Pair() {
         }}
       >
         <p>{words.pairText}</p>
-        {user && <p class="refusal">{words.pairReplaces(user.name, user.email)}</p>}
+        {user && (
+          <div class="refusal">
+            <p>{words.pairReplaces(user.name, user.email)}</p>
+          </div>
+        )}
         <DeviceFields choice={choice} onChange={setChoice} sending={sending} />
         <Refusal sending={sending} wrongPin={words.pairRefused} />
         <Button kind="main" type="submit" disabled={sending.isBusy || sending.waitMs > 0}>

@@ -125,7 +125,7 @@ export const words: Words = {
   },
   activity: {
     alerts: 'Sehen Sie sich das an',
-    alertsText: 'Wenn Sie das nicht selbst waren: Melden Sie das Gerät unter „Geräte“ ab.',
+    alertsText: 'Wenn Sie das nicht selbst waren, melden Sie das Gerät ab:',
     all: 'Alles',
     empty: 'Noch ist nichts geschehen.',
     more: 'Mehr anzeigen',
@@ -158,7 +158,8 @@ export const words: Words = {
     storage: 'Speicher',
     used: (used, most) => `${used} von ${most}`,
     usedUnlimited: (used) => `${used}, ohne Grenze`,
-    contents: (files, trashFiles) => `${files} Dateien, ${trashFiles} im Papierkorb`,
+    contents: (count, files, trashFiles) =>
+      `${count === 1 ? 'Eine Datei' : `${files} Dateien`}, ${trashFiles} im Papierkorb`,
     page: 'Diese Seite',
     language: 'Sprache',
     exportTitle: 'Alles mitnehmen',
@@ -187,7 +188,6 @@ export const words: Words = {
     takenText: (name, newName) =>
       `Inzwischen heißt eine andere Datei ${name}. Diese kann als ${newName} wiederhergestellt werden.`,
     restoreAs: (newName) => `Als ${newName} wiederherstellen`,
-    remove: 'Löschen',
     removeFile: (name) => `${name} endgültig löschen`,
     removeTitle: 'Endgültig löschen?',
     removeText: (name) => `${name} kann danach nicht wiederhergestellt werden.`,

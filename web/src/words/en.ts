@@ -125,7 +125,7 @@ export const words = {
   },
   activity: {
     alerts: 'Look at these',
-    alertsText: 'If one of these was not you: sign the device out under “Devices”.',
+    alertsText: 'If one of these was not you, sign the device out:',
     all: 'Everything',
     empty: 'Nothing has happened yet.',
     more: 'Show more',
@@ -158,7 +158,8 @@ export const words = {
     storage: 'Storage',
     used: (used: string, most: string) => `${used} of ${most}`,
     usedUnlimited: (used: string) => `${used}, without a limit`,
-    contents: (files: string, trashFiles: string) => `${files} files, ${trashFiles} in the trash`,
+    contents: (count: number, files: string, trashFiles: string) =>
+      `${count === 1 ? 'One file' : `${files} files`}, ${trashFiles} in the trash`,
     page: 'This page',
     language: 'Language',
     exportTitle: 'Take everything with you',
@@ -187,7 +188,6 @@ export const words = {
     takenText: (name: string, newName: string) =>
       `Another file is called ${name} now. It can be restored as ${newName}.`,
     restoreAs: (newName: string) => `Restore as ${newName}`,
-    remove: 'Delete',
     removeFile: (name: string) => `Delete ${name} for good`,
     removeTitle: 'Delete for good?',
     removeText: (name: string) => `${name} cannot be restored afterwards.`,

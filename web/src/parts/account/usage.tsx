@@ -17,7 +17,7 @@ export function Usage({ account: { usage, quota } }: { account: Account }) {
         <meter value={share} high={NEARLY} optimum={0} aria-label={words.storage} aria-valuetext={text} />
       )}
       <p>{text}</p>
-      <p class="soft small">{words.contents(formatNumber(usage.files), formatNumber(usage.trashFiles))}</p>
+      <p class="soft small">{words.contents(usage.files, formatNumber(usage.files), formatNumber(usage.trashFiles))}</p>
     </div>
   )
 }

@@ -46,15 +46,14 @@ export function PairingDialog({ known, onJoined, onClose }: Props) {
       {isGood ? (
         <>
           <QrPicture text={shown.text} label={words.qr} />
-          <dl class="pairing">
-            <div>
-              <dt>{words.pin}</dt>
-              <dd class="digits">{shown.pin}</dd>
-            </div>
-            <div role="timer" aria-live="off">
+          <div class="pairing">
+            <p>
+              {words.pin} <strong>{shown.pin}</strong>
+            </p>
+            <p role="timer" aria-live="off">
               {words.goodFor(formatCountdown(leftMs))}
-            </div>
-          </dl>
+            </p>
+          </div>
           <p class="warning">{words.addWarning}</p>
           {IS_LOCAL && <p class="soft small">{words.addLocal}</p>}
           <PairingLink text={shown.text} />

@@ -1,5 +1,5 @@
 import type { TrashedFile } from '@minikeepsafe/client'
-import { File, Film, Image, Music } from 'lucide'
+import { File, Film, Image, Music, Trash2, Undo2 } from 'lucide'
 import { type Kind, kindOf } from '../../state/files.ts'
 import { serverNow } from '../../state/server-time.ts'
 import { formatBytes, formatDuration } from '../../words/formats.ts'
@@ -31,12 +31,10 @@ export function TrashRow({ file, onRestore, onRemove }: Props) {
         </p>
       </div>
       <div class="actions">
-        <Button label={words.restoreFile(file.name)} onClick={onRestore}>
+        <Button icon={Undo2} label={words.restoreFile(file.name)} onClick={onRestore}>
           {words.restore}
         </Button>
-        <Button kind="danger" label={words.removeFile(file.name)} onClick={onRemove}>
-          {words.remove}
-        </Button>
+        <Button kind="quiet" icon={Trash2} label={words.removeFile(file.name)} onClick={onRemove} />
       </div>
     </li>
   )
