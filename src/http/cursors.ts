@@ -1,4 +1,5 @@
 /** Paging of lists. A cursor contains its list and the position where the page ended. Nothing in it is secret. */
+import type { FileSort } from '../ports/files.ts'
 import { problems } from '../problems.ts'
 import { MOST_OF_A_PAGE } from '../schemas/common.ts'
 import type { FeedPosition } from '../vault/files/change-feed.ts'
@@ -88,7 +89,11 @@ export function readFeedCursor(cursor: string | undefined): FeedPosition | null 
 
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0
 
-function cursorOf(list: string, { key, id }: Position<string | number>): string {
+/** The list of files in an order, for its cursors. */
+export const fileList = (prefix: string, sort: FileSort, order: 'asc' | 'desc'): string =>
+  [prefix, sort, order].join('\0')
+
+export function cursorOf(list: string, { key, id }: Position<string | number>): string {
   return encoded([list, key, id])
 }
 

@@ -56,6 +56,18 @@ it('a thumbnail may be kept for good under its tag', async () => {
   expect([bytes.equals(picture), field('cache-control')]).toEqual([true, 'private, max-age=31536000, immutable'])
 })
 
+it('chosen files are one zip', async () => {
+  const { owner, client, load } = await page()
+  const [{ file }, other] = [
+    await owner.upload(Buffer.from('sand'), { name: 'beach.txt' }),
+    await owner.upload(Buffer.from('sea'), { name: 'sea.txt' }),
+  ]
+  const { response, bytes, field } = await load(client.urls.export([file.id]))
+  expect([response.status, field('content-disposition')]).toEqual([200, expect.stringContaining('-1-file.zip')])
+  expect([bytes.includes('beach.txt'), bytes.includes('sea.txt')]).toEqual([true, false])
+  expect((await load(client.urls.export([file.id, other.file.id]))).bytes.includes('sea.txt')).toBe(true)
+})
+
 it('everything is one zip', async () => {
   const { owner, client, load } = await page()
   await owner.upload(Buffer.from('sand'), { name: 'beach.txt' })

@@ -6,6 +6,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, expect, onTestFinished } from 'vitest'
 import { type TestApp, testApp } from '../../../test/support/app.ts'
 import { launch } from '../../../test/support/browser.ts'
+import { WEB_FOLDER } from '../../../test/support/build.ts'
 
 export const PHONE = { width: 360, height: 740 }
 export const DESKTOP = { width: 1920, height: 1080 }
@@ -47,7 +48,7 @@ export async function openStage({
   dark = false,
   ...settings
 }: Options = {}): Promise<Stage> {
-  const app = await testApp(settings as Parameters<typeof testApp>[0])
+  const app = await testApp(settings as Parameters<typeof testApp>[0], undefined, { web: WEB_FOLDER })
   browser ??= launch()
   const opened = await browser
   const allowed: RegExp[] = [IGNORED]
