@@ -43,11 +43,7 @@ export function Pair() {
         }}
       >
         <p>{words.pairText}</p>
-        {user && (
-          <div class="refusal">
-            <p>{words.pairReplaces(user.name, user.email)}</p>
-          </div>
-        )}
+        {user && <p class="caution">{words.pairReplaces(user.name, user.email)}</p>}
         <DeviceFields choice={choice} onChange={setChoice} sending={sending} />
         <Refusal sending={sending} wrongPin={words.pairRefused} />
         <Button kind="main" type="submit" disabled={sending.isBusy || sending.waitMs > 0}>

@@ -1,5 +1,5 @@
 import type { Session } from '@minikeepsafe/client'
-import { Monitor, Smartphone } from 'lucide'
+import { LogOut, Monitor, Smartphone } from 'lucide'
 import { serverNow } from '../../state/server-time.ts'
 import { formatDate, formatWhen } from '../../words/formats.ts'
 import { t } from '../../words/words.ts'
@@ -31,7 +31,7 @@ export function DeviceRow({ session, name, onEnd }: Props) {
         <p class="soft small">{words.since(formatDate(session.createdAt))}</p>
       </div>
       <div class="actions">
-        <Button label={words.signOutOf(name)} onClick={onEnd}>
+        <Button icon={LogOut} label={words.signOutOf(name)} onClick={onEnd}>
           {words.signOut}
         </Button>
       </div>
