@@ -70,6 +70,44 @@ describe('minikeepsafe-backup', () => {
     expect((await all(client.trash.list())).map(({ name }) => name)).toEqual(['note.txt'])
   })
 
+  it('sends a version again that another one had replaced, and not what its owner deleted', async () => {
+    const { client, folder, config, pair } = await scene()
+    const note = join(folder, 'note.txt')
+    await writeFile(note, 'one')
+    await writeFile(join(folder, 'unwanted'), 'unwanted')
+    await start(config, [folder, '--pair', pair]).ended
+    await client.remove('unwanted')
+    await writeFile(note, 'two')
+    await start(config, [folder, '--replace']).ended
+    await writeFile(note, 'one')
+    const { stdout } = await start(config, [folder, '--replace']).ended
+
+    expect(stdout).toBe('sent note.txt\n2 files: 1 sent (0.0 MiB), 1 there already, 0 failed\n')
+    expect(await contents(client)).toEqual({ 'note.txt': 'one' })
+  })
+
+  it('keeps the bytes of every file when it replaces one that had the bytes of another', async () => {
+    const { client, folder, config, pair } = await scene()
+    const write = (name: string, text: string) => writeFile(join(folder, name), text)
+    await write('a', 'x')
+    await write('b', 'x')
+    await start(config, [folder, '--pair', pair, '--replace']).ended
+    expect(await contents(client)).toEqual({ a: 'x' })
+    await write('a', 'y')
+    const { stdout } = await start(config, [folder, '--replace']).ended
+    expect(stdout).toContain('2 files: 2 sent (0.0 MiB), 0 there already, 0 failed\n')
+    expect(await contents(client)).toEqual({ a: 'y', b: 'x' })
+  })
+
+  it('replaces no file by another one with the same name in the vault', async () => {
+    const { client, folder, config, pair } = await scene()
+    await mkdir(join(folder, 'a'))
+    await writeFile(join(folder, 'a', 'b'), 'one')
+    await writeFile(join(folder, 'a - b'), 'two')
+    await start(config, [folder, '--pair', pair, '--replace']).ended
+    expect(Object.values(await contents(client)).sort()).toEqual(['one', 'two'])
+  })
+
   it('lists what failed, and sends the rest', async () => {
     const own = await testApp({ MAX_FILE_BYTES: '1000' })
     const { folder, config, pair } = await scene(own)
@@ -154,6 +192,14 @@ async function appForSlow() {
   const proxy = await faultyProxy({ host: '127.0.0.1', port: Number(new URL(url).port) })
   proxy.delay(20)
   return { url: `http://127.0.0.1:${proxy.port}` }
+}
+
+/** The texts of all live files by their names. */
+async function contents(client: Awaited<ReturnType<typeof scene>>['client']): Promise<Record<string, string>> {
+  const texts = (await all(client.list())).map(async ({ name }) => {
+    return [name, Buffer.from(await (await client.download(name)).bytes()).toString()]
+  })
+  return Object.fromEntries(await Promise.all(texts))
 }
 
 async function scene(own?: { url: string }) {
