@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { appForMany, temporaryFolder, testApp } from '../../../test/support/app.ts'
 import { faultyProxy } from '../../../test/support/faulty-proxy.ts'
+import { datedBy } from '../src/backup/backup.ts'
 import { vaultName } from '../src/backup/names.ts'
 import { backupCommand, fill, sentIn } from './backup-process.ts'
 import { all, MiB, signedIn } from './support.ts'
@@ -27,6 +28,19 @@ describe('the name of a file', () => {
     expect(names.map((name) => Buffer.byteLength(name) <= 255)).toEqual([true, true])
     expect(names[0]).toMatch(/^[0-9a-f]{8}-é+ - beach\.jpg$/)
     expect(names[0]).not.toBe(names[1])
+  })
+})
+
+describe('the date of a file', () => {
+  it.each([
+    ['0000-01-01T00:00:00.000Z', true],
+    ['9999-12-31T23:59:59.999Z', true],
+    ['+010000-01-01T00:00:00.000Z', false],
+    ['-000001-12-31T23:59:59.999Z', false],
+    ['none', false],
+  ])('of %s is sent only if the server can take it', (text, isSent) => {
+    const modifiedAt = new Date(text)
+    expect(datedBy(modifiedAt)).toEqual(isSent ? { takenAt: modifiedAt } : {})
   })
 })
 

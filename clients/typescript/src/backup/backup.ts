@@ -110,7 +110,7 @@ export async function backUp(client: Client, files: readonly Found[], options: B
   async function send({ source, sha256, relative }: Hashed): Promise<void> {
     const name = vaultName(relative)
     const upload = (onConflict: 'fail' | 'rename' | 'replace') =>
-      client.upload(source, { name, sha256, onConflict, takenAt: source.modifiedAt, ifStored: 'send', signal })
+      client.upload(source, { name, sha256, onConflict, ...datedBy(source.modifiedAt), ifStored: 'send', signal })
     // Of several files with this name, none may replace another.
     const { file } =
       onConflict === 'replace' && !shared.has(name)
@@ -144,6 +144,12 @@ export async function backUp(client: Client, files: readonly Found[], options: B
     }
     await Promise.all(Array.from({ length: lanes }, lane))
   }
+}
+
+/** No date if RFC 3339 cannot express it: a damaged or strange file system may have any year. */
+export function datedBy(modifiedAt: Date): { takenAt?: Date } {
+  const year = modifiedAt.getUTCFullYear()
+  return year >= 0 && year <= 9999 ? { takenAt: modifiedAt } : {}
 }
 
 /** Those that come more than once. */
