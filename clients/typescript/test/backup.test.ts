@@ -188,6 +188,22 @@ describe('minikeepsafe-backup', () => {
     expect(stderr).toMatch(message)
   })
 
+  it('does not use up the PIN if it cannot keep the session', async () => {
+    const { folder, config, pair } = await scene()
+    await writeFile(join(config, 'file'), '')
+    const { code, stderr } = await start(config, [folder, '--pair', pair, '--token-file', join(config, 'file/x')]).ended
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^The session cannot be kept in .+\/file\/x: /)])
+    expect(await start(config, [folder, '--pair', pair]).ended).toMatchObject({ code: 0 })
+  })
+
+  it.each(['null', '{}', '{"server":', '[]'])('takes a file with %s for no session', async (text) => {
+    const config = await temporaryFolder()
+    const path = join(config, 'session.json')
+    await writeFile(path, text)
+    const { code, stderr } = await start(config, [config, '--token-file', path]).ended
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^There is no session in /)])
+  })
+
   it('says that its session has ended', async () => {
     const { client, folder, config, pair } = await scene()
     await fill(folder, 'a', 1)
