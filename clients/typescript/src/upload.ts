@@ -158,6 +158,7 @@ export function openUpload(
     let id = await idOf(key, terms, signal)
     /** `null`: the server has to say it. */
     let offset: number | null = null
+    let hasSent = false
     for (let breaks = 0; ; ) {
       throwIfAborted(signal)
       try {
@@ -167,7 +168,16 @@ export function openUpload(
           await unfinished.set(key, { server: transport.server, id, terms })
         }
         const from: number | typeof COMPLETE = offset ?? (await offsetOf(id, signal))
-        if (from === COMPLETE) return await completed(key, plan)
+        if (from === COMPLETE) {
+          const result = await completed(key, plan)
+          if (result) return result
+          if (hasSent)
+            throw new VaultError('file-not-found', 'The file was stored, and is gone already.', { status: 404 })
+          // An earlier call had stored it, and its owner has deleted it since.
+          id = null
+          continue
+        }
+        hasSent = true
         progress(from)
         const to = Math.min(source.size, from + piece.bytes())
         offset = null
@@ -254,15 +264,15 @@ export function openUpload(
     return transport.send(call, async (response) => (response.status === 204 ? null : response.json()))
   }
 
-  /** The last response was lost. */
-  async function completed(key: string, plan: Plan): Promise<UploadResult> {
+  /** The last response was lost. `null` if the file is there no more. */
+  async function completed(key: string, plan: Plan): Promise<UploadResult | null> {
     await unfinished.delete(key)
     const file = await find(plan.name, { signal: plan.signal })
     if (file?.sha256 === plan.sha256) return { outcome: 'stored', file }
     // Under another name, with `rename`.
-    const [other] = await lookup([plan.sha256], { signal: plan.signal })
-    if (other) return { outcome: 'found', file: other }
-    throw new VaultError('file-not-found', 'The file was stored, and is gone already.', { status: 404 })
+    const entries = await lookup([plan.sha256], { signal: plan.signal })
+    const other = entries.find(({ state }) => state === 'live') ?? entries.find(plan.isFoundSkipped)
+    return other ? { outcome: 'found', file: other } : null
   }
 }
 

@@ -140,6 +140,17 @@ describe('an upload', () => {
     expect(await client.uploads.list()).toEqual([])
   })
 
+  it('whose last response was lost is sent again if the file was deleted since', async () => {
+    const { client, proxy, again } = await scene()
+    const impatient = again({ retry: { attempts: 0 } })
+    const lost = proxy.loseAnswerTo('upload-complete: ?1')
+    expect(await codeOf(impatient.upload(film, { name: 'film.mp4' }))).toBe('network-error')
+    await lost
+    await client.remove('film.mp4')
+    const { outcome, file } = await again().upload(film, { name: 'film.mp4' })
+    expect([outcome, (await client.find('film.mp4'))?.id]).toEqual(['stored', file.id])
+  })
+
   it('has the date and the type of the call that completes it', async () => {
     const { client, again } = await scene()
     await halfOf(client)
