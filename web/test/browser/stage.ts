@@ -115,3 +115,16 @@ export async function signIn({ app, page }: Pick<Stage, 'app' | 'page'>): Promis
   await page.reload()
   return { authorization }
 }
+
+/** Sets the clock of the server to that of the browser, for tests of the time that is left. */
+export function inStep({ app }: Pick<Stage, 'app'>): void {
+  app.clock.turn(Date.now() - app.clock())
+}
+
+/** The first step of the sign-in. Without a name it is one of somebody who has a vault. */
+export async function askForPin(page: Page, { name, email }: { name?: string; email: string }): Promise<void> {
+  await page.getByRole('radio', { name: name === undefined ? 'I have a vault' : 'I am new' }).check()
+  if (name !== undefined) await page.getByLabel('Name').fill(name)
+  await page.getByLabel('E-mail address').fill(email)
+  await page.getByRole('button', { name: 'Get a PIN' }).click()
+}
