@@ -1,5 +1,10 @@
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
-  test: { include: ['test/browser/**/*.test.ts'], setupFiles: ['test/support/matchers.ts'], testTimeout: 120_000 },
+  test: {
+    include: ['test/browser/**/*.test.ts'],
+    globalSetup: ['test/support/run-folder.ts'],
+    setupFiles: ['test/support/matchers.ts'],
+    testTimeout: 120_000,
+  },
 })

@@ -1,6 +1,6 @@
 /** A complete server for one test, with real sockets, a real SQLite file and real folders. Only the clock is a fake. */
 import { randomBytes } from 'node:crypto'
-import { copyFileSync, linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, linkSync, mkdirSync, mkdtempSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -133,9 +133,9 @@ async function furnish(home: string): Promise<void> {
   linkSync(join(made, 'reserve'), join(data, 'reserve'))
 }
 
+/** It is removed with the folder of the run. */
 async function makeFurniture(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'minikeepsafe-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   openDatabase(folder).close()
   await diskReserve(folder, () => {}).take()
   return folder

@@ -1,19 +1,15 @@
 /**
  * Keeps the temporary folders of tests in memory, where there is room for them: half of a test's time went by in syncs of the
- * disk. `TMPDIR` names another place. Tests that need a real disk or a full one have their own.
+ * disk. `TMPDIR` names another place. Tests that need a full disk mount one.
  */
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
-import { join } from 'node:path'
+import { statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { runFolder } from './run-folder.ts'
 
 const MEMORY = '/dev/shm'
 const ROOM_BYTES = 4 * 1024 ** 3
 
-export function setup(): (() => void) | undefined {
-  if (process.env.TMPDIR || freeBytes() < ROOM_BYTES) return
-  const folder = mkdtempSync(join(MEMORY, 'minikeepsafe-tests-'))
-  process.env.TMPDIR = folder
-  return () => rmSync(folder, { recursive: true, force: true })
-}
+export const setup = () => runFolder(!process.env.TMPDIR && freeBytes() >= ROOM_BYTES ? MEMORY : tmpdir())
 
 function freeBytes(): number {
   try {
