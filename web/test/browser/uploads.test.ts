@@ -37,7 +37,7 @@ interface Stored {
 }
 
 /** Everything that is stored, in the order of names. */
-async function stored({ app, headers }: { app: Stage['app']; headers: Record<string, string> }, path = '/v1/files') {
+async function stored({ app, headers }: { app: Stage['app']; headers: { authorization: string } }, path = '/v1/files') {
   return ((await app.request(`${path}?limit=1000`, { headers })).body as { files: Stored[] }).files
 }
 
@@ -308,7 +308,7 @@ it('says which files must be chosen again, and which were changed', async () => 
   expect(namesOf(await stored(vault))).toEqual(['IMG_1.jpg', 'first.txt'])
 })
 
-it('goes on in another tab of the same user, and is forgotten with the session', async () => {
+it('goes on in another tab of the same user, and in no page of another one', async () => {
   const vault = await member()
   const { app, page, context, headers } = vault
   // Nothing gets through until the test says so.
@@ -329,13 +329,31 @@ it('goes on in another tab of the same user, and is forgotten with the session',
   await allStored(tab)
   expect(namesOf(await stored(vault)).sort()).toEqual(['IMG_1.jpg', 'IMG_2.jpg'])
 
+  // Another device signs this one out. The queue waits for its user, and nobody else gets it.
+  const signOut = (authorization: { authorization: string }) =>
+    app.request('/v1/sessions', { method: 'DELETE', headers: authorization })
+  const signInAgain = tab.getByRole('heading', { name: 'Open your vault' })
   isOpen = false
   await choose(tab, [photo(3)])
   await expect.poll(() => kept(tab), SOON).toBe(1)
-  // Another device signs this one out. The page that opens again keeps nothing.
-  await app.request('/v1/sessions', { method: 'DELETE', headers })
+  await press(tab, 'Pause uploads')
+  await signOut(headers)
+  isOpen = true
+  await press(tab, 'Resume uploads')
+  await signInAgain.waitFor()
+  expect(await kept(tab)).toBe(1)
+  const other = await signIn({ app, page: tab })
+  await expect.poll(() => kept(tab), SOON).toBe(0)
+  expect(await uploads(tab).count()).toBe(0)
+
+  // A page that opens without a session keeps nothing.
+  isOpen = false
+  await choose(tab, [photo(4)])
+  await expect.poll(() => kept(tab), SOON).toBe(1)
+  await signOut(other)
   tab.once('dialog', (dialog) => void dialog.accept())
   await tab.reload()
-  await tab.getByRole('heading', { name: 'Open your vault' }).waitFor()
+  await signInAgain.waitFor()
   await expect.poll(() => kept(tab), SOON).toBe(0)
+  expect(await stored({ app, headers: other })).toEqual([])
 })
