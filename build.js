@@ -1,31 +1,41 @@
 /**
- * Builds dist/ from src/, unless that was done already. What src/ is goes by its content: git sets times as it pleases.
- * Packages of plain JavaScript become part of the programs: reading their hundreds of files took half of each start.
+ * Builds dist/ from src/, and dist/web/ from web/, unless that was done already. What the sources are goes by their content:
+ * git sets times as it pleases. Packages of plain JavaScript become part of the programs: reading their hundreds of files took
+ * half of each start.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 
 process.chdir(import.meta.dirname)
 const PROGRAMS = { server: 'src/server.ts', cli: 'src/cli.ts', config: 'src/config/config.ts' }
 /** Has the hash of the sources that dist/ was built from. It is written last, so a build that broke off does not count. */
 const STAMP = join('dist', '.built-from')
 /** Packages that stay in node_modules: they have binaries, files or threads of their own, or are loaded only where they are set. */
-const APART = /^(?:better-sqlite3|pino|pino-pretty|@fastify\/swagger-ui|pg|ioredis|@aws-sdk|nodemailer)(?:\/|$)/
+const APART =
+  /^(?:better-sqlite3|pino|pino-pretty|@fastify\/(?:static|swagger-ui)|pg|ioredis|@aws-sdk|nodemailer)(?:\/|$)/
 /** Packages that are not ES modules call `require`. */
 const REQUIRE = `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)`
 
-const hash = hashOf(['build.js', 'package-lock.json', ...filesIn('src')])
+/** The web vault has parts of the client in it. */
+const WEB_SOURCES = [...filesIn('web').filter(isSource), ...filesIn('clients/typescript/src')]
+const WEB = join('dist', 'web')
+/** Files that become smaller. Those of pictures and fonts do not. */
+const TEXT = /\.(?:html|js|css|svg|json|webmanifest|txt)$/
+
+const hash = hashOf(['build.js', 'package-lock.json', ...filesIn('src'), ...WEB_SOURCES])
 if (!isBuilt()) process.exitCode = await build()
 
 function isBuilt() {
   if (!existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== hash) return false
-  return Object.keys(PROGRAMS).every((name) => existsSync(join('dist', `${name}.js`)))
+  const made = [...Object.keys(PROGRAMS).map((name) => join('dist', `${name}.js`)), join(WEB, 'index.html')]
+  return made.every((path) => existsSync(path))
 }
 
 async function build() {
-  const esbuild = await import('esbuild').catch(() => null)
-  if (!esbuild) {
+  const [esbuild, vite] = await Promise.all(['esbuild', 'vite'].map((name) => import(name).catch(() => null)))
+  if (!esbuild || !vite) {
     process.stderr.write(
       'There is no compiler to build dist/ with. Install it, then start again: npm install --include=dev\n',
     )
@@ -51,18 +61,48 @@ async function build() {
     // esbuild has printed the reason.
     return 1
   }
+  try {
+    await buildWeb(vite)
+  } catch ({ message }) {
+    process.stderr.write(`The web vault in web/ cannot be built: ${message}\n`)
+    return 1
+  }
   writeFileSync(STAMP, hash)
   return 0
+}
+
+async function buildWeb(vite) {
+  // Where it is set otherwise, as in tests, Vite makes a page for development.
+  process.env.NODE_ENV = 'production'
+  await vite.build({
+    configFile: join('web', 'vite.config.ts'),
+    logLevel: 'silent',
+    build: { outDir: resolve(WEB), emptyOutDir: true },
+  })
+  for (const path of filesIn(WEB).filter((path) => TEXT.test(path))) {
+    const bytes = readFileSync(path)
+    for (const [extension, coded] of [
+      ['.br', brotliCompressSync(bytes)],
+      ['.gz', gzipSync(bytes, { level: 9 })],
+    ]) {
+      if (coded.length < bytes.length) writeFileSync(path + extension, coded)
+    }
+  }
 }
 
 function apart({ path }) {
   return { path, external: true }
 }
 
+/** What the page is made of, without its tests. */
+function isSource(path) {
+  return !/^web[\\/](?:node_modules|dist|test)[\\/]/.test(path)
+}
+
 function filesIn(folder) {
-  return readdirSync(folder, { recursive: true })
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => join(folder, name))
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name))
     .sort()
 }
 

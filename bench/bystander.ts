@@ -32,6 +32,7 @@ const requests: [doing: string, request: Request][] = [
   ]),
   ['the same by prefix, all match', asking('/v1/files?limit=1000&sort=size&prefix=photo')],
   ['the same by prefix, none matches', asking('/v1/files?limit=1000&sort=size&prefix=none')],
+  ['timeline', asking('/v1/timeline')],
   ['upload beside all numbered names', uploading('?onConflict=rename')],
   [
     'GET /v1/me, /v1/sessions, /v1/activity',

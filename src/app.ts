@@ -32,7 +32,7 @@ import { readOnly } from './plugins/read-only.ts'
 import { sweeper } from './plugins/sweeper.ts'
 import { requestId, requestIdOf } from './plugins/trace/request-id.ts'
 import { quietFramework, requestLog } from './plugins/trace/request-log.ts'
-import { web } from './plugins/web-stub.ts'
+import { web } from './plugins/web/web.ts'
 import { account } from './routes/account.ts'
 import { activity } from './routes/activity.ts'
 import { changes } from './routes/changes.ts'
@@ -45,6 +45,7 @@ import { register } from './routes/register.ts'
 import { sessions } from './routes/sessions.ts'
 import { signIn } from './routes/sign-in.ts'
 import { thumbnails } from './routes/thumbnails.ts'
+import { timeline } from './routes/timeline.ts'
 import { trash } from './routes/trash.ts'
 import { uploadForm } from './routes/upload-form.ts'
 import { uploadRaw } from './routes/upload-raw.ts'
@@ -60,6 +61,8 @@ export interface HttpRules {
   trustProxy: string[] | ((address: string, hop: number) => boolean) | false
   /** The origins whose pages may use the API in a browser. */
   corsOrigins: string[]
+  /** The folder of the built web vault; `null` for none. */
+  web: string | null
   /** `null` for plain HTTP. */
   tls: TlsRules | null
   /** The timeout of a TLS handshake, and of the header of a request. */
@@ -150,7 +153,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   if (vault.rules.readOnly) await app.register(readOnly)
   await app.register(limits, { rules: http.limits })
   await app.register(docs)
-  await app.register(web)
+  await app.register(web, { folder: http.web })
   await app.register(sweeper)
   await app.register(readBacks)
 
@@ -165,6 +168,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     members.addHook('onError', recordDamage)
     await members.register(sessions)
     await members.register(files)
+    await members.register(timeline)
     await members.register(changes, { claim })
     await members.register(lookup, uploading)
     await members.register(uploadForm, uploading)

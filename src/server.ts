@@ -1,8 +1,10 @@
 /** The server process: reads the settings, opens the ports, builds the app, listens, and closes on a signal. */
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import { fstatSync, writeSync } from 'node:fs'
+import { existsSync, fstatSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { type Logger, pino } from 'pino'
@@ -24,6 +26,9 @@ const GRACE_MS = 10_000
 const TWICE_MS = 1000
 /** A folder that does not answer for this time is logged: a file server that is down may not answer for hours. */
 const SILENCE_MS = 5000
+
+/** The build puts the web vault there. */
+const WEB_FOLDER = fileURLToPath(new URL('../dist/web/', import.meta.url))
 
 /**
  * The size in percent to which the heap may grow before a full collection. The heap is small here, and V8 counts the bytes of
@@ -51,7 +56,8 @@ async function serve(config: Config, unknown: string[]) {
   await foldersAnswer(config, SILENCE_MS, (message) => log.warn(message))
   const ports = await compose(config, log, Date.now, cryptographicChance)
   const limits = requestLimitsOf(config, ports)
-  const app = await buildApp(await openVault(ports, rulesOf(config)), log, { ...http, limits })
+  const web = config.WEB === 'on' ? WEB_FOLDER : null
+  const app = await buildApp(await openVault(ports, rulesOf(config)), log, { ...http, limits, web })
   const stopping = closeWithGrace({ delay: GRACE_MS, skip: ['SIGINT', 'SIGTERM'] }, async ({ err, signal }) => {
     if (err) log.fatal({ err }, 'closing after an unexpected error')
     else if (signal) log.info(`closing on ${signal}`)
@@ -68,6 +74,9 @@ async function serve(config: Config, unknown: string[]) {
   log.info(placesOf(config))
   log.info(`using ${adaptersOf(config)}`)
   for (const warning of [...warningsOf(config), ...closeToOthers(config)]) log.warn(warning)
+  if (web !== null && !existsSync(join(web, 'index.html'))) {
+    log.warn('the web vault was not built, so / is a short page; npm run build does it')
+  }
   if (unknown.length > 0) log.warn(`.env has settings that this version does not know: ${unknown.join(', ')}`)
 }
 

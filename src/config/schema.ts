@@ -157,6 +157,10 @@ export const ConfigSchema = Type.Object({
     maximum: 3650,
     description: 'Days within which everything stored is read back, to find damage; fractions allowed. 0: never.',
   }),
+  WEB: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description: 'off: no web vault at /, only a short page that says where the API documentation is.',
+  }),
   READ_ONLY: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'off',
     description: 'on: files can be read, and nothing can be changed. For moving the vault to other engines.',

@@ -55,17 +55,17 @@ export function guardOf(headers: IncomingHttpHeaders): (current: StoredFile | nu
   }
 }
 
-/** The entity tag of a thumbnail. */
-export const thumbnailTag = (tag: string): string => `"${tag}"`
+/** The strong entity tag of something that is no file: a thumbnail, or a part of the web vault. */
+export const quotedTag = (tag: string): string => `"${tag}"`
 
 /**
- * Evaluates the preconditions of a request that reads a thumbnail. It has no date, so conditions by date are ignored (RFC 9110,
+ * Evaluates the preconditions of a request that reads something without a date. Conditions by date are ignored (RFC 9110,
  * section 13.1.3).
  */
-export function evaluateThumbnail(headers: IncomingHttpHeaders, tag: string): 'go' | 'not-modified' | 'failed' {
+export function evaluateUndated(headers: IncomingHttpHeaders, tag: string): 'go' | 'not-modified' | 'failed' {
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
-  if (ifMatch !== undefined && names(ifMatch, thumbnailTag(tag), 'strong') !== true) return 'failed'
-  return ifNoneMatch !== undefined && names(ifNoneMatch, thumbnailTag(tag), 'weak') ? 'not-modified' : 'go'
+  if (ifMatch !== undefined && names(ifMatch, quotedTag(tag), 'strong') !== true) return 'failed'
+  return ifNoneMatch !== undefined && names(ifNoneMatch, quotedTag(tag), 'weak') ? 'not-modified' : 'go'
 }
 
 /**
@@ -75,7 +75,7 @@ export function evaluateThumbnail(headers: IncomingHttpHeaders, tag: string): 'g
 export function thumbnailGuardOf(headers: IncomingHttpHeaders): (file: StoredFile) => void {
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
   return (file) => {
-    const own = file.thumbnail === null ? null : thumbnailTag(file.thumbnail)
+    const own = file.thumbnail === null ? null : quotedTag(file.thumbnail)
     const isMatched = (tag: string | null) => tag !== null && names(ifMatch ?? '*', tag, 'strong') === true
     // A change must not happen because the server could not read its condition.
     const isExcluded = ifNoneMatch !== undefined && names(ifNoneMatch, own ?? '', 'weak') !== false

@@ -99,6 +99,11 @@ export interface SealedTrash extends SealedFile {
   deletedAt: number
 }
 
+/** A live file, with `deletedAt` as `null`, or a trash entry. */
+export interface LiveOrTrashed extends SealedFile {
+  deletedAt: number | null
+}
+
 /** The row of a live file, with `deletedAt` as `null`, or of a trash entry, for a lookup. */
 export interface SealedEntry
   extends Pick<SealedFile, 'id' | 'name' | 'sizeBytes' | 'version' | 'seal' | 'tag' | 'verifiedAt'> {
@@ -123,6 +128,19 @@ export interface FileQuery {
   /** The last row of the previous page: its sort key and, as a tie-break, its id. */
   after: { key: string | number; id: string } | null
   limit: number
+}
+
+/** A place in the list by `takenAt`, the newest first: after all files whose instant and id are greater or equal. */
+export interface DatedPlace {
+  key: number
+  id: string
+}
+
+export interface CountedMonths {
+  /** The first instant of each month in UTC, and how many files were counted in it. */
+  months: { month: number; files: number }[]
+  /** The place after the last counted file; `null` if the end was reached. */
+  last: DatedPlace | null
 }
 
 export interface TrashQuery {
@@ -190,6 +208,13 @@ export interface FileRepository {
     query: FileQuery & { sort: Exclude<FileSort, 'name'> },
     rows: number,
   ): Promise<{ found: SealedFile[]; last: FileQuery['after'] }>
+  /**
+   * Counts the owner's files by month, the newest first, from this place on (`null`: the first file): at most `most.files` files
+   * of at most `most.months` months, both at least 1. The last month may go on after `last`. A file is in the month of its
+   * `takenAt`, or of its `createdAt` if it has none. Instants before the year 0 count to its first month, and instants after
+   * the year 9999 to its last month.
+   */
+  countByMonth(owner: string, after: DatedPlace | null, most: { files: number; months: number }): Promise<CountedMonths>
   /** Those of the names that files of the owner have. */
   taken(owner: string, names: string[]): Promise<string[]>
   /**
@@ -206,6 +231,8 @@ export interface FileRepository {
    * them, whichever.
    */
   withTags(owner: string, tags: Buffer[], limit: number): Promise<SealedEntry[]>
+  /** The owner's files and trash entries with these ids, in any order. An id that the owner does not have is left out. */
+  withIds(owner: string, ids: string[]): Promise<LiveOrTrashed[]>
   /**
    * Records attempts to read versions back: whether all their bytes opened (`verifiedAt`), or not. Nothing is recorded
    * for a version that was replaced. A row that another transaction is changing may be left out.

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf, sessionOf } from '../http/caller.ts'
 import { entityTag, guardOf } from '../http/conditions.ts'
-import { pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
+import { fileList, pageBytes, pageCost, pageOf, readCursor } from '../http/cursors.ts'
 import { presentFile } from '../http/presenting.ts'
 import { takenIn } from '../http/taken.ts'
 import { problems } from '../problems.ts'
@@ -50,7 +50,7 @@ export const files: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { limit = 50, cursor, sort = 'name', order = 'asc' } = request.query
       const prefix = prefixOf(request.query)
-      const list = [prefix, sort, order].join('\0')
+      const list = fileList(prefix, sort, order)
       const after = readCursor(cursor, list, sort === 'name' ? 'string' : 'number')
       const query = { prefix, sort, order, after, limit: limit + 1 }
       const { files, goOn } = await app.vault.files.list(sessionOf(request).userId, query)

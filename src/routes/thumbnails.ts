@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { readBody } from '../http/body-reading.ts'
 import { sessionOf } from '../http/caller.ts'
-import { evaluateThumbnail, thumbnailGuardOf, thumbnailTag } from '../http/conditions.ts'
+import { evaluateUndated, quotedTag, thumbnailGuardOf } from '../http/conditions.ts'
 import { digestCheckOf } from '../http/digests.ts'
 import { sendWhole } from '../http/sending.ts'
 import { announcedBytes, contentTypeIn, takeAnyBytes } from '../http/upload-requests.ts'
@@ -164,7 +164,7 @@ const putThumbnail: FastifyPluginAsyncTypebox = async (app) => {
       }
       const { userId } = sessionOf(request)
       const tag = await app.vault.thumbnails.put(userId, params.name, contentType, read, thumbnailGuardOf(headers))
-      return reply.code(204).header('etag', thumbnailTag(tag)).send(null)
+      return reply.code(204).header('etag', quotedTag(tag)).send(null)
     },
   )
 }
@@ -178,9 +178,9 @@ function answerTo(
   { headers, query }: Pick<FastifyRequest, 'headers'> & { query: { v?: string } },
   { tag, contentType, sizeBytes }: Thumbnail,
 ): Answer {
-  const verdict = evaluateThumbnail(headers, tag)
+  const verdict = evaluateUndated(headers, tag)
   if (verdict === 'failed') throw problems.preconditionFailed('')
-  const validators = { etag: thumbnailTag(tag), 'cache-control': query.v === tag ? FOR_A_YEAR : REVALIDATED, ...SAFETY }
+  const validators = { etag: quotedTag(tag), 'cache-control': query.v === tag ? FOR_A_YEAR : REVALIDATED, ...SAFETY }
   if (verdict === 'not-modified') return { status: 304, headers: validators }
   return { status: 200, headers: { ...validators, 'content-type': contentType, 'content-length': String(sizeBytes) } }
 }

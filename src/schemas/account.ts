@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Bytes, Id, nullable, Timestamp } from './common.ts'
+import { Bytes, Id, MOST_CHARACTERS, nullable, Timestamp } from './common.ts'
 import { Email } from './users.ts'
 
 export const Me = Type.Object(
@@ -31,10 +31,28 @@ export const Me = Type.Object(
   { 'x-name': 'Account', description: 'The signed-in user, with usage and quota.' },
 )
 
+/** The maximum of ids of one zip. */
+export const MOST_CHOSEN = 300
+
+export const ExportQuery = Type.Object({
+  ids: Type.Optional(
+    Type.String({
+      pattern: `^[A-Za-z0-9_-]{1,64}(?:,[A-Za-z0-9_-]{1,64}){0,${MOST_CHOSEN - 1}}$`,
+      'x-message': `must be 1 to ${MOST_CHOSEN} ids, with a comma between them`,
+      maxLength: MOST_CHARACTERS,
+      description: `Only these files and entries of the trash: 1 to ${MOST_CHOSEN} ids, with a comma between them.`,
+      examples: ['V1StGXR8_Z5jdHi6B-myT'],
+    }),
+  ),
+})
+
 export const Export = Type.Unsafe<unknown>({
   description: 'A zip file. It is incomplete if the connection breaks.',
   headers: {
-    'Content-Disposition': { type: 'string', description: '`attachment`, with the date in the file name.' },
+    'Content-Disposition': {
+      type: 'string',
+      description: '`attachment`, with the date in the file name, and with `ids` the number of files.',
+    },
   },
   content: { 'application/zip': { schema: Bytes } },
 })

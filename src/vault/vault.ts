@@ -19,6 +19,7 @@ import { openScrubber } from './files/scrubber.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
 import { openThumbnails, type Thumbnails } from './files/thumbnails.ts'
+import { openTimeline, type Timeline } from './files/timeline.ts'
 import { openTrash, type Trash } from './files/trash.ts'
 import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
 import { openNotices } from './sign-in/notices.ts'
@@ -32,6 +33,7 @@ export interface Vault {
   sessions: Sessions & SignIn
   activity: Activity
   files: Files
+  timeline: Timeline
   lookup: Lookup
   trash: Trash
   thumbnails: Thumbnails
@@ -111,6 +113,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     },
     activity,
     files,
+    timeline: openTimeline(shared),
     lookup: openLookup({ ...shared, activity, readBacks }),
     trash: { ...trash, restore: announced(trash.restore, (owner) => owner) },
     thumbnails: openThumbnails({ ...shared, placing, trash }),

@@ -5,10 +5,12 @@ import type { Database } from '../../src/adapters/postgres/database.ts'
 import { openPostgres, openPostgresBeside, repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { pageOf } from '../../src/adapters/postgres/files.ts'
 import { postgresLedger } from '../../src/adapters/postgres/ledger.ts'
+import { COUNT_BY_MONTH, valuesOf } from '../../src/adapters/postgres/months.ts'
 import { trashPageOf } from '../../src/adapters/postgres/trash.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { changesContract } from '../contracts/changes.ts'
 import { extremesContract } from '../contracts/extremes.ts'
+import { monthsContract } from '../contracts/months.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { readBacksContract } from '../contracts/read-backs.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
@@ -35,6 +37,7 @@ describePostgres('the contracts', () => {
   thumbnailsContract('PostgreSQL', repositories)
   uploadsContract('PostgreSQL', repositories)
   changesContract('PostgreSQL', repositories)
+  monthsContract('PostgreSQL', repositories)
   readBacksContract('PostgreSQL', repositories)
   signInContract('PostgreSQL', repositories)
   extremesContract('PostgreSQL', repositories)
@@ -107,6 +110,12 @@ describePostgres('PostgreSQL', () => {
     const changes = await planOf(db, { text: PAGE, values: ['owner-1', 5000, 5000, 10] })
     expect(changes).toMatch(/using files_by_revision on files files_1;Index Cond: [^;]*revision > /)
     expect(changes).not.toContain('Seq Scan on files')
+    const values = valuesOf('owner-1', null, { files: 1000, months: 10 })
+    const months = await planOf(db, { text: COUNT_BY_MONTH, values })
+    expect(months.match(/ on files/g)).toHaveLength(3)
+    expect(
+      months.match(/Index Only Scan Backward using files_by_dated_at on files[^;]*;Index Cond: .*?dated_at, /g),
+    ).toHaveLength(3)
     const prefixed = { prefix: 'file-2', sort: 'name', order: 'asc', after: null, limit: 10 } as const
     expect(await planOf(db, pageOf('owner-1', prefixed))).toMatch(
       /using files_by_name on files;Index Cond: .*name >= .*name < [^;]*$/,

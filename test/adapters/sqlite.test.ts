@@ -11,6 +11,7 @@ import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
 import { lastReadBackSql, pageSql } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
 import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
+import { countSql, newestSql, placeSql } from '../../src/adapters/sqlite/months.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { thumbnailDrop } from '../../src/adapters/sqlite/thumbnails.ts'
 import { taggedSql, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
@@ -18,6 +19,7 @@ import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { changesContract } from '../contracts/changes.ts'
 import { extremesContract } from '../contracts/extremes.ts'
+import { monthsContract } from '../contracts/months.ts'
 import { operatorContract } from '../contracts/operator.ts'
 import { readBacksContract } from '../contracts/read-backs.ts'
 import { repositoriesContract } from '../contracts/repositories.ts'
@@ -45,6 +47,7 @@ operatorContract('SQLite', repositories)
 thumbnailsContract('SQLite', repositories)
 uploadsContract('SQLite', repositories)
 changesContract('SQLite', repositories)
+monthsContract('SQLite', repositories)
 readBacksContract('SQLite', repositories)
 signInContract('SQLite', repositories)
 extremesContract('SQLite', repositories)
@@ -232,6 +235,21 @@ it.each(['name', 'createdAt', 'updatedAt', 'size', 'takenAt'] as const)(
     }
   },
 )
+
+it('counts by month in an index alone, without sorting', async () => {
+  const db = await database()
+  for (const [sql, bounds] of [
+    [newestSql, '(dated_at,id)<(?,?)'],
+    [placeSql, '(dated_at,id)<(?,?)'],
+    [countSql, 'dated_at>? AND (dated_at,id)<(?,?)'],
+  ] as const) {
+    const values = { owner: '', key: 0, id: '', from: 0, most: 1 }
+    const plan = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(values) as { detail: string }[]
+    expect(plan.map(({ detail }) => detail).filter((detail) => /files/.test(detail) || /TEMP/.test(detail))).toEqual([
+      `SEARCH files USING COVERING INDEX files_by_dated_at (user_id=? AND ${bounds})`,
+    ])
+  }
+})
 
 it('reads changes along an index, without sorting', async () => {
   const db = await database()

@@ -305,6 +305,20 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
       expect([found, last && (await scan(last, 6))]).toEqual([rare, { found: [], last: null }])
     })
 
+    it('finds files and trash by their ids, of their owner alone', async () => {
+      const { files, ana, ben } = await withOwners(make)
+      const [live, trashed, bens] = [newFile('live'), newFile('trashed'), newFile('bens')]
+      for (const file of [live, trashed]) await files.commit(ana, file, null, null)
+      await files.commit(ben, bens, null, null)
+      await files.discard(ana, trashed, T + 1)
+      const found = await files.withIds(ana, [trashed.id, 'none', live.id, bens.id, 'a\0b'])
+      expect(found.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+        { ...rowOf(live), deletedAt: null },
+        { ...rowOf(trashed), deletedAt: T + 1 },
+      ])
+      expect(await files.withIds(ana, [])).toEqual([])
+    })
+
     it('says which names are taken', async () => {
       const { files, ana, ben } = await withOwners(make)
       const deleted = newFile('deleted')

@@ -7,7 +7,7 @@ import type { Document, Schema } from './document.ts'
 import type { Memory } from './memory.ts'
 
 /** What members are called in answers where a request calls them otherwise. */
-const TOLD_AS: Record<string, string> = { cursor: 'nextCursor', prefix: 'name' }
+const TOLD_AS: Record<string, string> = { cursor: 'nextCursor', prefix: 'name', ids: 'id' }
 
 const NAMES = [
   'beach.jpg',

@@ -1,8 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
 
@@ -75,10 +76,18 @@ describe('the build', () => {
     await writeFile(join(folder, 'src', 'one.ts'), 'export const one: number = 1\n')
     await writeFile(join(folder, 'src', 'server.ts'), `import { one } from './one.ts'\nconsole.log('server', one)\n`)
     for (const name of ['cli.ts', 'config/config.ts']) await writeFile(join(folder, 'src', name), 'export {}\n')
+    await mkdir(join(folder, 'clients', 'typescript', 'src'), { recursive: true })
+    await mkdir(join(folder, 'web'))
+    await writeFile(join(folder, 'web', 'vite.config.ts'), 'export default { root: import.meta.dirname }\n')
+    await writeFile(join(folder, 'web', 'page.js'), `document.title = '${'a long title '.repeat(99)}'\n`)
+    const page = join(folder, 'web', 'index.html')
+    await writeFile(page, '<!doctype html><title>one</title><script type="module" src="/page.js"></script>\n')
     const program = join(folder, 'dist', 'server.js')
     return {
       folder,
       program,
+      page,
+      built: (name: string) => readFile(join(folder, 'dist', 'web', name)),
       source: (name: string) => join(folder, 'src', name),
       build: () => run(process.execPath, ['build.js'], { cwd: folder }),
       output: async () => (await run(process.execPath, [program])).stdout,
@@ -106,6 +115,33 @@ describe('the build', () => {
     await rm(program)
     await build()
     expect(await output()).toBe('server 11\n')
+  })
+
+  it('has the web vault in it, with smaller copies of its texts', async () => {
+    const { folder, page, build, built } = await project()
+    await build()
+    expect(String(await built('index.html'))).toContain('<title>one</title>')
+    const scripts = await readdir(join(folder, 'dist', 'web', 'assets'))
+    const [script = ''] = scripts.filter((name) => name.endsWith('.js'))
+    expect(scripts.toSorted()).toEqual([script, `${script}.br`, `${script}.gz`])
+    const bytes = await built(`assets/${script}`)
+    expect(brotliDecompressSync(await built(`assets/${script}.br`)).equals(bytes)).toBe(true)
+    expect(gunzipSync(await built(`assets/${script}.gz`)).equals(bytes)).toBe(true)
+
+    await writeFile(page, '<!doctype html><title>two</title>\n')
+    await build()
+    expect(String(await built('index.html'))).toContain('<title>two</title>')
+    expect(await readdir(join(folder, 'dist', 'web'))).not.toContain('assets')
+  })
+
+  it('says that the web vault cannot be built, and why', async () => {
+    const { page, build } = await project()
+    await writeFile(page, '<!doctype html><script type="module" src="/nothing.js"></script>\n')
+    await expect(build()).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^The web vault in web\/ cannot be built: .*nothing\.js/s),
+    })
+    await expect(build()).rejects.toMatchObject({ code: 1 })
   })
 
   it('that failed is no build', async () => {

@@ -29,6 +29,17 @@ describe('the process', () => {
     ])
   })
 
+  it('shows the web vault that was built with it at /, and with WEB=off a short page', async () => {
+    const [on, off] = [serverProcess(await temporaryFolder()), serverProcess(await temporaryFolder(), { WEB: 'off' })]
+    const page = await on.request('/')
+    expect(page.status).toBe(200)
+    const [, script = ''] = /<script type="module"[^>]* src="(\/assets\/[^"]+\.js)"/.exec(page.body as string) ?? []
+    expect((await on.request(script)).status).toBe(200)
+    const short = await off.request('/')
+    expect([short.status, short.body]).toEqual([200, expect.stringContaining('<a href="/docs">')])
+    expect((await off.request(script)).status).toBe(404)
+  })
+
   it('warns of being reachable over plain HTTP', async () => {
     const server = serverProcess(await temporaryFolder(), { HOST: '0.0.0.0', PIN_DELIVERY: 'console' })
     await server.url

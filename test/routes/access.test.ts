@@ -14,8 +14,10 @@ it('lets nobody in without a session but where the list of public routes says so
     if (!refused) open.push(route)
   }
   expect(open.filter((route) => !/^(GET|HEAD) \/docs(\/|$)/.test(route)).sort()).toEqual([
+    'GET /',
     'GET /health/live',
     'GET /health/ready',
+    'HEAD /',
     'HEAD /health/live',
     'HEAD /health/ready',
     'OPTIONS /v1/files',

@@ -33,7 +33,7 @@ describe('a refusal', () => {
   it('of an unknown path is 404', async () => {
     const app = await sharedApp()
     expect(await app.request('/v1/nothing')).toBeProblem(404, 'not-found')
-    expect(await app.request('/', { method: 'POST', headers: json, body: '{' })).toBeProblem(404, 'not-found')
+    expect(await app.request('/nothing', { method: 'POST', headers: json, body: '{' })).toBeProblem(404, 'not-found')
   })
 
   it.each([

@@ -3,9 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { Readable } from 'node:stream'
+import { brotliDecompressSync } from 'node:zlib'
 import { expect, it, onTestFinished } from 'vitest'
+import type { HttpRules } from '../../src/app.ts'
 import { blobsOnDisk, form, member, newDeviceId, testApp } from '../support/app.ts'
 import { pathOf, spoil } from '../support/blobs.ts'
+import { WEB_FOLDER } from '../support/build.ts'
 import { describeNginx, flood, type Nginx, nginxBefore, nginxWith } from '../support/nginx.ts'
 
 const BEHIND = { TRUST_PROXY: '127.0.0.1', UPLOAD_INTERIM_RESPONSES: 'off' }
@@ -13,8 +16,8 @@ const MiB = 1024 * 1024
 /** Of one network as many as deploy/nginx/nginx.conf takes, and some. */
 const MORE_THAN_A_SHARE = 1200
 
-async function behindNginx(settings: Record<string, string> = {}) {
-  const app = await testApp({ ...BEHIND, ...settings })
+async function behindNginx(settings: Record<string, string> = {}, http: Partial<HttpRules> = {}) {
+  const app = await testApp({ ...BEHIND, ...settings }, undefined, http)
   const nginx = await nginxBefore(app.url)
   return { app, nginx, ada: await member(nginx) }
 }
@@ -99,6 +102,51 @@ describeNginx('behind nginx', () => {
     expect([head[':status'], bytes.toString()]).toEqual([200, 'sand'])
     await expect.poll(() => nginx.passages().length).toBeGreaterThan(5)
     expect(nginx.log()).not.toContain('mks_')
+  })
+
+  it('the web vault opens in two windows, with the policy and the caching that the server says', async () => {
+    const { app, nginx } = await behindNginx({ RATE_LIMIT: 'on', LOG_LEVEL: 'info' }, { web: WEB_FOLDER })
+    const open = async () => {
+      const page = await overHttp2(nginx, { ':path': '/' })
+      const parts = [...page.bytes.toString().matchAll(/(?:src|href)="(\/[^"]*)"/g)].map(([, path]) => path as string)
+      const load = (path: string) => overHttp2(nginx, { ':path': path, 'accept-encoding': 'gzip, deflate, br' })
+      return { page, parts: await Promise.all(parts.filter((path) => path.startsWith('/assets/')).map(load)) }
+    }
+    const [{ page, parts }] = await Promise.all([open(), open()])
+    expect(page.head).toMatchObject({
+      ':status': 200,
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': expect.stringContaining("default-src 'none'; script-src 'self'; "),
+      'cache-control': 'no-cache',
+      'strict-transport-security': 'max-age=31536000',
+    })
+    expect(parts.length).toBeGreaterThan(1)
+    for (const { head, bytes } of parts) {
+      expect(head).toMatchObject({
+        ':status': 200,
+        'content-encoding': 'br',
+        vary: 'accept-encoding',
+        'cache-control': 'public, max-age=31536000, immutable',
+      })
+      expect(brotliDecompressSync(bytes).length).toBeGreaterThan(bytes.length)
+    }
+    const { etag } = page.head as { etag: string }
+    const again = await nginx.request('/', { headers: { 'if-none-match': etag } })
+    expect([again.status, again.headers.etag]).toEqual([304, etag])
+    expect(await nginx.request('/assets/nothing.js')).toBeProblem(404, 'not-found')
+    await expect
+      .poll(() => new Set(nginx.passages().map(({ method, route, status }) => `${method} ${route} ${status}`)))
+      .toEqual(
+        new Set([
+          'POST /v1/users 201',
+          'POST /v1/sessions 201',
+          'GET / 200',
+          'GET /assets/{file} 200',
+          'GET / 304',
+          'GET /assets/{file} 404',
+        ]),
+      )
+    expect(app.log.filter((line) => line.includes('"answered"') && line.includes('assets'))).toEqual([])
   })
 
   it.each(['a/b', '%00', 'a b', 'ünï', '..', '%', 'x'.repeat(256)])(

@@ -63,6 +63,7 @@ function upload(filename: string, content = 'sand', name = 'file') {
 /** In the first parameter of the query that has a choice or a range, or in the body. */
 const invalid: Way = ({ path }, { id, body, parameters }) => {
   if (id === 'putThumbnail') return { body: '' }
+  if (id === 'exportMe' || id === 'headExportMe') return { path: `${path}?ids=` }
   if (id === 'getThumbnail' || id === 'headThumbnail') return { path: `${path}?v=a&v=b` }
   if (id === 'appendUpload' || id === 'createUpload') return { headers: { 'upload-complete': 'yes' } }
   if (body?.mediaType === 'application/json') return { body: '{}' }
@@ -111,7 +112,9 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'range-not-satisfiable': () => ({ headers: { range: 'bytes=999-' } }),
   'invalid-pin': () => ({}),
   'email-taken': () => ({}),
-  'file-not-found': ({ path }) => ({ path: path.replace(/beach\.jpg|(?<=trash\/)[^/]+/, 'none') }),
+  'file-not-found': ({ path }, { id }) => ({
+    path: /exportMe/i.test(id) ? `${path}?ids=none` : path.replace(/beach\.jpg|(?<=trash\/)[^/]+/, 'none'),
+  }),
   'thumbnail-not-found': ({ path }) => ({ path: path.replace('beach.jpg', 'taken.jpg') }),
   'session-not-found': ({ path }) => ({ path: path.replace('current', 'none') }),
   'file-exists': taken,

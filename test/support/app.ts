@@ -75,9 +75,9 @@ export async function temporaryFolder(): Promise<string> {
 /**
  * An app for many tests of a file. The first of them starts it, and it is closed after the last one. Starting an app takes
  * longer than most tests. A test may share one if it has members of its own, leaves the clock alone, and asserts about the
- * whole server only what the other tests do not change.
+ * whole server only what the other tests do not change. `http` is as for `testApp`.
  */
-export function appForMany(): () => Promise<TestApp> {
+export function appForMany(http: () => Partial<HttpRules> = () => ({})): () => Promise<TestApp> {
   let home: string | null = null
   let started: Promise<TestApp> | null = null
   afterAll(async () => {
@@ -86,7 +86,7 @@ export function appForMany(): () => Promise<TestApp> {
   })
   const start = async () => {
     home = await mkdtemp(join(tmpdir(), 'minikeepsafe-'))
-    return startedApp({}, home, {})
+    return startedApp({}, home, http())
   }
   return () => {
     started ??= start()
@@ -126,6 +126,8 @@ async function startedApp(settings: Record<string, string>, home: string, http: 
     ...httpRulesOf(config),
     lingerMs: 0,
     limits,
+    // WEB_FOLDER of build.ts has the built one.
+    web: null,
     ...http,
   })
   const connections: Socket[] = []

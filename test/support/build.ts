@@ -2,5 +2,9 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 
-export const setup = () =>
-  void execFileSync(process.execPath, [join(import.meta.dirname, '..', '..', 'build.js')], { stdio: 'inherit' })
+const root = join(import.meta.dirname, '..', '..')
+
+/** The built web vault, for `web` of `testApp`. */
+export const WEB_FOLDER = join(root, 'dist', 'web')
+
+export const setup = () => void execFileSync(process.execPath, [join(root, 'build.js')], { stdio: 'inherit' })

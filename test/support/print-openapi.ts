@@ -18,7 +18,11 @@ try {
   const config = readConfig({ DATA_DIR: join(home, 'data'), UPLOADS_DIR: join(home, 'uploads') })
   const log = pino({ level: 'silent' })
   const ports = await compose(config, log, Date.now, cryptographicChance)
-  const app = await buildApp(await openVault(ports, rulesOf(config)), log, { ...httpRulesOf(config), limits: null })
+  const app = await buildApp(await openVault(ports, rulesOf(config)), log, {
+    ...httpRulesOf(config),
+    limits: null,
+    web: null,
+  })
   await app.ready()
   await mkdir(dirname(path), { recursive: true })
   await writeFile(path, `${JSON.stringify(app.swagger(), null, 2)}\n`)

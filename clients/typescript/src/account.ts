@@ -3,7 +3,7 @@ import { VaultError } from './errors.ts'
 import { pages } from './files.ts'
 import { newDeviceId, pairingText, parsePairing } from './pairing.ts'
 import { chunksOf, streamOf } from './streams.ts'
-import { type Transport, timeLimit } from './transport.ts'
+import { pathOfExport, type Transport, timeLimit } from './transport.ts'
 import type { Account, ActivityEvent, OpenedSession, Registered, SentPin, Session, ShownPin } from './wire.ts'
 
 export interface Abortable {
@@ -86,10 +86,16 @@ export function openAccount(transport: Transport) {
         await transport.token.set(null)
       },
 
-      /** A zip of everything. It is incomplete if the stream fails, and cannot be continued. */
-      async export({ signal }: Abortable = {}): Promise<{ stream: ReadableStream<Uint8Array>; fileName: string }> {
+      /**
+       * A zip of everything, or of the 1 to 300 files and entries of the trash with these ids. It is incomplete if the stream
+       * fails, and cannot be continued.
+       */
+      async export({ ids, signal }: { ids?: readonly string[] } & Abortable = {}): Promise<{
+        stream: ReadableStream<Uint8Array>
+        fileName: string
+      }> {
         const limit = timeLimit(transport.timeoutMs, signal)
-        const call = { path: '/v1/me/export', signal: limit.signal, isStream: true }
+        const call = { path: pathOfExport(ids), signal: limit.signal, isStream: true }
         const response = await transport.send(call, (response) => response)
         const fileName = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '')?.[1]
         return { stream: streamOf(chunksOf(response, limit)), fileName: fileName ?? 'minikeepsafe.zip' }

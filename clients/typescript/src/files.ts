@@ -1,7 +1,7 @@
 /** Lists, lookups and changes of files. */
 import { VaultError } from './errors.ts'
 import { pathOfFile, type Transport } from './transport.ts'
-import type { Change, FoundFile, OpenUpload, StoredFile, TrashedFile } from './wire.ts'
+import type { Change, FoundFile, Month, OpenUpload, StoredFile, TrashedFile } from './wire.ts'
 
 /** The most digests of one lookup: without `verify`, and with it. */
 const MOST_LOOKED_UP = 1000
@@ -57,6 +57,10 @@ export function openFiles(transport: Transport) {
     page({ signal, ...query }: PageOptions = {}): Promise<ListPage> {
       return transport.json({ path: '/v1/files', query: { ...query }, signal })
     },
+
+    /** The months that have files, in UTC, the newest first. A file is in the month of its `takenAt`, or else of its `createdAt`. */
+    timeline: ({ pageSize = 500, signal }: { pageSize?: number; signal?: AbortSignal } = {}): AsyncGenerator<Month> =>
+      pages<'months', Month>(transport, '/v1/timeline', 'months', { limit: pageSize }, signal),
 
     /** The live file of the name, or `null`. */
     async find(name: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<StoredFile | null> {
@@ -177,6 +181,9 @@ export function openFiles(transport: Transport) {
 }
 
 export type Files = ReturnType<typeof openFiles>
+
+/** The ETag of the file's content, for `ifMatch`. */
+export const etagOf = ({ sha256 }: Pick<StoredFile, 'sha256'>): string => `"${sha256}"`
 
 /** The entries of all pages of a list. The next page is requested when it is needed. */
 export async function* pages<Key extends string, Entry>(

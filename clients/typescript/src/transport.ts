@@ -156,4 +156,7 @@ export function queryOf(query: Call['query'] = {}): string {
   return pairs.length === 0 ? '' : `?${pairs.join('&')}`
 }
 
+export const pathOfExport = (ids?: readonly string[]): string =>
+  `/v1/me/export${ids ? `?ids=${ids.map(encodeURIComponent).join(',')}` : ''}`
+
 export const pathOfFile = (name: string): string => `/v1/files/${encodeURIComponent(name)}`

@@ -1,5 +1,5 @@
 /** Addresses for elements of a page, such as `<img>`, that the browser loads by the cookie of the session. */
-import { pathOfFile, queryOf } from './transport.ts'
+import { pathOfExport, pathOfFile, queryOf } from './transport.ts'
 
 export function openUrls(server: string) {
   return {
@@ -12,7 +12,6 @@ export function openUrls(server: string) {
       `${server}${pathOfFile(name)}/thumbnail${queryOf({ v: tag })}`,
 
     /** A zip of everything, or of the 1 to 300 files and entries of the trash with these ids. */
-    export: (ids?: readonly string[]): string =>
-      `${server}/v1/me/export${ids ? `?ids=${ids.map(encodeURIComponent).join(',')}` : ''}`,
+    export: (ids?: readonly string[]): string => server + pathOfExport(ids),
   }
 }

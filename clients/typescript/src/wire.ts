@@ -5,6 +5,8 @@ type Schemas = components['schemas']
 
 export type StoredFile = Schemas['StoredFile']
 export type TrashedFile = Schemas['TrashedFile']
+/** Its `cursor` is one for `page({ sort: 'takenAt', order: 'desc' })`. */
+export type Month = Schemas['Month']
 export type OpenUpload = Schemas['OpenUpload']
 export type Session = Schemas['Session']
 /** With `cookie`, the browser keeps the token and no script sees it. */

@@ -59,6 +59,15 @@ describe('an account', () => {
     const zip = Buffer.concat(await all(stream as unknown as AsyncIterable<Uint8Array>))
     expect([fileName.endsWith('.zip'), zip.includes('beach.txt')]).toEqual([true, true])
 
+    const { file } = await client.upload(Buffer.from('sea'), { name: 'sea.txt' })
+    const one = await client.account.export({ ids: [file.id] })
+    const part = Buffer.concat(await all(one.stream as unknown as AsyncIterable<Uint8Array>))
+    expect([one.fileName.includes('1-file'), part.includes('sea.txt'), part.includes('beach.txt')]).toEqual([
+      true,
+      true,
+      false,
+    ])
+
     await client.account.delete()
     expect(token.get()).toBe(null)
   })
@@ -226,6 +235,19 @@ describe('files', () => {
     const last = await client.page({ ...list, cursor: first.nextCursor })
     expect([first, last].map(({ files }) => files.map(({ name }) => name))).toEqual([['b3', 'b2'], ['b1']])
     expect([first.nextCursor !== null, last.nextCursor]).toEqual([true, null])
+  })
+
+  it('are counted by month, and listed from a month on', async () => {
+    const { client } = await start()
+    for (const day of ['2026-03-02', '2026-03-01', '2026-02-01'])
+      await client.upload(Buffer.from(day), { name: day, takenAt: `${day}T12:00:00Z` })
+    const months = await all(client.timeline({ pageSize: 1 }))
+    expect(months.map(({ month, files }) => [month, files])).toEqual([
+      ['2026-03', 2],
+      ['2026-02', 1],
+    ])
+    const february = { sort: 'takenAt', order: 'desc', cursor: months[1]?.cursor ?? null } as const
+    expect((await client.page(february)).files.map(({ name }) => name)).toEqual(['2026-02-01'])
   })
 
   it('are renamed, deleted, restored and deleted for good', async () => {

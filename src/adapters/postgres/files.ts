@@ -3,6 +3,7 @@ import type {
   FileQuery,
   FileRepository,
   FileSort,
+  LiveOrTrashed,
   OwnedFile,
   Part,
   ReadBack,
@@ -10,6 +11,7 @@ import type {
   SealedFile,
 } from '../../ports/files.ts'
 import type { Database } from './database.ts'
+import { postgresMonths } from './months.ts'
 
 export const FILE = `id, name, size AS "sizeBytes", content_type AS "contentType", created_at AS "createdAt",
   updated_at AS "updatedAt", named_at AS "namedAt", version, seal, tag, taken_at AS "takenAt",
@@ -118,6 +120,8 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
       }
     },
 
+    countByMonth: postgresMonths({ ask }),
+
     async taken(owner, names) {
       const text = 'SELECT name FROM files WHERE user_id = $1 AND name = ANY ($2) AND deleted_at IS NULL'
       return (await ask<{ name: string }>(text, [owner, names])).map(({ name }) => name)
@@ -136,6 +140,12 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
          FROM files WHERE user_id = $1 AND tag = ANY ($2) LIMIT $3`,
         [owner, tags, limit],
       ),
+
+    withIds: (owner, ids) =>
+      ask<LiveOrTrashed>(`SELECT ${FILE}, deleted_at AS "deletedAt" FROM files WHERE id = ANY ($1) AND user_id = $2`, [
+        ids,
+        owner,
+      ]),
 
     async recordReadBacks(attempts) {
       await ask(RECORD_READ_BACKS, [

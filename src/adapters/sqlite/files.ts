@@ -4,6 +4,7 @@ import type {
   FileQuery,
   FileRepository,
   FileSort,
+  LiveOrTrashed,
   OwnedFile,
   Part,
   ReadBack,
@@ -14,6 +15,7 @@ import type {
   Used,
 } from '../../ports/files.ts'
 import type { InTransaction } from './group-commit.ts'
+import { sqliteMonths } from './months.ts'
 import { sqliteRevisions } from './revisions.ts'
 import { thumbnailDrop } from './thumbnails.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
@@ -117,6 +119,9 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
   const withTags = db.prepare<[string, string, number], SealedEntry>(
     `SELECT id, name, size AS sizeBytes, version, seal, tag, verified_at AS verifiedAt, deleted_at AS deletedAt FROM files
      WHERE user_id = ? AND tag IN (SELECT unhex(value) FROM json_each(?)) LIMIT ?`,
+  )
+  const withId = db.prepare<[string, string], LiveOrTrashed>(
+    `SELECT ${FILE_COLUMNS}, deleted_at AS deletedAt FROM files WHERE id = ? AND user_id = ?`,
   )
   const opened = db.prepare<[Attempt]>(
     'UPDATE files SET verified_at = :at, failed_at = NULL WHERE id = :id AND version = :version',
@@ -245,6 +250,8 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
       })
     },
 
+    countByMonth: sqliteMonths(db),
+
     async taken(owner, names) {
       return names.filter((name) => holder.get(owner, name) !== undefined)
     },
@@ -255,6 +262,10 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
 
     async withTags(owner, tags, limit) {
       return withTags.all(owner, JSON.stringify(tags.map((tag) => tag.toString('hex'))), limit)
+    },
+
+    async withIds(owner, ids) {
+      return ids.flatMap((id) => withId.get(id, owner) ?? [])
     },
 
     async recordReadBacks(attempts) {

@@ -4,6 +4,7 @@ import { tables } from './migrations/009-tables.ts'
 import { parts } from './migrations/010-parts.ts'
 import { uploads } from './migrations/011-uploads.ts'
 import { photos } from './migrations/012-photos.ts'
+import { months } from './migrations/013-months.ts'
 
 /** The version of the schema, in `PRAGMA user_version`, that each migration makes. An empty database has version 0. */
 const MIGRATIONS: readonly [version: number, migration: string][] = [
@@ -11,6 +12,7 @@ const MIGRATIONS: readonly [version: number, migration: string][] = [
   [10, parts],
   [11, uploads],
   [12, photos],
+  [13, months],
 ]
 const VERSIONS = MIGRATIONS.map(([version]) => version)
 const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]

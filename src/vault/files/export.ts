@@ -1,7 +1,7 @@
 /** Reads all files of a user one by one, while other requests change them. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
-import type { FileQuery, SealedFile, SealedTrash, TrashQuery } from '../../ports/files.ts'
+import type { FileQuery, LiveOrTrashed, SealedFile, SealedTrash, TrashQuery } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, wholeOf } from '../crypto/content.ts'
@@ -35,6 +35,15 @@ export interface Exports {
     caller: Caller,
     comesFirst: (name: string) => boolean,
   ): { begunAt: number; files: AsyncGenerator<ExportedFile> }
+  /**
+   * The live files and trash entries with these ids, each once and in this order, and under `chosen` what they are called.
+   * `file-not-found` if the owner does not have all of them. Only files that are removed for good meanwhile may be missing.
+   * It is a download like any other, and not noted in the activity list.
+   */
+  choose(
+    owner: string,
+    ids: string[],
+  ): Promise<{ begunAt: number; chosen: Pick<StoredFile, 'id' | 'name'>[]; files: AsyncGenerator<ExportedFile> }>
 }
 
 export function openExports({
@@ -49,6 +58,43 @@ export function openExports({
       const begunAt = clock()
       return { begunAt, files: everything(owner, begunAt, caller, comesFirst) }
     },
+
+    async choose(owner, ids) {
+      const chosen = await present(owner, ids)
+      if (chosen.length < ids.length) throw problems.fileNotFound('of one of these ids')
+      return { begunAt: clock(), chosen, files: some(owner, ids) }
+    },
+  }
+
+  async function* some(owner: string, ids: string[]): AsyncGenerator<ExportedFile> {
+    const vaultKey = await keys.vaultKey(owner)
+    for (const id of ids) {
+      let missing = ''
+      for (let left = true; left; ) {
+        const [row] = await present(owner, [id])
+        left = false
+        if (!row) continue
+        const { file, secrets } = unseal(vaultKey, owner, row)
+        const bytes = await open(file, secrets)
+        if (bytes) yield* lent({ file, bytes: namingFile(id, bytes) }, bytes)
+        else if (file.version === missing) throw await withoutBlob(file)
+        // The version was replaced between the reads of its row and its bytes.
+        else left = true
+        missing = file.version
+      }
+    }
+  }
+
+  /** The files with these ids, and the trash entries that are not over. */
+  async function present(owner: string, ids: string[]): Promise<LiveOrTrashed[]> {
+    const since = clock() - rules.trashMs
+    const rows = await files.withIds(owner, ids)
+    return rows.filter(({ deletedAt }) => deletedAt === null || deletedAt > since)
+  }
+
+  async function withoutBlob(file: StoredFile): Promise<Error> {
+    const [part = null] = await files.parts(file.version, 0, 1)
+    return problems.internalError(missingBlob(file, part))
   }
 
   async function* everything(
@@ -84,8 +130,7 @@ export function openExports({
           done.add(file.id)
           yield* lent({ file, bytes: namingFile(file.id, bytes) }, bytes)
         } else if (missing.get(file.id) === file.version) {
-          const [part = null] = await files.parts(file.version, 0, 1)
-          throw problems.internalError(missingBlob(file, part))
+          throw await withoutBlob(file)
         } else {
           missing.set(file.id, file.version)
         }
@@ -101,10 +146,7 @@ export function openExports({
   }
 
   /** The files in this order, then the trash. */
-  async function* rows(
-    owner: string,
-    sort: 'name' | 'createdAt',
-  ): AsyncGenerator<SealedFile & { deletedAt: number | null }> {
+  async function* rows(owner: string, sort: 'name' | 'createdAt'): AsyncGenerator<LiveOrTrashed> {
     let after: FileQuery['after'] = null
     do {
       const query: FileQuery = { prefix: '', sort, order: 'asc', after, limit: PAGE }

@@ -6,6 +6,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, expect, onTestFinished } from 'vitest'
 import { type TestApp, testApp } from '../../../test/support/app.ts'
 import { launch } from '../../../test/support/browser.ts'
+import { WEB_FOLDER } from '../../../test/support/build.ts'
 
 export const PHONE = { width: 360, height: 740 }
 export const DESKTOP = { width: 1920, height: 1080 }
@@ -33,12 +34,11 @@ export interface Stage {
   allowErrors(pattern: RegExp): void
 }
 
-interface Options {
+/** Anything else is a setting of the server. */
+type Options = { [setting: string]: unknown } & {
   viewport?: { width: number; height: number }
   locale?: string
   dark?: boolean
-  /** Everything else is a setting of the server. */
-  [setting: string]: string | boolean | { width: number; height: number } | undefined
 }
 
 /** A server, and a page that shows its start. */
@@ -48,7 +48,7 @@ export async function openStage({
   dark = false,
   ...settings
 }: Options = {}): Promise<Stage> {
-  const app = await testApp(settings as Parameters<typeof testApp>[0])
+  const app = await testApp(settings as Parameters<typeof testApp>[0], undefined, { web: WEB_FOLDER })
   browser ??= launch()
   const opened = await browser
   const allowed: RegExp[] = [IGNORED]
@@ -114,4 +114,17 @@ export async function signIn({ app, page }: Pick<Stage, 'app' | 'page'>): Promis
   expect(status).toBe(201)
   await page.reload()
   return { authorization }
+}
+
+/** Sets the clock of the server to that of the browser, for tests of the time that is left. */
+export function inStep({ app }: Pick<Stage, 'app'>): void {
+  app.clock.turn(Date.now() - app.clock())
+}
+
+/** The first step of the sign-in. Without a name it is one of somebody who has a vault. */
+export async function askForPin(page: Page, { name, email }: { name?: string; email: string }): Promise<void> {
+  await page.getByRole('radio', { name: name === undefined ? 'I have a vault' : 'I am new' }).check()
+  if (name !== undefined) await page.getByLabel('Name').fill(name)
+  await page.getByLabel('E-mail address').fill(email)
+  await page.getByRole('button', { name: 'Get a PIN' }).click()
 }
