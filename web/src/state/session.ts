@@ -87,5 +87,5 @@ export function messageOf(error: unknown): string {
   if (!(error instanceof VaultError)) throw error
   if (error.code === 'network-error' || error.code === 'timeout') return t.value.common.notReachable
   const wait = error.retryAfter === null ? '' : ` ${t.value.common.tryAgainIn(error.retryAfter)}`
-  return t.value.common.failed(error.detail) + wait
+  return (t.value.common.problems[error.code] ?? t.value.common.failed(error.detail)) + wait
 }
