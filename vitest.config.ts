@@ -1,6 +1,9 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
+  // The web vault uses the client's sources.
+  resolve: { alias: { '@minikeepsafe/client': join(import.meta.dirname, 'clients', 'typescript', 'src', 'index.ts') } },
   test: {
     include: ['test/**/*.test.ts', 'clients/*/test/**/*.test.ts', 'web/test/**/*.test.ts'],
     exclude: ['test/browser/**', 'web/test/browser/**', 'test/fuzz/**', 'test/slow/**'],

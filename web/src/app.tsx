@@ -1,5 +1,7 @@
 import { Later } from './parts/later.tsx'
+import { Lock } from './parts/lock.tsx'
 import { Notices } from './parts/notices.tsx'
+import { OfflineBanner } from './parts/offline-banner.tsx'
 import { Shell } from './parts/shell.tsx'
 import { Starting, Unreachable } from './parts/starting.tsx'
 import { pairing } from './state/pairing.ts'
@@ -12,7 +14,9 @@ export function App() {
   return (
     <>
       <Screen />
+      <OfflineBanner />
       <Notices />
+      <Lock />
     </>
   )
 }

@@ -1,0 +1,44 @@
+/** The orders of the gallery: by date, the newest first, in months; and by name, for a search. */
+import type { StoredFile } from '@minikeepsafe/client'
+import { shownTime } from '../state/files.ts'
+
+/** Where a file stands in an order. */
+export interface Place {
+  at: number | string
+  id: string
+}
+
+export interface Order {
+  placeOf(file: StoredFile): Place
+  /** Whether the first place comes before the second. */
+  isBefore(one: Place, other: Place): boolean
+  /** The part of the order that a file belongs to: `2026-07`, in UTC as the server counts months. */
+  monthOf(file: StoredFile): string
+  /** The day of a file in the calendar of its own place: `2026-07-14`. */
+  dayOf(file: StoredFile): string
+}
+
+const instantOf = (file: StoredFile) => Date.parse(shownTime(file))
+
+/** The order of `sort=takenAt&order=desc`. */
+export const BY_DATE: Order = {
+  placeOf: (file) => ({ at: instantOf(file), id: file.id }),
+  isBefore: (one, other) => one.at > other.at || (one.at === other.at && one.id > other.id),
+  monthOf: (file) => new Date(instantOf(file)).toISOString().slice(0, 7),
+  dayOf: (file) => (file.takenAt ? file.takenAt.slice(0, 10) : localDay(file.createdAt)),
+}
+
+/** The order of `sort=name`. It has no days. */
+export const BY_NAME: Order = {
+  placeOf: ({ name, id }) => ({ at: name, id }),
+  isBefore: (one, other) => one.at < other.at,
+  monthOf: () => '',
+  dayOf: () => '',
+}
+
+/** A file without a date stands on the day of this browser on which it was stored. */
+function localDay(time: string): string {
+  const date = new Date(time)
+  const two = (part: number) => String(part).padStart(2, '0')
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
+}
