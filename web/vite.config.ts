@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vite'
+import { shell } from './shell.ts'
 
 export default defineConfig({
   root: import.meta.dirname,
+  plugins: [shell()],
   // The client's sources: no build of it is needed first.
   resolve: {
     // Another package brings an older one to the folder above.

@@ -1,17 +1,29 @@
+import { Later } from './parts/later.tsx'
+import { Lock } from './parts/lock.tsx'
 import { Notices } from './parts/notices.tsx'
+import { OfflineBanner } from './parts/offline-banner.tsx'
 import { Shell } from './parts/shell.tsx'
 import { Starting, Unreachable } from './parts/starting.tsx'
-import { SignIn } from './screens/sign-in.tsx'
+import { pairing } from './state/pairing.ts'
 import { phase } from './state/session.ts'
+
+const loadSignIn = async () => (await import('./screens/sign-in.tsx')).SignIn
+const loadPair = async () => (await import('./screens/pair.tsx')).Pair
 
 export function App() {
   return (
     <>
-      {phase.value === 'starting' && <Starting />}
-      {phase.value === 'unreachable' && <Unreachable />}
-      {phase.value === 'signed-out' && <SignIn />}
-      {phase.value === 'signed-in' && <Shell />}
+      <Screen />
+      <OfflineBanner />
       <Notices />
+      <Lock />
     </>
   )
+}
+
+function Screen() {
+  if (phase.value === 'starting') return <Starting />
+  if (phase.value === 'unreachable') return <Unreachable />
+  if (pairing.value !== null) return <Later key="pair" load={loadPair} />
+  return phase.value === 'signed-in' ? <Shell /> : <Later key="sign-in" load={loadSignIn} />
 }

@@ -2,6 +2,7 @@ import './styles/tokens.css'
 import './styles/base.css'
 import { render } from 'preact'
 import { App } from './app.tsx'
+import { later } from './later.ts'
 import { begin } from './state/session.ts'
 import { loadWords } from './words/words.ts'
 
@@ -9,3 +10,4 @@ await loadWords()
 const root = document.getElementById('app')
 if (root) render(<App />, root)
 void begin()
+void later()

@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 
+const MINUTE = 60_000
+
 // The browser's languages: the page reads them when it formats.
 beforeAll(() => {
   vi.stubGlobal('navigator', { languages: ['fr', 'en-GB', 'de-AT'] })
@@ -7,7 +9,7 @@ beforeAll(() => {
 })
 
 const formats = await import('../src/words/formats.ts')
-const { language } = await import('../src/words/words.ts')
+const { language, languages } = await import('../src/words/words.ts')
 
 describe('formats of English', () => {
   it('writes sizes in thousands, with one decimal where it says something', () => {
@@ -31,15 +33,16 @@ describe('formats of English', () => {
   })
 
   it('says a duration in the largest unit that says enough', () => {
-    const durations = [29.5 * 86_400_000, 47 * 3_600_000, 100_000, 45_000, -5]
+    const durations = [29.4 * 86_400_000, 47.4 * 3_600_000, 100_000, MINUTE, 45_000, -5]
     expect(durations.map(formats.formatDuration)).toEqual([
       '29 days',
       '47 hours',
       '2 minutes',
+      '1 minute',
       '45 seconds',
       '0 seconds',
     ])
-    expect(formats.formatIn(29.5 * 86_400_000)).toBe('in 29 days')
+    expect(formats.formatIn(29.4 * 86_400_000)).toBe('in 29 days')
   })
 
   it('counts down', () => {
@@ -60,4 +63,8 @@ it('follows the language of the page', () => {
   expect(formats.formatIn(3 * 86_400_000)).toBe('in 3 Tagen')
   expect(formats.formatWhen(Date.now())).toMatch(/^heute, \d\d:\d\d$/)
   language.value = 'en'
+})
+
+it('takes files of the folder for languages only if they are', () => {
+  expect(languages).toEqual(['en', 'de'])
 })

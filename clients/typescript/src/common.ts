@@ -4,7 +4,14 @@ export type { Retry } from './backoff.ts'
 export type { Client, ClientOptions } from './client.ts'
 export type { Download, DownloadOptions } from './download.ts'
 export { type ErrorCode, isVaultError, type Problem, VaultError } from './errors.ts'
-export type { Changes, ChangesOptions, ListOptions, ListPage, PageOptions } from './files.ts'
+export {
+  type Changes,
+  type ChangesOptions,
+  etagOf,
+  type ListOptions,
+  type ListPage,
+  type PageOptions,
+} from './files.ts'
 export type { FreeSpaceOptions, Judged, LocalFile } from './free-space.ts'
 export type { components, operations, paths } from './generated.ts'
 export { newDeviceId, type Pairing, pairingText, parsePairing } from './pairing.ts'

@@ -182,6 +182,9 @@ export function openFiles(transport: Transport) {
 
 export type Files = ReturnType<typeof openFiles>
 
+/** The ETag of the file's content, for `ifMatch`. */
+export const etagOf = ({ sha256 }: Pick<StoredFile, 'sha256'>): string => `"${sha256}"`
+
 /** The entries of all pages of a list. The next page is requested when it is needed. */
 export async function* pages<Key extends string, Entry>(
   transport: Transport,

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { appForMany, newDeviceId } from '../../../test/support/app.ts'
-import { createClient } from '../src/index.ts'
+import { createClient, etagOf } from '../src/index.ts'
 import { signedIn } from './support.ts'
 
 const app = appForMany()
@@ -54,6 +54,16 @@ it('a thumbnail may be kept for good under its tag', async () => {
   const tag = (await owner.find('beach & sea.jpg'))?.thumbnail ?? null
   const { bytes, field } = await load(client.urls.thumbnail('beach & sea.jpg', tag))
   expect([bytes.equals(picture), field('cache-control')]).toEqual([true, 'private, max-age=31536000, immutable'])
+})
+
+it('a thumbnail is for the content that the page has seen', async () => {
+  const { owner } = await page()
+  const seen = (await owner.upload(Buffer.from('sand'), { name: 'beach.jpg' })).file
+  const thumbnail = { type: 'image/jpeg', ifMatch: etagOf(seen) }
+  await owner.thumbnail.put('beach.jpg', randomBytes(10), thumbnail)
+  await owner.upload(Buffer.from('sea'), { name: 'beach.jpg', onConflict: 'replace' })
+  const late = owner.thumbnail.put('beach.jpg', randomBytes(10), thumbnail)
+  await expect(late).rejects.toMatchObject({ code: 'precondition-failed' })
 })
 
 it('chosen files are one zip', async () => {

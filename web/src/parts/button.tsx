@@ -12,11 +12,14 @@ interface Props {
   disabled?: boolean
   pressed?: boolean
   expanded?: boolean
+  /** It opens a menu. */
+  hasMenu?: boolean
   onClick?: (event: MouseEvent) => void
   children?: ComponentChildren
 }
 
-export function Button({ kind = 'plain', icon, label, type = 'button', pressed, expanded, children, ...rest }: Props) {
+export function Button({ kind = 'plain', icon, label, type = 'button', children, ...props }: Props) {
+  const { pressed, expanded, hasMenu, ...rest } = props
   return (
     <button
       {...rest}
@@ -26,6 +29,7 @@ export function Button({ kind = 'plain', icon, label, type = 'button', pressed, 
       title={label}
       aria-pressed={pressed}
       aria-expanded={expanded}
+      aria-haspopup={hasMenu ? 'menu' : undefined}
     >
       {icon && <Icon node={icon} />}
       {children && <span>{children}</span>}

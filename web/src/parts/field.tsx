@@ -1,5 +1,6 @@
 import './field.css'
-import { useId } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
+import { useId } from './use-id.ts'
 
 interface Props {
   type?: 'text' | 'email' | 'search'
@@ -7,6 +8,7 @@ interface Props {
   inputMode?: 'text' | 'numeric' | 'email' | 'search'
   maxLength?: number
   required?: boolean
+  /** Takes the focus when it appears. */
   autoFocus?: boolean
   label: string
   value: string
@@ -18,14 +20,20 @@ interface Props {
 }
 
 /** A labelled input. */
-export function Field({ label, value, onInput, hint, error, type = 'text', ...rest }: Props) {
+export function Field({ label, value, onInput, hint, error, type = 'text', autoFocus, ...rest }: Props) {
   const id = useId()
+  const input = useRef<HTMLInputElement>(null)
+  // The browser itself does so only once for a page.
+  useEffect(() => {
+    if (autoFocus) input.current?.focus()
+  }, [autoFocus])
   const note = error ?? hint
   return (
     <div class="field">
       <label for={id}>{label}</label>
       <input
         {...rest}
+        ref={input}
         // Preact's types expect a constant.
         type={type as 'email'}
         id={id}

@@ -1,13 +1,12 @@
 import './shell.css'
 import { Bell, Images, MonitorSmartphone, Trash2, UserRound } from 'lucide'
 import type { ComponentType } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
 import { Gallery } from '../screens/gallery.tsx'
 import { hrefOf, SCREENS, type Screen, screen } from '../state/route.ts'
 import { UploadPanel } from '../uploads/panel.tsx'
 import { t } from '../words/words.ts'
 import { Icon, type IconNode } from './icon.tsx'
-import { Starting } from './starting.tsx'
+import { Later } from './later.tsx'
 
 const ICONS: Record<Screen, IconNode> = {
   photos: Images,
@@ -43,22 +42,8 @@ export function Shell() {
           })}
         </ul>
       </nav>
-      {screen.value === 'photos' ? <Gallery /> : <Other key={screen.value} name={screen.value} />}
+      {screen.value === 'photos' ? <Gallery /> : <Later key={screen.value} load={OTHERS[screen.value]} />}
       <UploadPanel />
     </div>
   )
-}
-
-function Other({ name }: { name: Exclude<Screen, 'photos'> }) {
-  const [Loaded, setLoaded] = useState<ComponentType | null>(null)
-  useEffect(() => {
-    let isGone = false
-    void OTHERS[name]().then((component) => {
-      if (!isGone) setLoaded(() => component)
-    })
-    return () => {
-      isGone = true
-    }
-  }, [name])
-  return Loaded ? <Loaded /> : <Starting />
 }

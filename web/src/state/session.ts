@@ -1,14 +1,18 @@
 /** Who is signed in. The session is a cookie that no script can read, so the server is asked. */
-import { type Account, createClient, indexedDbStore, isVaultError, newDeviceId, VaultError } from '@minikeepsafe/client'
-import { signal } from '@preact/signals'
+import { type Account, createClient, isVaultError, newDeviceId, VaultError } from '@minikeepsafe/client'
+import { effect, signal } from '@preact/signals'
 import { t } from '../words/words.ts'
+import { connection } from './connection.ts'
 import { notify } from './notices.ts'
+import { timedFetch } from './server-time.ts'
 
-export const client = createClient({ baseUrl: location.origin, unfinished: indexedDbStore() })
+export const client = createClient({ baseUrl: location.origin, fetch: timedFetch })
 
 /** `starting` until the server has answered for the first time. */
 export const phase = signal<'starting' | 'signed-out' | 'signed-in' | 'unreachable'>('starting')
 export const account = signal<Account | null>(null)
+/** The last session ended without a wish of its user here. Uploads then wait for the same user. */
+export const wasLost = signal(false)
 
 const DEVICE_KEY = 'device-id'
 
@@ -37,6 +41,17 @@ export async function begin(): Promise<void> {
   }
 }
 
+let wasGood = true
+
+// The client tries again for a while before it gives up. The page says at once that there is no connection.
+effect(() => {
+  const isGood = connection.value === 'good'
+  const isBack = isGood && !wasGood
+  wasGood = isGood
+  if (!isGood && phase.peek() === 'starting') phase.value = 'unreachable'
+  if (isBack && phase.peek() === 'unreachable') void begin()
+})
+
 /** Reads usage and quota again. */
 export async function refreshAccount(): Promise<void> {
   await attempt(async () => {
@@ -47,13 +62,18 @@ export async function refreshAccount(): Promise<void> {
 /** After `client.signIn`. */
 export const signedIn = begin
 
+/** Without a connection the session goes on, and the user is told so: the cookie is still there. */
 export async function signOut(): Promise<void> {
-  await attempt(() => client.sessions.signOut())
-  ended()
+  const isDone = await attempt(async () => {
+    await client.sessions.signOut()
+    return true
+  })
+  if (isDone) ended()
 }
 
 /** Forgets everything of the vault that the page has shown: a new page has no state of the former user. */
-export function ended(): void {
+export function ended({ isLost = false } = {}): void {
+  wasLost.value = isLost
   account.value = null
   phase.value = 'signed-out'
   location.hash = ''
@@ -77,7 +97,7 @@ export function failed(error: unknown): void {
   if (error instanceof DOMException && error.name === 'AbortError') return
   if (isVaultError(error, 'unauthorized')) {
     if (phase.value === 'signed-in') notify(t.value.common.signedOut)
-    ended()
+    ended({ isLost: phase.value === 'signed-in' })
   } else notify(messageOf(error), { isError: true })
 }
 
@@ -86,5 +106,5 @@ export function messageOf(error: unknown): string {
   if (!(error instanceof VaultError)) throw error
   if (error.code === 'network-error' || error.code === 'timeout') return t.value.common.notReachable
   const wait = error.retryAfter === null ? '' : ` ${t.value.common.tryAgainIn(error.retryAfter)}`
-  return t.value.common.failed(error.detail) + wait
+  return (t.value.common.problems[error.code] ?? t.value.common.failed(error.detail)) + wait
 }

@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals'
 import { words as english, type Words } from './en.ts'
 
-const others = import.meta.glob<{ words: Words }>(['./*.ts', '!./en.ts', '!./words.ts'])
+const others = import.meta.glob<{ words: Words }>(['./*.ts', '!./{en,formats,words}.ts'])
 const LANGUAGE_KEY = 'language'
 
 /** BCP 47 codes of the languages that are there. */

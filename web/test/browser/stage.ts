@@ -34,6 +34,7 @@ export interface Stage {
   allowErrors(pattern: RegExp): void
 }
 
+/** Anything else is a setting of the server. */
 type Options = { [setting: string]: unknown } & {
   viewport?: { width: number; height: number }
   locale?: string
@@ -113,4 +114,17 @@ export async function signIn({ app, page }: Pick<Stage, 'app' | 'page'>): Promis
   expect(status).toBe(201)
   await page.reload()
   return { authorization }
+}
+
+/** Sets the clock of the server to that of the browser, for tests of the time that is left. */
+export function inStep({ app }: Pick<Stage, 'app'>): void {
+  app.clock.turn(Date.now() - app.clock())
+}
+
+/** The first step of the sign-in. Without a name it is one of somebody who has a vault. */
+export async function askForPin(page: Page, { name, email }: { name?: string; email: string }): Promise<void> {
+  await page.getByRole('radio', { name: name === undefined ? 'I have a vault' : 'I am new' }).check()
+  if (name !== undefined) await page.getByLabel('Name').fill(name)
+  await page.getByLabel('E-mail address').fill(email)
+  await page.getByRole('button', { name: 'Get a PIN' }).click()
 }

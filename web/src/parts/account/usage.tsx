@@ -1,0 +1,23 @@
+import type { Account } from '@minikeepsafe/client'
+import { formatBytes, formatNumber } from '../../words/formats.ts'
+import { t } from '../../words/words.ts'
+
+const NEARLY = 0.9
+
+/** How much is stored, as a bar where there is a quota. */
+export function Usage({ account: { usage, quota } }: { account: Account }) {
+  const words = t.value.account
+  const used = formatBytes(usage.bytes)
+  const text = quota.bytes === null ? words.usedUnlimited(used) : words.used(used, formatBytes(quota.bytes))
+  const share = quota.bytes === null ? null : Math.min(1, usage.bytes / Math.max(1, quota.bytes))
+  return (
+    <div class="usage">
+      {share !== null && (
+        // Above `high` the browser shows another colour.
+        <meter value={share} high={NEARLY} optimum={0} aria-label={words.storage} aria-valuetext={text} />
+      )}
+      <p>{text}</p>
+      <p class="soft small">{words.contents(usage.files, formatNumber(usage.files), formatNumber(usage.trashFiles))}</p>
+    </div>
+  )
+}

@@ -1,0 +1,50 @@
+/** The calls of the sign-in. They are never repeated in the background: the page tells how long to wait, and a person decides. */
+import { createClient, type OpenedSession } from '@minikeepsafe/client'
+import { deviceName, keepDeviceName } from './device-name.ts'
+import { timedFetch } from './server-time.ts'
+import { account, client, deviceId, ended, keepDeviceId, signedIn } from './session.ts'
+
+export const door = createClient({ baseUrl: location.origin, retry: { attempts: 0 }, fetch: timedFetch })
+
+export interface Entry {
+  pin: string
+  /** The id from a pairing link; otherwise the device's own. */
+  pairedId?: string
+  name: string
+  /** The browser forgets the session when it is closed. */
+  untilClosed: boolean
+}
+
+/** Signs in. A user who was signed in before is signed out. */
+export async function enter({ pin, pairedId, name, untilClosed }: Entry): Promise<void> {
+  const former = account.value && (await ownSession())
+  const session = await door.signIn({
+    deviceId: pairedId ?? deviceId(),
+    // An empty name would be refused.
+    ...(name.trim() !== '' && { deviceName: name.trim() }),
+    ...{ pin, cookie: true, persistent: !untilClosed },
+  })
+  if (pairedId) keepDeviceId(pairedId)
+  if (name.trim() !== '' && name !== deviceName()) keepDeviceName(name.trim())
+  if (former) await replace(former, session)
+  await signedIn()
+}
+
+const ownSession = async () => {
+  const sessions = await client.sessions.list()
+  return { userId: account.value?.userId, sessionId: sessions.find(({ current }) => current)?.sessionId }
+}
+
+/** The cookie is the new session's, so the former one has no use. That of another user ends by itself. */
+async function replace(former: Awaited<ReturnType<typeof ownSession>>, { userId, sessionId }: OpenedSession) {
+  if (former.userId === userId && former.sessionId && former.sessionId !== sessionId)
+    await client.sessions.end(former.sessionId).catch(() => {})
+  // Nothing that the former user saw may be shown to the new one.
+  ended()
+}
+
+/** Four digits, or the code of 16 letters and digits, with or without spaces and hyphens, in any case. `null` for anything else. */
+export function asPin(typed: string): string | null {
+  const text = typed.replace(/[\s-]/g, '').toUpperCase()
+  return /^(?:\d{4}|[A-Z2-7]{16})$/.test(text) ? text : null
+}

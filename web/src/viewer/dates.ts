@@ -1,0 +1,27 @@
+/** The date of a photo, at the place of the camera. */
+import type { StoredFile } from '@minikeepsafe/client'
+import { inOwnZone, ownOffset } from '../pictures/taken-at.ts'
+import { formatDay, formatTime } from '../words/formats.ts'
+
+const TO_SECONDS = 'YYYY-MM-DDTHH:MM:SS'.length
+const TO_MINUTES = 'YYYY-MM-DDTHH:MM'.length
+
+/** Tuesday, 14 July 2026, 14:05: by the camera's clock, or when the file was added. */
+export function takenText({ takenAt, createdAt }: Pick<StoredFile, 'takenAt' | 'createdAt'>): string {
+  const local = (takenAt ?? inOwnZone(new Date(createdAt))).slice(0, TO_SECONDS)
+  // Without an offset it is the browser's own time: it is shown as it is.
+  return `${formatDay(local.slice(0, 10))}, ${formatTime(local)}`
+}
+
+/** What a field for date and time shows, and the offset that belongs to it. */
+export function fieldsOf(takenAt: string | null): { local: string; offset: string | null } {
+  if (takenAt === null) return { local: '', offset: null }
+  const offset = /(Z|[+-]\d\d:\d\d)$/.exec(takenAt)?.[0] ?? 'Z'
+  return { local: takenAt.slice(0, TO_SECONDS), offset: offset === 'Z' ? '+00:00' : offset }
+}
+
+/** RFC 3339 of what the field shows: with the offset that the date had before, else the browser's own at that time. */
+export function takenAtFrom(local: string, offset: string | null): string {
+  const seconds = local.length === TO_MINUTES ? `${local}:00` : local
+  return `${seconds}${offset ?? ownOffset(new Date(seconds))}`
+}

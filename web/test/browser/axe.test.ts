@@ -1,0 +1,97 @@
+/** What axe finds in each screen: names, roles, contrast, focus, structure. */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { Page } from 'playwright-core'
+import { expect, it } from 'vitest'
+import { askForPin, DESKTOP, inStep, openStage, PHONE, signIn } from './stage.ts'
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+interface Finding {
+  id: string
+  impact: string | null
+  nodes: { html: string; failureSummary: string }[]
+}
+
+/** Findings that keep somebody from using the page. */
+async function findings(page: Page): Promise<string[]> {
+  // The policy of the page allows no script in it, but the browser's own tools may run one.
+  await page.evaluate(AXE)
+  // Colours that are still changing have any contrast.
+  await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished)))
+  const violations = (await page.evaluate(
+    "axe.run({ resultTypes: ['violations'] }).then(({ violations }) => violations)",
+  )) as Finding[]
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`))
+}
+
+it.each([
+  ['on a phone', { viewport: PHONE }],
+  ['on a desktop in the dark', { viewport: DESKTOP, dark: true }],
+])('finds nothing serious %s', async (_where, options) => {
+  const stage = await openStage(options)
+  stage.allowErrors(/status of (400|401|409)/)
+  inStep(stage)
+  const { app, page } = stage
+  const found: Record<string, string[]> = {}
+  const look = async (state: string) => {
+    const here = await findings(page)
+    if (here.length > 0) found[state] = here
+  }
+  const open = async (name: string) => {
+    await page.getByRole('link', { name, exact: true }).click()
+    await page.getByRole('heading', { name, level: 1 }).waitFor()
+  }
+
+  await page.getByRole('heading', { name: 'Open your vault' }).waitFor()
+  await look('sign-in')
+  await askForPin(page, { name: 'A'.repeat(101), email: 'ada@example.org' })
+  await page.getByText('A name has 1 to 100 characters.').waitFor()
+  await look('sign-in with errors')
+  await askForPin(page, { email: 'ada@example.org' })
+  await page.getByRole('button', { name: 'I have a PIN' }).waitFor()
+  await look('ways back')
+  await page.getByRole('button', { name: 'Use another address' }).click()
+  await askForPin(page, { name: 'Ada', email: 'ada@example.org' })
+  await page.getByRole('button', { name: 'Sign in' }).waitFor()
+  await look('PIN')
+
+  const { authorization } = await signIn(stage)
+  for (const name of ['beach.jpg', 'notes.txt']) {
+    await app.request(`/v1/files/${name}`, { method: 'PUT', headers: { authorization }, body: name })
+  }
+  await app.request('/v1/files/notes.txt', { method: 'DELETE', headers: { authorization } })
+  await page.reload()
+  await page.getByRole('heading', { name: 'Photos' }).waitFor()
+  await look('photos')
+
+  await open('Trash')
+  await look('trash')
+  await page.getByRole('button', { name: 'Delete notes.txt for good' }).click()
+  await look('trash: question')
+  await page.keyboard.press('Escape')
+
+  await open('Devices')
+  await look('devices')
+  await page.getByRole('button', { name: 'Add a device' }).click()
+  await page.getByRole('textbox', { name: 'Link' }).waitFor()
+  await look('devices: picture')
+  await page.keyboard.press('Escape')
+
+  await open('Activity')
+  await page.getByRole('region', { name: 'Look at these' }).waitFor()
+  await look('activity')
+  await open('Account')
+  await look('account')
+  await page.getByRole('button', { name: 'Delete my account…' }).click()
+  await look('account: deletion')
+  await page.keyboard.press('Escape')
+
+  const link = `${app.url}/#pair=app-0123456789abcdef.0000`
+  await page.goto(link)
+  await page.getByRole('heading', { name: 'Sign this device in?' }).waitFor()
+  await look('pairing')
+  expect(found).toEqual({})
+})
