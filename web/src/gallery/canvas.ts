@@ -22,6 +22,8 @@ export const isRushing = signal(false)
 /** The height of what stands above the gallery on the page. */
 let offset = 0
 let host: HTMLElement | null = null
+/** Where the user left the gallery for another screen. */
+let left = 0
 
 const DRAWN_STEP = 120
 const IDLE_MS = 140
@@ -41,7 +43,9 @@ export function attach(element: HTMLElement): () => void {
   const stop = effect(() => {
     element.style.height = `${heightOnPage()}px`
   })
+  if (left > 0) moveTo(left)
   return () => {
+    left = top.peek()
     stop()
     resized.disconnect()
     removeEventListener('scroll', scrolled)
@@ -146,6 +150,10 @@ effect(() => {
     clearTimeout(idle)
     idle = setTimeout(settle, IDLE_MS)
   })
+})
+
+effect(() => {
+  if (sections.value.length === 0) left = 0
 })
 
 // Another list begins at its beginning.

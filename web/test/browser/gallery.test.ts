@@ -60,6 +60,16 @@ it('scrolls through 20,000 files with few elements, and forgets months that are 
   await loadedAt(stage.page, 500)
   expect(read.length, 'the newest month was forgotten, and is read again').toBeGreaterThan(before)
 
+  // Another screen, and back to the same place.
+  await date.press('PageDown')
+  await loadedAt(stage.page, 300)
+  const place = await date.getAttribute('aria-valuetext')
+  await stage.page.getByRole('link', { name: 'Trash' }).click()
+  await stage.page.getByRole('heading', { name: 'Trash' }).waitFor()
+  await stage.page.getByRole('link', { name: 'Photos' }).click()
+  await loadedAt(stage.page, 300)
+  expect(await date.getAttribute('aria-valuetext')).toBe(place)
+
   // Dragging by the pointer.
   const box = await date.boundingBox()
   if (!box) throw new Error('there is no scrubber')
