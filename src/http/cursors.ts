@@ -73,18 +73,19 @@ export function pageOf<Row extends { id: string }>(
 
 const FEED = 'changes'
 
-export function feedCursor({ history, revision, begunAt, givenAt }: FeedPosition): string {
-  return encoded([FEED, history, revision, begunAt, givenAt])
+export function feedCursor({ owner, history, revision, begunAt, givenAt }: FeedPosition): string {
+  return encoded([FEED, owner, history, revision, begunAt, givenAt])
 }
 
 /** `null` for the beginning. Throws `invalid-cursor` for a cursor of a list. */
 export function readFeedCursor(cursor: string | undefined): FeedPosition | null {
   if (cursor === undefined) return null
-  const [of, history, ...numbers] = contentOf(cursor)
-  const isValid = of === FEED && typeof history === 'string' && numbers.length === 3 && numbers.every(isCount)
+  const [of, owner, history, ...numbers] = contentOf(cursor)
+  const isText = typeof owner === 'string' && typeof history === 'string'
+  const isValid = of === FEED && isText && numbers.length === 3 && numbers.every(isCount)
   if (!isValid) throw problems.invalidCursor()
   const [revision, begunAt, givenAt] = numbers as [number, number, number]
-  return { history, revision, begunAt, givenAt }
+  return { owner, history, revision, begunAt, givenAt }
 }
 
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0

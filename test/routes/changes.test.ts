@@ -174,7 +174,7 @@ describe('the changes feed', () => {
     app.sweep()
     await app.settled()
     const forged = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    forged[4] = app.clock()
+    forged[5] = app.clock()
     const renewed = Buffer.from(JSON.stringify(forged)).toString('base64url')
     expect(await ada.request(`/v1/changes?cursor=${renewed}`)).toBeProblem(410, 'cursor-expired')
     expect((await feed(ada)).changes).toEqual([])
@@ -184,16 +184,33 @@ describe('the changes feed', () => {
     const ada = await member(await sharedApp())
     await ada.put('a', 'a')
     const { nextCursor } = await feed(ada)
-    const [of, history, revision, begunAt, givenAt] = JSON.parse(Buffer.from(nextCursor, 'base64url').toString())
+    const [of, owner, history, revision, begunAt, givenAt] = JSON.parse(Buffer.from(nextCursor, 'base64url').toString())
     const changed = [
-      [of, 'other', revision, begunAt, givenAt],
-      [of, history, revision + 1, begunAt, givenAt],
-      [of, history, revision, begunAt + 1, givenAt],
+      [of, owner, 'other', revision, begunAt, givenAt],
+      [of, owner, history, revision + 1, begunAt, givenAt],
+      [of, owner, history, revision, begunAt + 1, givenAt],
     ]
     for (const content of changed) {
       const cursor = Buffer.from(JSON.stringify(content)).toString('base64url')
       expect(await ada.request(`/v1/changes?cursor=${cursor}`)).toBeProblem(410, 'cursor-expired')
     }
+  })
+})
+
+describe('a cursor of a former account', () => {
+  it('is expired for the account that has its address now, so the app starts again', async () => {
+    const app = await sharedApp()
+    const email = 'again@example.org'
+    const ada = await member(app, email)
+    await ada.put('a', 'a')
+    const { nextCursor } = await feed(ada)
+    await ada.request('/v1/me', { method: 'DELETE' })
+    const again = await member(app, email)
+    await again.put('b', 'b')
+
+    expect(await again.request(`/v1/changes?cursor=${nextCursor}`)).toBeProblem(410, 'cursor-expired')
+    expect(await again.request(`/v1/changes?cursor=${nextCursor}&wait=1`)).toBeProblem(410, 'cursor-expired')
+    expect(names(await feed(again))).toEqual(['b'])
   })
 })
 

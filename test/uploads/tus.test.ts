@@ -84,6 +84,25 @@ it('a concatenation takes no bytes, and names each of its parts once', async () 
   expect(await ada.request(String(headers.location), append)).toBeProblem(403, 'final-upload')
 })
 
+it('a deferred length is set once: bytes with another one are not stored', async () => {
+  const ada = await member(await sharedApp())
+  const headers = { ...TUS, ...named('film'), 'upload-defer-length': '1' }
+  const path = String((await ada.request('/v1/uploads', { method: 'POST', headers })).headers.location)
+  const append = (offset: number, body: string, length?: string) =>
+    ada.request(path, {
+      method: 'PATCH',
+      headers: { ...BYTES, 'upload-offset': String(offset), ...(length !== undefined && { 'upload-length': length }) },
+      body,
+    })
+  expect((await append(0, 'se')).status).toBe(204)
+  expect((await append(2, 'a', '6')).status).toBe(204)
+  expect(await append(3, 'hor', '7')).toBeProblem(400, 'inconsistent-upload-length')
+  expect(await append(3, 'hor', 'x')).toBeProblem(400, 'invalid-request')
+  expect((await ada.get('film')).status).toBe(404)
+  expect((await append(3, 'hor', '6')).headers['content-location']).toBe('/v1/files/film')
+  expect((await ada.get('film')).body).toBe('seahor')
+})
+
 it('refusals before the upload have the version, too', async () => {
   const app = await sharedApp()
   const ada = await member(app)

@@ -9,7 +9,7 @@ import { WEB_FOLDER } from '../support/build.ts'
 const FIRST_SCRIPT_BYTES = 60_000
 
 /** Names of vocabularies, which nothing loads. */
-const NAMESPACES = /^http:\/\/(?:www\.w3\.org|ns\.adobe\.com|purl\.org|iptc\.org|ns\.google\.com)\//
+const NAMESPACES = /^http:\/\/(?:www\.w3\.org|ns\.adobe\.com|purl\.org|iptc\.org|ns\.google\.com|fallback\.namespace)\//
 
 interface Chunk {
   file: string

@@ -4,6 +4,8 @@ export interface Unfinished {
   server: string
   /** The id of the upload on the server. */
   id: string
+  /** The choices that it was created with. An upload with others begins again. */
+  terms?: string
 }
 
 /** Keys are the digest of the bytes and the wanted name. A lost entry costs the bytes that were sent, and nothing else. */

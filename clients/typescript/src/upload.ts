@@ -67,7 +67,7 @@ interface Plan {
 
 export function openUpload(
   transport: Transport,
-  { find, lookup }: Pick<Files, 'find' | 'lookup'>,
+  { find, lookup, update, uploads }: Pick<Files, 'find' | 'lookup' | 'update' | 'uploads'>,
   unfinished: UnfinishedStore,
   hashing: Hashing,
 ): Upload {
@@ -137,10 +137,15 @@ export function openUpload(
   }
 
   /** The name is taken: perhaps by the request before, whose response was lost. */
-  async function ownOrTaken(error: unknown, { name, sha256, signal }: Plan): Promise<StoredFile> {
+  async function ownOrTaken(error: unknown, { name, sha256, query: { takenAt }, signal }: Plan): Promise<StoredFile> {
     if (!isVaultError(error, 'precondition-failed')) throw error
     const file = await find(name, { signal })
-    if (file?.sha256 === sha256) return file
+    if (file?.sha256 === sha256) {
+      // The refused request would have set it.
+      return takenAt === undefined
+        ? file
+        : update(name, { takenAt }, { ifMatch: `"${sha256}"`, ...(signal && { signal }) })
+    }
     const { requestId } = error
     throw new VaultError('file-exists', 'Another file has this name.', { status: 409, requestId, cause: error })
   }
@@ -149,20 +154,30 @@ export function openUpload(
     const { name, sha256, source, signal, progress } = plan
     const key = `${sha256} ${name}`
     const piece = growing()
-    const known = await unfinished.get(key)
-    let id = known?.server === transport.server ? known.id : null
+    const terms = JSON.stringify({ ...plan.query, contentType: plan.contentType })
+    let id = await idOf(key, terms, signal)
     /** `null`: the server has to say it. */
     let offset: number | null = null
+    let hasSent = false
     for (let breaks = 0; ; ) {
       throwIfAborted(signal)
       try {
         if (id === null) {
           id = await begin(plan)
           offset = 0
-          await unfinished.set(key, { server: transport.server, id })
+          await unfinished.set(key, { server: transport.server, id, terms })
         }
         const from: number | typeof COMPLETE = offset ?? (await offsetOf(id, signal))
-        if (from === COMPLETE) return await completed(key, plan)
+        if (from === COMPLETE) {
+          const result = await completed(key, plan)
+          if (result) return result
+          if (hasSent)
+            throw new VaultError('file-not-found', 'The file was stored, and is gone already.', { status: 404 })
+          // An earlier call had stored it, and its owner has deleted it since.
+          id = null
+          continue
+        }
+        hasSent = true
         progress(from)
         const to = Math.min(source.size, from + piece.bytes())
         offset = null
@@ -196,6 +211,18 @@ export function openUpload(
         await sleep(ms, signal)
       }
     }
+  }
+
+  /** The remembered upload. One with other choices, for example how to resolve a conflict, is cancelled: they cannot be changed. */
+  async function idOf(key: string, terms: string, signal: AbortSignal | undefined): Promise<string | null> {
+    const known = await unfinished.get(key)
+    if (known?.server !== transport.server) return null
+    if (known.terms === terms) return known.id
+    await uploads.cancel(known.id, { ...(signal && { signal }) }).catch((error) => {
+      if (!(error instanceof VaultError) || error.status !== 404) throw error
+    })
+    await unfinished.delete(key)
+    return null
   }
 
   /** Creates the upload without bytes, so that its address is known before the first break. */
@@ -237,15 +264,15 @@ export function openUpload(
     return transport.send(call, async (response) => (response.status === 204 ? null : response.json()))
   }
 
-  /** The last response was lost. */
-  async function completed(key: string, plan: Plan): Promise<UploadResult> {
+  /** The last response was lost. `null` if the file is there no more. */
+  async function completed(key: string, plan: Plan): Promise<UploadResult | null> {
     await unfinished.delete(key)
     const file = await find(plan.name, { signal: plan.signal })
     if (file?.sha256 === plan.sha256) return { outcome: 'stored', file }
     // Under another name, with `rename`.
-    const [other] = await lookup([plan.sha256], { signal: plan.signal })
-    if (other) return { outcome: 'found', file: other }
-    throw new VaultError('file-not-found', 'The file was stored, and is gone already.', { status: 404 })
+    const entries = await lookup([plan.sha256], { signal: plan.signal })
+    const other = entries.find(({ state }) => state === 'live') ?? entries.find(plan.isFoundSkipped)
+    return other ? { outcome: 'found', file: other } : null
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { appForMany, temporaryFolder, testApp } from '../../../test/support/app.ts'
 import { faultyProxy } from '../../../test/support/faulty-proxy.ts'
+import { datedBy } from '../src/backup/backup.ts'
 import { vaultName } from '../src/backup/names.ts'
 import { backupCommand, fill, sentIn } from './backup-process.ts'
 import { all, MiB, signedIn } from './support.ts'
@@ -27,6 +28,19 @@ describe('the name of a file', () => {
     expect(names.map((name) => Buffer.byteLength(name) <= 255)).toEqual([true, true])
     expect(names[0]).toMatch(/^[0-9a-f]{8}-é+ - beach\.jpg$/)
     expect(names[0]).not.toBe(names[1])
+  })
+})
+
+describe('the date of a file', () => {
+  it.each([
+    ['0000-01-01T00:00:00.000Z', true],
+    ['9999-12-31T23:59:59.999Z', true],
+    ['+010000-01-01T00:00:00.000Z', false],
+    ['-000001-12-31T23:59:59.999Z', false],
+    ['none', false],
+  ])('of %s is sent only if the server can take it', (text, isSent) => {
+    const modifiedAt = new Date(text)
+    expect(datedBy(modifiedAt)).toEqual(isSent ? { takenAt: modifiedAt } : {})
   })
 })
 
@@ -68,6 +82,44 @@ describe('minikeepsafe-backup', () => {
     await start(config, [folder, '--replace']).ended
     expect(await names()).toEqual(['note (1).txt', 'note.txt'])
     expect((await all(client.trash.list())).map(({ name }) => name)).toEqual(['note.txt'])
+  })
+
+  it('sends a version again that another one had replaced, and not what its owner deleted', async () => {
+    const { client, folder, config, pair } = await scene()
+    const note = join(folder, 'note.txt')
+    await writeFile(note, 'one')
+    await writeFile(join(folder, 'unwanted'), 'unwanted')
+    await start(config, [folder, '--pair', pair]).ended
+    await client.remove('unwanted')
+    await writeFile(note, 'two')
+    await start(config, [folder, '--replace']).ended
+    await writeFile(note, 'one')
+    const { stdout } = await start(config, [folder, '--replace']).ended
+
+    expect(stdout).toBe('sent note.txt\n2 files: 1 sent (0.0 MiB), 1 there already, 0 failed\n')
+    expect(await contents(client)).toEqual({ 'note.txt': 'one' })
+  })
+
+  it('keeps the bytes of every file when it replaces one that had the bytes of another', async () => {
+    const { client, folder, config, pair } = await scene()
+    const write = (name: string, text: string) => writeFile(join(folder, name), text)
+    await write('a', 'x')
+    await write('b', 'x')
+    await start(config, [folder, '--pair', pair, '--replace']).ended
+    expect(await contents(client)).toEqual({ a: 'x' })
+    await write('a', 'y')
+    const { stdout } = await start(config, [folder, '--replace']).ended
+    expect(stdout).toContain('2 files: 2 sent (0.0 MiB), 0 there already, 0 failed\n')
+    expect(await contents(client)).toEqual({ a: 'y', b: 'x' })
+  })
+
+  it('replaces no file by another one with the same name in the vault', async () => {
+    const { client, folder, config, pair } = await scene()
+    await mkdir(join(folder, 'a'))
+    await writeFile(join(folder, 'a', 'b'), 'one')
+    await writeFile(join(folder, 'a - b'), 'two')
+    await start(config, [folder, '--pair', pair, '--replace']).ended
+    expect(Object.values(await contents(client)).sort()).toEqual(['one', 'two'])
   })
 
   it('lists what failed, and sends the rest', async () => {
@@ -136,6 +188,22 @@ describe('minikeepsafe-backup', () => {
     expect(stderr).toMatch(message)
   })
 
+  it('does not use up the PIN if it cannot keep the session', async () => {
+    const { folder, config, pair } = await scene()
+    await writeFile(join(config, 'file'), '')
+    const { code, stderr } = await start(config, [folder, '--pair', pair, '--token-file', join(config, 'file/x')]).ended
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^The session cannot be kept in .+\/file\/x: /)])
+    expect(await start(config, [folder, '--pair', pair]).ended).toMatchObject({ code: 0 })
+  })
+
+  it.each(['null', '{}', '{"server":', '[]'])('takes a file with %s for no session', async (text) => {
+    const config = await temporaryFolder()
+    const path = join(config, 'session.json')
+    await writeFile(path, text)
+    const { code, stderr } = await start(config, [config, '--token-file', path]).ended
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^There is no session in /)])
+  })
+
   it('says that its session has ended', async () => {
     const { client, folder, config, pair } = await scene()
     await fill(folder, 'a', 1)
@@ -154,6 +222,14 @@ async function appForSlow() {
   const proxy = await faultyProxy({ host: '127.0.0.1', port: Number(new URL(url).port) })
   proxy.delay(20)
   return { url: `http://127.0.0.1:${proxy.port}` }
+}
+
+/** The texts of all live files by their names. */
+async function contents(client: Awaited<ReturnType<typeof scene>>['client']): Promise<Record<string, string>> {
+  const texts = (await all(client.list())).map(async ({ name }) => {
+    return [name, Buffer.from(await (await client.download(name)).bytes()).toString()]
+  })
+  return Object.fromEntries(await Promise.all(texts))
 }
 
 async function scene(own?: { url: string }) {

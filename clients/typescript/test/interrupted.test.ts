@@ -124,6 +124,51 @@ describe('an upload', () => {
     expect(await firstStored(client)).toBe(film.length)
   })
 
+  it.each<['rename' | 'replace', string]>([
+    ['rename', 'film (1).mp4'],
+    ['replace', 'film.mp4'],
+  ])('that was refused at its end can resolve the conflict (%s)', async (onConflict, name) => {
+    const { client, rival } = await scene()
+    let stored: Promise<unknown> = Promise.resolve()
+    const onProgress = at(MiB, () => {
+      stored = rival.put('film.mp4', 'another')
+    })
+    expect(await codeOf(client.upload(film, { name: 'film.mp4', onProgress }))).toBe('file-exists')
+    await stored
+    expect((await client.upload(film, { name: 'film.mp4', onConflict })).file.name).toBe(name)
+    expect((await bytesOf(client, name)).equals(film)).toBe(true)
+    expect(await client.uploads.list()).toEqual([])
+  })
+
+  it('whose last response was lost is sent again if the file was deleted since', async () => {
+    const { client, proxy, again } = await scene()
+    const impatient = again({ retry: { attempts: 0 } })
+    const lost = proxy.loseAnswerTo('upload-complete: ?1')
+    expect(await codeOf(impatient.upload(film, { name: 'film.mp4' }))).toBe('network-error')
+    await lost
+    await client.remove('film.mp4')
+    const { outcome, file } = await again().upload(film, { name: 'film.mp4' })
+    expect([outcome, (await client.find('film.mp4'))?.id]).toEqual(['stored', file.id])
+  })
+
+  it('has the date and the type of the call that completes it', async () => {
+    const { client, again } = await scene()
+    await halfOf(client)
+    const dated = { name: 'film.mp4', takenAt: '2026-07-14T12:00:00.000+02:00', contentType: 'video/x-mine' }
+    await again().upload(film, dated)
+    expect(await client.find('film.mp4')).toMatchObject({ takenAt: dated.takenAt, contentType: dated.contentType })
+    expect(await client.uploads.list()).toEqual([])
+  })
+
+  it('of bytes that its name has already sets the date', async () => {
+    const { client } = await scene()
+    const photo = film.subarray(0, 1000)
+    await client.upload(photo, { name: 'photo' })
+    const takenAt = '2026-07-14T12:00:00.000+02:00'
+    await client.upload(photo, { name: 'photo', ifStored: 'send', takenAt })
+    expect(await client.find('photo')).toMatchObject({ takenAt })
+  })
+
   it('gives up if nothing helps', async () => {
     const { proxy, again } = await scene()
     await proxy.refuse()

@@ -118,13 +118,12 @@ async function respond(vault: Vault, reply: FastifyReply, upload: Upload) {
 
 function appendOf(request: FastifyRequest, offset: number, upload: Upload): Append {
   const { algorithm, check } = checksumIn(request)
-  const deferred = upload.sizeBytes === null && offset > 0 ? bytesIn(request.headers, 'upload-length') : null
-  const sizeBytes = upload.sizeBytes ?? deferred ?? bytesIn(request.headers, 'upload-length')
   return {
     offset,
     bytes: readBody(request.raw),
     announcedBytes: announcedBytes(request),
-    sizeBytes,
+    // Once the length is set, it must not be changed (extension creation-defer-length).
+    sizeBytes: bytesIn(request.headers, 'upload-length'),
     isLast: null,
     isStrict: false,
     algorithm,

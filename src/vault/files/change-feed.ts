@@ -14,6 +14,8 @@ const SPARE_MS = 60 * 60 * 1000
 
 /** The position of a client in the feed: the content of its cursor. */
 export interface FeedPosition {
+  /** The user. The numbers of another user's changes are others, also after a deletion and another registration. */
+  owner: string
   history: string
   /** The number of the last change that the client has. */
   revision: number
@@ -65,7 +67,7 @@ export function openChangeFeed({
         changes: page.map((change) =>
           'file' in change ? { revision: change.revision, file: opened.next().value as StoredFile } : change,
         ),
-        next: { history, revision: more ? (page.at(-1)?.revision ?? 0) : latest, begunAt, givenAt: clock() },
+        next: { owner, history, revision: more ? (page.at(-1)?.revision ?? 0) : latest, begunAt, givenAt: clock() },
         more,
       }
     },
@@ -104,7 +106,7 @@ export function openChangeFeed({
       query.limit = Math.min(PIECE, limit + 1 - found.length)
       const piece = await changes.page(owner, query)
       if (!piece) throw problems.unauthorized()
-      refuseLost(position, piece)
+      refuseLost(owner, position, piece)
       begunAt ??= piece.latest
       query.goneAfter = begunAt
       found.push(...piece.changes)
@@ -115,6 +117,7 @@ export function openChangeFeed({
   }
 
   function refuseLost(
+    owner: string,
     position: FeedPosition | null,
     { history, latest, forgotten }: { history: string; latest: number; forgotten: number },
   ): void {
@@ -122,7 +125,7 @@ export function openChangeFeed({
     const { revision, begunAt, givenAt } = position
     const isOver = clock() - givenAt > rules.changesMs
     // After a restored backup the client has changes that the server does not.
-    const isOther = position.history !== history || Math.max(revision, begunAt) > latest
+    const isOther = position.owner !== owner || position.history !== history || Math.max(revision, begunAt) > latest
     if (isOver || isOther || Math.max(revision, begunAt) < forgotten) throw problems.cursorExpired()
   }
 

@@ -32,26 +32,41 @@ interface Hashed extends Found {
 }
 
 /**
- * Sends every file whose bytes the vault does not have. What is in the trash was deleted by its owner, and is not sent again.
- * Equal files are stored once, under the name of the first. A file that fails does not stop the others; an ended session does.
+ * Sends every file whose bytes the vault does not have. What its owner deleted is not sent again; a former version, which is in
+ * the trash because another one replaced it, is. Equal files are stored once, under the name of the first. A file that fails does
+ * not stop the others; an ended session does.
  */
 export async function backUp(client: Client, files: readonly Found[], options: BackupOptions): Promise<void> {
   const { parallel, onConflict, signal, onEvent } = options
+  const shared = repeated(files.map(({ relative }) => vaultName(relative)))
   const seen = new Set<string>()
+  let there: Hashed[] = []
+  let sent = 0
   let next = hashAll(0)
   for (let from = 0; from < files.length; from += BATCH) {
     const hashed = await next
     next = hashAll(from + BATCH)
     // If sending fails first, nobody waits for it.
     next.catch(() => {})
-    const there = await known(hashed.map(({ sha256 }) => sha256))
-    const missing = hashed.filter(({ sha256, relative }) => {
-      const isThere = there.has(sha256) || seen.has(sha256)
-      seen.add(sha256)
-      if (isThere) onEvent({ what: 'there', relative })
+    const stored = await known(hashed)
+    const missing = hashed.filter((file) => {
+      const isThere = stored.has(file.sha256) || seen.has(file.sha256)
+      seen.add(file.sha256)
+      if (isThere) {
+        onEvent({ what: 'there', relative: file.relative })
+        if (onConflict === 'replace') there.push(file)
+      }
       return !isThere
     })
-    await inParallel(missing, parallel, (file) => attempt(file, () => send(file)))
+    await sendAll(missing)
+  }
+  // A file that was there under the name of another one is in the trash if that one was replaced.
+  while (onConflict === 'replace' && sent > 0) {
+    sent = 0
+    const stored = await known(there)
+    const missing = new Map(there.filter(({ sha256 }) => !stored.has(sha256)).map((file) => [file.sha256, file]))
+    there = there.filter((file) => missing.get(file.sha256) !== file)
+    await sendAll([...missing.values()])
   }
 
   async function hashAll(from: number): Promise<Hashed[]> {
@@ -66,9 +81,25 @@ export async function backUp(client: Client, files: readonly Found[], options: B
     return { ...file, source, sha256: await digestOf(readable(source), { createHash: nodeSha256 }, { signal }) }
   }
 
-  async function known(sha256: string[]): Promise<Set<string>> {
+  async function sendAll(missing: Hashed[]): Promise<void> {
+    await inParallel(missing, parallel, (file) => attempt(file, () => send(file)))
+  }
+
+  /** The digests of the files that are not to be sent: the vault has them, or their owner deleted them. */
+  async function known(hashed: Hashed[]): Promise<Set<string>> {
     try {
-      return new Set((await client.lookup(sha256, { signal })).map((file) => file.sha256))
+      const found = await client.lookup(
+        hashed.map(({ sha256 }) => sha256),
+        { signal },
+      )
+      const stored = new Set(found.filter(({ state }) => state === 'live').map(({ sha256 }) => sha256))
+      const trashed = found.filter(({ sha256 }) => !stored.has(sha256))
+      if (trashed.length === 0) return stored
+      const names = new Set<string>()
+      for await (const { name } of client.list({ pageSize: 1000, signal })) names.add(name)
+      // The name of a deleted file is free, and that of a former version is not.
+      const former = new Set(trashed.filter(({ name }) => names.has(name)).map(({ sha256 }) => sha256))
+      return new Set([...stored, ...trashed.map(({ sha256 }) => sha256).filter((sha256) => !former.has(sha256))])
     } catch (error) {
       // A server without lookup. It takes the same bytes under the same name again.
       if (error instanceof VaultError && (error.status === 404 || error.status === 405)) return new Set()
@@ -79,14 +110,16 @@ export async function backUp(client: Client, files: readonly Found[], options: B
   async function send({ source, sha256, relative }: Hashed): Promise<void> {
     const name = vaultName(relative)
     const upload = (onConflict: 'fail' | 'rename' | 'replace') =>
-      client.upload(source, { name, sha256, onConflict, takenAt: source.modifiedAt, ifStored: 'send', signal })
+      client.upload(source, { name, sha256, onConflict, ...datedBy(source.modifiedAt), ifStored: 'send', signal })
+    // Of several files with this name, none may replace another.
     const { file } =
-      onConflict === 'replace'
+      onConflict === 'replace' && !shared.has(name)
         ? await upload('replace')
         : await upload('fail').catch((error) => {
             if (isVaultError(error, 'file-exists')) return upload('rename')
             throw error
           })
+    sent += 1
     onEvent({ what: 'sent', relative, name: file.name, size: source.size })
   }
 
@@ -111,4 +144,16 @@ export async function backUp(client: Client, files: readonly Found[], options: B
     }
     await Promise.all(Array.from({ length: lanes }, lane))
   }
+}
+
+/** No date if RFC 3339 cannot express it: a damaged or strange file system may have any year. */
+export function datedBy(modifiedAt: Date): { takenAt?: Date } {
+  const year = modifiedAt.getUTCFullYear()
+  return year >= 0 && year <= 9999 ? { takenAt: modifiedAt } : {}
+}
+
+/** Those that come more than once. */
+function repeated(names: string[]): Set<string> {
+  const once = new Set<string>()
+  return new Set(names.filter((name) => once.has(name) || !once.add(name)))
 }

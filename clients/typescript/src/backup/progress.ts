@@ -15,9 +15,10 @@ export interface Report {
 
 export function openReport(total: number, out: Writable & { isTTY?: boolean }, errors: Writable): Report {
   const failed: { relative: string; reason: string }[] = []
-  const count = { sent: 0, there: 0, bytes: 0 }
+  const there = new Set<string>()
+  const count = { sent: 0, bytes: 0 }
   let drawnAt = 0
-  const done = () => count.sent + count.there + failed.length
+  const done = () => count.sent + there.size + failed.length
   const draw = () => {
     const share = total === 0 ? 1 : Math.min(1, done() / total)
     const bar = '='.repeat(Math.round(share * BAR)).padEnd(BAR)
@@ -25,9 +26,15 @@ export function openReport(total: number, out: Writable & { isTTY?: boolean }, e
   }
   return {
     add(event) {
-      if (event.what === 'failed') failed.push({ relative: event.relative, reason: reasonOf(event.error) })
-      else count[event.what] += 1
-      if (event.what === 'sent') count.bytes += event.size
+      const { what, relative } = event
+      // A file that was there may have to be sent later.
+      there.delete(relative)
+      if (what === 'failed') failed.push({ relative, reason: reasonOf(event.error) })
+      else if (what === 'there') there.add(relative)
+      else {
+        count.sent += 1
+        count.bytes += event.size
+      }
       if (out.isTTY) {
         if (Date.now() - drawnAt < REDRAW_MS) return
         drawnAt = Date.now()
@@ -43,7 +50,7 @@ export function openReport(total: number, out: Writable & { isTTY?: boolean }, e
         out.write('\n')
       }
       out.write(
-        `${total} files: ${count.sent} sent (${mib(count.bytes)}), ${count.there} there already, ${failed.length} failed\n`,
+        `${total} files: ${count.sent} sent (${mib(count.bytes)}), ${there.size} there already, ${failed.length} failed\n`,
       )
       for (const { relative, reason } of failed) errors.write(`failed ${relative}: ${reason}\n`)
       return failed.length

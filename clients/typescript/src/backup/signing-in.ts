@@ -1,6 +1,6 @@
 /** The session of the command: from a file that only its owner can read, or from a PIN. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
@@ -21,10 +21,17 @@ export async function signedInClient(given: Arguments): Promise<Client> {
 }
 
 async function keptIn({ tokenFile }: Arguments): Promise<Kept> {
+  const text = await readFile(tokenFile, 'utf8').catch(() => 'null')
+  const kept = parsed(text)
+  if (typeof kept?.server === 'string' && typeof kept.token === 'string') return kept
+  throw new UsageError(`There is no session in ${tokenFile}. Sign in with --pair, or with --server and a PIN.`)
+}
+
+function parsed(text: string): Kept | null {
   try {
-    return JSON.parse(await readFile(tokenFile, 'utf8')) as Kept
+    return JSON.parse(text)
   } catch {
-    throw new UsageError(`There is no session in ${tokenFile}. Sign in with --pair, or with --server and a PIN.`)
+    return null
   }
 }
 
@@ -32,18 +39,40 @@ async function signedIn(given: Arguments): Promise<Kept> {
   const { server, deviceId, pin } = given.pair === undefined ? await withPin(given) : parsePairing(given.pair)
   const client = clientOf(given, server)
   const deviceName = (given.deviceName ?? hostname()).slice(0, NAME_CHARACTERS)
-  const { token = '' } = await client.signIn({ deviceId, pin, ...(deviceName && { deviceName }) })
-  const kept = { server, deviceId, token }
-  await keep(given.tokenFile, kept)
-  return kept
+  const place = await placeFor(given.tokenFile)
+  try {
+    const { token = '' } = await client.signIn({ deviceId, pin, ...(deviceName && { deviceName }) })
+    const kept = { server, deviceId, token }
+    await place.keep(kept)
+    return kept
+  } finally {
+    await place.release()
+  }
 }
 
-/** Written aside and renamed, so a crash leaves no half of it. */
-async function keep(path: string, kept: Kept): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+/**
+ * Made before the PIN is used, because a PIN works once. The session is written aside and renamed, so a crash leaves no half of
+ * it.
+ */
+async function placeFor(path: string) {
   const aside = `${path}.${randomBytes(4).toString('hex')}`
-  await writeFile(aside, `${JSON.stringify(kept)}\n`, { mode: 0o600 })
-  await rename(aside, path)
+  const write = async (act: () => Promise<unknown>) => {
+    await act().catch((error: Error) => {
+      throw new UsageError(`The session cannot be kept in ${path}: ${error.message}`)
+    })
+  }
+  await write(async () => {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await writeFile(aside, '', { mode: 0o600 })
+  })
+  return {
+    keep: (kept: Kept) =>
+      write(async () => {
+        await writeFile(aside, `${JSON.stringify(kept)}\n`)
+        await rename(aside, path)
+      }),
+    release: () => rm(aside, { force: true }),
+  }
 }
 
 async function withPin({ server = '', deviceId = newDeviceId(), pin }: Arguments): Promise<Pairing> {
