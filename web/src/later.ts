@@ -20,7 +20,8 @@ async function register(): Promise<void> {
   if (!serviceWorker || import.meta.env.DEV) return
   try {
     const registration = await serviceWorker.register('/sw.js')
-    registration.waiting?.postMessage('take over')
+    // A newer worker that waits checks that this page is as new.
+    registration.waiting?.postMessage({ takeOver: new URL(import.meta.url).pathname })
   } catch {
     // The browser allows none, for example in a private window. Everything else works.
   }

@@ -96,10 +96,10 @@ worker.addEventListener('message', (event) => {
     event.source?.postMessage({ shared })
     shared = []
   }
-  if (event.data === 'take over') event.waitUntil(takeOver())
+  if (assets.includes(event.data?.takeOver)) event.waitUntil(takeOver())
 })
 
-/** A page of this version is open. Other pages may be of the former one, and still need its files. */
+/** The page that asks is of this version. Other pages may be of the former one, and still need its files. */
 async function takeOver(): Promise<void> {
   const pages = await worker.clients.matchAll({ includeUncontrolled: true })
   if (pages.length <= 1) await worker.skipWaiting()

@@ -25,6 +25,8 @@ let host: HTMLElement | null = null
 
 const DRAWN_STEP = 120
 const IDLE_MS = 140
+/** The share of the window that passes between two frames. */
+const RUSH = 0.25
 
 export const screenHeight = () => size.peek().height
 
@@ -82,7 +84,7 @@ function scrolled(): void {
     shift.value = share * (height - innerHeight) - onPage
   }
   top.value = onPage + shift.peek()
-  isRushing.value = Math.abs(top.peek() - before) > innerHeight * 0.6
+  isRushing.value = Math.abs(top.peek() - before) > innerHeight * RUSH
   clearTimeout(idle)
   idle = setTimeout(settle, IDLE_MS)
   // The upper end of the page must be the upper end of the gallery.

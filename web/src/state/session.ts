@@ -2,10 +2,11 @@
 import { type Account, createClient, isVaultError, newDeviceId, VaultError } from '@minikeepsafe/client'
 import { effect, signal } from '@preact/signals'
 import { t } from '../words/words.ts'
-import { connection, observedFetch } from './connection.ts'
+import { connection } from './connection.ts'
 import { notify } from './notices.ts'
+import { timedFetch } from './server-time.ts'
 
-export const client = createClient({ baseUrl: location.origin, fetch: observedFetch })
+export const client = createClient({ baseUrl: location.origin, fetch: timedFetch })
 
 /** `starting` until the server has answered for the first time. */
 export const phase = signal<'starting' | 'signed-out' | 'signed-in' | 'unreachable'>('starting')

@@ -71,7 +71,9 @@ export function put(item: Item): void {
 export function move(item: Item, phase: Phase, reason: Reason | null = null): void {
   if (!of(item.phase).delete(item)) return
   if (OVER.includes(phase)) overBytes += item.size
-  Object.assign(item, { phase, reason, bytes: 0 })
+  // What the server has of an interrupted upload, it keeps.
+  const bytes = item.phase === 'sending' && phase === 'waiting' ? item.bytes : 0
+  Object.assign(item, { phase, reason, bytes })
   put(item)
 }
 
@@ -111,6 +113,9 @@ export const all = (...phases: Phase[]): Item[] =>
   (phases.length > 0 ? phases : PHASES).flatMap((phase) => [...of(phase)])
 export const isKnown = (item: Item): boolean => of(item.phase).has(item)
 
+/** A file that was changed must be chosen again. */
+export const canRetry = ({ phase, reason }: Item): boolean => phase === 'failed' && reason?.code !== 'changed'
+
 /** The next one whose turn it is. */
 export function next(): Item | undefined {
   const [first] = of('waiting')
@@ -135,7 +140,7 @@ export const sums = computed(() => {
   const running = all('hashing', 'sending')
   const waiting = all('waiting')
   const bytesOf = (items: Item[]) => items.reduce((sum, { size }) => sum + size, 0)
-  const stored = all('sending').reduce((sum, { bytes }) => sum + bytes, 0)
+  const stored = all('sending', 'waiting').reduce((sum, { bytes }) => sum + bytes, 0)
   return {
     files: count(...PHASES),
     over: count(...OVER),
@@ -143,6 +148,7 @@ export const sums = computed(() => {
     there: count('there'),
     skipped: count('skipped'),
     failed: count('failed'),
+    retryable: all('failed').filter(canRetry).length,
     conflicts: count('conflict'),
     missing: count('missing'),
     running: running.length,

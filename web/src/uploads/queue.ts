@@ -2,7 +2,7 @@
 import { batch } from '@preact/signals'
 import { abandon } from './client.ts'
 import './guards.ts'
-import { all, clear, drop, dropOver, type Item, isActive, move, newItem, put, sums } from './items.ts'
+import { all, canRetry, clear, drop, dropOver, type Item, isActive, move, newItem, put, sums } from './items.ts'
 import { keep, keepChoice } from './keeping.ts'
 import { forgetFile } from './kept.ts'
 import { distinctName, vaultName } from './names.ts'
@@ -86,8 +86,8 @@ export function cancelAll(): void {
   close()
 }
 
-/** One file, or all that failed. */
-export function retry(items: Item[] = all('failed')): void {
+/** One file, or all for which it makes sense. */
+export function retry(items: Item[] = all('failed').filter(canRetry)): void {
   batch(() => {
     stop.value = null
     for (const item of items) {

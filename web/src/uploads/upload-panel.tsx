@@ -98,14 +98,14 @@ function Uploads() {
 /** What only the user can do. */
 function Answers() {
   const words = t.value.uploads
-  const { failed, conflicts, missing } = sums.value
+  const { retryable, conflicts, missing } = sums.value
   const picker = useRef<HTMLInputElement>(null)
-  if (failed + conflicts + missing === 0) return null
+  if (retryable + conflicts + missing === 0) return null
   return (
     <div class="answers">
       {missing > 0 && <p class="small soft">{words.chooseAgainWhy}</p>}
       {missing > 0 && <Button onClick={() => picker.current?.click()}>{words.chooseAgain}</Button>}
-      {failed > 0 && <Button onClick={() => retry()}>{words.retryAll}</Button>}
+      {retryable > 0 && <Button onClick={() => retry()}>{words.retryAll}</Button>}
       {conflicts > 0 && (
         <Button
           onClick={() => {

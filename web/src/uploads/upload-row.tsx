@@ -3,7 +3,7 @@ import { Button } from '../parts/button.tsx'
 import { formatBytes, formatPercent } from '../words/formats.ts'
 import { t } from '../words/words.ts'
 import { reasonText } from './announcing.ts'
-import type { Item, Phase } from './items.ts'
+import { canRetry, type Item, type Phase } from './items.ts'
 import { cancel, retry } from './queue.ts'
 import { stopsAll } from './reasons.ts'
 
@@ -36,7 +36,7 @@ export function UploadRow({ item, phase, bytes }: Props) {
         </p>
         {isRunning && <progress value={share} max={1} aria-label={name} />}
       </div>
-      {phase === 'failed' && reason?.code !== 'changed' && (
+      {canRetry(item) && (
         <Button kind="quiet" icon={RotateCw} label={words.retryOne(name)} onClick={() => retry([item])} />
       )}
       {!OVER.includes(phase) && (

@@ -10,6 +10,10 @@ import { DESKTOP, openStage, type Stage, signIn } from './stage.ts'
 /** Much longer than it takes on a quiet machine. */
 const SOON = { timeout: 30_000 }
 
+/** What Chromium says of requests without a network; the last is its own look for a newer worker. */
+const OFFLINE =
+  /ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|ERR_FAILED|unknown error occurred when fetching the script/
+
 type Given = string | { name: string; mimeType: string; buffer: Buffer }
 
 const text = (name: string, content: string): Given => ({ name, mimeType: 'text/plain', buffer: Buffer.from(content) })
@@ -33,7 +37,7 @@ interface Stored {
 }
 
 /** Everything that is stored, in the order of names. */
-async function stored({ app, headers }: { app: Stage['app']; headers: Record<string, string> }, path = '/v1/files') {
+async function stored({ app, headers }: { app: Stage['app']; headers: { authorization: string } }, path = '/v1/files') {
   return ((await app.request(`${path}?limit=1000`, { headers })).body as { files: Stored[] }).files
 }
 
@@ -91,7 +95,7 @@ it('uploads chosen files, and knows those that are there already', async () => {
 it('uploads 200 photos once each, though the network breaks and the page is loaded again', async () => {
   const vault = await member({ viewport: DESKTOP })
   const { app, page, context, headers, allowErrors, shot } = vault
-  allowErrors(/ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|ERR_FAILED/)
+  allowErrors(OFFLINE)
   const files = Array.from({ length: 200 }, (_, i) => photo(i))
   const storedAtLeast = async (count: number) => {
     const files = async () =>
@@ -259,7 +263,8 @@ it('takes files that are dropped or pasted, and folders', async () => {
 it('says which files must be chosen again, and which were changed', async () => {
   const vault = await member()
   const { page, context, allowErrors, shot } = vault
-  allowErrors(/ERR_INTERNET_DISCONNECTED|ERR_FAILED|ERR_UPLOAD_FILE_CHANGED|ERR_FILE_NOT_FOUND|ERR_ACCESS_DENIED/)
+  allowErrors(OFFLINE)
+  allowErrors(/ERR_UPLOAD_FILE_CHANGED|ERR_FILE_NOT_FOUND|ERR_ACCESS_DENIED/)
   const path = join(await temporaryFolder(), 'diary.txt')
   await writeFile(path, 'monday')
   // A browser that is out of room.
@@ -289,6 +294,7 @@ it('says which files must be chosen again, and which were changed', async () => 
   await choose(page, [photo(1)])
   await headline(page, 'Waiting for the connection')
   await expect.poll(() => kept(page), SOON).toBe(1)
+  await press(page, 'Pause uploads')
   await context.setOffline(false)
   page.once('dialog', (dialog) => void dialog.accept())
   await page.reload()
@@ -297,11 +303,12 @@ it('says which files must be chosen again, and which were changed', async () => 
   const chooser = page.waitForEvent('filechooser')
   await press(page, 'Choose the files again')
   await (await chooser).setFiles([photo(1)] as never)
+  await press(page, 'Resume uploads')
   await allStored(page)
   expect(namesOf(await stored(vault))).toEqual(['IMG_1.jpg', 'first.txt'])
 })
 
-it('goes on in another tab of the same user, and is forgotten with the session', async () => {
+it('goes on in another tab of the same user, and in no page of another one', async () => {
   const vault = await member()
   const { app, page, context, headers } = vault
   // Nothing gets through until the test says so.
@@ -322,13 +329,31 @@ it('goes on in another tab of the same user, and is forgotten with the session',
   await allStored(tab)
   expect(namesOf(await stored(vault)).sort()).toEqual(['IMG_1.jpg', 'IMG_2.jpg'])
 
+  // Another device signs this one out. The queue waits for its user, and nobody else gets it.
+  const signOut = (authorization: { authorization: string }) =>
+    app.request('/v1/sessions', { method: 'DELETE', headers: authorization })
+  const signInAgain = tab.getByRole('heading', { name: 'Open your vault' })
   isOpen = false
   await choose(tab, [photo(3)])
   await expect.poll(() => kept(tab), SOON).toBe(1)
-  // Another device signs this one out. The page that opens again keeps nothing.
-  await app.request('/v1/sessions', { method: 'DELETE', headers })
+  await press(tab, 'Pause uploads')
+  await signOut(headers)
+  isOpen = true
+  await press(tab, 'Resume uploads')
+  await signInAgain.waitFor()
+  expect(await kept(tab)).toBe(1)
+  const other = await signIn({ app, page: tab })
+  await expect.poll(() => kept(tab), SOON).toBe(0)
+  expect(await uploads(tab).count()).toBe(0)
+
+  // A page that opens without a session keeps nothing.
+  isOpen = false
+  await choose(tab, [photo(4)])
+  await expect.poll(() => kept(tab), SOON).toBe(1)
+  await signOut(other)
   tab.once('dialog', (dialog) => void dialog.accept())
   await tab.reload()
-  await tab.getByRole('heading', { name: 'Open your vault' }).waitFor()
+  await signInAgain.waitFor()
   await expect.poll(() => kept(tab), SOON).toBe(0)
+  expect(await stored({ app, headers: other })).toEqual([])
 })
