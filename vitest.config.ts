@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'clients/*/test/**/*.test.ts', 'web/test/**/*.test.ts'],
     exclude: ['test/browser/**', 'web/test/browser/**', 'test/fuzz/**', 'test/slow/**'],
-    globalSetup: ['test/support/build.ts'],
+    globalSetup: ['test/support/build.ts', 'test/support/memory-folder.ts'],
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 30_000,
     // Much of the time a test waits for disks and servers; the default leaves a core of two idle.

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/fuzz/**/*.test.ts'],
-    globalSetup: ['test/support/build.ts'],
+    globalSetup: ['test/support/build.ts', 'test/support/memory-folder.ts'],
     setupFiles: ['test/support/matchers.ts'],
     fileParallelism: false,
     testTimeout: 600_000,

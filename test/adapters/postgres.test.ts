@@ -19,13 +19,15 @@ import { signInContract } from '../contracts/sign-in.ts'
 import { thumbnailsContract } from '../contracts/thumbnails.ts'
 import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
-import { connection, describePostgres, emptySchema, openedDatabase, run } from '../support/postgres.ts'
+import { connection, databaseForMany, describePostgres, emptySchema, openedDatabase, run } from '../support/postgres.ts'
 
 /** Every other run is over at once, as it is for whoever is alone. */
 const ALONE = { beatMs: 10_000, silenceMs: 0 }
 
+const emptyDatabase = databaseForMany()
+
 async function repositories() {
-  const db = await openedDatabase()
+  const db = await emptyDatabase()
   return { ...repositoriesOf(db), ledger: postgresLedger(db, ALONE) }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { openBeside } from '../../src/adapters/sqlite/database.ts'
 import { keyIdOf, openKeyring } from '../../src/vault/crypto/keyring.ts'
@@ -7,7 +8,7 @@ import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { command, commandProcess, serverProcess, signedIn } from '../support/process.ts'
 
-const USERS = 4000
+const USERS = 2000
 const text = (key: Buffer) => key.toString('base64')
 const [OLD, NEW] = [randomBytes(32), randomBytes(32)]
 
@@ -57,6 +58,7 @@ describe('rotate-key', () => {
         const body = randomBytes(10_000)
         answers.add((await server.request(`/v1/files/${lane}`, { method: 'PUT', headers, body })).status)
         answers.add((await server.request('/v1/files/before', { headers })).status)
+        await pause(10)
       }
     })
     const killed = commandProcess(folder, ['rotate-key'], rotating)

@@ -107,7 +107,10 @@ export function requestCounterContract(name: string, make: (clock: Clock) => Pro
     it('of one caller on, however many others come', async () => {
       const counter = await make(testClock())
       await counter.count('sign-in', 'ada', MINUTE)
-      for (let other = 0; other < 30_000; other += 1) await counter.count('sign-in', `other-${other}`, MINUTE)
+      for (let at = 0; at < 30_000; at += 50) {
+        const others = Array.from({ length: 50 }, (_, n) => counter.count('sign-in', `other-${at + n}`, MINUTE))
+        await Promise.all(others)
+      }
       expect((await counter.count('sign-in', 'ada', MINUTE)).count).toBe(2)
     })
   })

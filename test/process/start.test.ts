@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { foldersAnswer } from '../../src/compose/folders.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { VERSION } from '../../src/version.ts'
 import { temporaryFolder } from '../support/app.ts'
+import { newCertificate } from '../support/certificates.ts'
 import { serverProcess, signedIn } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -159,9 +161,11 @@ describe('the process', () => {
     expect(await stopped).toBe(0)
   })
 
-  it('closes cleanly though somebody does not read what was asked for', async () => {
+  it('closes cleanly though somebody does not read what was asked for, or says nothing over TLS', async () => {
     const folder = await temporaryFolder()
     const server = serverProcess(folder)
+    const { cert, key } = newCertificate(folder)
+    const secured = serverProcess(await temporaryFolder(), { TLS_CERT: cert, TLS_KEY: key })
     const headers = await signedIn(server)
     const body = Buffer.alloc(30_000_000)
     await server.request('/v1/files/film', { method: 'PUT', headers, body })
@@ -169,7 +173,11 @@ describe('the process', () => {
     line.socket.write(head('GET /v1/files/film', headers))
     await line.until('\r\n\r\n')
     line.socket.pause()
-    expect(await server.stop('SIGTERM')).toBe(0)
+    const silent = wire(await secured.url)
+    await once(silent.socket, 'connect')
+    expect((await secured.request('/health/live')).status).toBe(200)
+    // Both wait for their clients, so they wait together.
+    expect(await Promise.all([server.stop('SIGTERM'), secured.stop('SIGTERM')])).toEqual([0, 0])
     expect(await readdir(join(folder, 'data'))).not.toContain('minikeepsafe.db-wal')
   })
 

@@ -46,9 +46,13 @@ it('nor do the lines of a start and a stop, or of a start that fails', async () 
 })
 
 describe('every kind of request', () => {
-  const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
-
-  it.each([['trace', 'response'], ...LEVELS.map((level) => [level, 'console'])])(
+  // Each level has some of the lines of the one below it. Dependencies write less from `info` on, and PINs come at every level.
+  it.each([
+    ['trace', 'response'],
+    ['trace', 'console'],
+    ['info', 'console'],
+    ['silent', 'console'],
+  ])(
     'at the level %s, with PINs by %s, leaves neither token, PIN, address, device id nor file name in the log',
     async (LOG_LEVEL, PIN_DELIVERY) => {
       const folder = await temporaryFolder()

@@ -75,7 +75,7 @@ describeWithProgram('java', 'default-jdk-headless')('Java', () => {
 })
 
 describeWithProgram('bsdtar', 'libarchive-tools')('bsdtar', () => {
-  it.each(LARGE)(
+  it.each(LARGE.slice(1))(
     'reads an entry of %d bytes from a pipe, and the one behind it',
     async (sizeBytes) => {
       const list = await outputOf('bsdtar', ['-tvf', '-'], zipOfLarge(sizeBytes))

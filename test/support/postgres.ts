@@ -6,7 +6,7 @@ import { chmod } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
-import { expect, onTestFinished } from 'vitest'
+import { afterAll, expect, onTestFinished } from 'vitest'
 import { type Database, openDatabase } from '../../src/adapters/postgres/database.ts'
 import { migrate } from '../../src/adapters/postgres/migrate.ts'
 import { temporaryFolder } from './app.ts'
@@ -19,12 +19,17 @@ export const describePostgres = describeWith('PostgreSQL', 'TEST_DATABASE_URL')
 
 /** The address of an empty schema, which is dropped after the test. */
 export async function emptySchema(): Promise<string> {
+  const { url, drop } = await newSchema()
+  onTestFinished(drop)
+  return url
+}
+
+async function newSchema() {
   const schema = `test_${randomBytes(8).toString('hex')}`
   await run(SERVER, `CREATE SCHEMA ${schema}`)
-  onTestFinished(async () => void (await run(SERVER, `DROP SCHEMA ${schema} CASCADE`)))
   const url = new URL(SERVER)
   url.searchParams.set('options', `-c search_path=${schema}`)
-  return url.href
+  return { url: url.href, drop: async () => void (await run(SERVER, `DROP SCHEMA ${schema} CASCADE`)) }
 }
 
 /** The database with all its tables. */
@@ -34,6 +39,44 @@ export async function openedDatabase(url?: string): Promise<Database & { url: st
   onTestFinished(db.close)
   await migrate(db)
   return { ...db, url: address }
+}
+
+const EMPTY = `DO $$
+  DECLARE name text;
+  BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> 'schema_version' LOOP
+      EXECUTE format('DELETE FROM %I', name);
+    END LOOP;
+  END $$`
+
+/**
+ * Databases for many tests of a file, each with all its tables, and empty. Making the tables takes longer than most tests, so
+ * a test gets those of an earlier one, emptied. It may not change the schema.
+ */
+export function databaseForMany(): () => Promise<Database> {
+  const made: Awaited<ReturnType<typeof newSchema>>[] = []
+  const free: string[] = []
+  afterAll(async () => {
+    for (const { drop } of made) await drop()
+  })
+  const makeOne = async () => {
+    const schema = await newSchema()
+    made.push(schema)
+    const db = openDatabase(schema.url)
+    await migrate(db)
+    await db.close()
+    return schema.url
+  }
+  return async () => {
+    const url = free.pop() ?? (await makeOne())
+    const db = openDatabase(url)
+    onTestFinished(async () => {
+      await db.close()
+      await run(url, EMPTY)
+      free.push(url)
+    })
+    return db
+  }
 }
 
 /** Runs a statement, for changes that no port allows. */

@@ -3,7 +3,7 @@ import type { S3Settings } from '../../src/adapters/s3/connection.ts'
 import { command } from './process.ts'
 import { s3Environment, unfinishedIn } from './s3.ts'
 
-/** Without running servers: sweeps, and checks that every named blob is sound and that no other blob is left. */
+/** Without running servers: sweeps, and checks that every named blob is sound, and that nothing else is left in the bucket. */
 export async function expectSound(folder: string, settings: Record<string, string>, bucket: S3Settings) {
   const beside = { ...settings, ...s3Environment(bucket) }
   const swept = await command(folder, ['sweep'], beside)

@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 
+const MINUTE = 60_000
+
 // The browser's languages: the page reads them when it formats.
 beforeAll(() => {
   vi.stubGlobal('navigator', { languages: ['fr', 'en-GB', 'de-AT'] })
@@ -31,11 +33,12 @@ describe('formats of English', () => {
   })
 
   it('says a duration in the largest unit that says enough', () => {
-    const durations = [29.4 * 86_400_000, 47.4 * 3_600_000, 100_000, 45_000, -5]
+    const durations = [29.4 * 86_400_000, 47.4 * 3_600_000, 100_000, MINUTE, 45_000, -5]
     expect(durations.map(formats.formatDuration)).toEqual([
       '29 days',
       '47 hours',
       '2 minutes',
+      '1 minute',
       '45 seconds',
       '0 seconds',
     ])

@@ -22,9 +22,13 @@ export const isRushing = signal(false)
 /** The height of what stands above the gallery on the page. */
 let offset = 0
 let host: HTMLElement | null = null
+/** Where the user left the gallery for another screen. */
+let left = 0
 
 const DRAWN_STEP = 120
 const IDLE_MS = 140
+/** The share of the window that passes between two frames. */
+const RUSH = 0.25
 
 export const screenHeight = () => size.peek().height
 
@@ -39,7 +43,9 @@ export function attach(element: HTMLElement): () => void {
   const stop = effect(() => {
     element.style.height = `${heightOnPage()}px`
   })
+  if (left > 0) moveTo(left)
   return () => {
+    left = top.peek()
     stop()
     resized.disconnect()
     removeEventListener('scroll', scrolled)
@@ -82,7 +88,7 @@ function scrolled(): void {
     shift.value = share * (height - innerHeight) - onPage
   }
   top.value = onPage + shift.peek()
-  isRushing.value = Math.abs(top.peek() - before) > innerHeight * 0.6
+  isRushing.value = Math.abs(top.peek() - before) > innerHeight * RUSH
   clearTimeout(idle)
   idle = setTimeout(settle, IDLE_MS)
   // The upper end of the page must be the upper end of the gallery.
@@ -144,6 +150,10 @@ effect(() => {
     clearTimeout(idle)
     idle = setTimeout(settle, IDLE_MS)
   })
+})
+
+effect(() => {
+  if (sections.value.length === 0) left = 0
 })
 
 // Another list begins at its beginning.

@@ -1,6 +1,6 @@
 import './cell.css'
 import type { StoredFile } from '@minikeepsafe/client'
-import { Check, FileText, Film, type IconNode, Image, Music2, Play } from 'lucide'
+import { FileText, Film, type IconNode, Image, Music2, Play } from 'lucide'
 import { Component } from 'preact'
 import { Icon } from '../parts/icon.tsx'
 import { wantThumbnail } from '../pictures/backfill.ts'
@@ -22,6 +22,9 @@ interface Props {
 }
 
 const ICONS: Record<Kind, IconNode> = { picture: Image, video: Film, audio: Music2, other: FileText }
+
+/** A finger selects by a long press. */
+const hasHover = matchMedia('(hover: hover)').matches
 
 /** A file in the grid. Signals draw a component again only if one of its properties changes, as long as it has no state. */
 export class Cell extends Component<Props> {
@@ -71,11 +74,15 @@ export class Cell extends Component<Props> {
             {content}
           </a>
         )}
-        <button type="button" class="pick" tabIndex={-1} aria-label={words.select(file.name)} aria-pressed={isPicked}>
-          <span>
-            <Icon node={Check} size={16} />
-          </span>
-        </button>
+        {(hasHover || isPicking) && (
+          <button
+            type="button"
+            class="pick"
+            tabIndex={-1}
+            aria-label={words.select(file.name)}
+            aria-pressed={isPicked}
+          />
+        )}
       </div>
     )
   }

@@ -1,5 +1,5 @@
 import './scrubber.css'
-import { computed, useComputed, useSignal } from '@preact/signals'
+import { computed, type ReadonlySignal, useComputed, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { formatMonth } from '../words/formats.ts'
 import { t } from '../words/words.ts'
@@ -19,6 +19,7 @@ export function Scrubber() {
   const isHeld = useSignal(false)
   const isAwake = useSignal(false)
   const share = useComputed(() => shareAt(geometry.value, top.value))
+  const month = useComputed(() => monthAt(marks.value, share.value))
   const isNeeded = useComputed(() => geometry.value.height > SCREENS * screenHeight() && marks.value.length > 0)
 
   useEffect(() => {
@@ -39,7 +40,7 @@ export function Scrubber() {
   if (!isNeeded.value) return null
 
   const all = marks.value
-  const at = monthAt(all, share.value)
+  const at = month.value
   const here = all[at] as Mark
   const text = t.value.gallery.monthWithFiles(formatMonth(here.month), here.files)
   const go = (to: number) => jumpTo(heightAt(geometry.peek(), Math.min(1, Math.max(0, to))))
@@ -87,7 +88,17 @@ export function Scrubber() {
         isHeld.value = false
       }}
     >
-      {all.map(({ month, from, isYear }, index) =>
+      <Track />
+      <Thumb share={share} isHeld={isHeld} isAwake={isAwake} month={here.month} />
+    </div>
+  )
+}
+
+/** It is drawn again only when the months change. */
+function Track() {
+  return (
+    <>
+      {marks.value.map(({ month, from, isYear }, index) =>
         isYear ? (
           <span key={month} class="year" style={{ top: `${from * 100}%` }}>
             {month.slice(0, 4)}
@@ -96,12 +107,24 @@ export function Scrubber() {
           index > 0 && <span key={month} class="tick" style={{ top: `${from * 100}%` }} />
         ),
       )}
-      <span class="thumb" style={{ top: `${share.value * 100}%` }} />
-      {(isHeld.value || (isAwake.value && top.value > 0)) && (
-        <span class="bubble" style={{ top: `${Math.min(97, Math.max(3, share.value * 100))}%` }}>
-          {formatMonth(here.month)}
-        </span>
-      )}
+    </>
+  )
+}
+
+interface ThumbProps {
+  share: ReadonlySignal<number>
+  isHeld: ReadonlySignal<boolean>
+  isAwake: ReadonlySignal<boolean>
+  month: string
+}
+
+/** It moves with each frame. */
+function Thumb({ share, isHeld, isAwake, month }: ThumbProps) {
+  const isNamed = isHeld.value || (isAwake.value && top.value > 0)
+  return (
+    <div class="rail" style={{ transform: `translateY(${share.value * 100}%)` }}>
+      <span class="thumb" />
+      {isNamed && <span class="bubble">{formatMonth(month)}</span>}
     </div>
   )
 }

@@ -1,9 +1,10 @@
 import './dialog.css'
 import { X } from 'lucide'
 import type { ComponentChildren } from 'preact'
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { t } from '../words/words.ts'
 import { Button } from './button.tsx'
+import { useId } from './use-id.ts'
 
 interface Props {
   title: string

@@ -1,5 +1,6 @@
 import './field.css'
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
+import { useId } from './use-id.ts'
 
 interface Props {
   type?: 'text' | 'email' | 'search'

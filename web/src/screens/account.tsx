@@ -3,6 +3,7 @@ import { Download, LogOut } from 'lucide'
 import { useEffect, useState } from 'preact/hooks'
 import { DeleteAccount } from '../parts/account/delete-account.tsx'
 import { LanguageChoice } from '../parts/account/language-choice.tsx'
+import { LockChoice } from '../parts/account/lock-choice.tsx'
 import { Usage } from '../parts/account/usage.tsx'
 import { Button } from '../parts/button.tsx'
 import { Icon } from '../parts/icon.tsx'
@@ -39,6 +40,7 @@ export function AccountScreen() {
       <section class="card stack" aria-labelledby="page">
         <h2 id="page">{words.page}</h2>
         <LanguageChoice />
+        <LockChoice />
       </section>
       <section class="card stack" aria-labelledby="export">
         <h2 id="export">{words.exportTitle}</h2>

@@ -1,7 +1,7 @@
 import '../parts/rows.css'
 import type { TrashedFile } from '@minikeepsafe/client'
 import { Trash2 } from 'lucide'
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import { Button } from '../parts/button.tsx'
 import { Confirm } from '../parts/confirm.tsx'
 import { More } from '../parts/more.tsx'
@@ -11,7 +11,7 @@ import { TrashRow } from '../parts/trash/trash-row.tsx'
 import { usePages } from '../parts/use-pages.ts'
 import { notify } from '../state/notices.ts'
 import { attempt, client, refreshAccount } from '../state/session.ts'
-import { restore } from '../state/trash.ts'
+import { removeForGood, restore } from '../state/trash.ts'
 import { t } from '../words/words.ts'
 
 type Asked = { what: 'remove' | 'rename'; file: TrashedFile } | { what: 'empty' }
@@ -24,19 +24,25 @@ export function Trash() {
   const [asked, setAsked] = useState<Asked | null>(null)
   const [isEmptied, setEmptied] = useState(false)
   const files = isEmptied ? [] : pages.entries
+  const heading = useRef<HTMLHeadingElement>(null)
   const close = () => setAsked(null)
+  const leave = (file: TrashedFile, isGone = false) => {
+    if (isGone) notify(words.gone(file.name))
+    pages.remove(file.id)
+    // The button that had the focus leaves with its row.
+    heading.current?.focus()
+  }
 
   const restoreFile = async (file: TrashedFile) => {
     const result = await attempt(() => restore(file.id))
     if (result === 'taken') setAsked({ what: 'rename', file })
-    else if (result) pages.remove(file.id)
+    else if (result) leave(file, result === 'gone')
   }
   const remove = (file: TrashedFile) =>
     attempt(async () => {
-      await client.trash.remove(file.id)
-      pages.remove(file.id)
+      await removeForGood(file.id)
+      leave(file)
       notify(words.removed(file.name))
-      await refreshAccount()
     })
   const empty = () =>
     attempt(async () => {
@@ -50,7 +56,9 @@ export function Trash() {
   const isEmpty = files?.length === 0 && (pages.isDone || isEmptied)
   return (
     <main class="screen stack">
-      <h1>{t.value.common.trash}</h1>
+      <h1 ref={heading} tabIndex={-1}>
+        {t.value.common.trash}
+      </h1>
       {isEmpty ? (
         <p class="nothing soft">{words.empty}</p>
       ) : (
@@ -97,7 +105,7 @@ export function Trash() {
         </Confirm>
       )}
       {asked?.what === 'rename' && (
-        <RestoreDialog file={asked.file} onRestored={() => pages.remove(asked.file.id)} onClose={close} />
+        <RestoreDialog file={asked.file} onRestored={() => leave(asked.file)} onClose={close} />
       )}
     </main>
   )

@@ -1,6 +1,5 @@
 /** Whether the server can be reached. It is known from the browser, and from every request of the page. */
 import { computed, effect, signal } from '@preact/signals'
-import { compareClocks } from './server-time.ts'
 
 const isOnline = signal(navigator.onLine)
 const isReached = signal(true)
@@ -23,7 +22,6 @@ export const observedFetch: typeof fetch = async (input, init) => {
   try {
     const response = await fetch(input, init)
     isReached.value = true
-    compareClocks(response)
     return response
   } catch (error) {
     if (!init?.signal?.aborted) isReached.value = false

@@ -1,10 +1,10 @@
 /** The calls of the sign-in. They are never repeated in the background: the page tells how long to wait, and a person decides. */
 import { createClient, type OpenedSession } from '@minikeepsafe/client'
-import { observedFetch } from './connection.ts'
 import { deviceName, keepDeviceName } from './device-name.ts'
+import { timedFetch } from './server-time.ts'
 import { account, client, deviceId, ended, keepDeviceId, signedIn } from './session.ts'
 
-export const door = createClient({ baseUrl: location.origin, retry: { attempts: 0 }, fetch: observedFetch })
+export const door = createClient({ baseUrl: location.origin, retry: { attempts: 0 }, fetch: timedFetch })
 
 export interface Entry {
   pin: string

@@ -2,10 +2,11 @@
 import { type Account, createClient, isVaultError, newDeviceId, VaultError } from '@minikeepsafe/client'
 import { effect, signal } from '@preact/signals'
 import { t } from '../words/words.ts'
-import { connection, observedFetch } from './connection.ts'
+import { connection } from './connection.ts'
 import { notify } from './notices.ts'
+import { timedFetch } from './server-time.ts'
 
-export const client = createClient({ baseUrl: location.origin, fetch: observedFetch })
+export const client = createClient({ baseUrl: location.origin, fetch: timedFetch })
 
 /** `starting` until the server has answered for the first time. */
 export const phase = signal<'starting' | 'signed-out' | 'signed-in' | 'unreachable'>('starting')
@@ -61,9 +62,13 @@ export async function refreshAccount(): Promise<void> {
 /** After `client.signIn`. */
 export const signedIn = begin
 
+/** Without a connection the session goes on, and the user is told so: the cookie is still there. */
 export async function signOut(): Promise<void> {
-  await attempt(() => client.sessions.signOut())
-  ended()
+  const isDone = await attempt(async () => {
+    await client.sessions.signOut()
+    return true
+  })
+  if (isDone) ended()
 }
 
 /** Forgets everything of the vault that the page has shown: a new page has no state of the former user. */
@@ -101,5 +106,5 @@ export function messageOf(error: unknown): string {
   if (!(error instanceof VaultError)) throw error
   if (error.code === 'network-error' || error.code === 'timeout') return t.value.common.notReachable
   const wait = error.retryAfter === null ? '' : ` ${t.value.common.tryAgainIn(error.retryAfter)}`
-  return t.value.common.failed(error.detail) + wait
+  return (t.value.common.problems[error.code] ?? t.value.common.failed(error.detail)) + wait
 }

@@ -1,6 +1,6 @@
 /** The gallery's state: begins to load, follows what changes, and forgets all at sign-out. */
 import type { ListPage } from '@minikeepsafe/client'
-import { effect, signal } from '@preact/signals'
+import { batch, effect, signal } from '@preact/signals'
 import { byDate, byName, filter, prefix, type ShownKind, shownKind } from '../gallery/lists.ts'
 import { forgetReading, readAgain, readNext, stopReading, want } from '../gallery/reading.ts'
 import {
@@ -103,8 +103,11 @@ export function search(text: string): void {
   if (text === prefix.peek()) return
   stopReading()
   const all = section({ key: `search ${text}`, month: '', count: SEARCH_PAGE, cursor: null })
-  byName.sections.value = text === '' ? [] : [all]
-  prefix.value = text
+  // At once: what is read for the sections has this prefix.
+  batch(() => {
+    byName.sections.value = text === '' ? [] : [all]
+    prefix.value = text
+  })
   readAgain()
   if (text !== '') want([all.key])
 }

@@ -9,6 +9,7 @@ import { client } from '../state/session.ts'
 import { t } from '../words/words.ts'
 import { takenText } from './dates.ts'
 import { InfoPanel } from './info-panel.tsx'
+import { whenOpen } from './open-ended.ts'
 import { moveToTrash } from './remove.ts'
 import type { Strip } from './strip.ts'
 
@@ -126,10 +127,20 @@ export function mountControls(
           }}
         />
         <div class="viewer-arrow before pswp__hide-on-close" hidden={!state.hasBefore.value}>
-          <Button kind="quiet" icon={ChevronLeft} label={words.previous} onClick={() => pswp.prev()} />
+          <Button
+            kind="quiet"
+            icon={ChevronLeft}
+            label={words.previous}
+            onClick={() => whenOpen(pswp, () => pswp.prev())}
+          />
         </div>
         <div class="viewer-arrow after pswp__hide-on-close" hidden={!state.hasAfter.value}>
-          <Button kind="quiet" icon={ChevronRight} label={words.next} onClick={() => pswp.next()} />
+          <Button
+            kind="quiet"
+            icon={ChevronRight}
+            label={words.next}
+            onClick={() => whenOpen(pswp, () => pswp.next())}
+          />
         </div>
         {state.isInfoOpen.value && state.measurements.value >= 0 && (
           <InfoPanel key={file.value.id} file={file.value} onClose={controls.closeInfo} />
@@ -158,12 +169,14 @@ function Bar({ state: { file, zoom, isInfoOpen, isLoading }, onClose, onZoom, on
         <p class="small">{isLoading.value ? words.loading : takenText(file.value)}</p>
       </div>
       {zoom.value !== 'none' && (
-        <Button
-          kind="quiet"
-          icon={zoom.value === 'in' ? ZoomIn : ZoomOut}
-          label={zoom.value === 'in' ? words.zoomIn : words.zoomOut}
-          onClick={onZoom}
-        />
+        <div class="viewer-zoom">
+          <Button
+            kind="quiet"
+            icon={zoom.value === 'in' ? ZoomIn : ZoomOut}
+            label={zoom.value === 'in' ? words.zoomIn : words.zoomOut}
+            onClick={onZoom}
+          />
+        </div>
       )}
       <Button kind="quiet" icon={Info} label={words.info} expanded={isInfoOpen.value} onClick={onInfo} />
       <a

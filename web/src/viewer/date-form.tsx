@@ -1,6 +1,7 @@
 import { etagOf, type StoredFile } from '@minikeepsafe/client'
-import { useId, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import { Button } from '../parts/button.tsx'
+import { useId } from '../parts/use-id.ts'
 import { ownOffset } from '../pictures/taken-at.ts'
 import { tell } from '../state/files.ts'
 import { attempt, client } from '../state/session.ts'

@@ -31,6 +31,12 @@ export function makeOpenEnded(pswp: PhotoSwipe, strip: Ends): void {
   }
 }
 
+/** PhotoSwipe ignores what happens during its opening animation. */
+export function whenOpen(pswp: PhotoSwipe, run: () => void): void {
+  if (pswp.opener.isOpen) run()
+  else pswp.on('openingAnimationEnd', () => queueMicrotask(run))
+}
+
 /** A file became known, or another file is now at the index: shows it if its slide is one of the three that exist. */
 export function refresh(pswp: PhotoSwipe, index: number): void {
   pswp.contentLoader.removeByIndex(index)

@@ -31,6 +31,16 @@ export function player(file: StoredFile, onMeasured: () => void): HTMLDivElement
   return frame
 }
 
+/** At the lower edge of a film, where its controls are. */
+const CONTROLS_PX = 96
+
+/** A pointer there is for the player, a link or a button: PhotoSwipe must not take it for a swipe. */
+export function isForPlayer({ target, pointerType, clientY }: PointerEvent): boolean {
+  const element = target instanceof Element ? target.closest('a, button, audio, video') : null
+  if (!(element instanceof HTMLVideoElement)) return element !== null
+  return pointerType === 'mouse' || clientY > element.getBoundingClientRect().bottom - CONTROLS_PX
+}
+
 /** Stops what plays in the slide. With `forGood`, the browser also ends its requests. */
 export function silence(slide: Element | undefined, forGood: boolean): void {
   for (const media of slide?.querySelectorAll<HTMLMediaElement>('video, audio') ?? []) {

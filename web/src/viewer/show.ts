@@ -5,13 +5,15 @@ import PhotoSwipe, { type SlideData } from 'photoswipe'
 import 'photoswipe/photoswipe.css'
 import './viewer.css'
 import { onFileEvent, shownTime } from '../state/files.ts'
+import { isLocked } from '../state/lock.ts'
 import { phase } from '../state/session.ts'
 import { t } from '../words/words.ts'
 import { type Controls, mountControls } from './controls.tsx'
 import { enterHistory } from './history.ts'
 import { listenToKeys } from './keys.ts'
-import { makeOpenEnded, refresh } from './open-ended.ts'
+import { makeOpenEnded, refresh, whenOpen } from './open-ended.ts'
 import type { Neighbours } from './open-viewer.ts'
+import { silence } from './player.ts'
 import { forgetSizes, prepareSize } from './sizes.ts'
 import { fileOf, showSlides, slideOf } from './slides.ts'
 import { openStrip, START } from './strip.ts'
@@ -26,7 +28,7 @@ const ANIMATION_MS = 220
 export async function show(start: StoredFile, neighbours: Neighbours): Promise<void> {
   const strip = openStrip(start, neighbours, { prepare: prepareSize, onGrown: (index) => onGrown(index) })
   await prepareSize(start)
-  const leaveHistory = await enterHistory(() => pswp.close())
+  const leaveHistory = await enterHistory(() => whenOpen(pswp, () => pswp.close()))
   if (phase.value === 'signed-out') return leaveHistory()
 
   const pswp = new PhotoSwipe({
@@ -67,9 +69,14 @@ export async function show(start: StoredFile, neighbours: Neighbours): Promise<v
       else change(event.file)
     }),
     effect(() => {
+      if (isLocked.value) silence(pswp.element, false)
+    }),
+    effect(() => {
       if (phase.value !== 'signed-out') return
       forgetSizes()
-      pswp.destroy()
+      // At once, whatever it is doing.
+      pswp.element?.remove()
+      whenOpen(pswp, () => pswp.destroy())
     }),
   ]
 

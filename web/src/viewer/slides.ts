@@ -5,7 +5,8 @@ import type { SlideData } from 'photoswipe'
 import { cannotOpen, mayOpen } from '../pictures/openable.ts'
 import { kindOf } from '../state/files.ts'
 import { client } from '../state/session.ts'
-import { player, silence } from './player.ts'
+import { whenOpen } from './open-ended.ts'
+import { isForPlayer, player, silence } from './player.ts'
 import { enlarged, layoutSize, learnSize } from './sizes.ts'
 import { unshowable } from './unshowable.tsx'
 
@@ -35,6 +36,10 @@ export function showSlides(pswp: PhotoSwipe, onMeasured: (file: StoredFile) => v
     const file = fileOf(content)
     content.element = content.type === 'player' ? player(file, () => onMeasured(file)) : unshowable(file)
     content.state = 'loaded'
+  })
+
+  pswp.on('pointerDown', (event) => {
+    if (isForPlayer(event.originalEvent)) event.preventDefault()
   })
 
   pswp.on('loadComplete', ({ slide, content, isError }) => {
@@ -86,8 +91,3 @@ function naturalSize({ element }: Content) {
 }
 
 const windowSize = () => ({ width: innerWidth, height: innerHeight })
-
-function whenOpen(pswp: PhotoSwipe, run: () => void): void {
-  if (pswp.opener.isOpen) run()
-  else pswp.on('openingAnimationEnd', run)
-}

@@ -88,7 +88,7 @@ function calendarDays(from: number, to: number): number {
 function largestUnit(ms: number): [number, 'day' | 'hour' | 'minute' | 'second'] {
   if (ms >= 2 * DAY_MS) return [Math.round(ms / DAY_MS), 'day']
   if (ms >= 2 * HOUR_MS) return [Math.round(ms / HOUR_MS), 'hour']
-  if (ms >= 90_000) return [Math.ceil(ms / MINUTE_MS), 'minute']
+  if (ms >= 90_000 || ms === MINUTE_MS) return [Math.ceil(ms / MINUTE_MS), 'minute']
   return [Math.max(0, Math.ceil(ms / 1000)), 'second']
 }
 

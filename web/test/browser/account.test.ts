@@ -54,6 +54,8 @@ it('shows the storage, speaks German, exports, and deletes the account after a s
   await page.getByText('400 kB of 1 MB').waitFor()
   expect(await meter.evaluate((element: HTMLMeterElement) => element.value)).toBeCloseTo(0.4, 2)
   await stage.shot('account-phone')
+  await page.getByLabel('Hide the page when it was in the background for').selectOption('15 minutes')
+  expect(await page.evaluate(() => localStorage.getItem('lock-minutes'))).toBe('15')
   const zip = page.waitForEvent('download')
   await page.getByRole('link', { name: 'Export everything', exact: true }).click()
   expect((await zip).suggestedFilename()).toMatch(/\.zip$/)

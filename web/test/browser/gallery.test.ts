@@ -13,7 +13,7 @@ const MOST_ELEMENTS = 1200
 
 const openCell = (page: Page, name: string) => page.locator('.cell > .open', { hasText: name }).or(cellWith(page, name))
 const cellWith = (page: Page, name: string) => page.locator(`.cell > .open[title="${name}"]`)
-const elements = (page: Page) => page.evaluate<number>('document.querySelectorAll("*").length')
+const elements = (page: Page) => page.evaluate(() => document.querySelectorAll('*').length)
 
 it('scrolls through 20,000 files with few elements, and forgets months that are far away', async () => {
   const stage = await openStage()
@@ -29,17 +29,17 @@ it('scrolls through 20,000 files with few elements, and forgets months that are 
   await stage.page.reload()
   await cellWith(stage.page, 'IMG_000000.jpg').waitFor()
   await stage.page.getByText('20,000 files').waitFor()
-  await stage.page.waitForFunction('document.querySelector(".cell img")?.naturalWidth > 0')
+  await stage.page.waitForFunction(() => (document.querySelector<HTMLImageElement>('.cell img')?.naturalWidth ?? 0) > 0)
   await stage.shot('gallery-phone')
 
   // With the wheel, from picture to picture.
   await stage.page.mouse.move(180, 400)
   for (let turn = 0; turn < 10; turn += 1) {
     await stage.page.mouse.wheel(0, 1200)
-    await stage.page.waitForFunction('document.elementFromPoint(60, 400)?.closest(".cell, h2") !== undefined')
+    await loadedAt(stage.page, 300)
     expect(await elements(stage.page)).toBeLessThan(MOST_ELEMENTS)
   }
-  await expect.poll(() => stage.page.evaluate('scrollY')).toBeGreaterThan(10_000)
+  await expect.poll(() => stage.page.evaluate(() => scrollY)).toBeGreaterThan(10_000)
 
   // With the scrubber, from month to month.
   const date = stage.page.getByRole('slider', { name: 'Date' })
@@ -53,12 +53,22 @@ it('scrolls through 20,000 files with few elements, and forgets months that are 
   expect(await date.getAttribute('aria-valuetext')).toMatch(/^November 2025/)
   await stage.shot('gallery-scrubber-phone')
   await date.press('End')
-  await stage.page.evaluate('scrollTo(0, document.body.scrollHeight)')
+  await stage.page.evaluate(() => scrollTo(0, document.body.scrollHeight))
   await cellWith(stage.page, 'Letter_019999.pdf').waitFor()
   const before = read.length
   await date.press('Home')
   await loadedAt(stage.page, 500)
   expect(read.length, 'the newest month was forgotten, and is read again').toBeGreaterThan(before)
+
+  // Another screen, and back to the same place.
+  await date.press('PageDown')
+  await loadedAt(stage.page, 300)
+  const place = await date.getAttribute('aria-valuetext')
+  await stage.page.getByRole('link', { name: 'Trash' }).click()
+  await stage.page.getByRole('heading', { name: 'Trash' }).waitFor()
+  await stage.page.getByRole('link', { name: 'Photos' }).click()
+  await loadedAt(stage.page, 300)
+  expect(await date.getAttribute('aria-valuetext')).toBe(place)
 
   // Dragging by the pointer.
   const box = await date.boundingBox()
@@ -71,7 +81,7 @@ it('scrolls through 20,000 files with few elements, and forgets months that are 
   await stage.page.mouse.up()
   await loadedAt(stage.page, 300)
 
-  await stage.page.evaluate('scrollTo(0, 0)')
+  await stage.page.evaluate(() => scrollTo(0, 0))
   await stage.page.getByRole('radio', { name: 'Videos' }).check()
   await cellWith(stage.page, 'VID_000020.mp4').waitFor()
   expect(await stage.page.locator('.cell img[alt^="IMG"]').count()).toBe(0)

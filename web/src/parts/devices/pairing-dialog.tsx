@@ -1,9 +1,9 @@
 import './pairing-dialog.css'
-import type { Session, ShownPin } from '@minikeepsafe/client'
+import { isVaultError, type Session, type ShownPin } from '@minikeepsafe/client'
 import { Copy } from 'lucide'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { notify } from '../../state/notices.ts'
-import { attempt, client } from '../../state/session.ts'
+import { attempt, client, failed } from '../../state/session.ts'
 import { formatCountdown } from '../../words/formats.ts'
 import { t } from '../../words/words.ts'
 import { Button } from '../button.tsx'
@@ -96,7 +96,11 @@ function useNewSession(known: Session[], onNew: (session: Session) => void) {
     const before = new Set(known.map(({ sessionId }) => sessionId))
     const timer = setInterval(async () => {
       if (document.hidden) return
-      const sessions = await client.sessions.list({ signal: leaving.signal }).catch(() => [])
+      const sessions = await client.sessions.list({ signal: leaving.signal }).catch((error) => {
+        // Without a connection it is tried again. A session that is over leads to the sign-in.
+        if (isVaultError(error, 'unauthorized')) failed(error)
+        return []
+      })
       const added = sessions.find(({ sessionId }) => !before.has(sessionId))
       if (!added || leaving.signal.aborted) return
       clearInterval(timer)
