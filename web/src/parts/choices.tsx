@@ -55,7 +55,7 @@ export function Choices({ label, choices, anchor, onClose, hint }: Props) {
     }
   }
   return (
-    <div ref={menu} class="choices" popover="manual">
+    <div ref={menu} class="choice-menu" popover="manual">
       <div role="menu" aria-label={label} onKeyDown={onKeyDown}>
         {choices.map(({ label, icon, run }) => (
           <button

@@ -26,7 +26,7 @@ export function UploadRow({ item, phase, bytes }: Props) {
   // What holds for all files is said once, above.
   const why = reason && phase === 'failed' && !stopsAll(reason) ? reasonText(reason) : words.phases[phase]
   return (
-    <li class={`upload-row ${phase}`}>
+    <li class={phase === 'failed' || phase === 'conflict' ? 'upload-row needs-you' : 'upload-row'}>
       <div class="file">
         <p class="name" title={name}>
           {name}

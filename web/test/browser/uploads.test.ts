@@ -19,9 +19,13 @@ type Given = string | { name: string; mimeType: string; buffer: Buffer }
 
 const text = (name: string, content: string): Given => ({ name, mimeType: 'text/plain', buffer: Buffer.from(content) })
 
+/** A few landscapes are drawn. Bytes behind the picture make each photo another one. */
+const drawn = [0, 1, 2, 3].map((number) => picture(number, '2026-07-14T12:00:00+02:00').jpeg)
+
 const photo = (number: number): Given => {
-  const { jpeg } = picture(number, '2026-07-14T12:00:00+02:00')
-  return { name: `IMG_${number}.jpg`, mimeType: 'image/jpeg', buffer: jpeg }
+  const jpeg = drawn[number % drawn.length] as Buffer
+  const buffer = Buffer.concat([jpeg, Buffer.from(`photo ${number}`)])
+  return { name: `IMG_${number}.jpg`, mimeType: 'image/jpeg', buffer }
 }
 
 /** Chooses files as a person does. */
@@ -83,7 +87,11 @@ it('uploads chosen files, and knows those that are there already', async () => {
   await page.keyboard.press('Escape')
   await choose(page, [photo(1), photo(2), text('notes.txt', 'hello')])
   await allStored(page)
-  expect(namesOf(await stored(vault))).toEqual(['IMG_1.jpg', 'IMG_2.jpg', 'notes.txt'])
+  const files = await stored(vault)
+  expect(namesOf(files)).toEqual(['IMG_1.jpg', 'IMG_2.jpg', 'notes.txt'])
+  // With the camera's date, and with a thumbnail.
+  expect(files[0]).toMatchObject({ takenAt: '2026-07-14T12:00:00.000+02:00', thumbnail: expect.any(String) })
+  expect(files[2]).toMatchObject({ takenAt: null, thumbnail: null })
   expect(await kept(page)).toBe(0)
 
   await choose(page, [photo(1), photo(3)])
