@@ -44,6 +44,12 @@ describe('the date in a photo', () => {
     expect(await takenAt(webpOf(tiff))).toBe('2026-07-14T12:30:05.000+02:00')
   })
 
+  it('is read from a HEIC, also behind the picture', async () => {
+    const tiff = tiffOf({ DateTimeOriginal: '2026:07:14 12:30:05', OffsetTimeOriginal: '+02:00' })
+    for (const picture of [0, 400_000])
+      expect(await takenAt(heicOf(tiff, picture))).toBe('2026-07-14T12:30:05.000+02:00')
+  })
+
   it('is none where there is none, or an impossible one', async () => {
     const none = ['0000:00:00 00:00:00', '    :  :     :  :  ', '2026:02:30 12:00:00', '2026:13:01 12:00:00', '']
     const implausible = ['1825:12:31 12:00:00', '2026:11:30 01:00:00', '9999:01:01 00:00:00']
@@ -112,6 +118,27 @@ function mvhd(seconds: number, version: 0 | 1 = 0): Buffer {
   if (version === 1) content.writeBigUInt64BE(BigInt(seconds), 4)
   else content.writeUInt32BE(seconds, 4)
   return box('mvhd', content)
+}
+
+/** HEIF (ISO/IEC 23008-12): the list of items, where they are, and one item of the type Exif behind the picture. */
+function heicOf(tiff: Buffer, pictureBytes: number): Buffer {
+  const full = (type: string, version: number, content: Buffer) =>
+    box(type, Buffer.concat([Buffer.from([version, 0, 0, 0]), content]))
+  const item = Buffer.concat([Buffer.from([0, 0x31, 0, 0]), Buffer.from('Exif\0')])
+  const list = full('iinf', 0, Buffer.concat([Buffer.from([0, 1]), full('infe', 2, item)]))
+  // Four bytes say where the TIFF header begins.
+  const exif = Buffer.concat([Buffer.from([0, 0, 0, 6]), Buffer.from('Exif\0\0'), tiff])
+  const start = box('ftyp', Buffer.from('heic\0\0\0\0mif1heic'))
+  const meta = (offset: number) => {
+    const place = Buffer.alloc(20)
+    // Offsets and lengths of 4 bytes; one item (0x31) of one extent.
+    place.set([0x44, 0, 0, 1, 0, 0x31, 0, 0, 0, 1])
+    place.writeUInt32BE(offset, 10)
+    place.writeUInt32BE(exif.length, 14)
+    return full('meta', 0, Buffer.concat([list, full('iloc', 0, place.subarray(0, 18))]))
+  }
+  const at = start.length + meta(0).length + 8 + pictureBytes
+  return Buffer.concat([start, meta(at), box('mdat', Buffer.concat([Buffer.alloc(pictureBytes), exif]))])
 }
 
 /** A WebP whose Exif is behind 300 KB of something else. */

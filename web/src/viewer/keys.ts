@@ -10,7 +10,9 @@ export function listenToKeys(pswp: PhotoSwipe, controls: () => Controls): void {
     const key = event.originalEvent
     const { target } = key
     if (!(target instanceof Element)) return
-    if (key.key === 'Escape') {
+    // A dialog lies above, for example the lock.
+    if (document.querySelector('dialog[open]')) event.preventDefault()
+    else if (key.key === 'Escape') {
       if (!controls().closeInfo()) return
       key.preventDefault()
       event.preventDefault()
@@ -26,7 +28,7 @@ export function listenToKeys(pswp: PhotoSwipe, controls: () => Controls): void {
 
 /** Fields and players have keys of their own. */
 function isForOthers(target: Element): boolean {
-  return target.closest('input, textarea, video, audio, dialog, .notices') !== null
+  return target.closest('input, textarea, video, audio, .notices') !== null
 }
 
 function ownAction(pswp: PhotoSwipe, controls: Controls, { key, target }: KeyboardEvent): boolean {

@@ -5,6 +5,7 @@ import PhotoSwipe, { type SlideData } from 'photoswipe'
 import 'photoswipe/photoswipe.css'
 import './viewer.css'
 import { onFileEvent, shownTime } from '../state/files.ts'
+import { isLocked } from '../state/lock.ts'
 import { phase } from '../state/session.ts'
 import { t } from '../words/words.ts'
 import { type Controls, mountControls } from './controls.tsx'
@@ -12,6 +13,7 @@ import { enterHistory } from './history.ts'
 import { listenToKeys } from './keys.ts'
 import { makeOpenEnded, refresh, whenOpen } from './open-ended.ts'
 import type { Neighbours } from './open-viewer.ts'
+import { silence } from './player.ts'
 import { forgetSizes, prepareSize } from './sizes.ts'
 import { fileOf, showSlides, slideOf } from './slides.ts'
 import { openStrip, START } from './strip.ts'
@@ -65,6 +67,9 @@ export async function show(start: StoredFile, neighbours: Neighbours): Promise<v
     onFileEvent((event) => {
       if (event.type === 'gone') forget(event.id)
       else change(event.file)
+    }),
+    effect(() => {
+      if (isLocked.value) silence(pswp.element, false)
     }),
     effect(() => {
       if (phase.value !== 'signed-out') return

@@ -9,6 +9,7 @@ import { DESKTOP, openStage, type Stage, signIn } from './stage.ts'
 
 /** Much longer than it takes on a quiet machine. */
 const SOON = { timeout: 30_000 }
+const LONG_MS = 120_000
 
 /** What Chromium says of requests without a network; the last is its own look for a newer worker. */
 const OFFLINE =
@@ -43,8 +44,9 @@ async function stored({ app, headers }: { app: Stage['app']; headers: { authoriz
 
 const namesOf = (files: Stored[]) => files.map(({ name }) => name)
 const uploads = (page: Page) => page.getByRole('region', { name: 'Uploads' })
-const headline = (page: Page, name: string | RegExp) => uploads(page).getByRole('heading', { name }).waitFor()
-const allStored = (page: Page) => headline(page, 'Everything is in the vault')
+const headline = (page: Page, name: string, timeout = SOON.timeout) =>
+  uploads(page).getByRole('heading', { name }).waitFor({ timeout })
+const allStored = (page: Page, timeout?: number) => headline(page, 'Everything is in the vault', timeout)
 const press = (page: Page, name: string) => page.getByRole('button', { name, exact: true }).click()
 
 /** How many files the page would have after a reload. */
@@ -92,41 +94,45 @@ it('uploads chosen files, and knows those that are there already', async () => {
   expect(await uploads(page).count()).toBe(0)
 })
 
-it('uploads 200 photos once each, though the network breaks and the page is loaded again', async () => {
-  const vault = await member({ viewport: DESKTOP })
-  const { app, page, context, headers, allowErrors, shot } = vault
-  allowErrors(OFFLINE)
-  const files = Array.from({ length: 200 }, (_, i) => photo(i))
-  const storedAtLeast = async (count: number) => {
-    const files = async () =>
-      ((await app.request('/v1/me', { headers })).body as { usage: { files: number } }).usage.files
-    await expect.poll(files, { ...SOON, interval: 200 }).toBeGreaterThan(count)
-  }
+it(
+  'uploads 200 photos once each, though the network breaks and the page is loaded again',
+  async () => {
+    const vault = await member()
+    const { app, page, context, headers, allowErrors, shot } = vault
+    allowErrors(OFFLINE)
+    const files = Array.from({ length: 200 }, (_, i) => photo(i))
+    const storedAtLeast = async (count: number) => {
+      const files = async () =>
+        ((await app.request('/v1/me', { headers })).body as { usage: { files: number } }).usage.files
+      await expect.poll(files, { timeout: LONG_MS, interval: 200 }).toBeGreaterThan(count)
+    }
 
-  await choose(page, files)
-  await storedAtLeast(40)
-  await context.setOffline(true)
-  await headline(page, 'Waiting for the connection')
-  await page.getByText('You are offline.').waitFor()
-  await shot('uploads-offline')
+    await choose(page, files)
+    await storedAtLeast(40)
+    await context.setOffline(true)
+    await headline(page, 'Waiting for the connection')
+    await page.getByText('You are offline.').waitFor()
+    await shot('uploads-offline')
 
-  await context.setOffline(false)
-  await storedAtLeast(100)
-  await press(page, 'Show the list of uploads')
-  expect(await uploads(page).getByRole('listitem').count()).toBeLessThan(50)
-  await shot('uploads-running')
-  const warning = page.waitForEvent('dialog')
-  await Promise.all([page.reload(), warning.then((dialog) => dialog.accept())])
-  expect((await warning).type()).toBe('beforeunload')
+    await context.setOffline(false)
+    await storedAtLeast(100)
+    await press(page, 'Show the list of uploads')
+    expect(await uploads(page).getByRole('listitem').count()).toBeLessThan(50)
+    await shot('uploads-running')
+    const warning = page.waitForEvent('dialog')
+    await Promise.all([page.reload(), warning.then((dialog) => dialog.accept())])
+    expect((await warning).type()).toBe('beforeunload')
 
-  await allStored(page)
-  const names = namesOf(await stored(vault))
-  expect(names.length).toBe(200)
-  expect(new Set(names).size).toBe(200)
-  expect(await stored(vault, '/v1/trash')).toEqual([])
-  expect((await app.request('/v1/uploads', { headers })).body).toEqual({ uploads: [] })
-  expect(await kept(page)).toBe(0)
-})
+    await allStored(page, LONG_MS)
+    const names = namesOf(await stored(vault))
+    expect(names.length).toBe(200)
+    expect(new Set(names).size).toBe(200)
+    expect(await stored(vault, '/v1/trash')).toEqual([])
+    expect((await app.request('/v1/uploads', { headers })).body).toEqual({ uploads: [] })
+    expect(await kept(page)).toBe(0)
+  },
+  3 * LONG_MS,
+)
 
 it('asks once what to do about names that are taken', async () => {
   const vault = await member()

@@ -235,6 +235,11 @@ it('plays a film by ranges, and stops it when it is left', async () => {
   expect(seeked).toEqual([true, false, 20])
   expect(ranges.some((range) => Number(/^bytes=(\d+)-/.exec(range)?.[1] ?? 0) > 8_000_000)).toBe(true)
 
+  // A dialog above takes the keys.
+  await page.evaluate(() => document.body.appendChild(document.createElement('dialog')).showModal())
+  await page.keyboard.press('ArrowLeft')
+  await page.keyboard.press('Escape')
+  await title(page, 'film.webm')
   await press(page, 'Previous')
   await title(page, 'dawn.jpg')
   expect(await video.evaluate((video: HTMLVideoElement) => video.paused)).toBe(true)

@@ -13,8 +13,13 @@ export function Usage({ account: { usage, quota } }: { account: Account }) {
   return (
     <div class="usage">
       {share !== null && (
-        // Above `high` the browser shows another colour.
-        <meter value={share} high={NEARLY} optimum={0} aria-label={words.storage} aria-valuetext={text} />
+        <>
+          <meter class="unseen" value={share} aria-label={words.storage} aria-valuetext={text} />
+          {/* Browsers differ in which parts of a meter can be styled. */}
+          <div class={share > NEARLY ? 'bar is-nearly-full' : 'bar'} aria-hidden="true">
+            <div style={{ width: `${share * 100}%` }} />
+          </div>
+        </>
       )}
       <p>{text}</p>
       <p class="soft small">{words.contents(usage.files, formatNumber(usage.files), formatNumber(usage.trashFiles))}</p>
