@@ -136,6 +136,18 @@ it('selects, downloads, renames, deletes and takes back', async () => {
   await page.keyboard.press('Space')
   expect(await cellWith(page, 'photo-1.jpg').getAttribute('aria-pressed')).toBe('true')
 
+  await page.keyboard.press('Space')
+
+  // The viewer goes on in the next month.
+  await cellWith(page, 'photo-2.jpg').click()
+  const viewer = page.getByRole('dialog')
+  await viewer.getByRole('heading', { name: 'photo-2.jpg' }).waitFor()
+  await viewer.getByRole('button', { name: 'Next', exact: true }).click()
+  await viewer.getByRole('heading', { name: 'photo-3.jpg' }).waitFor()
+  await page.keyboard.press('Escape')
+  await viewer.waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: 'Select photo-1.jpg' }).click()
+
   // A name that is taken, and one that is free.
   await page.getByRole('button', { name: 'Rename' }).click()
   const dialog = page.getByRole('dialog', { name: 'Rename file' })
