@@ -96,7 +96,7 @@ function apart({ path }) {
 
 /** What the page is made of, without its tests. */
 function isSource(path) {
-  return !/^web[\\/](?:node_modules|dist|test)[\\/]/.test(path)
+  return !/^web[\\/](?:node_modules|dist|test|bench)[\\/]/.test(path)
 }
 
 function filesIn(folder) {

@@ -62,6 +62,7 @@ const WAITING_AIM_MIB = 30
 const CLUSTER_AIM = 1.3
 const BLOCK_AIM_MS = 50
 const LOOKUP_AIM_MS = 30
+const GALLERY_FILES = 50_000
 
 const measures = measuresOf(full)
 const named = process.argv.slice(2)
@@ -73,6 +74,7 @@ const known = [
   'memory',
   'list',
   'waiting',
+  'gallery',
   'bystander',
   'cluster',
   'rows',
@@ -93,6 +95,7 @@ try {
   if (isChosen('memory')) await measureMemory()
   if (isChosen('list')) await measureList()
   if (isChosen('waiting')) await measureWaiting()
+  if (isChosen('gallery')) measureGallery()
   if (isChosen('bystander')) await measureBystander()
   if (isChosen('cluster')) await measureCluster()
   if (isChosen('rows')) await measureRows()
@@ -208,6 +211,12 @@ async function measureWaiting() {
   } finally {
     await server.stop()
   }
+}
+
+/** A program of its own, because it is compiled for browsers. */
+function measureGallery() {
+  const program = ['--import', 'tsx', 'web/bench/gallery.ts', String(Math.min(rows, GALLERY_FILES))]
+  execFileSync(process.execPath, program, { stdio: 'inherit' })
 }
 
 async function measureBystander() {

@@ -20,8 +20,12 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rollupOptions: {
       input: { index: 'index.html', sw: 'src/sw.ts' },
-      // The browser looks for a service worker always at the same address.
-      output: { entryFileNames: ({ name }) => (name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js') },
+      output: {
+        // The browser looks for a service worker always at the same address.
+        entryFileNames: ({ name }) => (name === 'sw' ? 'sw.js' : 'assets/[name]-[hash].js'),
+        // One file with all that the page needs first: on a phone each round of requests takes a sixth of a second.
+        codeSplitting: { groups: [{ name: 'first', tags: ['$initial'], test: (id) => !id.endsWith('sw.ts') }] },
+      },
     },
   },
   // `npm run dev -w @minikeepsafe/web` shows the sources, and a server beside it answers.

@@ -54,16 +54,17 @@ it('has a hash in the name of each file that is cached for a year', () => {
   expect(assets.filter((name) => !/-[\w-]{8}\.\w+(?:\.br|\.gz)?$/.test(name))).toEqual([])
 })
 
-/** The entry of the page, what it imports, and what the page preloads. */
+/** The scripts that the page names, and what they import. */
 function firstScripts(): string[] {
   const chunks: Record<string, Chunk> = JSON.parse(text('.vite/manifest.json'))
-  const preloaded = [...page.matchAll(/<link rel="modulepreload"[^>]*href="\/([^"]*)"/g)].map(([, name = '']) => name)
-  const found = new Set(preloaded)
-  const add = (key: string) => {
-    const { file, imports = [] } = chunks[key] as Chunk
-    if (found.size === found.add(file).size && !preloaded.includes(file)) return
-    for (const one of imports) add(one)
+  const imports = new Map(Object.values(chunks).map(({ file, imports = [] }) => [file, imports]))
+  const found = new Set<string>()
+  const add = (file: string) => {
+    if (found.has(file)) return
+    found.add(file)
+    for (const key of imports.get(file) ?? []) add(chunks[key]?.file ?? key)
   }
-  add('index.html')
+  const named = page.matchAll(/<(?:script|link rel="modulepreload")[^>]*(?:src|href)="\/([^"]*)"/g)
+  for (const [, file = ''] of named) add(file)
   return [...found]
 }
