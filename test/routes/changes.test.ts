@@ -144,8 +144,8 @@ describe('the changes feed', () => {
   it.each([
     ['another text', 'not-a-cursor'],
     ['the cursor of a list', Buffer.from(JSON.stringify(['\0name\0asc', 'a', 'id'])).toString('base64url')],
-    ['a negative number', Buffer.from(JSON.stringify(['changes', '', -1, 0, 0])).toString('base64url')],
-    ['a fraction', Buffer.from(JSON.stringify(['changes', '', 0, 0.5, 0])).toString('base64url')],
+    ['a negative number', Buffer.from(JSON.stringify(['changes', '', '', -1, 0, 0])).toString('base64url')],
+    ['a fraction', Buffer.from(JSON.stringify(['changes', '', '', 0, 0.5, 0])).toString('base64url')],
   ])('refuses %s as a cursor', async (_, cursor) => {
     const ada = await member(await sharedApp())
     expect(await ada.request(`/v1/changes?cursor=${cursor}`)).toBeProblem(400, 'invalid-cursor')

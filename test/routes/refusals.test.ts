@@ -32,7 +32,7 @@ interface Sent {
 type Way = (sent: Sent, operation: Operation) => Partial<Sent> | string
 
 /** A cursor of the changes feed from before a backup was restored. */
-const OTHER_HISTORY = Buffer.from(JSON.stringify(['changes', 'other', 0, 0, 0])).toString('base64url')
+const OTHER_HISTORY = Buffer.from(JSON.stringify(['changes', 'other', '', 0, 0, 0])).toString('base64url')
 
 const MOST_BYTES = 1000
 
