@@ -5,7 +5,7 @@ import { OfflineBanner } from './parts/offline-banner.tsx'
 import { Shell } from './parts/shell.tsx'
 import { Starting, Unreachable } from './parts/starting.tsx'
 import { pairing } from './state/pairing.ts'
-import { phase } from './state/session.ts'
+import { phase, userId } from './state/session.ts'
 
 const loadSignIn = async () => (await import('./screens/sign-in.tsx')).SignIn
 const loadPair = async () => (await import('./screens/pair.tsx')).Pair
@@ -25,5 +25,5 @@ function Screen() {
   if (phase.value === 'starting') return <Starting />
   if (phase.value === 'unreachable') return <Unreachable />
   if (pairing.value !== null) return <Later key="pair" load={loadPair} />
-  return phase.value === 'signed-in' ? <Shell /> : <Later key="sign-in" load={loadSignIn} />
+  return phase.value === 'signed-in' ? <Shell key={userId.value} /> : <Later key="sign-in" load={loadSignIn} />
 }
