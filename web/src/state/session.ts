@@ -97,13 +97,29 @@ export async function refreshAccount(): Promise<void> {
 /** After `client.signIn`. */
 export const signedIn = () => begin()
 
-/** Without a connection the session goes on, and the user is told so: the cookie is still there. */
+/** Without retries: the user waits for the answer. */
+const leaving = createClient({
+  baseUrl: location.origin,
+  fetch: timedFetch,
+  user,
+  retry: { attempts: 0 },
+  timeoutMs: 6000,
+})
+
+/** If it fails, the session goes on, and the user is told so: the cookie is still there. */
 export async function signOut(): Promise<void> {
-  const isDone = await attempt(async () => {
-    await client.sessions.signOut()
-    return true
-  })
-  if (isDone) left()
+  try {
+    await leaving.sessions.signOut()
+  } catch (error) {
+    if (!isVaultError(error, 'unauthorized')) {
+      notify(`${t.value.common.stillSignedIn} ${messageOf(error)}`, { isError: true })
+      return
+    }
+    // Over already. The cookie may be of another user, who stays.
+    ended()
+    return begin({ isQuiet: true })
+  }
+  left()
 }
 
 /** The user has ended the session, in all tabs. */

@@ -10,6 +10,7 @@ export const words: Words = {
     loading: 'Wird geladen …',
     offline: 'Keine Verbindung. Der Tresor wird wieder angezeigt, sobald sie da ist.',
     signedOut: 'Sie sind abgemeldet.',
+    stillSignedIn: 'Sie sind noch angemeldet.',
     failed: (detail) => `Das hat nicht geklappt. ${detail}`,
     notReachable: 'Der Server ist nicht erreichbar.',
     tryAgainIn: (seconds) =>

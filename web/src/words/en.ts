@@ -12,6 +12,7 @@ export const words = {
     loading: 'Loading…',
     offline: 'You are offline. The vault is shown again when the connection is back.',
     signedOut: 'You are signed out.',
+    stillSignedIn: 'You are still signed in.',
     failed: (detail: string) => `That did not work. ${detail}`,
     notReachable: 'The server cannot be reached.',
     tryAgainIn: (seconds: number) =>
