@@ -2,13 +2,13 @@
 import { createClient, isVaultError, type OpenedSession } from '@minikeepsafe/client'
 import { deviceName, keepDeviceName } from './device-name.ts'
 import { timedFetch } from './server-time.ts'
-import { client, deviceId, ended, keepDeviceId, signedIn, tellTabs, user } from './session.ts'
+import { client, deviceId, ended, signedIn, tellTabs, user } from './session.ts'
 
 export const door = createClient({ baseUrl: location.origin, retry: { attempts: 0 }, fetch: timedFetch, user })
 
 export interface Entry {
   pin: string
-  /** The id from a pairing link; otherwise the device's own. */
+  /** The id from a pairing link; otherwise the device's own. It is not kept: the author of the link knows it. */
   pairedId?: string
   name: string
   /** The browser forgets the session when it is closed. */
@@ -24,7 +24,6 @@ export async function enter({ pin, pairedId, name, untilClosed }: Entry): Promis
     ...(name.trim() !== '' && { deviceName: name.trim() }),
     ...{ pin, cookie: true, persistent: !untilClosed },
   })
-  if (pairedId) keepDeviceId(pairedId)
   if (name.trim() !== '' && name !== deviceName()) keepDeviceName(name.trim())
   if (former) await replace(former, session)
   await signedIn()

@@ -19,18 +19,13 @@ export const client = createClient({ baseUrl: location.origin, fetch: timedFetch
 
 const DEVICE_KEY = 'device-id'
 
-/** The id of this device, a secret. It is made once and kept. */
+/** The id of this device, a secret. It is made once and kept. A session that a link opened has the id of the link instead. */
 export function deviceId(): string {
   const known = localStorage.getItem(DEVICE_KEY)
   if (known) return known
   const made = newDeviceId()
   localStorage.setItem(DEVICE_KEY, made)
   return made
-}
-
-/** Another device has made this id in the picture (QR code) that signs this one in. */
-export function keepDeviceId(id: string): void {
-  localStorage.setItem(DEVICE_KEY, id)
 }
 
 /** Each end of a session begins another life: what was requested before does not arrive. */
