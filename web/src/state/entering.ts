@@ -1,6 +1,7 @@
 /** The calls of the sign-in. They are never repeated in the background: the page tells how long to wait, and a person decides. */
 import { createClient, isVaultError, type OpenedSession } from '@minikeepsafe/client'
 import { deviceName, keepDeviceName } from './device-name.ts'
+import { enteredByLink } from './pairing.ts'
 import { timedFetch } from './server-time.ts'
 import { client, deviceId, ended, signedIn, tellTabs, user } from './session.ts'
 
@@ -26,6 +27,7 @@ export async function enter({ pin, pairedId, name, untilClosed }: Entry): Promis
   })
   if (name.trim() !== '' && name !== deviceName()) keepDeviceName(name.trim())
   if (former) await replace(former, session)
+  enteredByLink(pairedId ? session.userId : null)
   await signedIn()
   tellTabs(session.userId)
 }

@@ -4,6 +4,7 @@ import { computed, effect, signal } from '@preact/signals'
 import { t } from '../words/words.ts'
 import { connection } from './connection.ts'
 import { forgetNotices, notify } from './notices.ts'
+import { enteredByLink } from './pairing.ts'
 import { timedFetch } from './server-time.ts'
 
 /** `starting` until the server has answered for the first time. */
@@ -120,6 +121,7 @@ export async function signOut(): Promise<void> {
 /** The user has ended the session, in all tabs. */
 export function left(): void {
   ended()
+  enteredByLink(null)
   tellTabs(null)
 }
 

@@ -97,6 +97,11 @@ export const words: Words = {
     pairInvalid:
       'Dieser Link ist nicht vollständig. Scannen Sie das Bild noch einmal, oder kopieren Sie den ganzen Link.',
     notNow: 'Jetzt nicht',
+    enteredTitle: 'Ist das Ihr Tresor?',
+    enteredText: (name, email) => `Das ist der Tresor von ${name} (${email}).`,
+    enteredWhy: 'Ein Link hat ihn geöffnet. Wem er gehört, der sieht alles, was Sie hier hinzufügen.',
+    enteredGoOn: 'Weiter',
+    enteredNotMine: 'Das ist nicht meiner: abmelden',
   },
   gallery: {
     empty: 'Noch ist nichts da. Fügen Sie Ihr erstes Foto hinzu.',

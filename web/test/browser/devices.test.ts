@@ -31,6 +31,12 @@ it('adds a device by a picture, and signs it out at once', async () => {
   await phone.getByLabel('Name of this device').fill('Phone of Ada')
   await stage.shot('pair-phone', phone)
   await phone.getByRole('button', { name: 'Sign in' }).click()
+  await phone.getByText(/^This is the vault of Ada \(.*@example\.org\)\.$/).waitFor()
+  expect(await phone.getByRole('button', { name: 'Add files' }).count()).toBe(0)
+  await phone.reload()
+  await phone.getByRole('heading', { name: 'Is this your vault?' }).waitFor()
+  await stage.shot('entered-phone', phone)
+  await phone.getByRole('button', { name: 'Continue' }).click()
   await phone.getByRole('heading', { name: 'Photos' }).waitFor()
   // Whoever made the link knows its id, so it does not become the id of this device.
   const kept = await phone.evaluate(() => Object.values<string>(localStorage))

@@ -1,7 +1,7 @@
 /** Two tabs of one browser have one cookie. */
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { openStage, type Stage, signIn } from './stage.ts'
+import { DESKTOP, openStage, type Stage, signIn } from './stage.ts'
 
 /** The link of a picture of another user, and headers for that user's requests. */
 async function stranger(app: Stage['app'], name: string) {
@@ -39,15 +39,31 @@ it('a file is in nobody’s vault but its user’s, also if no tab hears of anot
   await tab.goto(eve.link)
   await tab.getByText(/^You are signed in here as Ada/).waitFor()
   await tab.getByRole('button', { name: 'Sign in' }).click()
-  await tab.getByRole('heading', { name: 'Photos' }).waitFor()
+  await tab.getByText('This is the vault of Eve (Eve@example.org).').waitFor()
 
   await page.getByRole('button', { name: 'Add files' }).click()
   const chooser = page.waitForEvent('filechooser')
   await page.getByRole('menuitem', { name: 'Choose files' }).click()
   await (await chooser).setFiles([sand])
-  await page.getByText('shell.txt').waitFor()
+  // This page asks, too, and takes nothing before that.
+  await page.getByText('This is the vault of Eve (Eve@example.org).').waitFor()
   expect(await namesOf(app, eve.headers)).toEqual(['shell.txt'])
   expect(await namesOf(app, ada)).toEqual([])
+})
+
+it('a link to a stranger’s vault leaves nothing behind', async () => {
+  const stage = await openStage({ locale: 'de-DE', viewport: DESKTOP, dark: true })
+  stage.allowErrors(/status of 401/)
+  const { app, page } = stage
+  await page.getByRole('heading', { name: 'Tresor öffnen' }).waitFor()
+  const eve = await stranger(app, 'Eve')
+  await page.goto(eve.link)
+  await page.getByRole('button', { name: 'Anmelden' }).click()
+  await page.getByText('Das ist der Tresor von Eve (Eve@example.org).').waitFor()
+  await stage.shot('entered-desktop-dark')
+  await page.getByRole('button', { name: 'Das ist nicht meiner: abmelden' }).click()
+  await page.getByRole('heading', { name: 'Tresor öffnen' }).waitFor()
+  expect(await page.evaluate(() => Object.keys(localStorage))).toEqual([])
 })
 
 it('the sign-in and the sign-out of one tab are those of all', async () => {
@@ -62,7 +78,9 @@ it('the sign-in and the sign-out of one tab are those of all', async () => {
   const tab = await context.newPage()
   await tab.goto(eve.link)
   await tab.getByRole('button', { name: 'Sign in' }).click()
-  await tab.getByRole('heading', { name: 'Photos' }).waitFor()
+  await tab.getByText('This is the vault of Eve (Eve@example.org).').waitFor()
+  await page.getByText('This is the vault of Eve (Eve@example.org).').waitFor()
+  await tab.getByRole('button', { name: 'Continue' }).click()
   await page.getByText('shell.txt').waitFor()
 
   await page.getByRole('link', { name: 'Account' }).click()
