@@ -15,7 +15,8 @@ interface Credentials {
 
 /**
  * The session of the request; `null` if it has no credentials. Bad credentials are `unauthorized`. Then a cookie is cleared, because
- * the page cannot read it and so cannot remove it.
+ * the page cannot read it and so cannot remove it. The cookie is of the whole browser: another tab may have signed another user in.
+ * So a request may name its user, and that of another one is `unauthorized`, too. The credentials are good then, and stay.
  */
 export async function findSession(
   request: FastifyRequest,
@@ -25,7 +26,11 @@ export async function findSession(
   const credentials = credentialsOf(request)
   if (!credentials) return null
   const session = await sessions.authenticate(credentials.token)
-  if (session) return session
+  if (session) {
+    const user = request.headers['x-vault-user']
+    if (user !== undefined && user !== session.userId) throw problems.unauthorized()
+    return session
+  }
   clearCookie(request, reply)
   throw problems.unauthorized()
 }

@@ -366,6 +366,40 @@ describe('the cookie', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 403 .*\r\nconnection: close\r\n.*"code":"cross-site-request"/is)
   })
 
+  it('of another user than the request is for is refused before the body is read, and stays', async () => {
+    const app = await sharedApp()
+    const [ada, eve] = [await page(app), await page(app)]
+    const { userId } = (await ada.request('/v1/me')).body as { userId: string }
+    const own = { 'x-vault-user': userId }
+    expect((await ada.request('/v1/files/a', { method: 'PUT', headers: own, body: 'sand' })).status).toBe(201)
+    const calls: [path: string, method: string][] = [
+      ['/v1/me', 'GET'],
+      ['/v1/files/a', 'PUT'],
+      ['/v1/pins', 'POST'],
+      ['/v1/sessions/current', 'DELETE'],
+    ]
+    for (const [path, method] of calls) {
+      for (const user of [userId, '', `${userId}x`]) {
+        const refused = await eve.request(path, { method, headers: { 'x-vault-user': user } })
+        expect(refused).toBeProblem(401, 'unauthorized')
+        expect(told(refused)).toBeNull()
+      }
+    }
+    const line = wire(app.url)
+    const fields = { ...SAME_ORIGIN, ...own, cookie: eve.cookie, 'content-length': 900_000, expect: '100-continue' }
+    line.socket.write(head('PUT /v1/files/film', fields))
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 401 .*\r\nconnection: close\r\n.*"code":"unauthorized"/is)
+    expect((await eve.request('/v1/files')).body).toMatchObject({ files: [] })
+  })
+
+  it('and a token are for the user whom the request names', async () => {
+    const app = await sharedApp()
+    const ada = await member(app)
+    const status = async (user: string) => (await ada.request('/v1/me', { headers: { 'x-vault-user': user } })).status
+    const { userId } = (await ada.request('/v1/me')).body as { userId: string }
+    expect([await status(userId), await status('other')]).toEqual([200, 401])
+  })
+
   it('extends its session with use, and ends with it', async () => {
     const app = await testApp({ SESSION_TTL_DAYS: '10', SESSION_MAX_DAYS: '15' })
     const { request } = await page(app)

@@ -27,7 +27,7 @@ describe('a page of an origin that the operator named', () => {
     ['PUT', '/v1/files/beach.jpg', 'authorization,if-match,if-none-match,repr-digest,content-digest'],
     ['PATCH', '/v1/files/beach.jpg', 'authorization,if-unmodified-since'],
     ['DELETE', '/v1/files/beach.jpg', 'authorization,if-match'],
-    ['HEAD', '/v1/files/beach.jpg', 'authorization'],
+    ['HEAD', '/v1/files/beach.jpg', 'authorization,x-vault-user'],
     ['POST', '/v1/uploads', TUS],
     ['POST', '/v1/uploads', `content-disposition,upload-length,${IETF}`],
     ['HEAD', '/v1/uploads/x', 'authorization,tus-resumable,upload-draft-interop-version'],

@@ -4,11 +4,12 @@ import { Notices } from './parts/notices.tsx'
 import { OfflineBanner } from './parts/offline-banner.tsx'
 import { Shell } from './parts/shell.tsx'
 import { Starting, Unreachable } from './parts/starting.tsx'
-import { pairing } from './state/pairing.ts'
-import { phase } from './state/session.ts'
+import { entered, pairing } from './state/pairing.ts'
+import { phase, userId } from './state/session.ts'
 
 const loadSignIn = async () => (await import('./screens/sign-in.tsx')).SignIn
 const loadPair = async () => (await import('./screens/pair.tsx')).Pair
+const loadEntered = async () => (await import('./screens/entered.tsx')).Entered
 
 export function App() {
   return (
@@ -25,5 +26,6 @@ function Screen() {
   if (phase.value === 'starting') return <Starting />
   if (phase.value === 'unreachable') return <Unreachable />
   if (pairing.value !== null) return <Later key="pair" load={loadPair} />
-  return phase.value === 'signed-in' ? <Shell /> : <Later key="sign-in" load={loadSignIn} />
+  if (userId.value !== null && entered.value === userId.value) return <Later key="entered" load={loadEntered} />
+  return phase.value === 'signed-in' ? <Shell key={userId.value} /> : <Later key="sign-in" load={loadSignIn} />
 }

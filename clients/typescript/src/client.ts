@@ -17,6 +17,11 @@ export interface ClientOptions {
   baseUrl: string
   /** Keeps the token of the session; by default in memory. A string is a token that does not change. */
   token?: TokenStore | string
+  /**
+   * For a page that relies on a cookie, which is of all tabs: the `userId` that it shows. Once another user is signed in, its requests
+   * are `unauthorized`. `null` for none.
+   */
+  user?: () => string | null
   fetch?: typeof globalThis.fetch
   /** Keeps a record of uploads that are not complete; by default in memory. */
   unfinished?: UnfinishedStore
@@ -35,6 +40,7 @@ export function createClientOn(platform: Hashing, options: ClientOptions) {
   const transport = openTransport({
     server: baseUrl.replace(/\/+$/, ''),
     token: typeof token === 'string' ? memoryToken(token) : token,
+    user: options.user ?? (() => null),
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     retry: { ...USUAL_RETRY, ...options.retry },
     timeoutMs: options.timeoutMs ?? USUAL_TIMEOUT_MS,

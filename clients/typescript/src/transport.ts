@@ -38,6 +38,7 @@ export interface Transport {
 export interface TransportOptions {
   server: string
   token: TokenStore
+  user: () => string | null
   fetch: typeof globalThis.fetch
   retry: Retry
   timeoutMs: number
@@ -46,7 +47,7 @@ export interface TransportOptions {
 /** A connection that is slower than this counts as broken. */
 const SLOWEST_BYTES_PER_MS = 4
 
-export function openTransport({ server, token, fetch, retry, timeoutMs }: TransportOptions): Transport {
+export function openTransport({ server, token, user, fetch, retry, timeoutMs }: TransportOptions): Transport {
   const transport: Transport = {
     ...{ server, token, retry, timeoutMs, send },
     json: (call) => send(call, (response) => response.json()),
@@ -57,11 +58,13 @@ export function openTransport({ server, token, fetch, retry, timeoutMs }: Transp
   async function send<Result>(call: Call, read: (response: Response) => Result | Promise<Result>): Promise<Result> {
     const { method = 'GET', signal, attempts = retry.attempts } = call
     const isRepeatable = call.isRepeatable ?? ['GET', 'HEAD', 'DELETE'].includes(method)
+    // A retry is for the same user.
+    const userId = user()
     let mayBeDone = false
     for (let attempt = 0; ; attempt += 1) {
       throwIfAborted(signal)
       try {
-        return await sendOnce(call, read)
+        return await sendOnce(call, userId, read)
       } catch (error) {
         throwIfAborted(signal)
         if (!(error instanceof VaultError)) throw error
@@ -76,11 +79,15 @@ export function openTransport({ server, token, fetch, retry, timeoutMs }: Transp
     }
   }
 
-  async function sendOnce<Result>(call: Call, read: (response: Response) => Result | Promise<Result>): Promise<Result> {
+  async function sendOnce<Result>(
+    call: Call,
+    userId: string | null,
+    read: (response: Response) => Result | Promise<Result>,
+  ): Promise<Result> {
     const { method = 'GET', json, signal, extraMs = 0 } = call
     const body = json === undefined ? call.body : JSON.stringify(json)
     const bodyBytes = call.body instanceof Uint8Array ? call.body.length : (call.body?.size ?? 0)
-    const headers = await headersOf(call)
+    const headers = await headersOf(call, userId)
     const limit = timeLimit(timeoutMs + extraMs + bodyBytes / SLOWEST_BYTES_PER_MS, signal)
     try {
       const response = await fetch(server + call.path + queryOf(call.query), {
@@ -99,11 +106,12 @@ export function openTransport({ server, token, fetch, retry, timeoutMs }: Transp
     }
   }
 
-  async function headersOf({ headers = {}, json }: Call): Promise<Record<string, string>> {
+  async function headersOf({ headers = {}, json }: Call, userId: string | null): Promise<Record<string, string>> {
     const given = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] != null)
     const bearer = await token.get()
     return {
       ...(bearer !== null && { authorization: `Bearer ${bearer}` }),
+      ...(userId !== null && { 'x-vault-user': userId }),
       ...(json !== undefined && { 'content-type': 'application/json' }),
       ...Object.fromEntries(given),
     }

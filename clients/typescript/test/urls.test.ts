@@ -1,9 +1,9 @@
-/** The addresses that elements of a page load by cookie. */
+/** A page that has signed in with a cookie: the addresses that its elements load, and whom its requests are for. */
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { appForMany, newDeviceId } from '../../../test/support/app.ts'
 import { createClient, etagOf } from '../src/index.ts'
-import { signedIn } from './support.ts'
+import { all, codeOf, MiB, signedIn } from './support.ts'
 
 const app = appForMany()
 const SAME_ORIGIN = { 'sec-fetch-site': 'same-origin' }
@@ -30,7 +30,13 @@ async function page() {
       field: (name: string) => response.headers.get(name),
     }
   }
-  return { owner, client, load }
+  /** Another tab of the same browser, whose user's id may be given. */
+  const tab = (user?: () => string | null) => {
+    const withCookie: typeof fetch = (input, init) =>
+      fetch(input, { ...init, headers: { ...init?.headers, ...SAME_ORIGIN, cookie } })
+    return createClient({ baseUrl: url, fetch: withCookie, ...(user && { user }) })
+  }
+  return { owner, client, load, tab }
 }
 
 it('a picture is shown or saved, whatever its name', async () => {
@@ -83,4 +89,25 @@ it('everything is one zip', async () => {
   await owner.upload(Buffer.from('sand'), { name: 'beach.txt' })
   const { bytes, field } = await load(client.urls.export())
   expect([field('content-type'), bytes.includes('files/beach.txt')]).toEqual(['application/zip', true])
+})
+
+it('a request is for the user whom the page shows', async () => {
+  const { owner, tab } = await page()
+  const { userId } = await owner.account.get()
+  let shown: string | null = userId
+  const client = tab(() => shown)
+  await client.upload(Buffer.from('sand'), { name: 'beach.txt' })
+  shown = 'another'
+  const large = randomBytes(5 * MiB)
+  const refused = [
+    client.account.get(),
+    client.upload(Buffer.from('sea'), { name: 'sea.txt' }),
+    client.upload(large, { name: 'film' }),
+    client.remove('beach.txt'),
+    client.download('beach.txt'),
+  ]
+  expect(await Promise.all(refused.map(codeOf))).toEqual(refused.map(() => 'unauthorized'))
+  shown = null
+  expect((await all(client.list())).map(({ name }) => name)).toEqual(['beach.txt'])
+  expect(await tab().account.get()).toMatchObject({ userId })
 })

@@ -19,7 +19,7 @@ const EXPOSED = [
 const PREFLIGHT = {
   'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',
   'access-control-allow-headers': [
-    'Authorization, Content-Type, Content-Digest, Repr-Digest, X-Request-Id, Range, If-Range',
+    'Authorization, Content-Type, Content-Digest, Repr-Digest, X-Request-Id, X-Vault-User, Range, If-Range',
     'If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since',
     // Resumable uploads: of both protocols, of tus, of the IETF's draft.
     'Upload-Length, Upload-Offset',

@@ -6,7 +6,7 @@ import { Dialog } from '../parts/dialog.tsx'
 import { Field } from '../parts/field.tsx'
 import { tell } from '../state/files.ts'
 import { notify } from '../state/notices.ts'
-import { client, failed, messageOf } from '../state/session.ts'
+import { client, failed, messageOf, user } from '../state/session.ts'
 import { formatNumber } from '../words/formats.ts'
 import { t } from '../words/words.ts'
 import { clear, selected } from './selection.ts'
@@ -104,8 +104,10 @@ export function RenameDialog({ onClose }: { onClose: () => void }) {
 async function forEach<Item>(items: Item[], work: (item: Item) => Promise<void>) {
   const left = [...items]
   const errors: unknown[] = []
+  const owner = user()
   const worker = async () => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) {
+    // Another tab may sign another user in meanwhile.
+    for (let item = left.shift(); item !== undefined && user() === owner; item = left.shift()) {
       try {
         await work(item)
       } catch (error) {

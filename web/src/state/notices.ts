@@ -25,6 +25,10 @@ export function notify(
   setTimeout(() => dismiss(notice.id), isError ? 2 * SHOWN_MS : SHOWN_MS)
 }
 
+export function forgetNotices(): void {
+  notices.value = []
+}
+
 export function dismiss(id: number): void {
   notices.value = notices.value.filter((notice) => notice.id !== id)
 }

@@ -21,3 +21,18 @@ function read(): void {
 read()
 // A link that is opened in a page that shows the vault already.
 addEventListener('hashchange', read)
+
+const ENTERED_KEY = 'entered-by-link'
+
+/** The id of the user whose vault a link has opened, until the person here agrees. Other tabs and a reload ask, too. */
+export const entered = signal(localStorage.getItem(ENTERED_KEY))
+
+export function enteredByLink(userId: string | null): void {
+  entered.value = userId
+  if (userId === null) localStorage.removeItem(ENTERED_KEY)
+  else localStorage.setItem(ENTERED_KEY, userId)
+}
+
+addEventListener('storage', ({ key, newValue }) => {
+  if (key === ENTERED_KEY) entered.value = newValue
+})

@@ -1,5 +1,5 @@
 /** The gallery's state: begins to load, follows what changes, and forgets all at sign-out. */
-import type { ListPage } from '@minikeepsafe/client'
+import { isVaultError, type ListPage } from '@minikeepsafe/client'
 import { batch, effect, signal } from '@preact/signals'
 import { byDate, byName, filter, prefix, type ShownKind, shownKind } from '../gallery/lists.ts'
 import { forgetReading, readAgain, readNext, stopReading, want } from '../gallery/reading.ts'
@@ -14,7 +14,7 @@ import {
   sectionsOfPage,
 } from '../gallery/sections.ts'
 import { onFileEvent } from './files.ts'
-import { account, client, failed, phase } from './session.ts'
+import { client, failed, phase, show as showAccount } from './session.ts'
 
 /** `loading` until anything can be shown. */
 export const state = signal<'loading' | 'ready' | 'failed'>('loading')
@@ -126,12 +126,14 @@ async function count(): Promise<void> {
   try {
     const [months, known] = await Promise.all([readMonths(), client.account.get()])
     if (own !== life || state.peek() !== 'ready') return
-    account.value = known
+    showAccount(known)
+    if (own !== life) return
     byDate.sections.value = recount(byDate.sections.peek(), months)
     countedAt = Date.now()
     readNext()
-  } catch {
-    // The next one may succeed.
+  } catch (error) {
+    // Another user may be signed in by now. After any other error, the next one may succeed.
+    if (own === life && isVaultError(error, 'unauthorized')) failed(error)
   }
 }
 

@@ -20,7 +20,10 @@ export function AddButton() {
   const files = useRef<HTMLInputElement>(null)
   const camera = useRef<HTMLInputElement>(null)
   const folder = useRef<HTMLInputElement>(null)
-  const onChange = ({ currentTarget }: { currentTarget: HTMLInputElement }) => void add(ofPicker(currentTarget))
+  const onChange = ({ currentTarget }: { currentTarget: HTMLInputElement }) => {
+    // Another user may have been signed in while the picker was open.
+    if (currentTarget.isConnected) void add(ofPicker(currentTarget))
+  }
 
   const choices: Choice[] = [
     { label: words.choose, icon: File, run: () => files.current?.click() },

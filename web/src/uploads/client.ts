@@ -1,6 +1,7 @@
 /** The client of the uploads. It gives up soon, because the queue itself waits for the connection and shows that it does. */
 import { createClient } from '@minikeepsafe/client'
 import { observedFetch } from '../state/connection.ts'
+import { user } from '../state/session.ts'
 import { unfinishedUploads } from './kept.ts'
 
 const unfinished = unfinishedUploads()
@@ -8,6 +9,7 @@ const unfinished = unfinishedUploads()
 export const uploadClient = createClient({
   baseUrl: location.origin,
   fetch: observedFetch,
+  user,
   unfinished,
   retry: { attempts: 2, baseMs: 500, maxMs: 5000 },
 })

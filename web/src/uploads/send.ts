@@ -26,13 +26,13 @@ export async function send(item: Item, file: File, signal: AbortSignal): Promise
     ...(item.sha256 && { sha256: item.sha256 }),
   })
   if (result.outcome === 'stored') {
-    tell({ type: 'file', file: await withThumbnail(result.file, file) })
+    tell({ type: 'file', file: await withThumbnail(result.file, file, signal) })
     return 'done'
   }
   if (!item.wasTried) return 'there'
   // The response to an earlier attempt was lost.
   const stored = await uploadClient.find(result.file.name, { signal })
-  if (stored) tell({ type: 'file', file: await withThumbnail(stored, file) })
+  if (stored) tell({ type: 'file', file: await withThumbnail(stored, file, signal) })
   return 'done'
 }
 
@@ -53,12 +53,12 @@ async function dateOf(file: File): Promise<string | null> {
 }
 
 /** A thumbnail is never worth an error: the next browser that shows the file makes one. */
-async function withThumbnail(stored: StoredFile, file: File): Promise<StoredFile> {
+async function withThumbnail(stored: StoredFile, file: File, signal: AbortSignal): Promise<StoredFile> {
   try {
     const thumbnail = stored.thumbnail === null && (await makeThumbnail(file, stored.contentType))
     if (!thumbnail) return stored
-    await uploadClient.thumbnail.put(stored.name, thumbnail)
-    const known = await uploadClient.find(stored.name)
+    await uploadClient.thumbnail.put(stored.name, thumbnail, { signal })
+    const known = await uploadClient.find(stored.name, { signal })
     return known?.id === stored.id ? known : stored
   } catch {
     return stored

@@ -6,7 +6,7 @@ import 'photoswipe/photoswipe.css'
 import './viewer.css'
 import { onFileEvent, shownTime } from '../state/files.ts'
 import { isLocked } from '../state/lock.ts'
-import { phase } from '../state/session.ts'
+import { phase, user } from '../state/session.ts'
 import { t } from '../words/words.ts'
 import { type Controls, mountControls } from './controls.tsx'
 import { enterHistory } from './history.ts'
@@ -26,10 +26,11 @@ const PANEL_SHARE = 0.55
 const ANIMATION_MS = 220
 
 export async function show(start: StoredFile, neighbours: Neighbours): Promise<void> {
+  const owner = user()
   const strip = openStrip(start, neighbours, { prepare: prepareSize, onGrown: (index) => onGrown(index) })
   await prepareSize(start)
   const leaveHistory = await enterHistory(() => whenOpen(pswp, () => pswp.close()))
-  if (phase.value === 'signed-out') return leaveHistory()
+  if (owner === null || user() !== owner) return leaveHistory()
 
   const pswp = new PhotoSwipe({
     appendToEl: document.getElementById('app') ?? document.body,

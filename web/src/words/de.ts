@@ -10,6 +10,7 @@ export const words: Words = {
     loading: 'Wird geladen …',
     offline: 'Keine Verbindung. Der Tresor wird wieder angezeigt, sobald sie da ist.',
     signedOut: 'Sie sind abgemeldet.',
+    stillSignedIn: 'Sie sind noch angemeldet.',
     failed: (detail) => `Das hat nicht geklappt. ${detail}`,
     notReachable: 'Der Server ist nicht erreichbar.',
     tryAgainIn: (seconds) =>
@@ -96,6 +97,11 @@ export const words: Words = {
     pairInvalid:
       'Dieser Link ist nicht vollständig. Scannen Sie das Bild noch einmal, oder kopieren Sie den ganzen Link.',
     notNow: 'Jetzt nicht',
+    enteredTitle: 'Ist das Ihr Tresor?',
+    enteredText: (name, email) => `Das ist der Tresor von ${name} (${email}).`,
+    enteredWhy: 'Ein Link hat ihn geöffnet. Wem er gehört, der sieht alles, was Sie hier hinzufügen.',
+    enteredGoOn: 'Weiter',
+    enteredNotMine: 'Das ist nicht meiner: abmelden',
   },
   gallery: {
     empty: 'Noch ist nichts da. Fügen Sie Ihr erstes Foto hinzu.',

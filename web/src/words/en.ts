@@ -12,6 +12,7 @@ export const words = {
     loading: 'Loading…',
     offline: 'You are offline. The vault is shown again when the connection is back.',
     signedOut: 'You are signed out.',
+    stillSignedIn: 'You are still signed in.',
     failed: (detail: string) => `That did not work. ${detail}`,
     notReachable: 'The server cannot be reached.',
     tryAgainIn: (seconds: number) =>
@@ -97,6 +98,11 @@ export const words = {
       'This picture has expired or was used already. Show a new one: “Devices”, “Add a device”, on the device that is signed in.',
     pairInvalid: 'This link is not complete. Scan the picture again, or copy the whole link.',
     notNow: 'Not now',
+    enteredTitle: 'Is this your vault?',
+    enteredText: (name: string, email: string) => `This is the vault of ${name} (${email}).`,
+    enteredWhy: 'A link has opened it. Its owner sees everything that you add here.',
+    enteredGoOn: 'Continue',
+    enteredNotMine: 'This is not mine: sign out',
   },
   gallery: {
     empty: 'Nothing is here yet. Add your first photo.',

@@ -10,6 +10,8 @@ it('tells what happened in words, with possible break-ins on top', async () => {
   inStep(stage)
   const { app, page } = stage
   const { authorization } = await signIn(stage)
+  // Otherwise it may show the file, whose picture is gone a moment later.
+  await page.getByText('Nothing is here yet.').waitFor()
   const deviceId = `thief-${randomBytes(8).toString('hex')}`
   const { pin } = (await app.post('/v1/pins', { deviceId }, { authorization })).body as { pin: string }
   for (let guess = 0; guess < 3; guess += 1) await app.post('/v1/sessions', { deviceId, pin: otherThan(pin) })

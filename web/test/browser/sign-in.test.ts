@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { MINUTE, otherThan } from '../../../test/support/app.ts'
 import { mailSink, PATIENCE } from '../../../test/support/mail.ts'
 import { operator } from '../../../test/support/operator.ts'
-import { askForPin, DESKTOP, inStep, openStage } from './stage.ts'
+import { askForPin, DESKTOP, inStep, openStage, signIn } from './stage.ts'
 
 const REFUSED = /status of (400|401|409|429)/
 
@@ -162,4 +162,29 @@ it('says that the server cannot be reached', async () => {
   await context.setOffline(false)
   await page.getByRole('button', { name: 'Get a PIN' }).click()
   await page.getByRole('heading', { name: 'Enter your PIN' }).waitFor()
+})
+
+it('stays signed in if the sign-out fails, and says so', async () => {
+  const stage = await openStage({ locale: 'de-DE' })
+  stage.allowErrors(/status of (401|507)|ERR_INTERNET_DISCONNECTED/)
+  const { page, context } = stage
+  await signIn(stage)
+  await page.getByRole('link', { name: 'Konto' }).click()
+  const signOut = page.getByRole('button', { name: 'Abmelden', exact: true })
+  const path = '**/v1/sessions/current'
+  const problem = { type: 'about:blank', status: 507, code: 'insufficient-storage', detail: 'Full.' }
+  await page.route(path, (route) =>
+    route.fulfill({ status: 507, contentType: 'application/problem+json', body: JSON.stringify(problem) }),
+  )
+  await signOut.click()
+  await page.getByText('Sie sind noch angemeldet. Auf dem Server ist kein Platz mehr.').waitFor()
+  await page.unroute(path)
+  await context.setOffline(true)
+  await signOut.click()
+  // Long before the client would stop trying again.
+  await page.getByText('Sie sind noch angemeldet. Der Server ist nicht erreichbar.').waitFor({ timeout: 3000 })
+  await stage.shot('still-signed-in-phone')
+  await context.setOffline(false)
+  await signOut.click()
+  await page.getByRole('heading', { name: 'Tresor öffnen' }).waitFor()
 })

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { notify } from '../../state/notices.ts'
-import { attempt, client, ended } from '../../state/session.ts'
+import { attempt, client, left } from '../../state/session.ts'
 import { t } from '../../words/words.ts'
 import { Confirm } from '../confirm.tsx'
 import { Field } from '../field.tsx'
@@ -12,8 +12,8 @@ export function DeleteAccount({ email, onClose }: { email: string; onClose: () =
   const remove = () =>
     attempt(async () => {
       await client.account.delete()
+      left()
       notify(words.deleted)
-      ended()
     })
   return (
     <Confirm
