@@ -93,7 +93,7 @@ export const docs = fastifyPlugin(async function docs(app) {
             in: 'cookie',
             name: '__Host-minikeepsafe',
             description:
-              'For pages of the origin of this server: POST /v1/sessions with `"cookie": true` sets it, and the browser sends it. Over plain HTTP its name is `minikeepsafe`. It counts only without `Authorization`. In a GET or HEAD it counts if `Sec-Fetch-Site` is `same-origin`, `none` or absent; otherwise it is ignored. With any other method it counts if `Sec-Fetch-Site` is `same-origin`, or if that field is absent and `Origin` is the origin of this server; otherwise the answer is 403 `cross-site-request`. A 401 clears it.',
+              'For pages of the origin of this server: POST /v1/sessions with `"cookie": true` sets it, and the browser sends it. Over plain HTTP its name is `minikeepsafe`. It counts only without `Authorization`. In a GET or HEAD it counts if `Sec-Fetch-Site` is `same-origin`, `none` or absent, and `Sec-Fetch-Dest` is `empty`, `document`, `image`, `audio`, `video`, `track` or absent; otherwise it is ignored. With any other method it counts if `Sec-Fetch-Site` is `same-origin`, or if that field is absent and `Origin` is the origin of this server; otherwise the answer is 403 `cross-site-request`. A 401 clears it.',
           },
         },
       },
