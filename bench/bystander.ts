@@ -33,6 +33,8 @@ const requests: [doing: string, request: Request][] = [
   ['the same by prefix, all match', asking('/v1/files?limit=1000&sort=size&prefix=photo')],
   ['the same by prefix, none matches', asking('/v1/files?limit=1000&sort=size&prefix=none')],
   ['timeline', asking('/v1/timeline')],
+  ['96 timelines at once', atOnce(96, asking('/v1/timeline'))],
+  ['16 pages of changes at once', atOnce(16, asking('/v1/changes?limit=1000'))],
   ['upload beside all numbered names', uploading('?onConflict=rename')],
   [
     'GET /v1/me, /v1/sessions, /v1/activity',
@@ -209,6 +211,10 @@ function watching(authorization: string) {
 
 function asking(path: string, method = 'GET'): Request {
   return async (server) => void (await call(server, method, path))
+}
+
+function atOnce(count: number, request: Request): Request {
+  return async (server) => void (await Promise.all(Array.from({ length: count }, () => request(server))))
 }
 
 async function all(server: Server, paths: string[]): Promise<void> {

@@ -40,6 +40,11 @@ export function hasCredentials(request: FastifyRequest): boolean {
   return credentialsOf(request) !== null
 }
 
+/** Whether a browser may have sent the credentials by itself. */
+export function reliesOnCookie(request: FastifyRequest): boolean {
+  return credentialsOf(request)?.from === 'cookie'
+}
+
 /** `cross-site-request` if the request relies on the cookie, changes something, and is not of a page of the server's own origin. */
 function credentialsOf(request: FastifyRequest): Credentials | null {
   const { authorization, cookie = '' } = request.headers
@@ -67,9 +72,13 @@ export function refuseCrossSite(request: FastifyRequest): void {
 
 const isSafe = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD'
 
-/** `none`: the user has typed the address, or opened a bookmark. */
-function mayRead({ headers: { 'sec-fetch-site': site } }: FastifyRequest): boolean {
-  return site === undefined || site === 'same-origin' || site === 'none'
+/** A page may fetch, show, play or download a file. As a script, a style sheet or a worker, a file would be part of the page. */
+const DESTINATIONS: unknown[] = [undefined, 'empty', 'document', 'image', 'audio', 'video', 'track']
+
+function mayRead({ headers }: FastifyRequest): boolean {
+  const { 'sec-fetch-site': site, 'sec-fetch-dest': destination } = headers
+  // `none`: the user has typed the address, or opened a bookmark.
+  return (site === undefined || site === 'same-origin' || site === 'none') && DESTINATIONS.includes(destination)
 }
 
 /** As the client sees it: what trusted proxies say of scheme and host is included. */
@@ -99,7 +108,7 @@ export function setCookie(request: FastifyRequest, reply: FastifyReply, token: s
 
 /** Clears the cookie if the request relies on it. */
 export function clearCookie(request: FastifyRequest, reply: FastifyReply): void {
-  if (credentialsOf(request)?.from === 'cookie') reply.header('set-cookie', cookieOf(request, '', 0))
+  if (reliesOnCookie(request)) reply.header('set-cookie', cookieOf(request, '', 0))
 }
 
 function cookieOf(request: FastifyRequest, value: string, maxAgeSeconds: number | null): string {

@@ -4,6 +4,7 @@ import contentDisposition from 'content-disposition'
 import type { FastifyRequest } from 'fastify'
 import { sessionOf } from '../http/caller.ts'
 import { entityTag, evaluate, lastModified, rangeOf } from '../http/conditions.ts'
+import { reliesOnCookie } from '../http/credentials.ts'
 import { reprDigest } from '../http/digests.ts'
 import { DOWNLOAD_BYTES, sendBytes, sendWhole } from '../http/sending.ts'
 import { problems } from '../problems.ts'
@@ -19,6 +20,9 @@ import type { StoredFile } from '../vault/files/stored-file.ts'
  */
 const INLINE =
   /^(?:image\/(?:apng|avif|bmp|gif|heic(?:-sequence)?|heif(?:-sequence)?|jpe?g|jxl|pjpeg|png|tiff|webp|x-icon|x-ms-bmp|x-png|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)[ \t]*(?:;(?:[^",]|"(?:[^"\\]|\\.)*")*)?$/i
+
+/** A browser that respects `nosniff` runs and applies only such types. */
+const SCRIPT_OR_STYLE = /ecmascript|javascript|jscript|livescript|css/i
 
 const EMPTY = Buffer.alloc(0)
 
@@ -96,10 +100,11 @@ interface Answer {
 }
 
 function answerTo(
-  { headers, query }: Pick<FastifyRequest, 'headers'> & { query: { disposition?: 'attachment' | 'inline' } },
+  request: FastifyRequest & { query: { disposition?: 'attachment' | 'inline' } },
   file: StoredFile,
   choose: typeof rangeOf,
 ): Answer {
+  const { headers, query } = request
   const validators = { etag: entityTag(file), 'last-modified': lastModified(file), ...SAFETY }
   const verdict = evaluate(headers, file, true)
   if (verdict === 'failed') throw problems.preconditionFailed('')
@@ -109,13 +114,18 @@ function answerTo(
   const { start, end } = range ?? { start: 0, end: file.sizeBytes - 1 }
   const whole = {
     ...validators,
-    'content-type': file.contentType,
+    'content-type': typeFor(request, file),
     'content-length': String(end - start + 1),
     'content-disposition': dispositionOf(file, query.disposition),
     'repr-digest': reprDigest(file.sha256),
   }
   if (!range) return { status: 200, headers: whole, range: file.sizeBytes === 0 ? null : { start, end } }
   return { status: 206, headers: { ...whole, 'content-range': `bytes ${start}-${end}/${file.sizeBytes}` }, range }
+}
+
+/** Over plain HTTP, a browser does not say that it wants a script. So no file is one for a page that relies on the cookie. */
+function typeFor(request: FastifyRequest, { contentType }: StoredFile): string {
+  return SCRIPT_OR_STYLE.test(contentType) && reliesOnCookie(request) ? 'application/octet-stream' : contentType
 }
 
 /** A 304 has no content, and so no Content-Length. Any other response without bytes has an empty content. */

@@ -1,23 +1,22 @@
 /** Counts files by month. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionOf } from '../http/caller.ts'
-import { cursorOf, fileList, pageCost, readCursor } from '../http/cursors.ts'
+import { cursorOf, fileList, pageBytes, pageCost, readCursor } from '../http/cursors.ts'
 import { failures, MOST_OF_A_PAGE } from '../schemas/common.ts'
 import { MonthList, TimelineQuery, USUAL_MONTHS } from '../schemas/timeline.ts'
 
 const TIMELINE = 'timeline'
 const NEWEST_FIRST = fileList('', 'takenAt', 'desc')
-/** The maximum of memory for a month, as a record and as JSON. */
-const MONTH_BYTES = 1024
+/** It costs as much as the longest page, however few months are asked for: it reads an entry of an index for each file. */
+const COST = { limit: String(MOST_OF_A_PAGE) }
 
 export const timeline: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/timeline',
     {
       config: {
-        memoryBytes: () => MONTH_BYTES * MOST_OF_A_PAGE,
-        // It reads an entry of an index for each file, however few months are asked for.
-        cost: () => pageCost({ limit: MOST_OF_A_PAGE }),
+        memoryBytes: () => pageBytes({ query: COST }),
+        cost: () => pageCost(COST),
       },
       schema: {
         operationId: 'listMonths',

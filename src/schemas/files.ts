@@ -196,7 +196,10 @@ const bytesWith = (description: string, headers: Record<string, unknown>) =>
   Type.Unsafe<unknown>({ description, headers, content: anyBytes })
 
 export const Downloads = {
-  200: bytesWith('The bytes, with the content type of their upload.', downloadHeaders),
+  200: bytesWith(
+    'The bytes, with the content type of their upload. A request that relies on the cookie gets scripts and style sheets as `application/octet-stream`.',
+    downloadHeaders,
+  ),
   206: bytesWith('The bytes of one range.', {
     ...downloadHeaders,
     'Content-Range': text('The range of these bytes, and the size of the file.'),

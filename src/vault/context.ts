@@ -14,6 +14,7 @@ import type { UnsealPage } from './files/stored-file.ts'
 import type { Trash } from './files/trash.ts'
 import type { Notices } from './sign-in/notices.ts'
 import type { Sessions } from './sign-in/sessions.ts'
+import type { Turns } from './turns.ts'
 import type { Uploads } from './uploads/uploads.ts'
 
 export interface VaultContext {
@@ -21,6 +22,7 @@ export interface VaultContext {
   rules: VaultRules
   keys: Keyring
   background: Background
+  turns: Turns
   repeat: Repeat
   aside: Aside
   admission: Admission

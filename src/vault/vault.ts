@@ -25,6 +25,7 @@ import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
 import { openNotices } from './sign-in/notices.ts'
 import { openSessions, type Sessions } from './sign-in/sessions.ts'
 import { openSignIn, type SignIn } from './sign-in/sign-in.ts'
+import { openTurns } from './turns.ts'
 import { expireUploadsOf, openUploads, type Uploads } from './uploads/uploads.ts'
 
 export interface Vault {
@@ -63,6 +64,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   await keys.check()
   const work = openBackgroundWork({ ports })
   let draining = false
+  const turns = openTurns()
   const admission = openAdmission({ ports, keys })
   if (!rules.readOnly) await begin()
 
@@ -72,10 +74,11 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     keys,
     admission,
     background: work.run,
+    turns,
     repeat: work.repeat,
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
     collect: openGarbageCollector({ ports }),
-    unsealPage: openUnsealing(),
+    unsealPage: openUnsealing({ turns }),
   }
   const readBacks = openReadBacks(shared)
   const activity = openActivity(shared)

@@ -36,6 +36,16 @@ it.each([
   expect(await width(page, `${vault}/v1/files/beach.png?disposition=inline`)).toBe(300)
   expect(complaints).toEqual([])
 
+  // A script in the web vault cannot make a stored file a script, a style or a worker of the page.
+  const vaultPage = await context.newPage()
+  await vaultPage.goto(`${vault}/`)
+  const status = (name: string, options: object) =>
+    vaultPage.evaluate(`fetch('/v1/files/${name}', ${JSON.stringify(options)}).then(({ status }) => status)`)
+  for (const [name, headers] of STORED) expect(await status(name, { method: 'PUT', headers, body: '/**/' })).toBe(201)
+  expect(await vaultPage.evaluate(RUN_FILES)).toEqual(new Array(5).fill('refused'))
+  for (const [name] of STORED) expect(await status(name, { method: 'DELETE' })).toBe(204)
+  await vaultPage.close()
+
   // Another port of the same host is the same site, so the browser sends it the cookie. `localhost` is another site.
   for (const otherHost of [host, 'localhost']) {
     const others = await context.newPage()
@@ -60,6 +70,38 @@ const PUT_PICTURE = `(async () => {
   const picture = await new Promise((resolve) => document.createElement('canvas').toBlob(resolve))
   const { status } = await fetch('/v1/files/beach.png', { method: 'PUT', body: picture })
   return status
+})()`
+
+const STORED: [name: string, headers: Record<string, string>][] = [
+  ['a.js', { 'content-type': 'text/javascript' }],
+  ['a.css', { 'content-type': 'text/css' }],
+]
+
+/** In the page of the server: every way to run a stored file. */
+const RUN_FILES = `(() => {
+  const loaded = (tag, fields) => new Promise((resolve) => {
+    const element = Object.assign(document.createElement(tag), fields)
+    element.onload = () => resolve('loaded')
+    element.onerror = () => resolve('refused')
+    document.head.append(element)
+  })
+  const running = new Promise((resolve) => {
+    try {
+      const worker = new Worker('/v1/files/a.js')
+      worker.onerror = () => resolve('refused')
+      setTimeout(resolve, 2000, 'running')
+    } catch {
+      resolve('refused')
+    }
+  })
+  const refused = (attempt) => attempt.then(() => 'loaded', () => 'refused')
+  return Promise.all([
+    loaded('script', { src: '/v1/files/a.js' }),
+    loaded('link', { rel: 'stylesheet', href: '/v1/files/a.css' }),
+    refused(import('/v1/files/a.js')),
+    running,
+    navigator.serviceWorker ? refused(navigator.serviceWorker.register('/v1/files/a.js')) : 'refused',
+  ])
 })()`
 
 /** In a page of another origin: every way of a script to read or to change something. The result is what it learns. */

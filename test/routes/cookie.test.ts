@@ -186,6 +186,8 @@ describe('a sign-in with a cookie', () => {
   })
 })
 
+const usedAs = (destination: string): Fields => ({ ...SAME_ORIGIN, 'sec-fetch-dest': destination })
+
 /** `OWN` is the server's origin. */
 const SITES: [fields: Fields, reads: number, changes: number][] = [
   [{ 'sec-fetch-site': 'same-origin' }, 200, 201],
@@ -209,6 +211,19 @@ const SITES: [fields: Fields, reads: number, changes: number][] = [
   [{ origin: 'http://127.0.0.1' }, 200, 403],
   [{ origin: 'http://127.0.0.1:1' }, 200, 403],
   [{ referer: 'OWN/docs' }, 200, 403],
+  ...['empty', 'document', 'image', 'audio', 'video', 'track'].map((to): (typeof SITES)[0] => [usedAs(to), 200, 201]),
+  ...[
+    'script',
+    'style',
+    'worker',
+    'sharedworker',
+    'serviceworker',
+    'audioworklet',
+    'object',
+    'iframe',
+    'Image',
+    '',
+  ].map((to): (typeof SITES)[0] => [usedAs(to), 401, 201]),
 ]
 
 describe('the cookie', () => {
@@ -225,6 +240,26 @@ describe('the cookie', () => {
     if (changes === 403) expect(changed).toBeProblem(403, 'cross-site-request')
     // Only its own pages can make the browser drop it.
     expect([read, headed, changed].map(told)).toEqual([null, null, null])
+  })
+
+  it.each([
+    'text/javascript',
+    'application/javascript',
+    'TEXT/JScript',
+    'application/x-ecmascript',
+    'text/css;charset=utf-8',
+  ])('gets no file as %s, but a token does', async (type) => {
+    const app = await sharedApp()
+    const ada = await member(app)
+    const { request } = await pageOf(app, ada)
+    await ada.put('a', 'self', { 'content-type': type })
+    const typeOf = ({ headers }: Answer) => headers['content-type']
+    for (const method of ['GET', 'HEAD']) {
+      expect(typeOf(await ada.request('/v1/files/a', { method }))).toBe(type)
+      expect(typeOf(await request('/v1/files/a', { method }))).toBe('application/octet-stream')
+    }
+    await ada.put('a', 'self', { 'content-type': 'text/plain' })
+    expect(typeOf(await request('/v1/files/a'))).toBe('text/plain')
   })
 
   it.each<[method: string, path: string, call: Call]>([

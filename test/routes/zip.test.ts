@@ -40,6 +40,20 @@ describe('a zip file', () => {
     expect(found?.entry.getLastModDate({ forceDosFormat: true, timezone: 'UTC' }).getTime()).toBe(known)
   })
 
+  it.each([
+    [Date.UTC(1901, 11, 13, 20, 45, 51), false],
+    [Date.UTC(1901, 11, 13, 20, 45, 52), true],
+    [Date.UTC(2038, 0, 19, 3, 14, 7), true],
+    [Date.UTC(2038, 0, 19, 3, 14, 8), false],
+  ])('has the time %d to the second only if it fits: %s', async (modifiedAt, fits) => {
+    const zip = await zipped({ ...entry('a'), modifiedAt })
+    const [found] = await unzip(zip)
+    expect(found?.entry.extraFields.map(({ id }) => id)).toEqual(fits ? [0x5455] : [])
+    if (fits) expect(found?.entry.getLastModDate().getTime()).toBe(modifiedAt)
+    // The local header, before the name.
+    expect(zip.readUInt16LE(28)).toBe(fits ? 9 : 0)
+  })
+
   it('of nothing is one', async () => {
     expect(await unzip(await zipped())).toEqual([])
   })

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { sealSecrets } from '../../src/vault/crypto/envelope.ts'
 import { inPieces, openUnsealing } from '../../src/vault/files/stored-file.ts'
+import { openTurns, type Turns } from '../../src/vault/turns.ts'
 
 const T = Date.UTC(2026, 10, 22)
 const vaultKey = randomBytes(32)
@@ -35,7 +36,7 @@ function sealedRow(n: number) {
 
 it('opens more rows than it remembers, each with what its own seal told', async () => {
   const all = Array.from({ length: 16_500 }, (_, n) => sealedRow(n))
-  const unsealPage = openUnsealing()
+  const unsealPage = openUnsealing({ turns: openTurns() })
   for (const part of [all, all.slice(0, 300), all.slice(-300)]) {
     const files = await unsealPage(
       vaultKey,
@@ -46,22 +47,23 @@ it('opens more rows than it remembers, each with what its own seal told', async 
   }
 })
 
-it('takes pauses, in which others have their turn', async () => {
+it('takes a turn for each hundred rows, and one for the response', async () => {
   const rows = Array.from({ length: 250 }, (_, n) => sealedRow(n).row)
-  let turns = 0
-  const count = () => {
-    turns += 1
-    turn = setImmediate(count)
+  const { next } = openTurns()
+  const taken: string[] = []
+  const turns: Turns = {
+    next(owner) {
+      taken.push(owner)
+      return next(owner)
+    },
   }
-  let turn = setImmediate(count)
-  await openUnsealing()(vaultKey, 'ana', rows)
-  clearImmediate(turn)
-  expect(turns).toBeGreaterThanOrEqual(2)
+  await openUnsealing({ turns })(vaultKey, 'ana', rows)
+  expect(taken).toEqual(['ana', 'ana', 'ana', 'ana'])
 })
 
 it('opens a remembered row for nobody else', async () => {
   const { row } = sealedRow(7)
-  const unsealPage = openUnsealing()
+  const unsealPage = openUnsealing({ turns: openTurns() })
   await unsealPage(vaultKey, 'ana', [row])
   await expect(unsealPage(vaultKey, 'ben', [row])).rejects.toThrow()
 })
@@ -74,7 +76,8 @@ it('reads a page in pieces of bounded length, without a gap or a row twice', asy
     lengths.push(piece.length)
     return piece
   }
-  const page = (after: number | null, limit: number) => inPieces({ after, limit }, read, (row) => row)
+  const turn = () => openTurns().next('ana')
+  const page = (after: number | null, limit: number) => inPieces(turn, { after, limit }, read, (row) => row)
   for (const limit of [1, 250, 251, 1001]) expect(await page(null, limit)).toEqual(rows.slice(0, limit))
   expect(await page(699, 1001)).toEqual(rows.slice(700))
   expect(await page(1199, 10)).toEqual([])

@@ -2656,7 +2656,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The bytes, with the content type of their upload. */
+            /** @description The bytes, with the content type of their upload. A request that relies on the cookie gets scripts and style sheets as `application/octet-stream`. */
             200: {
                 headers: {
                     /** @description Strong, made from the SHA-256 (RFC 9110, section 8.8.3). */

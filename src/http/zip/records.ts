@@ -129,10 +129,15 @@ function dosTime(ms: number, zoneMinutes: number): Buffer {
   return Buffer.concat([u16(time), u16(date)])
 }
 
-/** Info-ZIP's extended timestamp: the time of the last change in seconds since the Unix epoch. */
+/**
+ * Info-ZIP's extended timestamp: the time of the last change in seconds since the Unix epoch. It is left out before 1901 and after
+ * 2038, which do not fit. The nearest time that fits would be wrong, and some readers take negative numbers for later times.
+ */
 function modified(ms: number): Buffer {
+  const time = Math.floor(ms / 1000)
+  if (time < -0x80000000 || time > 0x7fffffff) return Buffer.alloc(0)
   const seconds = Buffer.alloc(4)
-  seconds.writeInt32LE(Math.max(-0x80000000, Math.min(Math.floor(ms / 1000), 0x7fffffff)))
+  seconds.writeInt32LE(time)
   return field(0x5455, Buffer.of(1), seconds)
 }
 

@@ -64,7 +64,11 @@ export function openActivity({
   keys,
   background,
   repeat,
-}: Needs<'activity' | 'pinLedger' | 'clock' | 'chance', 'rules' | 'keys' | 'background' | 'repeat'>): Activity {
+  turns,
+}: Needs<
+  'activity' | 'pinLedger' | 'clock' | 'chance',
+  'rules' | 'keys' | 'background' | 'repeat' | 'turns'
+>): Activity {
   const note: Note = (owner, kind, caller, involved) => {
     if (rules.readOnly) return
     const event = eventOf(kind, caller, involved)
@@ -83,6 +87,7 @@ export function openActivity({
 
     async list({ userId, deviceId }, { after, limit }) {
       const nameOf = deviceNames(await keys.vaultKey(userId), deviceId)
+      await turns.next(userId)
       const events = await activity.list(userId, { since: clock() - rules.activityMs, after, limit })
       return events.map((event) => ({ ...event, deviceId: event.deviceId && nameOf(event.deviceId) }))
     },

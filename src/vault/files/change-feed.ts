@@ -48,7 +48,8 @@ export function openChangeFeed({
   rules,
   keys,
   unsealPage,
-}: Needs<'changes' | 'clock' | 'changeNotices', 'rules' | 'keys' | 'unsealPage'>): ChangeFeed {
+  turns,
+}: Needs<'changes' | 'clock' | 'changeNotices', 'rules' | 'keys' | 'unsealPage' | 'turns'>): ChangeFeed {
   const waiting = new Map<string, Set<() => void>>()
   let isClosing = false
   changeNotices.listen((owner) => {
@@ -104,6 +105,7 @@ export function openChangeFeed({
     }
     for (;;) {
       query.limit = Math.min(PIECE, limit + 1 - found.length)
+      await turns.next(owner)
       const piece = await changes.page(owner, query)
       if (!piece) throw problems.unauthorized()
       refuseLost(owner, position, piece)

@@ -1,5 +1,4 @@
 /** Reads all files of a user one by one, while other requests change them. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
 import type { FileQuery, LiveOrTrashed, SealedFile, SealedTrash, TrashQuery } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
@@ -52,7 +51,8 @@ export function openExports({
   keys,
   activity,
   readBacks,
-}: Needs<'files' | 'trash' | 'blobs' | 'clock', 'rules' | 'keys' | 'activity' | 'readBacks'>): Exports {
+  turns,
+}: Needs<'files' | 'trash' | 'blobs' | 'clock', 'rules' | 'keys' | 'activity' | 'readBacks' | 'turns'>): Exports {
   return {
     begin(owner, caller, comesFirst) {
       const begunAt = clock()
@@ -150,10 +150,9 @@ export function openExports({
     let after: FileQuery['after'] = null
     do {
       const query: FileQuery = { prefix: '', sort, order: 'asc', after, limit: PAGE }
+      await turns.next(owner)
       const page: SealedFile[] = await files.list(owner, query)
       for (const row of page) yield { ...row, deletedAt: null }
-      // In the last round nothing else waits. So let other requests run here.
-      await nextTurn()
       const last = page.at(-1)
       after = last && page.length === PAGE ? { key: last[sort], id: last.id } : null
     } while (after)
@@ -161,9 +160,9 @@ export function openExports({
     const since = clock() - rules.trashMs
     let afterTrash: TrashQuery['after'] = null
     do {
+      await turns.next(owner)
       const page: SealedTrash[] = await trash.list(owner, { since, after: afterTrash, limit: PAGE })
       yield* page
-      await nextTurn()
       const last = page.at(-1)
       afterTrash = last && page.length === PAGE ? { deletedAt: last.deletedAt, id: last.id } : null
     } while (afterTrash)

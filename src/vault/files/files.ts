@@ -1,5 +1,4 @@
 /** Files. An upload is stored whole or not at all, under one name of its owner. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
 import type { FileQuery, SealedFile, Source, Taken, Used } from '../../ports/files.ts'
 import { type Problem, problems } from '../../problems.ts'
@@ -101,9 +100,10 @@ export function openFiles(
     | 'trash'
     | 'placing'
     | 'readBacks'
+    | 'turns'
   >,
 ): Files {
-  const { ports, rules, keys, activity, unsealPage, trash, placing, readBacks } = context
+  const { ports, rules, keys, activity, unsealPage, trash, placing, readBacks, turns } = context
   const { users, files, clock, changeNotices } = ports
   const tidily = openReceiving(context)
   const { currentSpot, spotFor, place, isOverBytes } = placing
@@ -197,6 +197,7 @@ export function openFiles(
 
   function listed(owner: string, query: Parameters<typeof files.list>[1]) {
     return inPieces(
+      () => turns.next(owner),
       query,
       (piece) => files.list(owner, { ...query, ...piece }),
       (row) => ({ key: sortKeyOf(row, query.sort), id: row.id }),
@@ -211,11 +212,11 @@ export function openFiles(
     const found: SealedFile[] = []
     let goOn = query.after
     for (let scannedRows = 0; scannedRows < MOST_SCANNED; scannedRows += SCAN) {
+      await turns.next(owner)
       const step = await files.scan(owner, { ...query, after: goOn, limit: query.limit - found.length }, SCAN)
       found.push(...step.found)
       goOn = step.last
       if (goOn === null || found.length === query.limit) break
-      await nextTurn()
     }
     return { found, goOn }
   }

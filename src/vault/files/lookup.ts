@@ -1,5 +1,4 @@
 /** Finds files and trash entries by the SHA-256 of their contents. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../../ports/accounts.ts'
 import type { SealedEntry, SealedTrash } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
@@ -53,7 +52,8 @@ export function openLookup({
   keys,
   activity,
   readBacks,
-}: Needs<'files' | 'trash' | 'clock' | 'alarm', 'rules' | 'keys' | 'activity' | 'readBacks'>): Lookup {
+  turns,
+}: Needs<'files' | 'trash' | 'clock' | 'alarm', 'rules' | 'keys' | 'activity' | 'readBacks' | 'turns'>): Lookup {
   const verifying = new Map<string, number>()
 
   return {
@@ -86,6 +86,7 @@ export function openLookup({
     const tagOf = tagsUnder(vaultKey)
     const distinct = [...new Set(digests)]
     for (let at = 0; at < distinct.length; at += DIGESTS) {
+      await turns.next(owner)
       const wanted = distinct.slice(at, at + DIGESTS).map((sha256) => ({ sha256, tag: tagOf(sha256) }))
       const places = new Map(wanted.map(({ tag }, place) => [tag.toString('latin1'), place]))
       const tags = wanted.map(({ tag }) => tag)
@@ -93,15 +94,14 @@ export function openLookup({
         const placed = rows.map((row) => ({ row, place: places.get(row.tag?.toString('latin1') ?? '') ?? 0 }))
         placed.sort((one, other) => one.place - other.place)
         for (let row = 0; row < placed.length; row += SEALS) {
+          await turns.next(owner)
           yield placed.slice(row, row + SEALS).flatMap(({ row, place }) => {
             const sha256 = digestOf(vaultKey, owner, row, caller)
             // The tag alone is no proof: a writer to the database could have moved it.
             return sha256 !== null && sha256 === wanted[place]?.sha256 ? [{ row, sha256 }] : []
           })
-          await nextTurn()
         }
       }
-      await nextTurn()
     }
   }
 
@@ -119,12 +119,14 @@ export function openLookup({
 
   async function* pagesOf(owner: string, tag: Buffer): AsyncGenerator<SealedEntry[]> {
     for (let after: string | null = null; ; ) {
+      await turns.next(owner)
       const page = await files.tagged(owner, tag, { prefix: '', after, limit: ROWS })
       yield page.map((row) => ({ ...row, deletedAt: null }))
       if (page.length < ROWS) break
       after = page.at(-1)?.name ?? null
     }
     for (let after: SealedTrash | null = null; ; ) {
+      await turns.next(owner)
       const page: SealedTrash[] = await trash.tagged(owner, tag, after, ROWS)
       yield page
       if (page.length < ROWS) return

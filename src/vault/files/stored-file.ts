@@ -1,7 +1,7 @@
 /** A file as its owner may see it: its row, and the contents of its seal. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FileSort, SealedFile } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
+import type { VaultContext } from '../context.ts'
 import { openSecrets, type Secrets } from '../crypto/envelope.ts'
 import { Damage } from './damage.ts'
 
@@ -30,14 +30,16 @@ export function unseal<Row extends SealedFile>(
   return { file: withDigest(row, secrets.sha256), secrets }
 }
 
-/** Reads a page of rows in pieces, so that other requests run between them. `placeOf` is where the next piece begins. */
+/** Reads a page of rows in pieces. `nextTurn` comes before each piece, and `placeOf` is where the next one begins. */
 export async function inPieces<Row, Place>(
+  nextTurn: () => Promise<void>,
   { after: first, limit }: { after: Place | null; limit: number },
   read: (piece: { after: Place | null; limit: number }) => Promise<Row[]>,
   placeOf: (row: Row) => Place,
 ): Promise<Row[]> {
   const rows: Row[] = []
-  for (let after = first; ; await nextTurn()) {
+  for (let after = first; ; ) {
+    await nextTurn()
     const most = Math.min(ROWS, limit - rows.length)
     const piece = await read({ after, limit: most })
     rows.push(...piece)
@@ -59,12 +61,13 @@ export type UnsealPage = <Row extends SealedFile>(
  * not. The cache key contains everything that the seal is bound to: a row with another owner, id, size or seal is
  * opened again.
  */
-export function openUnsealing(): UnsealPage {
+export function openUnsealing({ turns }: Pick<VaultContext, 'turns'>): UnsealPage {
   const digests = new Map<string, string>()
 
   return async (vaultKey, owner, rows) => {
     const files = []
     for (const row of rows) {
+      if (files.length % SEALS === 0) await turns.next(owner)
       const key = [owner, row.id, row.sizeBytes, row.seal.toString('latin1')].join('\0')
       let sha256 = digests.get(key)
       if (sha256 === undefined) {
@@ -75,8 +78,9 @@ export function openUnsealing(): UnsealPage {
       // The last used digest is at the end.
       digests.set(key, sha256)
       files.push(withDigest(row, sha256))
-      if (files.length % SEALS === 0) await nextTurn()
     }
+    // Its caller makes a response of the whole page. That is a piece of its own.
+    if (files.length > SEALS) await turns.next(owner)
     for (const key of digests.keys()) {
       if (digests.size <= MOST_REMEMBERED) break
       digests.delete(key)

@@ -1,5 +1,4 @@
 /** The live files counted by month, so that a gallery knows where each month lies before it loads it. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CountedMonths, DatedPlace } from '../../ports/files.ts'
 import type { Needs } from '../context.ts'
 
@@ -27,12 +26,13 @@ export interface Timeline {
   ): Promise<{ months: CountedMonth[]; next: DatedPlace | null }>
 }
 
-export function openTimeline({ ports: { files } }: Needs<'files'>): Timeline {
+export function openTimeline({ ports: { files }, turns }: Needs<'files', 'turns'>): Timeline {
   return {
     async read(owner, after, limit) {
       const months: CountedMonths['months'] = []
       // One month more than `limit`: only then the last month is complete.
-      for (let at = after; months.length <= limit; await nextTurn()) {
+      for (let at = after; months.length <= limit; ) {
+        await turns.next(owner)
         const most = { files: FILES, months: Math.min(MONTHS, limit + 1 - months.length) }
         const piece = await files.countByMonth(owner, at, most)
         for (const { month, files } of piece.months) {

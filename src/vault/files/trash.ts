@@ -43,9 +43,10 @@ export function openTrash({
   collect,
   activity,
   unsealPage,
+  turns,
 }: Needs<
   'files' | 'trash' | 'clock' | 'chance',
-  'rules' | 'keys' | 'repeat' | 'collect' | 'activity' | 'unsealPage'
+  'rules' | 'keys' | 'repeat' | 'collect' | 'activity' | 'unsealPage' | 'turns'
 >): Trash {
   const { trash, clock } = ports
 
@@ -54,6 +55,7 @@ export function openTrash({
       const vaultKey = await keys.vaultKey(owner)
       const since = clock() - rules.trashMs
       const rows = await inPieces(
+        () => turns.next(owner),
         page,
         (piece) => trash.list(owner, { since, ...piece }),
         ({ deletedAt, id }) => ({ deletedAt, id }),

@@ -17,6 +17,7 @@ import { openTrash } from '../files/trash.ts'
 import type { ShownPin } from '../sign-in/enrolment.ts'
 import { mailAddress } from '../sign-in/mail-address.ts'
 import { openSessions } from '../sign-in/sessions.ts'
+import { openTurns } from '../turns.ts'
 import { expireUploads } from '../uploads/uploads.ts'
 import { type Rotation, rotate } from './rotation.ts'
 import { type Verification, verify } from './verify.ts'
@@ -48,16 +49,18 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
   const { users, ledger, blobs } = ports
   const keys = openKeyring({ ports })
   const work = openBackgroundWork({ ports })
+  const turns = openTurns()
   const shared = {
     ports,
     rules,
     keys,
     background: work.run,
+    turns,
     repeat: work.repeat,
     // There are no uploads here, so no blob is ever doubtful.
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
     collect: openGarbageCollector({ ports }),
-    unsealPage: openUnsealing(),
+    unsealPage: openUnsealing({ turns }),
   }
   const readBacks = openReadBacks(shared)
   const activity = openActivity(shared)

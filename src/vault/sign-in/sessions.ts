@@ -41,7 +41,8 @@ export function openSessions({
   keys,
   background,
   activity,
-}: Needs<'sessions' | 'pinLedger' | 'clock', 'rules' | 'keys' | 'background' | 'activity'>): Sessions {
+  turns,
+}: Needs<'sessions' | 'pinLedger' | 'clock', 'rules' | 'keys' | 'background' | 'activity' | 'turns'>): Sessions {
   /** The minimum time between two writes of `lastUsedAt`, so also the maximum of its error. */
   const exactnessMs = Math.min(MINUTE_MS, rules.sessionTtlMs / 10)
 
@@ -66,6 +67,7 @@ export function openSessions({
     async list({ id, userId, deviceId, lastUsedAt }) {
       const now = clock()
       const nameOf = deviceNames(await keys.vaultKey(userId), deviceId)
+      await turns.next(userId)
       const kept = await sessions.list(userId)
       // The use by the present request may not be written yet.
       const all = kept.map((one) =>

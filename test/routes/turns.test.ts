@@ -1,0 +1,87 @@
+/** Requests with much work, at the same time: an iteration of the event loop has one piece of it. */
+import { expect, it } from 'vitest'
+import { member, testApp } from '../support/app.ts'
+import type { Call } from '../support/http.ts'
+import { iteration } from '../support/iteration.ts'
+
+/** A server with a SQLite file, that notes the iteration of each piece. */
+async function noted() {
+  const app = await testApp()
+  const pieces: number[] = []
+  const { files, trash, changes, activity, sessions } = app.ports
+  const note = <Given extends unknown[], Answer>(read: (...given: Given) => Answer) => {
+    return (...given: Given) => {
+      pieces.push(iteration())
+      return read(...given)
+    }
+  }
+  const { countByMonth } = files
+  // One file in a piece, so that three files have four pieces.
+  files.countByMonth = note((owner, after) => countByMonth(owner, after, { files: 1, months: 1 }))
+  files.list = note(files.list)
+  files.scan = note(files.scan)
+  files.withTags = note(files.withTags)
+  trash.list = note(trash.list)
+  changes.page = note(changes.page)
+  activity.list = note(activity.list)
+  sessions.list = note(sessions.list)
+  const ada = await member(app)
+  for (const month of ['2026-03', '2026-02', '2025-12'])
+    await ada.request(`/v1/files/${month}?takenAt=${month}-01T12:00:00Z`, { method: 'PUT', body: month })
+  pieces.length = 0
+  return { app, ada, pieces }
+}
+
+const REQUESTS: [path: string, options?: Call][] = [
+  ['/v1/files?limit=1'],
+  ['/v1/files?prefix=2026&sort=size'],
+  ['/v1/trash?limit=1'],
+  ['/v1/changes?limit=1'],
+  ['/v1/activity?limit=1'],
+  ['/v1/sessions'],
+  [
+    '/v1/files/lookup',
+    { method: 'POST', headers: { 'content-type': 'application/json' }, body: `{"sha256":["${'a'.repeat(64)}"]}` },
+  ],
+]
+
+it('runs one piece of 96 timelines of one user in an iteration, and as many timelines at once as long pages', async () => {
+  const { app, ada, pieces } = await noted()
+  const { countByMonth } = app.ports.files
+  let [running, most] = [0, 0]
+  app.ports.files.countByMonth = async (owner, after, size) => {
+    if (after === null) running += 1
+    most = Math.max(most, running)
+    const piece = await countByMonth(owner, after, size)
+    if (piece.last === null) running -= 1
+    return piece
+  }
+  const answers = await Promise.all(Array.from({ length: 96 }, () => ada.request('/v1/timeline')))
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  expect(pieces).toHaveLength(4 * 96)
+  expect(new Set(pieces).size).toBe(4 * 96)
+  expect(most).toBeLessThanOrEqual(16)
+})
+
+it('runs one piece of all lists and look-ups in an iteration', async () => {
+  const { app, ada, pieces } = await noted()
+  const requests = new Array(8).fill(REQUESTS).flat() as typeof REQUESTS
+  // Each needs the key of the vault before its first piece. All get it at once.
+  const { find } = app.ports.keySlots
+  let left = requests.length
+  let release = () => {}
+  const all = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  app.ports.keySlots.find = async (owner) => {
+    const slots = await find(owner)
+    left -= 1
+    if (left === 0) release()
+    await all
+    return slots
+  }
+  const answers = await Promise.all(requests.map(([path, options]) => ada.request(path, options)))
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  expect(pieces.length).toBeGreaterThanOrEqual(requests.length)
+  expect(new Set(pieces).size).toBe(pieces.length)
+})
