@@ -8,6 +8,8 @@ import { progressBar } from './commands/progress.ts'
 import { readConfig, readEnvFile } from './config/config.ts'
 import { VERSION } from './version.ts'
 
+/** No argument of a process contains it. */
+const MASK = '\0'
 const EXIT_OK = 0
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
@@ -60,14 +62,11 @@ function commandIn(args: string[]): { name: string; command: Command; rest: stri
 
 function parse(args: string[], command: Command) {
   // The id of a user or of a device may begin with a hyphen, as an option does.
-  const isId = (word: string) => /^-[\w][\w-]{19}$/.test(word)
-  const sorted = [...args.filter((word) => !isId(word)), '--', ...args.filter(isId)]
+  const masked = args.map((word) => (/^-[\w][\w-]{19}$/.test(word) ? MASK + word : word))
   try {
-    return parseArgs({
-      args: args.some(isId) ? sorted : args,
-      options: { ...COMMON, ...command.options },
-      allowPositionals: true,
-    })
+    const options = { ...COMMON, ...command.options }
+    const { values, positionals } = parseArgs({ args: masked, options, allowPositionals: true })
+    return { values, positionals: positionals.map((word) => word.replace(MASK, '')) }
   } catch (error) {
     throw new UsageError((error as Error).message)
   }

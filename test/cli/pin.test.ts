@@ -67,6 +67,11 @@ describe('pin', () => {
       code: 1,
       report: { ok: false, error: expect.stringContaining('8 to 128 characters') },
     })
+    // An id may begin with a hyphen, and stays the first operand.
+    expect(await handOut('-V1StGXR8_Z5jdHi6B-my', 'short')).toMatchObject({
+      code: 1,
+      report: { ok: false, error: expect.stringContaining('8 to 128 characters') },
+    })
   })
 
   it('replaces the PIN that it handed out before', async () => {
