@@ -113,6 +113,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     rewriteUrl: (raw) => {
       raw.method = methodOf(raw)
       const { url = '/' } = raw
+      // The router would take `*` for `/`. It is no path (RFC 9112, section 3.2.4).
+      if (url === '*') return '/*'
       return isReadableTarget(url) ? url : '/%'
     },
     // Longer than any URL that fits the header limit. So the vault, not the router, refuses a name that is too long.
