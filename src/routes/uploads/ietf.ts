@@ -8,7 +8,7 @@ import { digestsIn, reprDigest } from '../../http/digests.ts'
 import { presentFile } from '../../http/presenting.ts'
 import { announcedBytes, contentTypeIn, pathOfFile } from '../../http/upload-requests.ts'
 import type { Upload } from '../../ports/uploads.ts'
-import { problems } from '../../problems.ts'
+import { Problem, problems } from '../../problems.ts'
 import type { Append, Appended, NewUpload } from '../../vault/uploads/uploads.ts'
 import { appendAndFinish } from './finishing.ts'
 import { sendInterim } from './interim.ts'
@@ -54,7 +54,10 @@ export async function createIetf(context: UploadContext, request: FastifyRequest
     })
   }
   const append = appendOf(request, { offset: 0, sizeBytes, isLast: isWhole, content, terms })
-  const appended = await appendAndFinish(context, request, reply, upload.id, () => append)
+  const appended = await appendAndFinish(context, request, reply, upload.id, () => append).catch((error) => {
+    // This request has begun it. So another one has cancelled it meanwhile, as in the middle of the body.
+    throw error instanceof Problem && error.code === 'upload-not-found' ? problems.uploadInUse() : error
+  })
   return respond(context, interop, reply, appended, 201)
 }
 
