@@ -21,6 +21,8 @@ export const state = signal<'loading' | 'ready' | 'failed'>('loading')
 
 const SEARCH_PAGE = 100
 const RECOUNT_MS = 60_000
+/** Usage and quota are read again so long after a file was stored or removed. */
+const USAGE_MS = 2000
 const QUIET_MS = 2000
 /** Is there on a device that has shown the gallery. */
 const HINT_KEY = 'has-gallery'
@@ -118,6 +120,26 @@ onFileEvent(() => {
   clearTimeout(recounting)
   recounting = setTimeout(() => void count(), QUIET_MS)
 })
+
+let willReadUsage = false
+
+onFileEvent(() => {
+  // Also while many files come one after the other: then there is no quiet moment for a count.
+  if (willReadUsage) return
+  willReadUsage = true
+  setTimeout(() => {
+    willReadUsage = false
+    void readUsage()
+  }, USAGE_MS)
+})
+
+/** Silent like a count. */
+async function readUsage(): Promise<void> {
+  const own = life
+  if (phase.peek() !== 'signed-in') return
+  const known = await client.account.get().catch(() => null)
+  if (known && own === life) showAccount(known)
+}
 
 /** Counts the months again, and reads usage and quota. Silent without a connection: it comes again. */
 async function count(): Promise<void> {

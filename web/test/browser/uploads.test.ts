@@ -126,6 +126,8 @@ it(
     await storedAtLeast(100)
     await press(page, 'Show the list of uploads')
     expect(await uploads(page).getByRole('listitem').count()).toBeLessThan(50)
+    // Usage is shown while uploads go on, too.
+    await page.getByText(/^[1-9]\d* files · /).waitFor()
     await shot('uploads-running')
     const warning = page.waitForEvent('dialog')
     await Promise.all([page.reload(), warning.then((dialog) => dialog.accept())])
