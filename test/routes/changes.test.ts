@@ -260,7 +260,7 @@ describe('a client that waits for changes', () => {
     expect(names(await waiting)).toEqual(['first'])
   })
 
-  it('is told at once that its cursor has expired', async () => {
+  it('gets a 410 without waiting if its cursor has expired', async () => {
     const app = await testApp({ CHANGES_DAYS: '1' })
     const ada = await member(app)
     const { nextCursor } = await feed(ada)

@@ -65,7 +65,7 @@ describe('a zip of chosen files', () => {
     expect(unknown.status).toBe(404)
   })
 
-  it('has names that can be unpacked everywhere, whatever the order of the ids', async () => {
+  it('has names that every system can unpack, in any order of the ids', async () => {
     const ada = await member(await sharedApp())
     const ids = [
       await put(ada, 'a:b.jpg', '1'),

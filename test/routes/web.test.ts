@@ -82,7 +82,7 @@ describe('the web vault', () => {
     expect(permissions).not.toMatch(/self|\*/)
   })
 
-  it('is told over TLS to stay with it', async () => {
+  it('has Strict-Transport-Security over TLS', async () => {
     const { cert, key } = newCertificate(await temporaryFolder())
     const app = await webApp({ TLS_CERT: cert, TLS_KEY: key })
     for (const path of SERVED) {
@@ -111,7 +111,7 @@ describe('the web vault', () => {
     expect(decoded({ headers, bytes })).toBe(CODE)
   })
 
-  it('has a strong tag for each coding, and answers 304 to whoever has these bytes', async () => {
+  it('has a strong tag for each coding, and is a 304 for a client that has these bytes', async () => {
     const app = await sharedApp()
     const tags = new Set<string>()
     for (const accepted of ['br', 'gzip', 'identity']) {

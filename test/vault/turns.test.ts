@@ -17,7 +17,7 @@ async function run(requests: [owner: string, pieces: number][]) {
   return { owners: ran.map(({ owner }) => owner).join(' '), iterations: ran.map(({ at }) => at) }
 }
 
-it('runs one piece in an iteration of the event loop, whoever has how many', async () => {
+it('runs one piece in an iteration of the event loop, however many pieces each owner has', async () => {
   const requests = Array.from({ length: 90 }, (_, n): [string, number] => [`owner ${n % 3}`, 1 + (n % 5)])
   const { iterations } = await run(requests)
   expect(iterations).toHaveLength(270)

@@ -1,4 +1,4 @@
-/** What can be done with the selected files. */
+/** The actions on the selected files. */
 import { isVaultError, type StoredFile } from '@minikeepsafe/client'
 import { useState } from 'preact/hooks'
 import { Button } from '../parts/button.tsx'

@@ -167,7 +167,7 @@ effect(() => {
 
 let lastWanted = ''
 
-/** What is near the screen is loaded, what is on it first. */
+/** Loads the sections near the screen, beginning with those on the screen. */
 effect(() => {
   const all = geometry.value
   const { above, below } = drawn.value
