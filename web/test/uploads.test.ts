@@ -1,25 +1,8 @@
 import { VaultError } from '@minikeepsafe/client'
 import { expect, it } from 'vitest'
-import { vaultName as backupName } from '../../clients/typescript/src/backup/names.ts'
-import { distinctName, localTime, vaultName } from '../src/uploads/names.ts'
+import { distinctName, localTime } from '../src/uploads/names.ts'
 import { openRate } from '../src/uploads/rate.ts'
 import { reasonOf } from '../src/uploads/reasons.ts'
-
-const PATHS = [
-  'a.jpg',
-  'trip/sea/a.jpg',
-  'u\u0308ber\\\u0007.txt',
-  `${'ü'.repeat(200)}/b.jpg`,
-  `${'🌊'.repeat(90)}.jpg`,
-]
-
-it.each(PATHS)('names %j as the backup from a folder does', (path) => {
-  expect(vaultName(path)).toBe(backupName(path))
-})
-
-it('never names a file like a folder', () => {
-  expect([vaultName('.'), vaultName('..'), vaultName('')]).toEqual(['_', '_', '_'])
-})
 
 it('gives pictures of cameras and clipboards a name of their own', () => {
   const time = new Date(2026, 6, 14, 14, 5, 9).getTime()

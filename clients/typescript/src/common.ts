@@ -14,6 +14,7 @@ export {
 } from './files.ts'
 export type { FreeSpaceOptions, Judged, LocalFile } from './free-space.ts'
 export type { components, operations, paths } from './generated.ts'
+export { vaultName } from './names.ts'
 export { newDeviceId, type Pairing, pairingText, parsePairing } from './pairing.ts'
 export { type Hash, sha256 } from './sha256.ts'
 export type { Source, Uploadable } from './sources.ts'

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { appForMany, temporaryFolder, testApp } from '../../../test/support/app.ts'
 import { faultyProxy } from '../../../test/support/faulty-proxy.ts'
 import { datedBy } from '../src/backup/backup.ts'
-import { vaultName } from '../src/backup/names.ts'
+import { vaultName } from '../src/names.ts'
 import { backupCommand, fill, sentIn } from './backup-process.ts'
 import { all, MiB, signedIn } from './support.ts'
 
@@ -20,6 +20,10 @@ describe('the name of a file', () => {
     ['a\\b\nc.jpg', 'a_b_c.jpg'],
   ])('of %j is %j', (path, name) => {
     expect(vaultName(path)).toBe(name)
+  })
+
+  it('is never one that means a folder', () => {
+    expect([vaultName('.'), vaultName('..'), vaultName('')]).toEqual(['_', '_', '_'])
   })
 
   it('is never too long, and differs where only the beginning does', () => {

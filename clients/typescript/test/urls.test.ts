@@ -39,7 +39,7 @@ async function page() {
   return { owner, client, load, tab }
 }
 
-it('a picture is shown or saved, whatever its name', async () => {
+it('a picture of any name is shown or saved', async () => {
   const { owner, client, load } = await page()
   const picture = randomBytes(1000)
   await owner.upload(picture, { name: 'été #1?.jpg' })

@@ -1,34 +1,4 @@
-/** Names in the vault for chosen files. */
-import { sha256 } from '@minikeepsafe/client'
-
-const MOST_BYTES = 255
-const HASH_DIGITS = 8
-
-const encoder = new TextEncoder()
-const bytesOf = (text: string) => encoder.encode(text).length
-
-/**
- * A name in the vault is one path segment, so folders are joined with ` - `, as `minikeepsafe-backup` does. `path` is relative,
- * with `/`. A name that would be too long begins with a hash of the path, and ends as the path ends.
- */
-export function vaultName(path: string): string {
-  const name = path
-    .split('/')
-    .join(' - ')
-    .replace(/[\p{Cc}\\]/gu, '_')
-    .normalize('NFC')
-  if (/^\.{0,2}$/.test(name)) return '_'
-  if (bytesOf(name) <= MOST_BYTES) return name
-  let end = name
-  while (bytesOf(end) > MOST_BYTES - HASH_DIGITS - 1) end = [...end].slice(1).join('')
-  return `${hashOf(path).slice(0, HASH_DIGITS)}-${end}`
-}
-
-function hashOf(text: string): string {
-  const hash = sha256()
-  hash.update(encoder.encode(text))
-  return [...hash.digest()].map((byte) => byte.toString(16).padStart(2, '0')).join('')
-}
+/** Names and times of chosen files. */
 
 /** Cameras and clipboards call every picture the same. */
 const SAME_FOR_ALL = /^(?:image|photo|video|capturedimage)\.(\w+)$/i

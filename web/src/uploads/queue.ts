@@ -1,11 +1,12 @@
 /** What a user does with uploads. It is loaded when it is needed, or when the page has nothing else to do. */
+import { vaultName } from '@minikeepsafe/client'
 import { batch } from '@preact/signals'
 import { abandon } from './client.ts'
 import './guards.ts'
 import { all, canRetry, clear, drop, dropOver, type Item, isActive, move, newItem, put, sums } from './items.ts'
 import { keep, keepChoice } from './keeping.ts'
 import { forgetFile } from './kept.ts'
-import { distinctName, vaultName } from './names.ts'
+import { distinctName } from './names.ts'
 import { pageId } from './pages.ts'
 import { choice, isAsking, isPaused, pump, settle, stop } from './running.ts'
 import type { Chosen } from './sources.ts'

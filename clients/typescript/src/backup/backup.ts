@@ -3,10 +3,10 @@ import { throwIfAborted } from '../backoff.ts'
 import type { Client } from '../client.ts'
 import { isVaultError, VaultError } from '../errors.ts'
 import { digestOf } from '../hashing.ts'
+import { vaultName } from '../names.ts'
 import { fileSource } from '../node/file-source.ts'
 import { nodeSha256 } from '../node/hash.ts'
 import { readable, type Source } from '../sources.ts'
-import { vaultName } from './names.ts'
 import type { Found } from './walk.ts'
 
 export interface BackupOptions {
