@@ -54,7 +54,7 @@ it('shows the page of an updated server at once, and keeps it when no page of th
   await other.getByRole('heading', { name: 'Open your vault' }).waitFor()
 
   server = second
-  first.server.closeAllConnections()
+  for (const socket of first.connections) socket.destroy()
   await page.reload()
   expect(await shown(page)).toBe('second')
   await expect.poll(() => kept(page), SOON).toEqual(['shell first', 'shell second'])
@@ -73,7 +73,7 @@ it('shows the page of an updated server at once, and keeps it when no page of th
   await page.reload()
   await expect.poll(() => kept(page), SOON).toEqual(['shell second'])
 
-  second.server.closeAllConnections()
+  for (const socket of second.connections) socket.destroy()
   front.close()
   await context.setOffline(true)
   await page.reload()
