@@ -9,7 +9,7 @@ import { dependencyLogs } from './http/request-logs.ts'
 import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
 import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
-import { noiseResponses } from './plugins/connections/last-response.ts'
+import { noiseResponses, type Refused } from './plugins/connections/last-response.ts'
 import { memoryPool, type PoolRules } from './plugins/connections/memory-pool.ts'
 import { proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
@@ -31,7 +31,7 @@ import { readBacks } from './plugins/read-backs.ts'
 import { readOnly } from './plugins/read-only.ts'
 import { sweeper } from './plugins/sweeper.ts'
 import { requestId, requestIdOf } from './plugins/trace/request-id.ts'
-import { quietFramework, requestLog } from './plugins/trace/request-log.ts'
+import { logAtEnd, logNoise, quietFramework, requestLog } from './plugins/trace/request-log.ts'
 import { web } from './plugins/web/web.ts'
 import { account } from './routes/account.ts'
 import { activity } from './routes/activity.ts'
@@ -95,6 +95,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   // At least 32: if the process may open few files, a fraction of them would be too few for one browser or phone.
   const claim = memoryClaims(memoryPool(http.memory))
   const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
+  const refused: Refused = (refusal) => logNoise(log, refusal, http.logClients)
   const app = fastify({
     ...dependencyLogs(log),
     logController: quietFramework,
@@ -105,10 +106,11 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     schemaController: { compilersFactory: { buildSerializer: lazySerializers } },
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
+      logAtEnd(request, reply, http.logClients)
       reply.headers(originHeaders(request.headers.origin))
       respondEarly(error, request, reply)
     },
-    clientErrorHandler: noiseResponses(paths, originHeaders),
+    clientErrorHandler: noiseResponses(paths, originHeaders, refused),
     // For `/%` the router calls `frameworkErrors` with a bad URL, as for every path that cannot be decoded.
     rewriteUrl: (raw) => {
       raw.method = methodOf(raw)
@@ -130,7 +132,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     isProxy: proxyCheck(http.trustProxy),
     lingerMs: http.lingerMs,
   })
-  await app.register(pipelining)
+  await app.register(pipelining, { refused })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)
