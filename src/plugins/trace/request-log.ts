@@ -1,10 +1,9 @@
 /** Logs one line for each request, with the route's pattern and never the URL, because URLs contain file names. */
-import type { Socket } from 'node:net'
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { logOf } from '../../http/request-logs.ts'
 import type { Refused } from '../connections/last-response.ts'
-import { hasLeft, replacementOf } from '../connections/register.ts'
+import { atEnd, bytesSinceLast } from './request-end.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -23,26 +22,16 @@ export const requestLog = fastifyPlugin<{ clients: boolean }>(async function req
   })
 })
 
-/** Logs the line of a request when its response is sent or its connection is lost. `clients`: with the client's address. */
+/** Logs the line of a request when it ends. `clients`: with the client's address. */
 export function logAtEnd(request: FastifyRequest, reply: FastifyReply, clients: boolean): void {
-  const { raw } = reply
-  let isSent = false
-  // A response also finishes if the client has left before.
-  raw.prependOnceListener('finish', () => {
-    isSent = !hasLeft(request.raw)
-  })
-  // Not `onResponse`: that hook does not run if the client leaves first.
-  raw.once('close', () => {
-    const replacement = replacementOf(raw)
-    const isWhole = replacement ? !replacement.isUnread : isSent
-    const status = replacement?.status ?? (raw.headersSent ? raw.statusCode : null)
-    const isQuiet = request.routeOptions.config.oneOfMany && isWhole && raw.statusCode < 400
+  atEnd(reply.raw, ({ status, isAborted, bytes }) => {
+    const isQuiet = request.routeOptions.config.oneOfMany && !isAborted && reply.statusCode < 400
     logOf(request)[isQuiet ? 'debug' : 'info'](
       {
         method: request.method,
         route: request.routeOptions.url ?? 'none',
-        ...(isWhole ? {} : { aborted: true }),
-        ...bytesSinceLast(request.raw.socket),
+        ...(isAborted ? { aborted: true } : {}),
+        ...bytes,
         status,
         ms: Math.round(reply.elapsedTime * 10) / 10,
         ...(clients ? { client: request.ip } : {}),
@@ -60,14 +49,4 @@ export function logNoise(
 ): void {
   const client = clients ? { client: socket.remoteAddress } : {}
   log.info({ requestId, route: 'none', ...bytesSinceLast(socket), status, ...client }, 'answered')
-}
-
-const lastCounts = new WeakMap<Socket, { in: number; out: number }>()
-
-/** The bytes of one request and its response, heads included: what moved since the line before on the same connection. */
-function bytesSinceLast(socket: Socket): { in: number; out: number } {
-  const before = lastCounts.get(socket) ?? { in: 0, out: 0 }
-  const now = { in: socket.bytesRead, out: socket.bytesWritten }
-  lastCounts.set(socket, now)
-  return { in: now.in - before.in, out: now.out - before.out }
 }
