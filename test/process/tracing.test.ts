@@ -3,6 +3,7 @@ import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { form, member, newDeviceId, temporaryFolder } from '../support/app.ts'
+import { cluster, describeCluster } from '../support/cluster.ts'
 import { type CollectedSpan, type Collector, collector } from '../support/collector.ts'
 import { type ServerProcess, serverProcess } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
@@ -187,6 +188,24 @@ describe('with a collector', () => {
     expect(sink.text()).toBe('')
     expect(await server.stop('SIGTERM')).toBe(0)
     expect(sink.text()).toContain('waiting')
+  })
+})
+
+describeCluster('on PostgreSQL, Redis and S3 behind nginx', () => {
+  it('a request has the id of nginx, and the calls of all three', async () => {
+    const sink = await collector()
+    const { nginx, servers } = await cluster(1, { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, ...SOON })
+    const ada = await member(nginx)
+    const traceparent = `00-${TRACE}-${PARENT}-01`
+    const { headers } = await ada.put('beach.jpg', Buffer.alloc(200_000), { traceparent })
+    const span = await spanOf(sink, headers['x-request-id'] as string)
+    expect(span.name).toBe('PUT /v1/files/:name')
+    expect(span.traceId).not.toBe(TRACE)
+    const below = sink.spans().filter(({ traceId }) => traceId === span.traceId)
+    expect(below.map(({ name }) => name)).toEqual(expect.arrayContaining(['blobs.put', 'files.commit']))
+    expect(sink.spans().map(({ name }) => name)).toEqual(expect.arrayContaining(['pendingPins.put', 'sessions.redeem']))
+    expect(await servers[0]?.stop('SIGTERM')).toBe(0)
+    expect(sink.text()).not.toMatch(/postgres:|redis:|beach|example\.org/)
   })
 })
 
