@@ -131,7 +131,7 @@ export function unknownSettings(file: NodeJS.ProcessEnv): string[] {
 
 /** OpenTelemetry reads its settings from the environment only. So those of the file are put there. */
 export function passToOpenTelemetry(file: NodeJS.ProcessEnv, environment: NodeJS.ProcessEnv): void {
-  for (const name of Object.keys(file)) if (isForOpenTelemetry(name)) environment[name] ||= file[name]
+  for (const name of Object.keys(file)) if (isForOpenTelemetry(name)) environment[name] ??= file[name]
 }
 
 function isForOpenTelemetry(name: string): boolean {

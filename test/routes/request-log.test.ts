@@ -135,6 +135,25 @@ describe('each request has one line', () => {
     expect(own).toMatchObject({ ...line, requestId: id, level: INFO, in: bytes.length, client: '127.0.0.1' })
   })
 
+  it('of several on one connection, also if the last is none, and their bytes are all bytes', async () => {
+    const app = await testApp({ LOG_LEVEL: 'info' })
+    const { socket, ended } = wire(app.url)
+    const bytes = `${head('GET /nothing')}${head('GET /v1/files')}${head('POST /v1/sessions', { 'content-length': 0 })}no request\r\n\r\n`
+    socket.write(bytes)
+    const text = await ended
+    const lines = await linesAfter(app, 0, 4)
+    await app.close()
+    expect(lines.map(({ route, status }) => [route, status])).toEqual([
+      ['none', 404],
+      ['/v1/files', 401],
+      ['/v1/sessions', 400],
+      ['none', 400],
+    ])
+    expect(requestLines(app)).toHaveLength(4)
+    const sum = (way: 'in' | 'out') => lines.reduce((total, line) => total + (line[way] as number), 0)
+    expect([sum('in'), sum('out')]).toEqual([bytes.length, text.length])
+  })
+
   it('whose header never came', async () => {
     const app = await testApp({ LOG_LEVEL: 'info' }, undefined, { headerMs: 200 })
     const { socket, ended } = wire(app.url)

@@ -23,8 +23,8 @@ export function atEnd(response: ServerResponse, then: (end: RequestEnd) => void)
   response.prependOnceListener('finish', () => {
     isSent = !hasLeft(response.req)
   })
-  // Not `onResponse`: that hook does not run if the client leaves first.
-  response.once('close', () => {
+  // Not `onResponse`: that hook does not run if the client leaves first. Before other listeners: one may send the next response.
+  response.prependOnceListener('close', () => {
     const replacement = replacementOf(response)
     const end = {
       status: replacement?.status ?? (response.headersSent ? response.statusCode : null),
