@@ -11,7 +11,7 @@ import { type Certificate, certificateRenewal, secured, type TlsRules } from './
 import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
 import { noiseResponses } from './plugins/connections/last-response.ts'
 import { memoryPool, type PoolRules } from './plugins/connections/memory-pool.ts'
-import { proxyCheck } from './plugins/connections/network.ts'
+import { clientAddress, proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
 import { pipelining } from './plugins/connections/pipelining.ts'
 import { proxies } from './plugins/connections/proxies.ts'
@@ -94,6 +94,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   const most = Math.min(http.mostConnections, connectionsAtMost())
   // At least 32: if the process may open few files, a fraction of them would be too few for one browser or phone.
   const claim = memoryClaims(memoryPool(http.memory))
+  const isProxy = proxyCheck(http.trustProxy)
   const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
   const app = fastify({
     ...dependencyLogs(log),
@@ -127,10 +128,10 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(connections, {
     most,
     mostOfNetwork: share(http.networkShare),
-    isProxy: proxyCheck(http.trustProxy),
+    isProxy,
     lingerMs: http.lingerMs,
   })
-  await app.register(pipelining)
+  await app.register(pipelining, { addressOf: clientAddress(isProxy) })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)
