@@ -105,3 +105,16 @@ it('runs no piece in an iteration that accepts a connection', async () => {
   expect(pieces.filter((piece) => accepted.has(piece))).toEqual([])
   for (const { socket } of lines) socket.destroy()
 })
+
+it('sends each half MiB of a download in a turn of its user', async () => {
+  const { app, ada } = await noted()
+  await ada.put('film', Buffer.alloc(2 * 1024 * 1024))
+  const { sendingTurn } = app.vault
+  const turns: string[] = []
+  app.vault.sendingTurn = (owner) => {
+    turns.push(owner)
+    return sendingTurn(owner)
+  }
+  expect((await ada.get('film')).bytes).toHaveLength(2 * 1024 * 1024)
+  expect(turns).toEqual(new Array(4).fill(ada.userId))
+})
