@@ -16,6 +16,8 @@ export interface Waited {
 export interface Target {
   port: number
   pid: number
+  /** Each request has a connection of its own. */
+  isNewEachTime?: boolean
 }
 
 const [authorization = ''] = process.argv.slice(2)
@@ -34,7 +36,7 @@ for (;;) {
   const asked = current()
   const [began, busy] = [performance.now(), asked ? mainThreadMs(asked.pid) : 0]
   // A stopping server does not answer any more.
-  const answered = asked !== null && (await ask(asked.port).catch(() => false))
+  const answered = asked !== null && (await ask(asked).catch(() => false))
   if (answered && asked === current()) {
     waited.longestMs = Math.max(waited.longestMs, performance.now() - began)
     waited.busiestMs = Math.max(waited.busiestMs, mainThreadMs(asked.pid) - busy)
@@ -47,9 +49,10 @@ function current(): Target | null {
   return target
 }
 
-function ask(port: number): Promise<boolean> {
+function ask({ port, isNewEachTime = false }: Target): Promise<boolean> {
+  const options = { agent: isNewEachTime ? (false as const) : agent, localAddress: '127.0.0.1' }
   return new Promise((resolve, reject) => {
-    get({ agent, port, host: '127.0.0.1', path: '/v1/me', headers: { authorization } }, (answer) => {
+    get({ ...options, port, host: '127.0.0.1', path: '/v1/me', headers: { authorization } }, (answer) => {
       answer.resume().once('end', () => resolve(answer.statusCode === 200))
     }).once('error', reject)
   })

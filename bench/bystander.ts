@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
@@ -14,6 +15,8 @@ const DAY_MS = 24 * 3600 * 1000
 const REPEATED_MS = 500
 /** A job of the sweeper that takes longer has failed. */
 const SWEEP_MS = 600_000
+/** Fewer than one network may have. */
+const CROWD = 1000
 /** Not counted: a compiler that learns. */
 const WARM_UP = 3
 
@@ -130,6 +133,12 @@ export async function* bystanding(folder: string, rows: number): AsyncGenerator<
         yield { doing, ...(await bystander.waited()) }
       }
     })
+    yield* onServer(async function* ({ port, pid }) {
+      for (let n = 0; n < WARM_UP; n += 1) await crowd(port)
+      bystander.watch({ port, pid, isNewEachTime: true })
+      await crowd(port)
+      yield { doing: '1,000 new connections at once', ...(await bystander.waited()) }
+    })
     yield* onServer(async function* () {
       await sleep(2 * REPEATED_MS)
       yield { doing: 'a server that has just started', ...(await bystander.waited()) }
@@ -207,6 +216,21 @@ function watching(authorization: string) {
     },
     stop: () => child.disconnect(),
   }
+}
+
+/** New connections of another address at the same time, each with 16 requests for the script of the page. */
+async function crowd(port: number): Promise<void> {
+  const page = await (await fetch(`http://127.0.0.1:${port}/`)).text()
+  const [script = '/'] = /\/assets\/[^"]+\.js/.exec(page) ?? []
+  const requests = `GET ${script} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(16)
+  await Promise.all(
+    Array.from({ length: CROWD }, async () => {
+      const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' })
+      socket.on('error', () => {}).resume()
+      socket.write(requests)
+      await once(socket, 'close')
+    }),
+  )
 }
 
 function asking(path: string, method = 'GET'): Request {

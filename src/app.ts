@@ -12,7 +12,7 @@ import { type Certificate, certificateRenewal, secured, type TlsRules } from './
 import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
 import { noiseResponses, type Refused } from './plugins/connections/last-response.ts'
 import { memoryPool, type PoolRules } from './plugins/connections/memory-pool.ts'
-import { proxyCheck } from './plugins/connections/network.ts'
+import { clientAddress, proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
 import { pipelining } from './plugins/connections/pipelining.ts'
 import { proxies } from './plugins/connections/proxies.ts'
@@ -136,7 +136,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     isProxy,
     lingerMs: http.lingerMs,
   })
-  await app.register(pipelining, { refused })
+  await app.register(pipelining, { addressOf: clientAddress(isProxy), refused })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)

@@ -25,7 +25,9 @@ export async function sendBytes(
     reply.hijack()
     const { raw, request, statusCode } = reply
     raw.writeHead(statusCode, reply.getHeaders() as OutgoingHttpHeaders)
-    await pump(first, bytes, raw).catch((err: unknown) => {
+    const { vault } = request.server
+    const owner = request.session?.userId ?? ''
+    await pump(first, bytes, raw, () => vault.sendingTurn(owner)).catch((err: unknown) => {
       logOf(request).error({ err }, 'a download was aborted by an error')
       raw.destroy()
       return recordDamage(request, reply, err)
@@ -44,11 +46,17 @@ export function sendWhole(reply: FastifyReply, bytes: Buffer | undefined): Fasti
 }
 
 /** Reads the next batch while the previous one is sent. Returns without an error if the client leaves. */
-async function pump(first: Buffer[] | null, bytes: ContentReader, response: ServerResponse): Promise<void> {
+async function pump(
+  first: Buffer[] | null,
+  bytes: ContentReader,
+  response: ServerResponse,
+  turn: () => Promise<void>,
+): Promise<void> {
   // A connection that is already closed emits no `close` any more.
   if (response.destroyed || response.socket?.destroyed) return
   const gone = new Promise<false>((resolve) => response.once('close', () => resolve(false)))
   for (let batch = first; batch; ) {
+    await turn()
     const [next, sent] = await Promise.all([bytes.next(), Promise.race([written(response, batch), gone])])
     if (!sent || response.destroyed) return
     batch = next

@@ -1,6 +1,6 @@
 /**
  * Work that grows with what a user has is done in pieces. A piece takes a few milliseconds, and all other requests wait for it. So
- * an iteration of the event loop runs one piece, however many requests have work to do.
+ * an iteration of the event loop runs one piece, or a few if they are small, however many requests have work to do.
  */
 export interface Turns {
   /**
@@ -8,11 +8,22 @@ export interface Turns {
    * another owner by one piece. It is no lock: while a piece waits for a database on another machine, other pieces run.
    */
   next(owner: string): Promise<void>
+  /**
+   * No piece runs in this iteration, but for one iteration of many in a row. An iteration accepts one connection. So while
+   * connections wait to be accepted, iterations must be short.
+   */
+  skip(): void
 }
 
-export function openTurns(): Turns {
+/** The maximum of iterations in a row without a piece: those who connect without a pause do not stop the pieces. */
+const SKIPPED_IN_A_ROW = 64
+
+/** `atOnce` is the number of pieces of one iteration. */
+export function openTurns(atOnce = 1): Turns {
   /** The pieces that wait, by owner. The owner whose turn is next is the first. If there are any, `run` is scheduled. */
   const waiting = new Map<string, (() => void)[]>()
+  let isSkipped = false
+  let skipped = 0
 
   return {
     next(owner) {
@@ -23,17 +34,27 @@ export function openTurns(): Turns {
         if (!line && waiting.size === 1) setImmediate(run)
       })
     },
+
+    skip() {
+      isSkipped = true
+    },
   }
 
   function run(): void {
+    skipped = isSkipped && skipped < SKIPPED_IN_A_ROW ? skipped + 1 : 0
+    isSkipped = false
+    if (skipped === 0) for (let n = 0; n < atOnce; n += 1) nextPiece()?.()
+    if (waiting.size > 0) setImmediate(run)
+  }
+
+  function nextPiece(): (() => void) | undefined {
     for (const [owner, line] of waiting) {
       const begin = line.shift()
       // The owner goes behind the others.
       waiting.delete(owner)
       if (line.length > 0) waiting.set(owner, line)
-      if (waiting.size > 0) setImmediate(run)
-      begin?.()
-      return
+      return begin
     }
+    return undefined
   }
 }

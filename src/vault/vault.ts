@@ -50,6 +50,10 @@ export interface Vault {
   recordReadBacks(): Promise<void>
   /** Throws `not-ready`, with the names of the engines that do not work. */
   ready(): Promise<void>
+  /** Resolves when the next half MiB may be sent to this user, as `Turns.next` says. */
+  sendingTurn(owner: string): Promise<void>
+  /** Long work pauses for an iteration of the event loop, as `Turns.skip` says. */
+  skipTurn(): void
   /** From now on the vault is not ready. Running requests go on. */
   drain(): void
   /** Waits for work in the background. */
@@ -58,6 +62,9 @@ export interface Vault {
   close(): Promise<void>
 }
 
+/** Half MiB of downloads that an iteration of the event loop opens and sends. Each takes less than a millisecond. */
+const SENT_AT_ONCE = 8
+
 /** Opens the vault for one run of this process. Throws if slots are sealed under a master key that is not given. */
 export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault> {
   const keys = openKeyring({ ports })
@@ -65,6 +72,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
   const work = openBackgroundWork({ ports })
   let draining = false
   const turns = openTurns()
+  const sendingTurns = openTurns(SENT_AT_ONCE)
   const admission = openAdmission({ ports, keys })
   if (!rules.readOnly) await begin()
 
@@ -150,6 +158,13 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       )
       const down = [...outcomes.flat(), ...(draining ? ['the server is closing'] : [])]
       if (down.length > 0) throw problems.notReady(`Not working: ${down.join(', ')}.`)
+    },
+
+    sendingTurn: sendingTurns.next,
+
+    skipTurn() {
+      turns.skip()
+      sendingTurns.skip()
     },
 
     drain() {

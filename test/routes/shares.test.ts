@@ -33,6 +33,16 @@ describe('requests of one connection', () => {
     expect(answers.trim()).toMatch(/\{"status":"ok"[^{]*\}$/)
   })
 
+  it('end the connection after one with very many fields', async () => {
+    const app = await testApp()
+    const line = wire(app.url)
+    const fields = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`field-${n}`, '']))
+    line.socket.write(head('GET /health/live', fields) + head('GET /health/live'))
+    const answers = await line.ended
+    expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(1)
+    expect(answers).toMatch(/connection: close/i)
+  })
+
   it('that come with a transfer coding in HTTP/1.0 are refused, and end it', async () => {
     const app = await testApp()
     const line = wire(app.url)
@@ -43,6 +53,26 @@ describe('requests of one connection', () => {
     const answers = await line.ended
     expect(answers).toMatch(/^HTTP\/1\.1 400 .*"malformed-http"/s)
     expect(answers.match(/HTTP\/1\.1/g)).toHaveLength(1)
+  })
+})
+
+describe('requests of many connections at the same moment', () => {
+  it.each([
+    ['of one address', {}, '127.0.0.1', SOMEBODY_ELSE],
+    ['of one address behind a trusted proxy', { TRUST_PROXY: '127.0.0.0/8' }, '192.0.2.1', '192.0.2.2'],
+    ['of one address behind two proxies', { TRUST_PROXY: '2' }, '192.0.2.1, 127.0.0.9', '192.0.2.2, 127.0.0.9'],
+  ])('%s do not delay a new connection of another: it waits for a few of them', async (_of, settings, from, to) => {
+    const app = await testApp(settings)
+    const crowd = Array.from({ length: 64 }, () => wire(app.url))
+    await expect.poll(() => app.connections.length).toBe(64)
+    const requests = head('GET /health/live', { 'x-forwarded-for': from }).repeat(PIPELINE_DEPTH - 1)
+    for (const { socket } of crowd) socket.write(requests)
+    const answer = answerTo(wire(app.url, SOMEBODY_ELSE), 'GET /v1/me', { 'x-forwarded-for': to })
+    expect(await answer).toMatch(/^HTTP\/1\.1 401 /)
+    const routes = () => app.log.filter((line) => line.includes('"answered"')).map((line) => JSON.parse(line).route)
+    await expect.poll(() => routes().length).toBe(64 * (PIPELINE_DEPTH - 1) + 1)
+    expect(routes().indexOf('/v1/me')).toBeLessThan(crowd.length / 2)
+    for (const { socket } of crowd) socket.destroy()
   })
 })
 
@@ -95,8 +125,9 @@ describe('transfers', () => {
     await ada.put('film', 'sand')
     const stalled = [1, 2].map(() => wire(app.url))
     for (const { socket } of stalled) socket.write(startOf(ada))
-    const download = ada.get('film')
+    // After both: requests of one network begin in their order.
     expect((await ben.put('b', 'sand')).status).toBe(201)
+    const download = ada.get('film')
     const next = await Promise.race([download, ben.get('b').then(() => null)])
     expect(next).toBe(null)
     stalled[0]?.socket.destroy()

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { member, testApp } from '../support/app.ts'
 import type { Call } from '../support/http.ts'
 import { iteration } from '../support/iteration.ts'
+import { type Wire, wire } from '../support/wire.ts'
 
 /** A server with a SQLite file, that notes the iteration of each piece. */
 async function noted() {
@@ -84,4 +85,36 @@ it('runs one piece of all lists and look-ups in an iteration', async () => {
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   expect(pieces.length).toBeGreaterThanOrEqual(requests.length)
   expect(new Set(pieces).size).toBe(pieces.length)
+})
+
+it('runs no piece in an iteration that accepts a connection', async () => {
+  const { app, ada, pieces } = await noted()
+  const { countByMonth } = app.ports.files
+  const accepted = new Set<number>()
+  const lines: Wire[] = []
+  app.ports.files.countByMonth = (...question) => {
+    if (lines.length === 0) {
+      app.server.on('connection', () => accepted.add(iteration()))
+      lines.push(...Array.from({ length: 30 }, () => wire(app.url)))
+    }
+    return countByMonth(...question)
+  }
+  const answers = await Promise.all(Array.from({ length: 96 }, () => ada.request('/v1/timeline')))
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  expect(accepted.size).toBeGreaterThan(20)
+  expect(pieces.filter((piece) => accepted.has(piece))).toEqual([])
+  for (const { socket } of lines) socket.destroy()
+})
+
+it('sends each half MiB of a download in a turn of its user', async () => {
+  const { app, ada } = await noted()
+  await ada.put('film', Buffer.alloc(2 * 1024 * 1024))
+  const { sendingTurn } = app.vault
+  const turns: string[] = []
+  app.vault.sendingTurn = (owner) => {
+    turns.push(owner)
+    return sendingTurn(owner)
+  }
+  expect((await ada.get('film')).bytes).toHaveLength(2 * 1024 * 1024)
+  expect(turns).toEqual(new Array(4).fill(ada.userId))
 })

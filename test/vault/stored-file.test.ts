@@ -49,9 +49,10 @@ it('opens more rows than it remembers, each with what its own seal told', async 
 
 it('takes a turn for each hundred rows, and one for the response', async () => {
   const rows = Array.from({ length: 250 }, (_, n) => sealedRow(n).row)
-  const { next } = openTurns()
+  const { next, skip } = openTurns()
   const taken: string[] = []
   const turns: Turns = {
+    skip,
     next(owner) {
       taken.push(owner)
       return next(owner)

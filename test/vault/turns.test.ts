@@ -29,6 +29,35 @@ it('gives owners turns one after the other, however many requests one of them ha
   expect((await run([...ana, ['ben', 2], ['eve', 3]])).owners).toBe('ana ben eve ana ben eve ana eve ana ana')
 })
 
+it('runs as many pieces in an iteration as it may', async () => {
+  const turns = openTurns(8)
+  const ran = new Map<number, number>()
+  await Promise.all(
+    Array.from({ length: 20 }, async (_, n) => {
+      await turns.next(`owner ${n % 3}`)
+      ran.set(iteration(), (ran.get(iteration()) ?? 0) + 1)
+    }),
+  )
+  expect([...ran.values()]).toEqual([8, 8, 4])
+})
+
+it('runs no piece in an iteration that is skipped, but one after 64 of them', async () => {
+  const turns = openTurns()
+  let done = false
+  const skip = () => {
+    turns.skip()
+    if (!done) setImmediate(skip)
+  }
+  skip()
+  const ran: number[] = []
+  for (let piece = 0; piece < 3; piece += 1) {
+    await turns.next('ana')
+    ran.push(iteration())
+  }
+  done = true
+  expect(ran.slice(1).map((at, n) => at - (ran[n] ?? 0))).toEqual([65, 65])
+})
+
 it('goes on after all pieces were done', async () => {
   const turns = openTurns()
   for (const owner of ['ana', 'ana', 'ben']) await turns.next(owner)

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
 import { respondRaw } from './last-response.ts'
-import { networkOf } from './network.ts'
+import { networkOf, type ProxyCheck } from './network.ts'
 import { tally } from './tally.ts'
 
 export interface ConnectionRules {
@@ -17,7 +17,7 @@ export interface ConnectionRules {
   /** The maximum from one network. */
   mostOfNetwork: number
   /** A proxy connects for many networks, so only the total limits it. */
-  isProxy(address: string | undefined): boolean
+  isProxy: ProxyCheck
   /** How long a stopping server still accepts requests, each as the last of its connection. */
   lingerMs: number
 }
@@ -42,7 +42,7 @@ export const connections = fastifyPlugin<ConnectionRules>(async function connect
 
   app.server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket
-    const network = rules.isProxy(remoteAddress) ? null : networkOf(remoteAddress)
+    const network = rules.isProxy(remoteAddress, 0) ? null : networkOf(remoteAddress)
     add(socket, network)
     if (open.size > rules.most) refuse(socket, `more than ${rules.most} connections`)
     else if (network !== null && openOfNetwork.of(network) > rules.mostOfNetwork) {

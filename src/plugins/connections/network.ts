@@ -1,4 +1,5 @@
 /** Which addresses are counted as one network, and which addresses are proxies. */
+import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 
 /** An IPv4 address, or the /64 of an IPv6 address: a client with one address of a /64 usually has all of them. */
@@ -17,12 +18,27 @@ export function networkOf(ip: string | undefined): string {
     .join(':')}::/64`
 }
 
+/** The address of the client of a request: the connection's, or the one that the trusted proxies report. */
+export type ClientAddress = (request: Pick<IncomingMessage, 'headers' | 'socket'>) => string | undefined
+
+/** As the framework has it in `request.ip`, before the framework has the request. */
+export function clientAddress(isProxy: ProxyCheck): ClientAddress {
+  return ({ headers, socket: { remoteAddress } }) => {
+    if (!isProxy(remoteAddress, 0)) return remoteAddress
+    // From the last proxy to the client.
+    const hops = [headers['x-forwarded-for'] ?? []].flat().join().split(',').reverse()
+    const client = hops.findIndex((hop, n) => !isProxy(hop.trim(), n + 1))
+    return hops.at(client)?.trim()
+  }
+}
+
+/** `hop` is 0 for the address of the connection, 1 for the address that its proxy reports, and so on. */
+export type ProxyCheck = (address: string | undefined, hop: number) => boolean
+
 /** Whether an address is a proxy's, by a list of addresses and CIDRs, by a function, or never with `false`. */
-export function proxyCheck(
-  trusted: string[] | ((address: string, hop: number) => boolean) | false,
-): (address: string | undefined) => boolean {
+export function proxyCheck(trusted: string[] | ((address: string, hop: number) => boolean) | false): ProxyCheck {
   if (!trusted) return () => false
-  if (typeof trusted === 'function') return (address) => trusted(address ?? '', 0)
+  if (typeof trusted === 'function') return (address, hop) => trusted(address ?? '', hop)
   const proxies = new BlockList()
   for (const network of trusted) {
     const [address = '', prefix] = network.split('/')

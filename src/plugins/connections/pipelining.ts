@@ -1,23 +1,48 @@
 /**
  * A connection runs one request at a time. Further requests that a client has sent wait, up to a maximum, until the responses
- * before theirs are sent (RFC 9112, section 9.3.2).
+ * before theirs are sent (RFC 9112, section 9.3.2). Then networks take turns: a network that sends very many requests at once
+ * delays a request of another network by a few of its own, not by all of them.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
+import { openTurns } from '../../vault/turns.ts'
 import { requestIdOf } from '../trace/request-id.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
+import { type ClientAddress, networkOf } from './network.ts'
 import { connectionOf } from './register.ts'
 
 /** The maximum of pipelined requests of one connection. The last one ends the connection. */
-export const PIPELINE_DEPTH = 16
+export const PIPELINE_DEPTH = 8
 
-export const pipelining = fastifyPlugin<{ refused: Refused }>(async function pipelining(app, { refused }) {
+/** A request with more header fields is the last one of its connection. So the requests of one read have few fields in all. */
+const MANY_FIELDS = 100
+
+/** The requests that begin in one iteration of the event loop. All other work waits for them, so they take a few milliseconds. */
+const BEGUN_AT_ONCE = 8
+
+interface Options {
+  addressOf: ClientAddress
+  refused: Refused
+}
+
+export const pipelining = fastifyPlugin<Options>(async function pipelining(app, { addressOf, refused }) {
+  const turns = openTurns(BEGUN_AT_ONCE)
   // By default Node closes a half-closed connection, and the response to an executed request is lost.
   Object.assign(app.server, { httpAllowHalfOpen: true })
 
-  app.server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+  app.server.on('connection', () => {
+    turns.skip()
+    app.vault.skipTurn()
+  })
+
+  // The framework's own listener. It would do a part of the work for a request as soon as the request is parsed.
+  const [handle] = app.server.listeners('request') as RequestListener[]
+  app.server.removeAllListeners('request')
+
+  app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request
     // The plugins, the framework and a drained body each add a listener. Node warns above ten.
     response.setMaxListeners(20)
     // Node caches the address at the first read, and cannot read it after the connection is closed.
@@ -27,9 +52,12 @@ export const pipelining = fastifyPlugin<{ refused: Refused }>(async function pip
     connection.latest = response
     connection.responses.add(response)
     response.once('close', () => connection.responses.delete(response))
-    if (connection.responses.size < PIPELINE_DEPTH) return
+    // A waiting request uses no memory of a response. If the client leaves first, the request never begins.
+    if (response.socket) void begin(request, response)
+    else response.once('socket', () => void begin(request, response))
+    if (connection.responses.size < PIPELINE_DEPTH && request.rawHeaders.length <= 2 * MANY_FIELDS) return
     // RFC 9112, section 9.6: requests after the last one of a connection are not processed. The client sends them again.
-    response.setHeader('connection', 'close')
+    response.shouldKeepAlive = false
     ignoreFurtherRequests(socket)
   })
 
@@ -44,13 +72,15 @@ export const pipelining = fastifyPlugin<{ refused: Refused }>(async function pip
     })
   })
 
-  // A pipelined request waits until the requests before it are answered, so a connection uses the memory of one response.
-  // If the client leaves first, the request never continues, and uses nothing.
   app.addHook('onRequest', ({ routeOptions }, { raw }, done) => {
     if (routeOptions.config.changesNothing) changeNothing.add(raw)
-    if (raw.socket) done()
-    else raw.once('socket', () => done())
+    done()
   })
+
+  async function begin(request: IncomingMessage, response: ServerResponse) {
+    await turns.next(networkOf(addressOf(request)))
+    if (!response.destroyed) handle?.(request, response)
+  }
 })
 
 /** Responses to requests of other methods that change nothing either. */
@@ -63,9 +93,14 @@ function changes(response: ServerResponse | null): boolean {
 
 /**
  * One read may bring thousands of pipelined requests, and Node parses all of them. Node's parser calls the undocumented
- * `onIncoming` for each. Replacing it drops the further requests, which would otherwise be queued.
+ * `onIncoming` for each. Replacing it drops the further requests, which would otherwise be queued. After the result 2, which
+ * is for a change of the protocol, the parser drops what is left of the read. The next read may begin within a request.
  */
 function ignoreFurtherRequests(socket: Socket) {
   const { parser } = socket as Socket & { parser?: { onIncoming: () => number } }
-  if (parser) parser.onIncoming = () => 0
+  if (!parser) return
+  parser.onIncoming = () => {
+    connectionOf(socket).isNoisy = true
+    return 2
+  }
 }

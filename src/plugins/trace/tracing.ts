@@ -4,19 +4,20 @@ import { type Span, SpanStatusCode, type TracerProvider } from '@opentelemetry/a
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { addToLog } from '../../http/request-logs.ts'
+import type { ProxyCheck } from '../connections/network.ts'
 import { atEnd } from './request-end.ts'
 
 export interface TracingRules {
   provider: TracerProvider
   /** Spans have the addresses of clients. */
   clients: boolean
-  isProxy(address: string | undefined): boolean
+  isProxy: ProxyCheck
 }
 
 export const tracing = fastifyPlugin<TracingRules>(async function tracing(app, { provider, clients, isProxy }) {
   app.addHook('onRequest', ({ raw: { headers, socket } }, _reply, done) => {
     // A stranger must not choose which requests are sampled, or put them into traces of others.
-    if (!isProxy(socket.remoteAddress)) {
+    if (!isProxy(socket.remoteAddress, 0)) {
       delete headers.traceparent
       delete headers.tracestate
     }
