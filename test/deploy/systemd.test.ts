@@ -1,7 +1,7 @@
 /** deploy/systemd as systemd reads it. `.ci/systemd` runs it. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { ConfigSchema } from '../../src/config/schema.ts'
 import { describeWithProgram } from '../support/programs.ts'
@@ -10,7 +10,7 @@ const folder = join(import.meta.dirname, '..', '..', 'deploy', 'systemd')
 const units = readdirSync(folder)
   .filter((name) => /\.(?:service|timer)$/.test(name))
   .map((name) => join(folder, name))
-const services = units.filter((path) => path.endsWith('.service'))
+const services = units.filter((path) => path.endsWith('.service')).map((path) => basename(path))
 
 describeWithProgram('systemd-analyze', 'systemd')('the units for systemd', () => {
   it('are correct', () => {
@@ -23,8 +23,8 @@ describeWithProgram('systemd-analyze', 'systemd')('the units for systemd', () =>
     expect([ours, status]).toEqual([[], 0])
   })
 
-  it.each(services)('confine %s: an exposure under 2', (path) => {
-    const args = ['security', '--offline=true', '--no-pager', path]
+  it.each(services)('confine %s: an exposure under 2', (name) => {
+    const args = ['security', '--offline=true', '--no-pager', join(folder, name)]
     const report = execFileSync('systemd-analyze', args, { encoding: 'utf8' })
     expect(Number(/Overall exposure level for \S+: ([\d.]+)/.exec(report)?.[1])).toBeLessThan(2)
   })
