@@ -14,7 +14,7 @@ const PROGRAMS = { server: 'src/server.ts', cli: 'src/cli.ts', config: 'src/conf
 const STAMP = join('dist', '.built-from')
 /** Packages that stay in node_modules: they have binaries, files or threads of their own, or are loaded only where they are set. */
 const APART =
-  /^(?:better-sqlite3|pino|pino-pretty|@fastify\/(?:static|swagger-ui)|pg|ioredis|@aws-sdk|nodemailer)(?:\/|$)/
+  /^(?:better-sqlite3|pino|pino-pretty|@fastify\/(?:static|swagger-ui)|pg|ioredis|@aws-sdk|nodemailer|@opentelemetry|@fastify\/otel)(?:\/|$)/
 /** The licences of the packages that became part of `dist/`, which must go with them. */
 const NOTICES = join('dist', 'THIRD-PARTY.txt')
 /** Packages that are not ES modules call `require`. */

@@ -1,6 +1,7 @@
 /** The app: its plugins and routes in their order. Routes inside `members` need a session. */
 import type { ServerOptions } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { TracerProvider } from '@opentelemetry/api'
 import fastify, { type FastifyBaseLogger } from 'fastify'
 import { recordDamage } from './http/damage.ts'
 import { knownPaths } from './http/known-paths.ts'
@@ -9,7 +10,7 @@ import { dependencyLogs } from './http/request-logs.ts'
 import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
 import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
-import { noiseResponses } from './plugins/connections/last-response.ts'
+import { noiseResponses, type Refused } from './plugins/connections/last-response.ts'
 import { memoryPool, type PoolRules } from './plugins/connections/memory-pool.ts'
 import { proxyCheck } from './plugins/connections/network.ts'
 import { type Pace, pace } from './plugins/connections/pace.ts'
@@ -31,7 +32,7 @@ import { readBacks } from './plugins/read-backs.ts'
 import { readOnly } from './plugins/read-only.ts'
 import { sweeper } from './plugins/sweeper.ts'
 import { requestId, requestIdOf } from './plugins/trace/request-id.ts'
-import { quietFramework, requestLog } from './plugins/trace/request-log.ts'
+import { logAtEnd, logNoise, quietFramework, requestLog } from './plugins/trace/request-log.ts'
 import { web } from './plugins/web/web.ts'
 import { account } from './routes/account.ts'
 import { activity } from './routes/activity.ts'
@@ -55,7 +56,7 @@ import type { Vault } from './vault/vault.ts'
 
 /** The operator's settings for HTTP. */
 export interface HttpRules {
-  /** The request log contains the addresses of clients. */
+  /** The request log and traces contain the addresses of clients. */
   logClients: boolean
   /** The proxies whose X-Forwarded-* headers are trusted: by addresses and CIDRs, by a function, or none with `false`. */
   trustProxy: string[] | ((address: string, hop: number) => boolean) | false
@@ -71,6 +72,8 @@ export interface HttpRules {
   idleMs: number
   /** How long a server that stops still takes requests, each as the last of its connection. */
   lingerMs: number
+  /** Where traces go to; they cost nothing without one. */
+  tracing?: TracerProvider | null
   sessionCheckMs: SessionCheck['sessionCheckMs']
   /** The rate limits; `null` for none. */
   limits: RequestLimits | null
@@ -94,7 +97,9 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   const most = Math.min(http.mostConnections, connectionsAtMost())
   // At least 32: if the process may open few files, a fraction of them would be too few for one browser or phone.
   const claim = memoryClaims(memoryPool(http.memory))
+  const isProxy = proxyCheck(http.trustProxy)
   const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
+  const refused: Refused = (refusal) => logNoise(log, refusal, http.logClients)
   const app = fastify({
     ...dependencyLogs(log),
     logController: quietFramework,
@@ -105,10 +110,11 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     schemaController: { compilersFactory: { buildSerializer: lazySerializers } },
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
+      logAtEnd(request, reply, http.logClients)
       reply.headers(originHeaders(request.headers.origin))
       respondEarly(error, request, reply)
     },
-    clientErrorHandler: noiseResponses(paths, originHeaders),
+    clientErrorHandler: noiseResponses(paths, originHeaders, refused),
     // For `/%` the router calls `frameworkErrors` with a bad URL, as for every path that cannot be decoded.
     rewriteUrl: (raw) => {
       raw.method = methodOf(raw)
@@ -127,13 +133,17 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(connections, {
     most,
     mostOfNetwork: share(http.networkShare),
-    isProxy: proxyCheck(http.trustProxy),
+    isProxy,
     lingerMs: http.lingerMs,
   })
-  await app.register(pipelining)
+  await app.register(pipelining, { refused })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)
+  if (http.tracing) {
+    const { tracing } = await import('./plugins/trace/tracing.ts')
+    await app.register(tracing, { provider: http.tracing, clients: http.logClients, isProxy })
+  }
   await app.register(requestId)
   await app.register(requestLog, { clients: http.logClients })
   await app.register(safeDefaults)

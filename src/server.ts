@@ -15,7 +15,14 @@ import { foldersAnswer } from './compose/folders.ts'
 import { closeToOthers } from './compose/modes.ts'
 import { BACKLOG, httpRulesOf, requestLimitsOf, rulesOf } from './compose/rules.ts'
 import { adaptersOf, placesOf, warningsOf } from './compose/startup-log.ts'
-import { type Config, ConfigError, readConfig, readEnvFile, unknownSettings } from './config/config.ts'
+import {
+  type Config,
+  ConfigError,
+  passToOpenTelemetry,
+  readConfig,
+  readEnvFile,
+  unknownSettings,
+} from './config/config.ts'
 import { cryptographicChance } from './vault/crypto/secrets.ts'
 import { openVault } from './vault/vault.ts'
 import { VERSION } from './version.ts'
@@ -40,6 +47,7 @@ setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`)
 
 try {
   const file = readEnvFile('.env')
+  passToOpenTelemetry(file, process.env)
   await serve(readConfig({ ...file, ...process.env }), unknownSettings(file))
 } catch (error) {
   process.stderr.write(`${error instanceof ConfigError ? error.message : startFailure(error)}\n`)
@@ -54,14 +62,22 @@ async function serve(config: Config, unknown: string[]) {
   const host = config.HOST === 'localhost' ? (await lookup(config.HOST)).address : config.HOST
   await checkFree(host, config.PORT)
   await foldersAnswer(config, SILENCE_MS, (message) => log.warn(message))
-  const ports = await compose(config, log, Date.now, cryptographicChance)
+  const opened = await compose(config, log, Date.now, cryptographicChance)
+  const tracing = await tracingOf(config, log)
+  const ports = tracing?.traced(opened) ?? opened
   const limits = requestLimitsOf(config, ports)
   const web = config.WEB === 'on' ? WEB_FOLDER : null
-  const app = await buildApp(await openVault(ports, rulesOf(config)), log, { ...http, limits, web })
+  const app = await buildApp(await openVault(ports, rulesOf(config)), log, {
+    ...http,
+    limits,
+    web,
+    tracing: tracing?.provider ?? null,
+  })
   const stopping = closeWithGrace({ delay: GRACE_MS, skip: ['SIGINT', 'SIGTERM'] }, async ({ err, signal }) => {
     if (err) log.fatal({ err }, 'closing after an unexpected error')
     else if (signal) log.info(`closing on ${signal}`)
     await app.close()
+    await tracing?.close()
   })
   stopOnSignals(log, stopping.close)
 
@@ -78,6 +94,13 @@ async function serve(config: Config, unknown: string[]) {
     log.warn('the web vault was not built, so / is a short page; npm run build does it')
   }
   if (unknown.length > 0) log.warn(`.env has settings that this version does not know: ${unknown.join(', ')}`)
+}
+
+/** Traces are sent, and OpenTelemetry is loaded, only where a collector is set. */
+async function tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT }: Config, log: Logger) {
+  if (OTEL_EXPORTER_OTLP_ENDPOINT === undefined) return null
+  const { openTracing } = await import('./compose/tracing.ts')
+  return openTracing(VERSION, (fields, message) => log.warn(fields, message))
 }
 
 /** Stops cleanly on the first signal, and at once on a later second one. */

@@ -91,6 +91,12 @@ describe('the settings', () => {
     },
   )
 
+  it('shows no password of a collector of traces', () => {
+    const read = () => readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'grpc://ada:a-secret@host:4317' })
+    expect(read).toThrow('OTEL_EXPORTER_OTLP_ENDPOINT is invalid (its value is not shown)')
+    expect(read).not.toThrow('a-secret')
+  })
+
   it.each(['postgres://ada:a-secret@[', 'mysql://ada:a-secret@host/vault'])(
     'do not take the database %j',
     (DATABASE_URL) => {
@@ -313,7 +319,7 @@ describe('the file .env', () => {
   })
 
   it('has names that mean nothing', () => {
-    expect(unknownSettings({ PORT: '1', PIN_TTL: '3' })).toEqual(['PIN_TTL'])
+    expect(unknownSettings({ PORT: '1', PIN_TTL: '3', OTEL_SERVICE_NAME: 'vault' })).toEqual(['PIN_TTL'])
   })
 })
 

@@ -1,5 +1,9 @@
-/** The interface of the operator's commands. A command does not print and does not end the process: `cli.ts` does. */
+/**
+ * The interface of the operator's commands. A command prints nothing but lines for an audit, and does not end the process: `cli.ts`
+ * does both.
+ */
 import type { ParseArgsConfig } from 'node:util'
+import { auditTo } from '../compose/audit.ts'
 import { composeBeside } from '../compose/beside.ts'
 import { rulesOf } from '../compose/rules.ts'
 import type { Config } from '../config/config.ts'
@@ -48,8 +52,11 @@ export class UsageError extends Error {}
 /** Opens the engines, runs `work`, and closes them. A server may be running at the same time. */
 export async function withPorts<T>(config: Config, work: (ports: CommandPorts) => Promise<T>): Promise<T> {
   const alarms: Error[] = []
-  const ports = await composeBeside(config, Date.now, cryptographicChance, (cause, doing) => {
-    alarms.push(new Error(`${doing} failed: ${(cause as Error).message}`, { cause }))
+  const ports = await composeBeside(config, Date.now, cryptographicChance, {
+    alarm: (cause, doing) => {
+      alarms.push(new Error(`${doing} failed: ${(cause as Error).message}`, { cause }))
+    },
+    audit: auditTo(printAudit, false),
   })
   try {
     const result = await work(ports)
@@ -58,6 +65,12 @@ export async function withPorts<T>(config: Config, work: (ports: CommandPorts) =
   } finally {
     await ports.close()
   }
+}
+
+/** In the form of the server's log, on standard error. At a terminal the outcome of the command says the same. */
+function printAudit(fields: object, msg: string): void {
+  if (process.stderr.isTTY) return
+  process.stderr.write(`${JSON.stringify({ level: 30, time: Date.now(), ...fields, msg })}\n`)
 }
 
 export function withVault<T>(

@@ -5,7 +5,7 @@ import { openSqliteBeside } from '../adapters/sqlite/engine.ts'
 import type { Config } from '../config/config.ts'
 import type { DatabaseEngine } from '../ports/database.ts'
 import type { CommandPorts } from '../ports/operator.ts'
-import type { Alarm, Chance, Clock } from '../ports/ports.ts'
+import type { Alarm, Audit, Chance, Clock } from '../ports/ports.ts'
 import { bucketOf } from './bucket.ts'
 import { masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
@@ -15,7 +15,12 @@ import { databasePlace } from './startup-log.ts'
  * Creates nothing and changes no schema. Throws if there is no vault. The master keys are read only when they are used,
  * because not every command needs them.
  */
-export async function composeBeside(config: Config, clock: Clock, chance: Chance, alarm: Alarm): Promise<CommandPorts> {
+export async function composeBeside(
+  config: Config,
+  clock: Clock,
+  chance: Chance,
+  { alarm, audit }: { alarm: Alarm; audit: Audit },
+): Promise<CommandPorts> {
   const { opened, close } = engines()
   try {
     const database = await databaseBeside(config)
@@ -29,6 +34,7 @@ export async function composeBeside(config: Config, clock: Clock, chance: Chance
       clock,
       chance,
       alarm,
+      audit,
       get masterKeys() {
         return masterKeysOf(config, missingMasterKey)
       },

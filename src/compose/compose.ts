@@ -13,6 +13,7 @@ import { openSqlite, openSqliteReadOnly } from '../adapters/sqlite/engine.ts'
 import { type Config, checkDelivery } from '../config/config.ts'
 import type { DatabaseEngine } from '../ports/database.ts'
 import type { Chance, Clock, Ports } from '../ports/ports.ts'
+import { auditTo } from './audit.ts'
 import { bucketOf } from './bucket.ts'
 import { makeMasterKey, masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
@@ -47,6 +48,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       clock,
       chance,
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
+      audit: auditTo((fields, message) => log.info(fields, message), config.LOG_CLIENT_ADDRESS === 'on'),
       masterKeys,
       checks: {
         ...database.checks,

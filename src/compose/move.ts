@@ -13,8 +13,8 @@ import { databasePlace } from './startup-log.ts'
 export async function openMoveSource(config: Config, clock: Clock, chance: Chance): Promise<MoveSource> {
   const { opened, close } = engines()
   try {
-    // A move has no background work, so no failure needs the alarm.
-    const beside = await composeBeside(config, clock, chance, () => {})
+    // A move has no background work and changes no account.
+    const beside = await composeBeside(config, clock, chance, { alarm: () => {}, audit: () => {} })
     opened.push(beside.close)
     const rows = sqliteMoveSource(config.DATA_DIR)
     opened.push(rows.close)

@@ -126,7 +126,16 @@ export function readSettings(path: string): Config {
 
 /** The names that this version does not know: typing errors, and settings of other versions. */
 export function unknownSettings(file: NodeJS.ProcessEnv): string[] {
-  return Object.keys(file).filter((name) => !(name in ConfigSchema.properties))
+  return Object.keys(file).filter((name) => !(name in ConfigSchema.properties) && !isForOpenTelemetry(name))
+}
+
+/** OpenTelemetry reads its settings from the environment only. So those of the file are put there. */
+export function passToOpenTelemetry(file: NodeJS.ProcessEnv, environment: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(file)) if (isForOpenTelemetry(name)) environment[name] ??= file[name]
+}
+
+function isForOpenTelemetry(name: string): boolean {
+  return name.startsWith('OTEL_')
 }
 
 function errorOf(properties: Record<string, TSchema>, name: string, text: string | undefined): string {

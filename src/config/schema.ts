@@ -5,6 +5,7 @@ import { everyOf, isNetwork, isOrigin } from './values.ts'
 const GiB = 1024 ** 3
 
 FormatRegistry.Set('postgres-url', (text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
+FormatRegistry.Set('http-url', (text) => /^https?:\/\//.test(text) && URL.canParse(text))
 FormatRegistry.Set('proxies', (text) => text === 'off' || /^[1-9]$/.test(text) || everyOf(text, isNetwork))
 FormatRegistry.Set('origins', (text) => everyOf(text, isOrigin))
 
@@ -42,6 +43,13 @@ export const ConfigSchema = Type.Object({
     default: 'off',
     description: 'on: the request log has the addresses of clients, which are personal data. For fail2ban.',
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    Type.String({
+      format: 'http-url',
+      secret: 'a URL such as http://127.0.0.1:4318',
+      description: 'A collector that gets traces (OTLP over HTTP, in JSON): http://127.0.0.1:4318. Without it, none.',
+    }),
+  ),
   NODE_ENV: Type.Optional(Type.String({ description: 'production refuses PINs in responses and in the log.' })),
   MASTER_KEY: Type.Optional(
     Type.String({

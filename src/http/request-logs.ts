@@ -8,6 +8,13 @@ import { stdSerializers } from 'pino'
 
 const loggers = new WeakMap<IncomingMessage, () => FastifyBaseLogger>()
 
+const added = new WeakMap<IncomingMessage, object>()
+
+/** Adds fields to every later line about the request. Call it before the first one. */
+export function addToLog(request: FastifyRequest, fields: object): void {
+  added.set(request.raw, fields)
+}
+
 /** The logger of a request, for our own code. Its lines have the request id. */
 export function logOf(request: FastifyRequest): FastifyBaseLogger {
   return loggers.get(request.raw)?.() ?? request.log
@@ -27,7 +34,7 @@ export function dependencyLogs(log: FastifyBaseLogger) {
   ) => {
     let own: FastifyBaseLogger | undefined
     const make = () => {
-      own ??= log.child(bindings, { serializers: { err: errorFields } })
+      own ??= log.child({ ...bindings, ...added.get(raw) }, { serializers: { err: errorFields } })
       return own
     }
     loggers.set(raw, make)

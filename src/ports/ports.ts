@@ -15,7 +15,7 @@
  * A `put` or a transaction that throws `ENOSPC`, `EROFS` or `EAGAIN` has changed nothing. After `ECONNABORTED` the
  * result is unknown. `logged: true`: the error is already logged.
  */
-import type { Quota } from './accounts.ts'
+import type { ActivityKind, Caller, Quota } from './accounts.ts'
 import type { BlobStore } from './blobs.ts'
 import type { ChangeNotices } from './changes.ts'
 import type { EventCounter, RequestCounter } from './counters.ts'
@@ -69,6 +69,18 @@ export interface Chance {
 /** Logs an error of work that no request waits for. */
 export type Alarm = (error: unknown, doing: string) => void
 
+/**
+ * The events of the activity lists, and more. The same event may concern no user: a `wrong-pin` for no account, a `pin-issued` for an
+ * address that has no account yet.
+ */
+export type AuditEvent = ActivityKind | 'account-created' | 'account-deleted' | 'master-key-rotated'
+
+/** Logs an event for an audit, with the ids of what it is about. */
+export type Audit = (
+  event: AuditEvent,
+  about: { caller: Caller; user?: string | null; session?: string | null; file?: string | null; key?: string },
+) => void
+
 /** The operator's keys, 32 bytes each. Only the current one seals; all of them open. */
 export interface MasterKeys {
   current: Buffer
@@ -85,6 +97,7 @@ export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'ro
   clock: Clock
   chance: Chance
   alarm: Alarm
+  audit: Audit
   masterKeys: MasterKeys
   /** Each check resolves while its engine can work. Its key is the name that the operator knows. */
   checks: Record<string, () => Promise<void>>

@@ -1,6 +1,6 @@
 /** The account of the signed-in user: description and deletion. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { sessionOf } from '../http/caller.ts'
+import { callerOf, sessionOf } from '../http/caller.ts'
 import { clearCookie } from '../http/credentials.ts'
 import { presentAccount } from '../http/presenting.ts'
 import { Me } from '../schemas/account.ts'
@@ -39,7 +39,7 @@ export const account: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply) => {
-      await app.vault.account.remove(sessionOf(request).userId)
+      await app.vault.account.remove(sessionOf(request).userId, callerOf(request))
       clearCookie(request, reply)
       return reply.code(204).send(null)
     },

@@ -7,6 +7,7 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/health/live',
     {
+      config: { oneOfMany: true },
       schema: {
         operationId: 'isAlive',
         summary: 'Whether the process runs',
@@ -22,6 +23,7 @@ export const health: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/health/ready',
     {
+      config: { oneOfMany: true },
       schema: {
         operationId: 'isReady',
         summary: 'Whether the server can do its work',

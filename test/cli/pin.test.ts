@@ -53,7 +53,14 @@ describe('pin', () => {
     const { folder, userId, deviceId, signIn } = await withAda()
     const { code, stdout, stderr } = await commandProcess(folder, ['pin', userId, deviceId]).ended
     const [, pin = ''] = /^PIN (\d{4}) for device \S+, until 20\S+Z\n$/.exec(stdout) ?? []
-    expect([code, stderr]).toEqual([0, ''])
+    expect(code).toBe(0)
+    expect(JSON.parse(stderr)).toEqual({
+      level: 30,
+      time: expect.any(Number),
+      audit: 'pin-issued',
+      user: userId,
+      msg: 'audit',
+    })
     expect((await signIn(pin)).status).toBe(201)
   })
 

@@ -1,6 +1,7 @@
 /** A server behind nginx as it is shipped: what clients see is what the server says, and nobody's names are logged. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { Readable } from 'node:stream'
 import { brotliDecompressSync } from 'node:zlib'
@@ -268,6 +269,20 @@ describeNginx('behind nginx', () => {
     expect(nginx.log()).not.toContain(ada.sessionId)
     expect(nginx.log()).toContain('"requestId":"the-last"')
     expect(app.log.join('\n')).toContain('the-last')
+  })
+
+  it('an id of nginx finds a request in the log of the server, and a client begins no trace', async () => {
+    const { app, nginx } = await behindNginx({ LOG_LEVEL: 'info' })
+    const received: (string | undefined)[] = []
+    app.server.on('request', ({ headers }: IncomingMessage) => received.push(headers.traceparent as string | undefined))
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const { headers, body } = await nginx.request('/v1/files', { headers: { traceparent, tracestate: 'a=b' } })
+    const id = headers['x-request-id']
+    expect(body).toMatchObject({ requestId: id })
+    expect(received).toEqual([undefined])
+    await expect.poll(nginx.log).toContain(`"requestId":"${id}"`)
+    const lines = app.log.map((line) => JSON.parse(line) as { requestId?: string; msg: string })
+    expect(lines.filter(({ requestId }) => requestId === id)).toMatchObject([{ msg: 'answered' }])
   })
 
   it('a transfer that the server cuts is cut', async () => {

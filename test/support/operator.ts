@@ -14,14 +14,13 @@ import type { TestApp } from './app.ts'
 
 export async function operator({ config, clock }: Pick<TestApp, 'config' | 'clock'>, settings: Partial<Config> = {}) {
   const alarms: string[] = []
-  const ports: CommandPorts = await composeBeside(
-    { ...config, ...settings },
-    clock,
-    cryptographicChance,
-    (error, doing) => alarms.push(`${doing}: ${error}`),
-  )
+  const audited: string[] = []
+  const ports: CommandPorts = await composeBeside({ ...config, ...settings }, clock, cryptographicChance, {
+    alarm: (error, doing) => alarms.push(`${doing}: ${error}`),
+    audit: (event) => audited.push(event),
+  })
   onTestFinished(ports.close)
-  return { ports, alarms, vault: openOperatorsVault(ports, rulesOf({ ...config, ...settings })) }
+  return { ports, alarms, audited, vault: openOperatorsVault(ports, rulesOf({ ...config, ...settings })) }
 }
 
 /** Progress that nobody watches. */

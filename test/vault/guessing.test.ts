@@ -57,7 +57,7 @@ async function vaultWithMail() {
       return letters.at(-1) as PinLetter
     },
     signIn: (deviceId: string, pin: string, caller = OWNER) => vault.sessions.open({ deviceId, pin }, caller),
-    remove: (userId: string) => vault.account.remove(userId),
+    remove: (userId: string) => vault.account.remove(userId, OWNER),
   }
 }
 

@@ -33,8 +33,9 @@ describe('a new master key', () => {
   it('takes over every vault key, and leaves nothing of the old slots', async () => {
     const { app, home, ada } = await rotating()
     const old = oldSlots(app)
-    const { vault } = await operator(app)
+    const { vault, audited } = await operator(app)
     const report = await vault.rotate(unhurried)
+    expect(audited).toEqual(['master-key-rotated'])
     expect(report).toEqual({
       current: keyIdOf(NEW),
       replaced: 3 + SERVERS_OWN,

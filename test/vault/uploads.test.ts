@@ -134,7 +134,7 @@ it('of a removed user is refused', async () => {
   const { app, owner, uploads } = await vaultOf()
   const { create } = app.ports.uploads
   app.ports.uploads.create = async (...given) => {
-    await app.vault.account.remove(owner)
+    await app.vault.account.remove(owner, { address: '', userAgent: '', requestId: '' })
     return create(...given)
   }
   await expect(uploads.begin(owner, film())).rejects.toMatchObject({ code: 'unauthorized' })

@@ -5,7 +5,12 @@ import { VaultError } from '../src/node.ts'
 
 function streams({ isTTY }: { isTTY: boolean }) {
   const [out, errors] = [new PassThrough(), new PassThrough()]
-  const text = (stream: PassThrough) => String(stream.read() ?? '')
+  // From Node 26 on, one read returns one chunk.
+  const text = (stream: PassThrough) => {
+    let read = ''
+    for (let chunk = stream.read(); chunk !== null; chunk = stream.read()) read += chunk
+    return read
+  }
   return { out: Object.assign(out, { isTTY }), errors, shown: () => text(out), complaints: () => text(errors) }
 }
 

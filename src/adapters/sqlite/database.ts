@@ -3,6 +3,7 @@ import { accessSync, chmodSync, closeSync, constants, fsyncSync, mkdirSync, open
 import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { checkSchema, migrate } from './migrate.ts'
+import { keepUnpairedApart } from './unpaired.ts'
 
 export type { Database } from 'better-sqlite3'
 
@@ -88,6 +89,7 @@ function settle(db: Database.Database, waitMs: number): void {
   // 1 MiB: a checkpoint blocks the event loop, one of 4 MiB for up to 50 ms.
   db.pragma('wal_autocheckpoint = 250')
   db.pragma(`busy_timeout = ${waitMs}`)
+  keepUnpairedApart(db)
 }
 
 /** The last process to close a database moves the log into it and deletes the log. So a log shows an unclean stop. */

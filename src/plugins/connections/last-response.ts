@@ -9,13 +9,16 @@ import type { OriginHeaders } from '../headers/cross-origin.ts'
 import { safeDefaultsOn } from '../headers/safe-defaults.ts'
 import { isReadableTarget } from '../intake/strict-http.ts'
 import { requestIdOf } from '../trace/request-id.ts'
-import { connectionOf } from './register.ts'
+import { connectionOf, replaceBy } from './register.ts'
 
 /** How long a client may continue to send after the last response of its connection. */
 const LAST_RESPONSE_MS = 1000
 
+/** Gets each refusal of bytes that are no request, except those in place of the response to a running request. */
+export type Refused = (refusal: { socket: Socket; status: number; requestId: string }) => void
+
 /** Answers bytes that are no HTTP request to Node's parser. There is no request object, only a socket. */
-export function noiseResponses(paths: KnownPaths, originHeaders: OriginHeaders) {
+export function noiseResponses(paths: KnownPaths, originHeaders: OriginHeaders, refused: Refused) {
   return (error: ParseError, socket: Socket): void => {
     // If the connection was reset, or TLS has failed or not begun, no response can be sent.
     const unreachable = error.code === 'ECONNRESET' || /^ERR_(TLS|SSL)_/.test(error.code ?? '')
@@ -25,7 +28,11 @@ export function noiseResponses(paths: KnownPaths, originHeaders: OriginHeaders) 
     connection.isNoisy = true
     const { target, headers } = unparsedRequest(error)
     const problem = target === null ? noise(error.code) : refusedMethod(target, paths)
-    afterCompleteRequests(socket, () => respondLast(socket, problem, { headers }, originHeaders(headers.origin)))
+    const request = { headers }
+    afterCompleteRequests(socket, () => {
+      const isOwn = respondLast(socket, problem, request, originHeaders(headers.origin))
+      if (isOwn) refused({ socket, status: problem.status, requestId: requestIdOf(request) })
+    })
   }
 }
 
@@ -55,21 +62,26 @@ function refusedMethod(target: string, paths: KnownPaths): Problem {
 
 /**
  * Ends a connection with this response. Without a response if the client could not tell which request it belongs to.
- * `request` is what is known of that request.
+ * `request` is what is known of that request. True if the response was written, and no running request has a line in the log for it.
  */
 export function respondLast(
   socket: Socket,
   problem: Problem,
   request: { headers: IncomingHttpHeaders } = { headers: {} },
   headers: Record<string, string> = {},
-): void {
+): boolean {
   const [response, ...others] = connectionOf(socket).responses
   // After the headers of a response, or before several responses, the client would misread the refusal.
   const misleading = response?.headersSent || others.length > 0
-  if (misleading || !socket.writable) return void socket.destroy()
-  respondRaw(socket, problem, request, headers)
+  if (misleading || !socket.writable) {
+    socket.destroy()
+    return false
+  }
+  if (response) replaceBy(response, problem.status)
+  respondRaw(socket, problem, response?.req ?? request, headers)
   // Destroyed later: the client may still be sending, and a reset would discard the response before the client reads it.
   setTimeout(() => socket.destroy(), LAST_RESPONSE_MS).unref()
+  return response === undefined
 }
 
 /** Writes a complete response to the socket, as the last one of its connection. */

@@ -6,13 +6,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
-import { afterCompleteRequests, respondLast } from './last-response.ts'
+import { requestIdOf } from '../trace/request-id.ts'
+import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
 import { connectionOf } from './register.ts'
 
 /** The maximum of pipelined requests of one connection. The last one ends the connection. */
 export const PIPELINE_DEPTH = 16
 
-export const pipelining = fastifyPlugin(async function pipelining(app) {
+export const pipelining = fastifyPlugin<{ refused: Refused }>(async function pipelining(app, { refused }) {
   // By default Node closes a half-closed connection, and the response to an executed request is lost.
   Object.assign(app.server, { httpAllowHalfOpen: true })
 
@@ -32,11 +33,15 @@ export const pipelining = fastifyPlugin(async function pipelining(app) {
     ignoreFurtherRequests(socket)
   })
 
-  app.server.on('connect', (_request, socket: Socket) => {
+  app.server.on('connect', (request: IncomingMessage, socket: Socket) => {
     // Node has removed its own listeners. Without ours, an error would end the process, and the end would not be noticed.
     socket.on('error', () => socket.destroy())
     socket.resume()
-    afterCompleteRequests(socket, () => respondLast(socket, problems.malformedHttp()))
+    const problem = problems.malformedHttp()
+    afterCompleteRequests(socket, () => {
+      const isOwn = respondLast(socket, problem, request)
+      if (isOwn) refused({ socket, status: problem.status, requestId: requestIdOf(request) })
+    })
   })
 
   // A pipelined request waits until the requests before it are answered, so a connection uses the memory of one response.

@@ -1,5 +1,5 @@
 /** The register of connections that have sent something: their unfinished responses. */
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 export interface Connection {
@@ -19,4 +19,26 @@ export function connectionOf(socket: Socket): Connection {
   const connection: Connection = { responses: new Set(), latest: null, isNoisy: false }
   connections.set(socket, connection)
   return connection
+}
+
+interface Replacement {
+  status: number
+  /** The client had left before. */
+  isUnread: boolean
+}
+
+const replacements = new WeakMap<ServerResponse, Replacement>()
+
+/** Notes that a response with this status was written to the socket in place of the given one. */
+export function replaceBy(response: ServerResponse, status: number): void {
+  replacements.set(response, { status, isUnread: hasLeft(response.req) })
+}
+
+export function replacementOf(response: ServerResponse): Replacement | undefined {
+  return replacements.get(response)
+}
+
+/** Whether the connection is closed, or the client has closed its side before the end of its request. */
+export function hasLeft({ socket, complete }: IncomingMessage): boolean {
+  return socket.destroyed || (socket.readableEnded && !complete)
 }

@@ -5,9 +5,18 @@ import { nanoid } from 'nanoid'
 
 const SAFE_ID = /^[A-Za-z0-9._-]{1,64}$/
 
-export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
-  const given = headers['x-request-id']
-  return typeof given === 'string' && SAFE_ID.test(given) ? given : nanoid()
+type WithHeaders = Pick<IncomingMessage, 'headers'>
+
+const ids = new WeakMap<WithHeaders, string>()
+
+/** The same id for the same request, also where a plugin responds to it without the framework. */
+export function requestIdOf(request: WithHeaders): string {
+  const known = ids.get(request)
+  if (known) return known
+  const given = request.headers['x-request-id']
+  const id = typeof given === 'string' && SAFE_ID.test(given) ? given : nanoid()
+  ids.set(request, id)
+  return id
 }
 
 export const requestId = fastifyPlugin(async function requestId(app) {

@@ -1,5 +1,5 @@
 /** A user's own account: its description, its usage, its removal. */
-import type { Quota, Usage, User } from '../../ports/accounts.ts'
+import type { Caller, Quota, Usage, User } from '../../ports/accounts.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 
@@ -20,19 +20,19 @@ export interface Accounts {
    * Then the files are removed, those beyond the first 1,000 in the background; after a crash the sweeper finishes that.
    * `unauthorized` if there is no such user.
    */
-  remove(owner: string): Promise<void>
+  remove(owner: string, caller: Caller): Promise<void>
   /** Finishes the removals that were interrupted. */
   finishRemovals(): Promise<void>
 }
 
 export function openAccounts({
-  ports: { users },
+  ports: { users, audit },
   rules,
   background,
   repeat,
   collect,
   trash,
-}: Needs<'users', 'rules' | 'background' | 'repeat' | 'collect' | 'trash'>): Accounts {
+}: Needs<'users' | 'audit', 'rules' | 'background' | 'repeat' | 'collect' | 'trash'>): Accounts {
   return {
     async describe(owner) {
       const user = await users.find(owner)
@@ -41,8 +41,9 @@ export function openAccounts({
       return { ...user, usage: await users.usage(owner), quota: rules.quota }
     },
 
-    async remove(owner) {
+    async remove(owner, caller) {
       if (!(await users.remove(owner))) throw problems.unauthorized()
+      audit('account-deleted', { caller, user: owner, session: caller.session?.id ?? null })
       const first = clearOutFirst(owner)
       background(
         'removing the files of a deleted user',

@@ -1,4 +1,4 @@
-/** The activity list of an account. */
+/** The activity list of an account. Each of its events is also logged for an audit. */
 import type {
   ActivityEvent,
   ActivityKind,
@@ -53,25 +53,26 @@ export interface Activity {
    */
   list(session: Session, page: Pick<ActivityQuery, 'after' | 'limit'>): Promise<ListedEvent[]>
   /** The same work as a note, for no user. */
-  noteNothing(): void
+  noteNothing(kind: ActivityKind, caller: Caller): void
   /** Deletes entries that are too old to be shown. */
   expire(): Promise<void>
 }
 
 export function openActivity({
-  ports: { activity, pinLedger, clock, chance },
+  ports: { activity, pinLedger, clock, chance, audit },
   rules,
   keys,
   background,
   repeat,
   turns,
 }: Needs<
-  'activity' | 'pinLedger' | 'clock' | 'chance',
+  'activity' | 'pinLedger' | 'clock' | 'chance' | 'audit',
   'rules' | 'keys' | 'background' | 'repeat' | 'turns'
 >): Activity {
   const note: Note = (owner, kind, caller, involved) => {
-    if (rules.readOnly) return
     const event = eventOf(kind, caller, involved)
+    audit(kind, { caller, user: owner, session: event.sessionId, file: event.fileId })
+    if (rules.readOnly) return
     background('writing an activity entry', activity.note(owner, event, keepOf(kind, event.at)))
   }
 
@@ -92,7 +93,8 @@ export function openActivity({
       return events.map((event) => ({ ...event, deviceId: event.deviceId && nameOf(event.deviceId) }))
     },
 
-    noteNothing() {
+    noteNothing(kind, caller) {
+      audit(kind, { caller })
       if (rules.readOnly) return
       background('writing in place of an activity entry', pinLedger.noteNothing(clock()))
     },

@@ -73,7 +73,11 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
   return {
     verify: (onBytes) => verify({ ports, keys, onBytes, readBacks }),
 
-    rotate: (pause) => rotate(ports, keys, pause),
+    async rotate(pause) {
+      const rotation = await rotate(ports, keys, pause)
+      if (rotation.replaced > 0) ports.audit('master-key-rotated', { caller: OPERATOR, key: rotation.current })
+      return rotation
+    },
 
     async sweep() {
       const done = await sweeper.sweep(null)
@@ -112,7 +116,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
 
     async removeUser(id) {
       if (!(await users.find(id))) return false
-      await accounts.remove(id)
+      await accounts.remove(id, OPERATOR)
       await work.settled()
       if ((await users.departed(BATCH)).includes(id)) {
         const reader = new Error('another process is reading the database; the next sweep tries again')

@@ -137,7 +137,7 @@ export function openEnrolment({
       const secret = await issue({ deviceId, origin: 'open', kind, address, grant, expiresAt })
       const addressee = grant.kind === 'nothing' ? null : email
       if (user && addressee) activity.note(user.id, 'pin-issued', caller, { deviceId, at })
-      else activity.noteNothing()
+      else activity.noteNothing('pin-issued', caller)
       const letter: PinLetter = { email: addressee, secret, kind, expiresAt, requestId: caller.requestId }
       background('delivering a PIN', messenger.deliver(letter))
     }

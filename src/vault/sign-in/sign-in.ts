@@ -35,7 +35,7 @@ export interface SignIn {
 }
 
 export function openSignIn({
-  ports: { users, sessions, pendingPins, pinLedger, clock, chance },
+  ports: { users, sessions, pendingPins, pinLedger, clock, chance, audit },
   rules,
   keys,
   background,
@@ -43,7 +43,7 @@ export function openSignIn({
   activity,
   notices,
 }: Needs<
-  'users' | 'sessions' | 'pendingPins' | 'pinLedger' | 'clock' | 'chance',
+  'users' | 'sessions' | 'pendingPins' | 'pinLedger' | 'clock' | 'chance' | 'audit',
   'rules' | 'keys' | 'background' | 'aside' | 'activity' | 'notices'
 >): SignIn {
   return {
@@ -117,6 +117,9 @@ export function openSignIn({
     }
     const answer = await sessions.redeem({ pinId: pin.id, session, user, givenBack, event, bounds })
     if (typeof answer === 'string') return null
+    const about = { caller, user: user.id, session: session.id }
+    if (grant.kind === 'registration') audit('account-created', about)
+    audit(answer.newDevice ? 'new-device' : 'sign-in', about)
     if (answer.newDevice && grant.kind === 'user') background('warning of a new device', warnOfDevice(user.id, caller))
     const expiresAt = endOfSession(rules, { createdAt: now, lastUsedAt: now })
     return { sessionId: session.id, token, userId: user.id, deviceId, expiresAt }
@@ -134,11 +137,11 @@ export function openSignIn({
     caller: Caller,
   ): Promise<void> {
     for (const owner of owners) activity.note(owner, 'wrong-pin', caller, { deviceId, at })
-    if (owners.size === 0) activity.noteNothing()
+    if (owners.size === 0) activity.noteNothing('wrong-pin', caller)
     if (!pauses) return
     const { owner } = pauses
     if (owner) activity.note(owner, 'locked', caller, { deviceId, at })
-    else activity.noteNothing()
+    else activity.noteNothing('locked', caller)
     notices.warn(await users.find(owner ?? NOBODY), 'locked', caller)
   }
 }

@@ -35,18 +35,14 @@ export function ConflictDialog() {
       </ul>
       <div class="conflict-choices">
         {choices.map(({ answer, label, why }) => (
-          <button
-            key={answer}
-            type="button"
-            aria-describedby={`why-${answer}`}
-            aria-label={label}
-            onClick={() => decide(answer)}
-          >
-            <strong>{label}</strong>
+          <div key={answer}>
+            <button type="button" aria-describedby={`why-${answer}`} onClick={() => decide(answer)}>
+              {label}
+            </button>
             <span id={`why-${answer}`} class="small soft">
               {why}
             </span>
-          </button>
+          </div>
         ))}
       </div>
       <p class="small soft">{words.conflictForAll}</p>
