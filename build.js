@@ -15,6 +15,8 @@ const STAMP = join('dist', '.built-from')
 /** Packages that stay in node_modules: they have binaries, files or threads of their own, or are loaded only where they are set. */
 const APART =
   /^(?:better-sqlite3|pino|pino-pretty|@fastify\/(?:static|swagger-ui)|pg|ioredis|@aws-sdk|nodemailer|@opentelemetry|@fastify\/otel)(?:\/|$)/
+/** The licences of the packages that became part of `dist/`, which must go with them. */
+const NOTICES = join('dist', 'THIRD-PARTY.txt')
 /** Packages that are not ES modules call `require`. */
 const REQUIRE = `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)`
 
@@ -42,8 +44,10 @@ async function build() {
     return 1
   }
   rmSync('dist', { recursive: true, force: true })
+  let parts
   try {
-    await esbuild.build({
+    const { metafile } = await esbuild.build({
+      metafile: true,
       entryPoints: PROGRAMS,
       outdir: 'dist',
       bundle: true,
@@ -57,28 +61,53 @@ async function build() {
       logLevel: 'warning',
       plugins: [{ name: 'packages apart', setup: ({ onResolve }) => onResolve({ filter: APART }, apart) }],
     })
+    parts = packagesOf(Object.keys(metafile.inputs))
   } catch {
     // esbuild has printed the reason.
     return 1
   }
   try {
-    await buildWeb(vite)
+    parts.push(...(await buildWeb(vite)))
   } catch ({ message }) {
     process.stderr.write(`The web vault in web/ cannot be built: ${message}\n`)
     return 1
   }
+  writeFileSync(NOTICES, noticesOf(parts))
   writeFileSync(STAMP, hash)
   return 0
 }
 
+/** Name, version and licence of each package that one of the files belongs to. */
+function packagesOf(paths) {
+  const folders = paths.flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? [])
+  return [...new Set(folders)].map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name))
+    return { name, version, identifier: license, text: file ? readFileSync(join(folder, file), 'utf8') : '' }
+  })
+}
+
+function noticesOf(parts) {
+  const texts = parts.map(({ name, version, identifier, text }) => {
+    const source = `https://www.npmjs.com/package/${name}/v/${version}`
+    return `${name} ${version} (${identifier}), source: ${source}\n\n${text?.trim() ?? ''}\n`
+  })
+  const line = `\n${'-'.repeat(80)}\n\n`
+  return ['Parts of these packages are in this folder.\n', ...[...new Set(texts)].sort()].join(line)
+}
+
+/** Returns the packages that are part of the page. */
 async function buildWeb(vite) {
   // Where it is set otherwise, as in tests, Vite makes a page for development.
   process.env.NODE_ENV = 'production'
   await vite.build({
     configFile: join('web', 'vite.config.ts'),
     logLevel: 'silent',
-    build: { outDir: resolve(WEB), emptyOutDir: true },
+    build: { outDir: resolve(WEB), emptyOutDir: true, license: { fileName: 'licenses.json' } },
   })
+  const licenses = join(WEB, 'licenses.json')
+  const parts = JSON.parse(readFileSync(licenses, 'utf8'))
+  rmSync(licenses)
   for (const path of filesIn(WEB).filter((path) => TEXT.test(path))) {
     const bytes = readFileSync(path)
     for (const [extension, coded] of [
@@ -88,6 +117,7 @@ async function buildWeb(vite) {
       if (coded.length < bytes.length) writeFileSync(path + extension, coded)
     }
   }
+  return parts
 }
 
 function apart({ path }) {

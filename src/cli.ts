@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Runs one of the operator's commands, prints its outcome, and exits with 0, 1 or 2. */
+/** Runs the server, or one of the operator's commands: prints its outcome, and exits with 0, 1 or 2. */
 import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
 import { type Call, type Command, type Outcome, UsageError } from './commands/command.ts'
@@ -10,6 +10,12 @@ import { VERSION } from './version.ts'
 
 /** No argument of a process contains it. */
 const MASK = '\0'
+const SERVE = 'serve'
+const SERVE_HELP = `usage: minikeepsafe ${SERVE}
+
+Runs the server in the foreground, with the settings in .env of this folder and in the environment. Relative folders, such as the
+defaults ./data and ./uploads, start in this folder. SIGTERM or SIGINT stops it.`
+const PARENT_INTERVAL_MS = 200
 const EXIT_OK = 0
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
@@ -19,20 +25,17 @@ const COMMON = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
-// EPIPE is no failure: the reader, such as head, has closed the pipe. Other errors, such as a full disk, are.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') return
-  process.stderr.write(`minikeepsafe: ${error.message}\n`)
-  process.exitCode = EXIT_FAILED
-})
-
 process.exitCode = await main(process.argv.slice(2))
 
 async function main(args: string[]): Promise<number> {
+  if (args.length === 1 && args[0] === SERVE) return serve()
+  // Not beside the server, which writes its log there.
+  process.stdout.on('error', outputFailed)
   const json = args.includes('--json')
   try {
     const found = commandIn(args)
     if (!found && args.includes('--version')) return print(json ? JSON.stringify({ version: VERSION }) : VERSION)
+    if (!found && args[0] === SERVE) return helpWithServing(args)
     if (!found) return help(args)
     const { values, positionals } = parse(found.rest, found.command)
     if (values.help) return print(helpOf(found.name, found.command))
@@ -48,6 +51,31 @@ async function main(args: string[]): Promise<number> {
     process.stderr.write(`minikeepsafe: ${message}\n`)
     return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED
   }
+}
+
+/** Starts the server in this process. From then on its log, its signals and its exit codes are those of `server.ts`. */
+async function serve(): Promise<number> {
+  process.setSourceMapsEnabled(true)
+  if (process.env.npm_command === 'exec') stopWithParent(process.ppid)
+  await import('./server.ts')
+  return EXIT_OK
+}
+
+/** npx sends a signal only to its shell, which ends without sending it on. So the end of that shell counts as the signal. */
+function stopWithParent(parent: number) {
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    process.kill(process.pid, 'SIGTERM')
+  }, PARENT_INTERVAL_MS)
+  watch.unref()
+}
+
+/** EPIPE is no failure: the reader, such as head, has closed the pipe. Other errors, such as a full disk, are. */
+function outputFailed(error: NodeJS.ErrnoException) {
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`minikeepsafe: ${error.message}\n`)
+  process.exitCode = EXIT_FAILED
 }
 
 /** A command's name may be two words. */
@@ -101,6 +129,11 @@ async function confirm(question: string): Promise<boolean | null> {
   }
 }
 
+function helpWithServing(args: string[]): number {
+  if (args.includes('--help') || args.includes('-h')) return print(SERVE_HELP)
+  throw new UsageError(`usage: minikeepsafe ${SERVE}`)
+}
+
 function help(args: string[]): number {
   const { length } = args.filter((arg) => arg !== '--json')
   const wantsHelp = args.includes('--help') || args.includes('-h')
@@ -111,10 +144,13 @@ function help(args: string[]): number {
 }
 
 function overview(): string {
-  const usages = Object.entries(commands).map(([name, command]) => [usageOf(name, command), command.summary] as const)
+  const usages = [
+    [`minikeepsafe ${SERVE}`, 'run the server, until a signal'] as const,
+    ...Object.entries(commands).map(([name, command]) => [usageOf(name, command), command.summary] as const),
+  ]
   const width = Math.max(...usages.map(([usage]) => usage.length))
   return [
-    "The operator's commands of minikeepsafe. They use the settings of the server: .env in this folder, and the environment.",
+    "The server minikeepsafe, and its operator's commands. All use the same settings: .env in this folder, and the environment.",
     '',
     ...usages.map(([usage, summary]) => `  ${usage.padEnd(width)}  ${summary}`),
     '',

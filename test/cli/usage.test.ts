@@ -24,6 +24,16 @@ describe('the operator’s commands', () => {
     expect(await run(['--version', '--json'])).toMatchObject({ code: 0, stdout: `{"version":"${version}"}\n` })
   })
 
+  it('have the server beside them, which explains itself too', async () => {
+    expect((await run(['--help'])).stdout).toMatch(/^ {2}minikeepsafe serve +run the server/m)
+    expect(await run(['serve', '--help'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/SIGTERM/) })
+    expect(await run(['serve', '8000'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'minikeepsafe: usage: minikeepsafe serve\n',
+    })
+  })
+
   it('explain themselves', async () => {
     const { code, stdout } = await run(['verify', '--help'])
     expect([code, stdout]).toEqual([
@@ -33,7 +43,7 @@ describe('the operator’s commands', () => {
   })
 
   it.each([
-    [[], 'The operator'],
+    [[], 'The server minikeepsafe'],
     [['nonsense'], 'there is no such command'],
     [['verify', 'too', 'much'], 'usage: minikeepsafe verify'],
     [['backup', 'folder', '--keep', '0'], '--keep must be a whole number'],

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
@@ -9,7 +10,7 @@ import { readConfig } from '../../src/config/config.ts'
 import { VERSION } from '../../src/version.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { newCertificate } from '../support/certificates.ts'
-import { serverProcess, signedIn } from '../support/process.ts'
+import { commandProcess, serverProcess, signedIn } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
 
 describe('the process', () => {
@@ -80,6 +81,46 @@ describe('the process', () => {
     await server.url
     await expect.poll(server.output).toContain('PIN delivery by console')
     await expect.poll(server.output).toContain('settings that this version does not know: PIN_TTL, QUOTA')
+  })
+
+  it('is the same as the command serve', async () => {
+    const folder = await temporaryFolder()
+    const serving = commandProcess(folder, ['serve'], { PORT: '0' })
+    await expect.poll(serving.output, { timeout: 20_000 }).toContain('listening on')
+    expect((await readdir(folder)).sort()).toEqual(['data', 'uploads'])
+    expect(await serving.stop('SIGTERM')).toBe(0)
+    expect(serving.output()).toContain('closing on SIGTERM')
+
+    const wrong = await commandProcess(folder, ['serve'], { PORT: 'x' }).ended
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringMatching(/^The settings cannot be used:\n {2}PORT/)])
+  })
+
+  it('ends with the shell of npx, which passes no signal on', async () => {
+    const folder = await temporaryFolder()
+    const program = join(import.meta.dirname, '..', '..', 'dist', 'cli.js')
+    // The shell does not replace itself by the last command of several.
+    const shell = spawn('sh', ['-c', `"${process.execPath}" "${program}" serve; exit`], {
+      cwd: folder,
+      env: { PORT: '0', npm_command: 'exec' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+    })
+    onTestFinished(() => {
+      try {
+        process.kill(-(shell.pid as number), 'SIGKILL')
+      } catch {
+        // All of it has ended.
+      }
+    })
+    let output = ''
+    shell.stdout.on('data', (chunk: Buffer) => (output += chunk))
+    const closed = once(shell, 'close')
+    await expect.poll(() => output, { timeout: 20_000 }).toContain('listening on')
+    shell.kill('SIGTERM')
+    // The server has the other end of the pipe until it ends.
+    await closed
+    expect(output).toContain('closing on SIGTERM')
+    expect(await readdir(join(folder, 'data'))).not.toContain('minikeepsafe.db-wal')
   })
 
   it.each([

@@ -254,15 +254,4 @@ describe('the address of a client', () => {
     expect(await clientOf({ LOG_CLIENT_ADDRESS: 'on' })).toEqual([401, '127.0.0.1'])
     expect(await clientOf({ LOG_CLIENT_ADDRESS: 'on', TRUST_PROXY: '127.0.0.1' })).toEqual([401, '203.0.113.7'])
   })
-
-  it('is found by the pattern for fail2ban in docs/operating.md', async () => {
-    const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'operating.md'), 'utf8')
-    const pattern = /^failregex = (.*)$/m.exec(page)?.[1]?.replace('<ADDR>', '([\\d.]+|[\\da-f:]+)') as string
-    const app = await testApp({ LOG_LEVEL: 'info', LOG_CLIENT_ADDRESS: 'on' })
-    await app.request('/health/live')
-    await app.request('/v1/files', { headers: { authorization: 'Bearer "client":"192.0.2.1"' } })
-    await app.post('/v1/sessions', { deviceId: newDeviceId(), pin: '0000' })
-    const found = app.log.flatMap((line) => new RegExp(pattern).exec(line.trim())?.[1] ?? [])
-    expect(found).toEqual(['127.0.0.1', '127.0.0.1'])
-  })
 })

@@ -65,6 +65,8 @@ export function serverProcess(
 }
 
 export interface CommandProcess {
+  /** Standard output so far. */
+  output(): string
   /** Resolves once the command has ended. */
   ended: Promise<{ code: number | null; stdout: string; stderr: string }>
   stop(signal: NodeJS.Signals): Promise<number | null>
@@ -79,7 +81,7 @@ export function commandProcess(folder: string, args: string[], settings: Record<
       written[stream] += chunk
     })
   }
-  return { stop, ended: exit.then((code) => ({ code, ...written })) }
+  return { output: () => written.stdout, stop, ended: exit.then((code) => ({ code, ...written })) }
 }
 
 /** Runs a command with `--json` to its end. */
