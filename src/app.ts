@@ -71,6 +71,8 @@ export interface HttpRules {
   idleMs: number
   /** How long a server that stops still takes requests, each as the last of its connection. */
   lingerMs: number
+  /** How long running requests go on when the server stops. Then they are cut. */
+  graceMs: number
   sessionCheckMs: SessionCheck['sessionCheckMs']
   /** The rate limits; `null` for none. */
   limits: RequestLimits | null
@@ -124,13 +126,15 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   app.decorate('vault', vault)
   app.decorateRequest('session', null)
 
+  // First: when the server stops, running responses are marked as the last ones before `connections` lets waiting ones end.
+  await app.register(pipelining)
   await app.register(connections, {
     most,
     mostOfNetwork: share(http.networkShare),
     isProxy: proxyCheck(http.trustProxy),
     lingerMs: http.lingerMs,
+    graceMs: http.graceMs,
   })
-  await app.register(pipelining)
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)

@@ -20,8 +20,8 @@ import { cryptographicChance } from './vault/crypto/secrets.ts'
 import { openVault } from './vault/vault.ts'
 import { VERSION } from './version.ts'
 
-/** How long running requests may take to finish after a signal to stop. */
-const GRACE_MS = 10_000
+/** How long the engines may take to close after the last request has ended. */
+const CLOSING_MS = 10_000
 /** Under npm, Ctrl-C reaches the server twice: from the terminal and from npm. A second press by a person comes later than this. */
 const TWICE_MS = 1000
 /** A folder that does not answer for this time is logged: a file server that is down may not answer for hours. */
@@ -58,11 +58,14 @@ async function serve(config: Config, unknown: string[]) {
   const limits = requestLimitsOf(config, ports)
   const web = config.WEB === 'on' ? WEB_FOLDER : null
   const app = await buildApp(await openVault(ports, rulesOf(config)), log, { ...http, limits, web })
-  const stopping = closeWithGrace({ delay: GRACE_MS, skip: ['SIGINT', 'SIGTERM'] }, async ({ err, signal }) => {
-    if (err) log.fatal({ err }, 'closing after an unexpected error')
-    else if (signal) log.info(`closing on ${signal}`)
-    await app.close()
-  })
+  const stopping = closeWithGrace(
+    { delay: http.graceMs + CLOSING_MS, skip: ['SIGINT', 'SIGTERM'] },
+    async ({ err, signal }) => {
+      if (err) log.fatal({ err }, 'closing after an unexpected error')
+      else if (signal) log.info(`closing on ${signal}`)
+      await app.close()
+    },
+  )
   stopOnSignals(log, stopping.close)
 
   await app.listen({

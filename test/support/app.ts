@@ -158,6 +158,7 @@ async function startedApp(settings: Record<string, string>, home: string, http: 
   const app = await buildApp(vault, logger, {
     ...httpRulesOf(config),
     lingerMs: 0,
+    graceMs: 8000,
     limits,
     // WEB_FOLDER of build.ts has the built one.
     web: null,

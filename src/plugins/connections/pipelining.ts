@@ -1,6 +1,7 @@
 /**
  * A connection runs one request at a time. Further requests that a client has sent wait, up to a maximum, until the responses
- * before theirs are sent (RFC 9112, section 9.3.2).
+ * before theirs are sent (RFC 9112, section 9.3.2). When the server stops, each running response becomes the last one of its
+ * connection.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -13,6 +14,8 @@ import { connectionOf } from './register.ts'
 export const PIPELINE_DEPTH = 16
 
 export const pipelining = fastifyPlugin(async function pipelining(app) {
+  const running = new Set<ServerResponse>()
+
   // By default Node closes a half-closed connection, and the response to an executed request is lost.
   Object.assign(app.server, { httpAllowHalfOpen: true })
 
@@ -25,7 +28,10 @@ export const pipelining = fastifyPlugin(async function pipelining(app) {
     if (!connection.latest) socket.on('end', () => !changes(connection.latest) && socket.end())
     connection.latest = response
     connection.responses.add(response)
-    response.once('close', () => connection.responses.delete(response))
+    response.once('close', () => {
+      connection.responses.delete(response)
+      running.delete(response)
+    })
     if (connection.responses.size < PIPELINE_DEPTH) return
     // RFC 9112, section 9.6: requests after the last one of a connection are not processed. The client sends them again.
     response.setHeader('connection', 'close')
@@ -43,8 +49,17 @@ export const pipelining = fastifyPlugin(async function pipelining(app) {
   // If the client leaves first, the request never continues, and uses nothing.
   app.addHook('onRequest', ({ routeOptions }, { raw }, done) => {
     if (routeOptions.config.changesNothing) changeNothing.add(raw)
-    if (raw.socket) done()
-    else raw.once('socket', () => done())
+    const run = () => {
+      running.add(raw)
+      done()
+    }
+    if (raw.socket) run()
+    else raw.once('socket', run)
+  })
+
+  // The framework does this for later requests only. A proxy would reuse a connection that is about to be closed.
+  app.addHook('preClose', async () => {
+    for (const response of running) if (!response.headersSent) response.setHeader('connection', 'close')
   })
 })
 
