@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { type Logger, pino } from 'pino'
-import pretty from 'pino-pretty'
 import { buildApp } from './app.ts'
 import { compose } from './compose/compose.ts'
 import { foldersAnswer } from './compose/folders.ts'
@@ -47,7 +46,7 @@ try {
 }
 
 async function serve(config: Config, unknown: string[]) {
-  const log = pino({ level: config.LOG_LEVEL, base: null }, logStream())
+  const log = pino({ level: config.LOG_LEVEL, base: null }, await logStream())
   log.info(`minikeepsafe ${VERSION} on Node ${process.versions.node}`)
   const http = httpRulesOf(config)
   // For `localhost` the framework opens a second server on the other address, and our plugins would not see its connections.
@@ -110,8 +109,11 @@ async function checkFree(host: string, port: number): Promise<void> {
 }
 
 /** Readable lines for a person at a terminal, JSON lines for everything else. */
-function logStream() {
-  if (process.stdout.isTTY) return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
+async function logStream() {
+  if (process.stdout.isTTY) {
+    const { default: pretty } = await import('pino-pretty')
+    return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
+  }
   return fstatSync(1).isFile() ? { write: writeLine } : process.stdout
 }
 

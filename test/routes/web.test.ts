@@ -44,11 +44,11 @@ const webApp = (settings: Record<string, string>) => testApp(settings, undefined
 describe('the web vault', () => {
   it.each([
     ['/', 'text/html; charset=utf-8', 'no-cache'],
-    ['/sw.js', 'application/javascript; charset=utf-8', 'no-cache'],
-    ['/manifest.webmanifest', 'application/manifest+json', 'public, max-age=86400'],
+    ['/sw.js', 'text/javascript; charset=utf-8', 'no-cache'],
+    ['/manifest.webmanifest', 'application/manifest+json; charset=utf-8', 'public, max-age=86400'],
     ['/icon.svg', 'image/svg+xml', 'public, max-age=86400'],
     ['/icon-192.png', 'image/png', 'public, max-age=86400'],
-    [SCRIPT, 'application/javascript; charset=utf-8', 'public, max-age=31536000, immutable'],
+    [SCRIPT, 'text/javascript; charset=utf-8', 'public, max-age=31536000, immutable'],
   ])('has %s, as %s, to be cached as %j', async (path, type, caching) => {
     const app = await sharedApp()
     const { status, headers, bytes } = await app.request(path)

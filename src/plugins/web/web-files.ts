@@ -1,23 +1,24 @@
 /** The built files of the web vault: their paths, how long each may be cached, and the entity tags of their codings. */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import { extname, join, relative, sep } from 'node:path'
+import { contentType } from 'mime-types'
 import type { Coding } from './content-codings.ts'
 
 export interface WebFile {
-  /** Relative to the folder. */
-  name: string
   /** The path of its URL. */
   path: string
+  contentType: string
   cacheControl: string
   /** The codings of its content, in the order of preference. */
   variants: [...Variant[], Variant]
 }
 
-interface Variant {
+export interface Variant {
   coding: Coding
   /** Where it is on the disk. */
   file: string
+  sizeBytes: number
   /** The same bytes have the same tag, on every server. */
   tag: string
 }
@@ -47,8 +48,8 @@ export async function webFilesIn(folder: string): Promise<WebFile[]> {
       const smaller = CODED.filter(([extension]) => coded.includes(name + extension))
       const variants = smaller.map(([extension, coding]) => variant(join(folder, name + extension), coding))
       return {
-        name,
         path: name === 'index.html' ? '/' : `/${name}`,
+        contentType: contentType(extname(name)) || 'application/octet-stream',
         cacheControl: cacheControlOf(name),
         variants: [...(await Promise.all(variants)), await variant(join(folder, name), 'identity')],
       }
@@ -62,10 +63,8 @@ function cacheControlOf(name: string): string {
 }
 
 async function variant(file: string, coding: Coding): Promise<Variant> {
-  const tag = createHash('sha256')
-    .update(await readFile(file))
-    .digest('base64url')
-  return { coding, file, tag }
+  const bytes = await readFile(file)
+  return { coding, file, sizeBytes: bytes.length, tag: createHash('sha256').update(bytes).digest('base64url') }
 }
 
 /** The names of the regular files; links are none. */

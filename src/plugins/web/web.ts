@@ -2,14 +2,14 @@
  * The web vault at `/`. Each file of the build is a route, so no path of a request reaches the disk. Without the files `/` is a
  * short page.
  */
-import fastifyStatic from '@fastify/static'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readFile } from 'node:fs/promises'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { evaluateUndated, quotedTag } from '../../http/conditions.ts'
 import { problems } from '../../problems.ts'
 import { chosenVariant } from './content-codings.ts'
 import { disabledPage, missingPage } from './short-page.ts'
-import { type WebFile, webFilesIn } from './web-files.ts'
+import { type Variant, type WebFile, webFilesIn } from './web-files.ts'
 
 /** No inline script or style, and nothing of another server. A worker has the policy of its own file, so all files carry it. */
 const CONTENT_SECURITY_POLICY = [
@@ -36,62 +36,47 @@ const PERMISSIONS_POLICY = [
 
 const PAGE = { 'content-security-policy': CONTENT_SECURITY_POLICY, 'permissions-policy': PERMISSIONS_POLICY }
 
-/** The maximum of memory for a file while its client does not read. */
-const FILE_BYTES = 256 * 1024
-
-/** They are the server's to check: it alone knows the tags. @fastify/send would compare them with its own. */
-const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']
-
 /** `folder` has the built files; `null` for none. */
 export const web = fastifyPlugin<{ folder: string | null }>(async function web(app, { folder }) {
   const files = folder === null ? [] : await webFilesIn(folder)
   if (folder !== null && files.some(({ path }) => path === '/')) {
-    await app.register(async (scope) => serve(scope, folder, files))
+    serve(app, files)
   } else {
     sendAtRoot(app, folder === null ? disabledPage : missingPage)
   }
 })
 
 /** A `Range` is ignored, as RFC 9110, section 14.2 allows. */
-async function serve(app: FastifyInstance, root: string, files: WebFile[]) {
-  const headers = new Map(files.flatMap((file) => file.variants.map((one) => [one.file, headersOf(file, one)])))
-  await app.register(fastifyStatic, {
-    root,
-    serve: false,
-    preCompressed: true,
-    ...{ acceptRanges: false, cacheControl: false, etag: false, lastModified: false },
-    // Only for a file that is there: another response must not be cached.
-    setHeaders: (reply, file) => void reply.headers(headers.get(file) ?? {}),
-  })
+function serve(app: FastifyInstance, files: WebFile[]) {
   for (const file of files) {
-    const { name, path, variants } = file
+    const { path, contentType, variants } = file
+    const mostBytes = Math.max(...variants.map(({ sizeBytes }) => sizeBytes))
     app.route({
       method: ['GET', 'HEAD'],
       url: path,
       schema: { hide: true, security: [] },
-      config: { memoryBytes: () => FILE_BYTES, oneOfMany: path !== '/' },
-      handler: (request, reply) => {
+      config: { memoryBytes: () => mostBytes, oneOfMany: path !== '/' },
+      handler: async (request, reply) => {
         const chosen = chosenVariant(request.headers['accept-encoding'], variants)
         const verdict = evaluateUndated(request.headers, chosen.tag)
         if (verdict === 'failed') throw problems.preconditionFailed('')
-        if (verdict === 'not-modified') {
-          const vary = [reply.getHeader('vary') ?? [], 'accept-encoding'].flat().join(', ')
-          return reply
-            .code(304)
-            .headers({ ...headersOf(file, chosen), vary })
-            .send()
-        }
-        prepare(request, chosen.coding)
-        return reply.sendFile(name)
+        const bytes = verdict === 'not-modified' ? null : await bytesOf(chosen)
+        const vary = [reply.getHeader('vary') ?? [], 'accept-encoding'].flat().join(', ')
+        reply.headers({ ...headersOf(file, chosen), vary })
+        if (!bytes) return reply.code(304).send()
+        if (chosen.coding !== 'identity') reply.header('content-encoding', chosen.coding)
+        reply.header('content-type', contentType).header('content-length', chosen.sizeBytes)
+        return reply.send(request.method === 'HEAD' ? null : bytes)
       },
     })
   }
 }
 
-/** Leaves nothing to decide for @fastify/static. */
-function prepare({ raw }: FastifyRequest, coding: string) {
-  for (const name of CONDITIONS) delete raw.headers[name]
-  raw.headers['accept-encoding'] = coding
+/** A new build may have removed it. */
+async function bytesOf({ file }: Variant): Promise<Buffer> {
+  return readFile(file).catch((error) => {
+    throw error.code === 'ENOENT' ? problems.notFound() : error
+  })
 }
 
 function headersOf({ path, cacheControl }: WebFile, { tag }: { tag: string }): Record<string, string> {
