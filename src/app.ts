@@ -69,7 +69,7 @@ export interface HttpRules {
   headerMs: number
   /** The idle timeout of a connection. */
   idleMs: number
-  /** How long a server that stops still takes requests, each as the last of its connection. */
+  /** How long a server that stops still accepts connections, and after that requests on open ones, each as its last. */
   lingerMs: number
   /** How long running requests go on when the server stops. Then they are cut. */
   graceMs: number

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { existsSync, fstatSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
@@ -58,10 +59,14 @@ async function serve(config: Config, unknown: string[]) {
   const web = config.WEB === 'on' ? WEB_FOLDER : null
   const app = await buildApp(await openVault(ports, rulesOf(config)), log, { ...http, limits, web })
   const stopping = closeWithGrace(
-    { delay: http.graceMs + CLOSING_MS, skip: ['SIGINT', 'SIGTERM'] },
+    { delay: http.lingerMs + http.graceMs + CLOSING_MS, skip: ['SIGINT', 'SIGTERM'] },
     async ({ err, signal }) => {
       if (err) log.fatal({ err }, 'closing after an unexpected error')
       else if (signal) log.info(`closing on ${signal}`)
+      app.vault.drain()
+      // While a proxy can still connect, its connections stay open, so that it makes few new ones: closing the port resets those
+      // that the process has not accepted yet.
+      if (http.lingerMs > 0) await pause(Math.min(http.lingerMs, http.graceMs))
       await app.close()
     },
   )

@@ -35,6 +35,17 @@ describe('a server that is told to stop', () => {
     expect(server.output()).not.toContain('cutting')
   })
 
+  it('behind a proxy accepts connections for another moment, and is not ready', async () => {
+    const server = serverProcess(await temporaryFolder(), { TRUST_PROXY: '127.0.0.1' })
+    await server.url
+    const stopped = server.stop('SIGTERM')
+    await expect.poll(server.output).toContain('closing on SIGTERM')
+    const ready = await server.request('/health/ready')
+    expect([ready.status, ready.headers.connection]).toEqual([503, 'keep-alive'])
+    expect((await server.request('/health/live')).status).toBe(200)
+    expect(await stopped).toBe(0)
+  })
+
   it('answers clients that wait for changes at once', async () => {
     const server = serverProcess(await temporaryFolder())
     const headers = await signedIn(server)

@@ -3,7 +3,7 @@
  * total and for each network. When the server stops, idle connections are closed.
  */
 import { readdirSync, readFileSync } from 'node:fs'
-import type { Socket } from 'node:net'
+import { Server, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
@@ -18,7 +18,7 @@ export interface ConnectionRules {
   mostOfNetwork: number
   /** A proxy connects for many networks, so only the total limits it. */
   isProxy(address: string | undefined): boolean
-  /** How long a stopping server still accepts requests, each as the last of its connection. At most `graceMs`. */
+  /** How long a closing server still accepts requests on open connections, each as the last of its connection. At most `graceMs`. */
   lingerMs: number
   /** How long running requests go on after the server was told to stop. Then their connections are cut. */
   graceMs: number
@@ -53,6 +53,8 @@ export const connections = fastifyPlugin<ConnectionRules>(async function connect
   app.addHook('preClose', async () => {
     app.vault.drain()
     const cut = setTimeout(cutAll, rules.graceMs)
+    // Without Node's own `close` of HTTP, which closes idle connections at once. A proxy may be sending a request on one of them.
+    Server.prototype.close.call(app.server)
     await pause(Math.min(rules.lingerMs, rules.graceMs))
     // Node closes idle connections only once, when closing begins.
     const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
