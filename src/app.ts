@@ -27,6 +27,7 @@ import { isReadableTarget, strictHttp } from './plugins/intake/strict-http.ts'
 import { lateContinue } from './plugins/intake/unread-body.ts'
 import { validation } from './plugins/intake/validation.ts'
 import { limits, type RequestLimits } from './plugins/limits/limits.ts'
+import { type OverloadRules, overload } from './plugins/overload.ts'
 import { readBacks } from './plugins/read-backs.ts'
 import { readOnly } from './plugins/read-only.ts'
 import { sweeper } from './plugins/sweeper.ts'
@@ -79,6 +80,7 @@ export interface HttpRules {
   /** Whether a 104 tells a client where its upload can be resumed. */
   interimResponses: boolean
   pace: Pace
+  overload: OverloadRules
   /** The maximum of connections. Lower if the process may not open enough files. */
   mostConnections: number
   /** The fraction of all connections and running requests that one network, or one user, may have. */
@@ -157,6 +159,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     claim,
   })
   if (vault.rules.readOnly) await app.register(readOnly)
+  await app.register(overload, http.overload)
   await app.register(limits, { rules: http.limits })
   await app.register(docs)
   await app.register(web, { folder: http.web })

@@ -17,6 +17,7 @@ import { bucketOf } from './bucket.ts'
 import { makeMasterKey, masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 import { databasePlace } from './startup-log.ts'
+import { watchWrites } from './write-watch.ts'
 
 /** Opens every engine that the settings choose. If one cannot be opened, closes the others and throws. */
 export async function compose(config: Config, log: FastifyBaseLogger, clock: Clock, chance: Chance): Promise<Ports> {
@@ -27,6 +28,8 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     opened.push(database.close)
     const blobs = await blobsOf(config, clock)
     opened.push(blobs.close)
+    // A bucket may take long for each part without being behind.
+    const writes = config.S3_BUCKET === undefined ? watchWrites(blobs, () => performance.now()) : null
     const { repositories, ledger, room } = database
     const isNew = config.READ_ONLY === 'off' && (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
@@ -37,7 +40,8 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     return {
       ...repositories,
       ledger,
-      blobs,
+      blobs: writes ? { ...blobs, put: writes.put } : blobs,
+      writesWaitMs: writes?.waitMs ?? (() => 0),
       room,
       pendingPins,
       delivery,

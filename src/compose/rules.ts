@@ -78,6 +78,8 @@ export function httpRulesOf({
     // The transfers of an ended session must end within 5 seconds.
     sessionCheckMs: 4 * SECOND_MS,
     pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, checksPerWrite: 10 },
+    // Late for two seconds at least. A slow disk may sync a large file for seconds without being behind.
+    overload: { everyMs: 250, lateMs: 500, times: 3, writeMs: 5 * SECOND_MS },
     mostConnections: 4096,
     networkShare: 1 / 4,
     userShare: 1 / 8,

@@ -88,6 +88,8 @@ export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'ro
   masterKeys: MasterKeys
   /** Each check resolves while its engine can work. Its key is the name that the operator knows. */
   checks: Record<string, () => Promise<void>>
+  /** How long the disk has been busy with the oldest running write of a blob, in milliseconds; 0 without one. */
+  writesWaitMs(): number
   /** Stops long waits for other servers, mail above all, so that work in the background ends. */
   stopWaiting(): Promise<void>
   close(): Promise<void>

@@ -50,6 +50,8 @@ export interface Vault {
   recordReadBacks(): Promise<void>
   /** Throws `not-ready`, with the names of the engines that do not work. */
   ready(): Promise<void>
+  /** How long the disk has been busy with the oldest running write of a blob; 0 without one. */
+  writesWaitMs(): number
   /** From now on the vault is not ready. Running requests go on. */
   drain(): void
   /** Waits for work in the background. */
@@ -151,6 +153,8 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
       const down = [...outcomes.flat(), ...(draining ? ['the server is closing'] : [])]
       if (down.length > 0) throw problems.notReady(`Not working: ${down.join(', ')}.`)
     },
+
+    writesWaitMs: ports.writesWaitMs,
 
     drain() {
       draining = true
