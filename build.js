@@ -9,7 +9,17 @@ import { join, resolve } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 
 process.chdir(import.meta.dirname)
-const PROGRAMS = { server: 'src/server.ts', cli: 'src/cli.ts', config: 'src/config/config.ts' }
+const PROGRAMS = { main: 'src/server.ts', cli: 'src/cli.ts', config: 'src/config/config.ts' }
+/**
+ * Starts the server. Node 22 and later keep compiled code in that folder, unless it cannot be written. It is no part of a package or
+ * an image.
+ */
+const SERVER = `import module from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+module.enableCompileCache?.(fileURLToPath(new URL('../node_modules/.cache/minikeepsafe/', import.meta.url)))
+await import('./main.js')
+`
 /** Has the hash of the sources that dist/ was built from. It is written last, so a build that broke off does not count. */
 const STAMP = join('dist', '.built-from')
 /** Packages that stay in node_modules: they have binaries, files or threads of their own, or are loaded only where they are set. */
@@ -31,7 +41,9 @@ if (!isBuilt()) process.exitCode = await build()
 
 function isBuilt() {
   if (!existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== hash) return false
-  const made = [...Object.keys(PROGRAMS).map((name) => join('dist', `${name}.js`)), join(WEB, 'index.html')]
+  const made = ['server', ...Object.keys(PROGRAMS)]
+    .map((name) => join('dist', `${name}.js`))
+    .concat(join(WEB, 'index.html'))
   return made.every((path) => existsSync(path))
 }
 
@@ -56,6 +68,8 @@ async function build() {
       target: 'node20.19',
       format: 'esm',
       banner: { js: REQUIRE },
+      // Fewer bytes to read, and fewer lines for the source map. Names stay.
+      minifyWhitespace: true,
       sourcemap: true,
       sourcesContent: false,
       logLevel: 'warning',
@@ -73,6 +87,7 @@ async function build() {
     return 1
   }
   writeFileSync(NOTICES, noticesOf(parts))
+  writeFileSync(join('dist', 'server.js'), SERVER)
   writeFileSync(STAMP, hash)
   return 0
 }

@@ -42,6 +42,7 @@ import {
   rowsLines,
 } from './report.ts'
 import { bareServer, nginxServer, onPath, ourServer, type Server, tusServer } from './servers.ts'
+import { startsCompared } from './starts.ts'
 import { thumbnailsCompared } from './thumbnails.ts'
 import { uploadsCompared } from './uploads.ts'
 import { WAITERS, waiting } from './waiting.ts'
@@ -72,6 +73,7 @@ const known = [
   'backup',
   'thumbnails',
   'memory',
+  'start',
   'list',
   'waiting',
   'gallery',
@@ -93,6 +95,7 @@ try {
   if (isChosen('backup')) await measureBackup()
   if (isChosen('thumbnails')) await measureThumbnails()
   if (isChosen('memory')) await measureMemory()
+  if (isChosen('start')) await measureStart()
   if (isChosen('list')) await measureList()
   if (isChosen('waiting')) await measureWaiting()
   if (isChosen('gallery')) measureGallery()
@@ -190,6 +193,11 @@ async function measureMemory() {
     await server.stop()
     rmSync(join(folder, 'memory'), { recursive: true })
   }
+}
+
+async function measureStart() {
+  print(comparedHeading(`start on ${rows.toLocaleString('en')} files: ours / bare`))
+  for (const compared of await startsCompared(join(folder, 'start'), rows, rounds)) print(comparedLine(compared))
 }
 
 async function measureList() {

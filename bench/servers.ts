@@ -19,20 +19,60 @@ export interface Server {
   stop(): Promise<void>
 }
 
+/** A process that has just given its first response. */
+export interface Booted {
+  /** Milliseconds from the start of the process to its first response. */
+  firstMs: number
+  /** Its CPU time so far, in milliseconds; `null` if the system does not report it. */
+  cpuMs(): number | null
+  /** Its resident memory now; `null` if the system does not report it. */
+  memoryMib(): number | null
+  stop(): Promise<void>
+}
+
+/** Both read the database in this folder of an earlier `ourServer`. */
+export const bootOurs = (folder: string) => boot(['--enable-source-maps', 'dist/server.js'], settingsOf(folder))
+export const bootBare = (folder: string) => boot(['bench/bare-start.js'], { DATA_DIR: dataFolder(folder) })
+
+async function boot(args: string[], settings: Record<string, string>): Promise<Booted> {
+  const port = await freePort()
+  const began = performance.now()
+  const child = spawn(process.execPath, args, {
+    env: { ...process.env, ...settings, PORT: String(port) },
+    stdio: ['ignore', 2, 2],
+  })
+  const pid = child.pid as number
+  const answered = () => rawCall(port, { method: 'GET', path: '/health/ready', headers: {} }).then(Boolean, () => false)
+  while (!(await answered())) {
+    if (child.exitCode !== null) throw new Error('the server did not start')
+    await sleep(2)
+  }
+  return {
+    firstMs: performance.now() - began,
+    cpuMs: () => {
+      const seconds = cpuSeconds(pid)
+      return seconds === null ? null : seconds * 1000
+    },
+    memoryMib: () => residentMib(pid, 'VmRSS'),
+    stop: () => end(child),
+  }
+}
+
 /** This server, built before. With the headers of a session it continues in the folder of an earlier run. */
 export async function ourServer(folder: string, session?: Server['headers']): Promise<Server> {
-  const settings = {
-    DATA_DIR: dataFolder(folder),
-    UPLOADS_DIR: join(folder, 'uploads'),
-    LOG_LEVEL: 'error',
-    RATE_LIMIT: 'off',
-    QUOTA_FILES: '10000000',
-    // Rows that a measurement inserts have no blobs, so they would be read back as damaged.
-    SCRUB_DAYS: '0',
-  }
-  const server = await start('ours', process.execPath, ['dist/server.js'], settings)
+  const server = await start('ours', process.execPath, ['dist/server.js'], settingsOf(folder))
   return { ...server, headers: session ?? (await signedIn(server.port)) }
 }
+
+const settingsOf = (folder: string) => ({
+  DATA_DIR: dataFolder(folder),
+  UPLOADS_DIR: join(folder, 'uploads'),
+  LOG_LEVEL: 'error',
+  RATE_LIMIT: 'off',
+  QUOTA_FILES: '10000000',
+  // Rows that a measurement inserts have no blobs, so they would be read back as damaged.
+  SCRUB_DAYS: '0',
+})
 
 /** The same on other engines, without a session. */
 export async function serverWith(settings: Record<string, string>): Promise<Server> {
@@ -122,18 +162,23 @@ export function watchMemory(pid: number): () => Memory | null {
   try {
     // Resets the peak to the resident memory now (proc(5)).
     writeFileSync(`/proc/${pid}/clear_refs`, '5')
-    const before = resident('VmRSS')
+    const before = residentMib(pid, 'VmRSS') ?? 0
     return () => {
-      const peak = resident('VmHWM')
+      const peak = residentMib(pid, 'VmHWM') ?? 0
       return { peak, growth: peak - before }
     }
   } catch {
     return () => null
   }
+}
 
-  function resident(field: string): number {
+/** Resident memory, now or at its peak; `null` if the system does not report it. */
+function residentMib(pid: number, field: 'VmRSS' | 'VmHWM'): number | null {
+  try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
     return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024
+  } catch {
+    return null
   }
 }
 

@@ -28,6 +28,7 @@ import { isReadableTarget, strictHttp } from './plugins/intake/strict-http.ts'
 import { lateContinue } from './plugins/intake/unread-body.ts'
 import { validation } from './plugins/intake/validation.ts'
 import { limits, type RequestLimits } from './plugins/limits/limits.ts'
+import { type OverloadRules, overload } from './plugins/overload.ts'
 import { readBacks } from './plugins/read-backs.ts'
 import { readOnly } from './plugins/read-only.ts'
 import { sweeper } from './plugins/sweeper.ts'
@@ -70,16 +71,19 @@ export interface HttpRules {
   headerMs: number
   /** The idle timeout of a connection. */
   idleMs: number
-  /** How long a server that stops still takes requests, each as the last of its connection. */
+  /** How long a server that stops still accepts connections, and after that requests on open ones, each as its last. */
   lingerMs: number
   /** Where traces go to; they cost nothing without one. */
   tracing?: TracerProvider | null
+  /** How long running requests go on when the server stops. Then they are cut. */
+  graceMs: number
   sessionCheckMs: SessionCheck['sessionCheckMs']
   /** The rate limits; `null` for none. */
   limits: RequestLimits | null
   /** Whether a 104 tells a client where its upload can be resumed. */
   interimResponses: boolean
   pace: Pace
+  overload: OverloadRules
   /** The maximum of connections. Lower if the process may not open enough files. */
   mostConnections: number
   /** The fraction of all connections and running requests that one network, or one user, may have. */
@@ -130,13 +134,15 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   app.decorate('vault', vault)
   app.decorateRequest('session', null)
 
+  // First: when the server stops, running responses are marked as the last ones before `connections` lets waiting ones end.
+  await app.register(pipelining, { addressOf: clientAddress(isProxy), refused })
   await app.register(connections, {
     most,
     mostOfNetwork: share(http.networkShare),
     isProxy,
     lingerMs: http.lingerMs,
+    graceMs: http.graceMs,
   })
-  await app.register(pipelining, { addressOf: clientAddress(isProxy), refused })
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)
@@ -163,6 +169,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     claim,
   })
   if (vault.rules.readOnly) await app.register(readOnly)
+  await app.register(overload, http.overload)
   await app.register(limits, { rules: http.limits })
   await app.register(docs)
   await app.register(web, { folder: http.web })

@@ -4,11 +4,11 @@ import { once } from 'node:events'
 import { existsSync, fstatSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { type Logger, pino } from 'pino'
-import pretty from 'pino-pretty'
 import { buildApp } from './app.ts'
 import { compose } from './compose/compose.ts'
 import { foldersAnswer } from './compose/folders.ts'
@@ -27,8 +27,8 @@ import { cryptographicChance } from './vault/crypto/secrets.ts'
 import { openVault } from './vault/vault.ts'
 import { VERSION } from './version.ts'
 
-/** How long running requests may take to finish after a signal to stop. */
-const GRACE_MS = 10_000
+/** How long the engines may take to close after the last request has ended. */
+const CLOSING_MS = 10_000
 /** Under npm, Ctrl-C reaches the server twice: from the terminal and from npm. A second press by a person comes later than this. */
 const TWICE_MS = 1000
 /** A folder that does not answer for this time is logged: a file server that is down may not answer for hours. */
@@ -55,7 +55,7 @@ try {
 }
 
 async function serve(config: Config, unknown: string[]) {
-  const log = pino({ level: config.LOG_LEVEL, base: null }, logStream())
+  const log = pino({ level: config.LOG_LEVEL, base: null }, await logStream())
   log.info(`minikeepsafe ${VERSION} on Node ${process.versions.node}`)
   const http = httpRulesOf(config)
   // For `localhost` the framework opens a second server on the other address, and our plugins would not see its connections.
@@ -73,12 +73,19 @@ async function serve(config: Config, unknown: string[]) {
     web,
     tracing: tracing?.provider ?? null,
   })
-  const stopping = closeWithGrace({ delay: GRACE_MS, skip: ['SIGINT', 'SIGTERM'] }, async ({ err, signal }) => {
-    if (err) log.fatal({ err }, 'closing after an unexpected error')
-    else if (signal) log.info(`closing on ${signal}`)
-    await app.close()
-    await tracing?.close()
-  })
+  const stopping = closeWithGrace(
+    { delay: http.lingerMs + http.graceMs + CLOSING_MS, skip: ['SIGINT', 'SIGTERM'] },
+    async ({ err, signal }) => {
+      if (err) log.fatal({ err }, 'closing after an unexpected error')
+      else if (signal) log.info(`closing on ${signal}`)
+      app.vault.drain()
+      // While a proxy can still connect, its connections stay open, so that it makes few new ones: closing the port resets those
+      // that the process has not accepted yet.
+      if (http.lingerMs > 0) await pause(Math.min(http.lingerMs, http.graceMs))
+      await app.close()
+      await tracing?.close()
+    },
+  )
   stopOnSignals(log, stopping.close)
 
   await app.listen({
@@ -130,8 +137,11 @@ async function checkFree(host: string, port: number): Promise<void> {
 }
 
 /** Readable lines for a person at a terminal, JSON lines for everything else. */
-function logStream() {
-  if (process.stdout.isTTY) return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
+async function logStream() {
+  if (process.stdout.isTTY) {
+    const { default: pretty } = await import('pino-pretty')
+    return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
+  }
   return fstatSync(1).isFile() ? { write: writeLine } : process.stdout
 }
 

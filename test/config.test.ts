@@ -38,6 +38,7 @@ describe('the settings', () => {
       MAX_FILE_BYTES: 10_737_418_240,
       RATE_LIMIT: 'on',
       SCRUB_DAYS: 30,
+      SHUTDOWN_GRACE_SECONDS: 30,
       WEB: 'on',
       READ_ONLY: 'off',
       TRUST_PROXY: 'off',

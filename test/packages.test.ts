@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import { describe, expect, it } from 'vitest'
 
 interface Package {
@@ -21,6 +22,33 @@ describe('the packages', () => {
       return Math.min(...majors) > Number(oldest)
     })
     expect(newer.map(([path]) => path)).toEqual([])
+  })
+
+  it('are loaded at the start only if every server needs them', async () => {
+    const { metafile } = await build({
+      entryPoints: [join(root, 'src', 'server.ts')],
+      outdir: 'nowhere',
+      write: false,
+      bundle: true,
+      splitting: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+      metafile: true,
+    })
+    const loaded = new Set<string>()
+    const load = (path: string) => {
+      if (loaded.has(path)) return
+      loaded.add(path)
+      for (const { kind, path: next } of metafile.outputs[path]?.imports ?? [])
+        if (kind === 'import-statement') load(next)
+    }
+    const server = Object.keys(metafile.outputs).find((path) => path.endsWith('server.js')) as string
+    load(server)
+    expect(loaded).toContain('better-sqlite3')
+    const atFirstUse =
+      /^(?:@aws-sdk|@fastify\/(?:swagger|otel)|@opentelemetry|ioredis|nodemailer|pg|pino-pretty|prom-client)/
+    expect([...loaded].filter((path) => atFirstUse.test(path))).toEqual([])
   })
 
   it('run no script when they are installed but SQLite’s', () => {

@@ -74,9 +74,12 @@ export function httpRulesOf({
     idleMs: 2 * MINUTE_MS,
     // When an idle connection is closed at once, a request may be on its way to it. A proxy does not resend a POST.
     lingerMs: TRUST_PROXY === 'off' ? 0 : SECOND_MS,
+    graceMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS,
     // The transfers of an ended session must end within 5 seconds.
     sessionCheckMs: 4 * SECOND_MS,
     pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, checksPerWrite: 10 },
+    // Late for two seconds at least. A slow disk may sync a large file for seconds without being behind.
+    overload: { everyMs: 250, lateMs: 500, times: 3 },
     mostConnections: 4096,
     networkShare: 1 / 4,
     userShare: 1 / 8,

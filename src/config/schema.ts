@@ -182,6 +182,12 @@ export const ConfigSchema = Type.Object({
       description: 'Changed limits, such as sign-in=20/1m,register=5/1h; docs/operating.md lists their names.',
     }),
   ),
+  SHUTDOWN_GRACE_SECONDS: Type.Integer({
+    default: 30,
+    minimum: 0,
+    maximum: 86_400,
+    description: 'Seconds for which running transfers go on after a signal to stop; then they are cut.',
+  }),
   TRUST_PROXY: Type.String({
     format: 'proxies',
     default: 'off',

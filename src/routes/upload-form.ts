@@ -23,7 +23,7 @@ export const uploadForm: FastifyPluginAsyncTypebox<{ interim: boolean }> = async
   app.post(
     '/v1/files',
     {
-      config: { memoryBytes },
+      config: { memoryBytes, takesBytes: true },
       schema: {
         operationId: 'uploadForm',
         summary: 'Upload a file as a form',

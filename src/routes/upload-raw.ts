@@ -30,7 +30,7 @@ export const uploadRaw: FastifyPluginAsyncTypebox<{ interim: boolean }> = async 
   app.put(
     '/v1/files/:name',
     {
-      config: { memoryBytes },
+      config: { memoryBytes, takesBytes: true },
       schema: {
         operationId: 'putFile',
         summary: 'Upload raw bytes under a name, or replace the file',

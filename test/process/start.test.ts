@@ -9,9 +9,7 @@ import { foldersAnswer } from '../../src/compose/folders.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { VERSION } from '../../src/version.ts'
 import { temporaryFolder } from '../support/app.ts'
-import { newCertificate } from '../support/certificates.ts'
-import { commandProcess, serverProcess, signedIn } from '../support/process.ts'
-import { head, wire } from '../support/wire.ts'
+import { commandProcess, serverProcess } from '../support/process.ts'
 
 describe('the process', () => {
   it('says where it listens, where the data lies, what it uses and what is not fit for production', async () => {
@@ -182,50 +180,5 @@ describe('the process', () => {
     expect(await second.exit).toBe(1)
     expect(second.output()).toContain('DATA_DIR is ./data, which cannot be used: another server is using it')
     expect((await first.request('/health/ready')).status).toBe(200)
-  })
-
-  it('finishes an upload that is under way when it is told to stop', async () => {
-    const folder = await temporaryFolder()
-    const server = serverProcess(folder)
-    const deviceId = 'stopping-device'
-    const ada = { name: 'Ada', email: 'ada@example.org', deviceId }
-    const { pin } = (await server.post('/v1/users', ada)).body as { pin: string }
-    const { token } = (await server.post('/v1/sessions', { deviceId, pin })).body as { token: string }
-    const line = wire(await server.url)
-    const headers = { authorization: `Bearer ${token}`, 'content-length': 10 }
-    line.socket.write(`${head('PUT /v1/files/ten', headers)}first`)
-    await expect.poll(() => readdir(join(folder, 'uploads'))).toHaveLength(1)
-    const stopped = server.stop('SIGTERM')
-    await expect.poll(server.output).toContain('closing on SIGTERM')
-    line.socket.write('later')
-    expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
-    expect(await stopped).toBe(0)
-  })
-
-  it('closes cleanly though somebody does not read what was asked for, or says nothing over TLS', async () => {
-    const folder = await temporaryFolder()
-    const server = serverProcess(folder)
-    const { cert, key } = newCertificate(folder)
-    const secured = serverProcess(await temporaryFolder(), { TLS_CERT: cert, TLS_KEY: key })
-    const headers = await signedIn(server)
-    const body = Buffer.alloc(30_000_000)
-    await server.request('/v1/files/film', { method: 'PUT', headers, body })
-    const line = wire(await server.url)
-    line.socket.write(head('GET /v1/files/film', headers))
-    await line.until('\r\n\r\n')
-    line.socket.pause()
-    const silent = wire(await secured.url)
-    await once(silent.socket, 'connect')
-    expect((await secured.request('/health/live')).status).toBe(200)
-    // Both wait for their clients, so they wait together.
-    expect(await Promise.all([server.stop('SIGTERM'), secured.stop('SIGTERM')])).toEqual([0, 0])
-    expect(await readdir(join(folder, 'data'))).not.toContain('minikeepsafe.db-wal')
-  })
-
-  it.each(['SIGTERM', 'SIGINT'] as const)('closes cleanly on %s', async (signal) => {
-    const server = serverProcess(await temporaryFolder())
-    await server.url
-    expect(await server.stop(signal)).toBe(0)
-    expect(server.output()).toContain(`closing on ${signal}`)
   })
 })

@@ -158,6 +158,9 @@ async function startedApp(settings: Record<string, string>, home: string, http: 
   const app = await buildApp(vault, logger, {
     ...httpRulesOf(config),
     lingerMs: 0,
+    graceMs: 8000,
+    // The test and its clients run on the same event loop.
+    overload: { everyMs: 250, lateMs: Number.POSITIVE_INFINITY, times: 1 },
     limits,
     // WEB_FOLDER of build.ts has the built one.
     web: null,

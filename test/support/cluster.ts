@@ -29,14 +29,19 @@ export interface Cluster {
 
 /** Starts `count` servers at the same time. */
 export async function cluster(count: number, settings: Record<string, string> = {}): Promise<Cluster> {
+  const bucket = await newBucket()
+  const { environment, folder, ...rest } = await clusterOnFolder(count, { ...s3Environment(bucket), ...settings })
+  return { ...rest, expectSound: () => expectSound(folder, environment, bucket) }
+}
+
+/** The same with the files in a folder that the servers share. */
+export async function clusterOnFolder(count: number, settings: Record<string, string> = {}) {
   const folder = await temporaryFolder()
   const databaseUrl = await emptySchema()
-  const bucket = await newBucket()
   const environment = {
     MASTER_KEY: randomBytes(32).toString('base64'),
     DATABASE_URL: databaseUrl,
     REDIS_URL: await newDatabase(),
-    ...s3Environment(bucket),
     RATE_LIMIT: 'off',
     TRUST_PROXY: '127.0.0.1',
     ...settings,
@@ -51,12 +56,14 @@ export async function cluster(count: number, settings: Record<string, string> = 
     nginx: await nginxBefore(...urls),
     servers,
     databaseUrl,
-    async restart(n) {
+    folder,
+    environment,
+    /** Starts the server of this number again, on the same port. */
+    async restart(n: number) {
       const server = start(ports[n] as number)
       servers[n] = server
       await server.url
       return server
     },
-    expectSound: () => expectSound(folder, environment, bucket),
   }
 }

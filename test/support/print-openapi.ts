@@ -23,9 +23,8 @@ try {
     limits: null,
     web: null,
   })
-  await app.ready()
   await mkdir(dirname(path), { recursive: true })
-  await writeFile(path, `${JSON.stringify(app.swagger(), null, 2)}\n`)
+  await writeFile(path, `${JSON.stringify((await app.inject('/docs/json')).json(), null, 2)}\n`)
   await app.close()
 } finally {
   await rm(home, { recursive: true, force: true })

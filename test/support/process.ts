@@ -30,7 +30,13 @@ export function serverProcess(
   settings: Record<string, string> = {},
   { under = [] }: { under?: string[] } = {},
 ): ServerProcess {
-  const { child, exit, stop } = launch(folder, 'server', [], { PORT: '0', ...settings }, under)
+  const { child, exit, stop } = launch(
+    folder,
+    'server',
+    [],
+    { PORT: '0', SHUTDOWN_GRACE_SECONDS: '8', ...settings },
+    under,
+  )
   let output = ''
   const url = new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {

@@ -3,7 +3,7 @@
  * total and for each network. When the server stops, idle connections are closed.
  */
 import { readdirSync, readFileSync } from 'node:fs'
-import type { Socket } from 'node:net'
+import { Server, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
@@ -18,16 +18,16 @@ export interface ConnectionRules {
   mostOfNetwork: number
   /** A proxy connects for many networks, so only the total limits it. */
   isProxy: ProxyCheck
-  /** How long a stopping server still accepts requests, each as the last of its connection. */
+  /** How long a closing server still accepts requests on open connections, each as the last of its connection. At most `graceMs`. */
   lingerMs: number
+  /** How long running requests go on after the server was told to stop. Then their connections are cut. */
+  graceMs: number
 }
 
 /** Reserved for files that are open for a short time: a folder to sync, a page of the documentation. */
 const SPARE_FILES = 8
 
 const CLOSE_IDLE_EVERY_MS = 100
-/** When the server stops, transfers are cut after this time, so that the engines can close before the process must exit. */
-const TRANSFER_GRACE_MS = 8000
 
 export const connections = fastifyPlugin<ConnectionRules>(async function connections(app, rules) {
   // Not in the register: a TLS connection counts before its handshake is done, and its requests come on another socket.
@@ -52,18 +52,23 @@ export const connections = fastifyPlugin<ConnectionRules>(async function connect
 
   app.addHook('preClose', async () => {
     app.vault.drain()
-    await pause(rules.lingerMs)
+    const cut = setTimeout(cutAll, rules.graceMs)
+    // Without Node's own `close` of HTTP, which closes idle connections at once. A proxy may be sending a request on one of them.
+    Server.prototype.close.call(app.server)
+    await pause(Math.min(rules.lingerMs, rules.graceMs))
     // Node closes idle connections only once, when closing begins.
     const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
-    const cut = setTimeout(() => {
-      for (const socket of open) socket.destroy()
-    }, TRANSFER_GRACE_MS)
     app.server.once('close', () => {
       clearInterval(timer)
       clearTimeout(cut)
     })
   })
   app.addHook('onClose', () => app.vault.close())
+
+  function cutAll() {
+    if (open.size > 0) app.log.warn(`cutting ${open.size} connections: their requests took longer than the grace`)
+    for (const socket of open) socket.destroy()
+  }
 
   function add(socket: Socket, network: string | null) {
     open.add(socket)

@@ -1,7 +1,8 @@
 /**
  * A connection runs one request at a time. Further requests that a client has sent wait, up to a maximum, until the responses
  * before theirs are sent (RFC 9112, section 9.3.2). Then networks take turns: a network that sends very many requests at once
- * delays a request of another network by a few of its own, not by all of them.
+ * delays a request of another network by a few of its own, not by all of them. When the server stops, each running response
+ * becomes the last one of its connection.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -29,6 +30,8 @@ interface Options {
 
 export const pipelining = fastifyPlugin<Options>(async function pipelining(app, { addressOf, refused }) {
   const turns = openTurns(BEGUN_AT_ONCE)
+  const running = new Set<ServerResponse>()
+
   // By default Node closes a half-closed connection, and the response to an executed request is lost.
   Object.assign(app.server, { httpAllowHalfOpen: true })
 
@@ -51,7 +54,10 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     if (!connection.latest) socket.on('end', () => !changes(connection.latest) && socket.end())
     connection.latest = response
     connection.responses.add(response)
-    response.once('close', () => connection.responses.delete(response))
+    response.once('close', () => {
+      connection.responses.delete(response)
+      running.delete(response)
+    })
     // A waiting request uses no memory of a response. If the client leaves first, the request never begins.
     if (response.socket) void begin(request, response)
     else response.once('socket', () => void begin(request, response))
@@ -77,9 +83,16 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     done()
   })
 
+  // The framework does this for later requests only. A proxy would reuse a connection that is about to be closed.
+  app.addHook('preClose', async () => {
+    for (const response of running) if (!response.headersSent) response.shouldKeepAlive = false
+  })
+
   async function begin(request: IncomingMessage, response: ServerResponse) {
     await turns.next(networkOf(addressOf(request)))
-    if (!response.destroyed) handle?.(request, response)
+    if (response.destroyed) return
+    running.add(response)
+    handle?.(request, response)
   }
 })
 

@@ -93,7 +93,7 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
   app.post(
     '/v1/uploads',
     {
-      config: { memoryBytes },
+      config: { memoryBytes, takesBytes: true },
       schema: {
         operationId: 'createUpload',
         summary: 'Begin an upload that can be resumed',
@@ -150,7 +150,7 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
   app.patch(
     '/v1/uploads/:id',
     {
-      config: { memoryBytes },
+      config: { memoryBytes, takesBytes: true },
       schema: {
         operationId: 'appendUpload',
         summary: 'Append bytes to an upload',
