@@ -10,6 +10,7 @@ import { redisChangeNotices } from '../adapters/redis/change-notices.ts'
 import { redisCounter } from '../adapters/redis/counter.ts'
 import { redisPendingPins } from '../adapters/redis/pending-pins.ts'
 import { openSqlite, openSqliteReadOnly } from '../adapters/sqlite/engine.ts'
+import { watchWrites } from '../adapters/write-watch/write-watch.ts'
 import { type Config, checkDelivery } from '../config/config.ts'
 import type { DatabaseEngine } from '../ports/database.ts'
 import type { Chance, Clock, Ports } from '../ports/ports.ts'
@@ -18,6 +19,9 @@ import { makeMasterKey, masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 import { databasePlace } from './startup-log.ts'
 
+/** Readiness checks probe a quiet store at most once in this time. Many S3 stores charge for each write. */
+const PROBE_REST_MS = { disk: 1000, s3: 10_000 }
+
 /** Opens every engine that the settings choose. If one cannot be opened, closes the others and throws. */
 export async function compose(config: Config, log: FastifyBaseLogger, clock: Clock, chance: Chance): Promise<Ports> {
   checkDelivery(config)
@@ -25,7 +29,9 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
   try {
     const database = await databaseOf(config, log)
     opened.push(database.close)
-    const blobs = await blobsOf(config, clock)
+    const store = await blobsOf(config, clock)
+    const blobs =
+      config.READ_ONLY === 'on' ? store : watchWrites(store, PROBE_REST_MS[config.S3_BUCKET ? 's3' : 'disk'])
     opened.push(blobs.close)
     const { repositories, ledger, room } = database
     const isNew = config.READ_ONLY === 'off' && (await repositories.keySlots.countByKey()).size === 0

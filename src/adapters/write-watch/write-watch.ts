@@ -1,0 +1,202 @@
+/** Notices a store that answers reads and hangs on writes, so that uploads are refused instead of waiting for it. */
+import type { BlobStore } from '../../ports/blobs.ts'
+
+/** A store whose ability to write can be tried. */
+export interface ProbedStore extends BlobStore {
+  /** Throws if the store cannot be reached, or cannot be used at all. */
+  check(): Promise<void>
+  /** Writes a few bytes durably, and removes them. */
+  probe(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface WatchedStore extends BlobStore {
+  /** Throws within two seconds if the store cannot be used, or if writes hang. */
+  check(): Promise<void>
+  close(): Promise<void>
+}
+
+/** An upload that finds a hanging store is refused within two seconds: at most `EVERY_MS` + `LIMIT_MS` + `SCAN_MS`. */
+const LIMIT_MS = 1100
+const EVERY_MS = 700
+const SCAN_MS = 100
+/** Writes that take longer are a reason for a probe. */
+const SLOW_MS = 200
+/**
+ * Many bytes of an upload may wait for a slow disk or a slow line, which takes longer than a probe may. So an upload that has sent
+ * more than `SMALL_BYTES` has more time.
+ */
+const SMALL_BYTES = 8 * 1024 * 1024
+const LARGE_SLOW_MS = 10_000
+
+/** Work that waits for the store. `since`: the time since when; `null` while the client has to send. */
+interface Waiting {
+  since: number | null
+  bytes: number
+  fail(error: Error): void
+}
+
+/**
+ * Watches `put` and `delete`. Once writes hang, running ones fail and new ones are refused with the code `EUNREACHABLE`. The store is
+ * probed on, and is used again as soon as a probe succeeds. `restMs`: without uploads `check` sends no more probes than one in this
+ * time.
+ */
+export function watchWrites(store: ProbedStore, restMs: number): WatchedStore {
+  const { probe, refuse, stopProbing } = openProbe(store)
+  const waiting = new Set<Waiting>()
+  let timer: NodeJS.Timeout | null = null
+
+  return {
+    ...store,
+
+    async put(blob, batches) {
+      refuse()
+      const stop = new AbortController()
+      await watched((work) => store.put(blob, timed(batches, work, stop.signal), stop.signal), stop)
+    },
+
+    async delete(blobs) {
+      await watched(() => store.delete(blobs))
+    },
+
+    async check() {
+      await Promise.all([store.check(), probe(restMs)])
+    },
+
+    async close() {
+      stopScanning()
+      stopProbing()
+      await store.close()
+    },
+  }
+
+  async function watched(begin: (work: Waiting) => Promise<void>, stop?: AbortController): Promise<void> {
+    let fail = (_error: Error) => {}
+    const hung = new Promise<never>((_, reject) => {
+      fail = reject
+    })
+    // Nothing awaits it after the race.
+    hung.catch(() => {})
+    const work: Waiting = {
+      since: performance.now(),
+      bytes: 0,
+      fail(error) {
+        stop?.abort(error)
+        fail(error)
+      },
+    }
+    waiting.add(work)
+    timer ??= setInterval(scan, SCAN_MS).unref()
+    try {
+      await Promise.race([begin(work), hung])
+    } finally {
+      waiting.delete(work)
+      if (waiting.size === 0) stopScanning()
+    }
+  }
+
+  function stopScanning(): void {
+    if (timer) clearInterval(timer)
+    timer = null
+  }
+
+  function scan(): void {
+    const now = performance.now()
+    const slow = [...waiting].filter((work) => isSlow(work, now))
+    if (slow.length === 0) return
+    probe(EVERY_MS).catch((error) => {
+      for (const work of slow) if (isSlow(work, performance.now())) work.fail(error)
+    })
+  }
+}
+
+function isSlow({ since, bytes }: Waiting, now: number): boolean {
+  return since !== null && now - since > (bytes > SMALL_BYTES ? LARGE_SLOW_MS : SLOW_MS)
+}
+
+/** The same batches. While the client has to send the next one, the time does not count as the store's. */
+async function* timed(batches: AsyncIterable<Uint8Array[]>, work: Waiting, signal: AbortSignal) {
+  const source = batches[Symbol.asyncIterator]()
+  const end = () => void source.return?.()
+  // The store may never ask for a batch again, but the client must be released.
+  signal.addEventListener('abort', end)
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      work.since = null
+      const { value, done } = await source.next()
+      work.since = performance.now()
+      if (done) return
+      for (const { length } of value) work.bytes += length
+      yield value
+    }
+  } finally {
+    signal.removeEventListener('abort', end)
+    await source.return?.()
+  }
+}
+
+/** One probe runs at a time, because each may occupy a thread or a connection for as long as the store hangs. */
+function openProbe({ probe: write }: ProbedStore) {
+  let running = false
+  let begunAt = Number.NEGATIVE_INFINITY
+  let last: Promise<void> = Promise.resolve()
+  let hanging: Hanging | null = null
+  let retries: NodeJS.Timeout | null = null
+
+  return { probe, refuse, stopProbing }
+
+  /** The result of the running probe, of the last one if it began within `freshMs`, or of a new one. At once while writes hang. */
+  function probe(freshMs: number): Promise<void> {
+    if (hanging) return Promise.reject(hanging)
+    if (!running && performance.now() - begunAt >= freshMs) begin()
+    return last
+  }
+
+  /** Throws while writes hang. */
+  function refuse(): void {
+    if (hanging) throw hanging
+  }
+
+  function begin(): void {
+    if (running) return
+    running = true
+    begunAt = performance.now()
+    const attempt = write()
+    last = within(LIMIT_MS, attempt)
+    last.then(goOn, (error) => (error instanceof Hanging ? hang(error) : goOn()))
+    // The store may answer late.
+    attempt
+      .then(goOn, () => {})
+      .finally(() => {
+        running = false
+      })
+  }
+
+  function hang(error: Hanging): void {
+    hanging = error
+    retries ??= setInterval(begin, EVERY_MS).unref()
+  }
+
+  function goOn(): void {
+    hanging = null
+    stopProbing()
+  }
+
+  function stopProbing(): void {
+    if (retries) clearInterval(retries)
+    retries = null
+  }
+}
+
+class Hanging extends Error {
+  readonly code = 'EUNREACHABLE'
+}
+
+function within(ms: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Hanging(`the store takes no writes: a few bytes were not stored within ${ms} ms`))
+    const timer = setTimeout(late, ms)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
