@@ -10,7 +10,8 @@ import { redisChangeNotices } from '../adapters/redis/change-notices.ts'
 import { redisCounter } from '../adapters/redis/counter.ts'
 import { redisPendingPins } from '../adapters/redis/pending-pins.ts'
 import { openSqlite, openSqliteReadOnly } from '../adapters/sqlite/engine.ts'
-import { watchWrites } from '../adapters/write-watch/write-watch.ts'
+import { watchCommits } from '../adapters/write-watch/commit-watch.ts'
+import { watchWrites } from '../adapters/write-watch/store-watch.ts'
 import { type Config, checkDelivery } from '../config/config.ts'
 import type { DatabaseEngine } from '../ports/database.ts'
 import type { Chance, Clock, Ports } from '../ports/ports.ts'
@@ -27,7 +28,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
   checkDelivery(config)
   const { opened, close } = engines()
   try {
-    const database = await databaseOf(config, log)
+    const database = watchCommits(await databaseOf(config, log))
     opened.push(database.close)
     const store = await blobsOf(config, clock)
     const blobs =

@@ -1,5 +1,6 @@
 /** Notices a store that answers reads and hangs on writes, so that uploads are refused instead of waiting for it. */
 import type { BlobStore } from '../../ports/blobs.ts'
+import { EVERY_MS, isFull, openProbe } from './probe.ts'
 
 /** A store whose ability to write can be tried. */
 export interface ProbedStore extends BlobStore {
@@ -16,9 +17,10 @@ export interface WatchedStore extends BlobStore {
   close(): Promise<void>
 }
 
-/** An upload that finds a hanging store is refused within two seconds: at most `EVERY_MS` + `LIMIT_MS` + `SCAN_MS`. */
-const LIMIT_MS = 1100
-const EVERY_MS = 700
+/**
+ * An upload that finds a hanging store is refused within two seconds: the last probe is at most `EVERY_MS` old, another
+ * takes `LIMIT_MS`, and `SCAN_MS` passes before it.
+ */
 const SCAN_MS = 100
 /** Writes that take longer are a reason for a probe. */
 const SLOW_MS = 200
@@ -42,7 +44,9 @@ interface Waiting {
  * time.
  */
 export function watchWrites(store: ProbedStore, restMs: number): WatchedStore {
-  const { probe, refuse, stopProbing } = openProbe(store)
+  const { probe, refuse, stop } = openProbe(store.probe, (ms) =>
+    hangs(`the store takes no writes: a few bytes were not stored within ${ms} ms`),
+  )
   const waiting = new Set<Waiting>()
   let timer: NodeJS.Timeout | null = null
 
@@ -60,12 +64,15 @@ export function watchWrites(store: ProbedStore, restMs: number): WatchedStore {
     },
 
     async check() {
-      await Promise.all([store.check(), probe(restMs)])
+      await store.check()
+      await probe(restMs).catch((error) => {
+        if (!isFull(error)) throw error
+      })
     },
 
     async close() {
       stopScanning()
-      stopProbing()
+      stop()
       await store.close()
     },
   }
@@ -136,67 +143,6 @@ async function* timed(batches: AsyncIterable<Uint8Array[]>, work: Waiting, signa
   }
 }
 
-/** One probe runs at a time, because each may occupy a thread or a connection for as long as the store hangs. */
-function openProbe({ probe: write }: ProbedStore) {
-  let running = false
-  let begunAt = Number.NEGATIVE_INFINITY
-  let last: Promise<void> = Promise.resolve()
-  let hanging: Hanging | null = null
-  let retries: NodeJS.Timeout | null = null
-
-  return { probe, refuse, stopProbing }
-
-  /** The result of the running probe, of the last one if it began within `freshMs`, or of a new one. At once while writes hang. */
-  function probe(freshMs: number): Promise<void> {
-    if (hanging) return Promise.reject(hanging)
-    if (!running && performance.now() - begunAt >= freshMs) begin()
-    return last
-  }
-
-  /** Throws while writes hang. */
-  function refuse(): void {
-    if (hanging) throw hanging
-  }
-
-  function begin(): void {
-    if (running) return
-    running = true
-    begunAt = performance.now()
-    const attempt = write()
-    last = within(LIMIT_MS, attempt)
-    last.then(goOn, (error) => (error instanceof Hanging ? hang(error) : goOn()))
-    // The store may answer late.
-    attempt
-      .then(goOn, () => {})
-      .finally(() => {
-        running = false
-      })
-  }
-
-  function hang(error: Hanging): void {
-    hanging = error
-    retries ??= setInterval(begin, EVERY_MS).unref()
-  }
-
-  function goOn(): void {
-    hanging = null
-    stopProbing()
-  }
-
-  function stopProbing(): void {
-    if (retries) clearInterval(retries)
-    retries = null
-  }
-}
-
-class Hanging extends Error {
-  readonly code = 'EUNREACHABLE'
-}
-
-function within(ms: number, work: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(new Hanging(`the store takes no writes: a few bytes were not stored within ${ms} ms`))
-    const timer = setTimeout(late, ms)
-    work.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
+function hangs(message: string): Error {
+  return Object.assign(new Error(message), { code: 'EUNREACHABLE' })
 }
