@@ -25,6 +25,7 @@ export async function composeBeside(config: Config, clock: Clock, chance: Chance
     return {
       ...database.repositories,
       ledger: database.ledger,
+      shrink: database.shrink,
       blobs,
       clock,
       chance,

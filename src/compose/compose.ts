@@ -34,7 +34,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
     const blobs =
       config.READ_ONLY === 'on' ? store : watchWrites(store, PROBE_REST_MS[config.S3_BUCKET ? 's3' : 'disk'])
     opened.push(blobs.close)
-    const { repositories, ledger, room } = database
+    const { repositories, ledger, room, shrink } = database
     const isNew = config.READ_ONLY === 'off' && (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
     opened.push(stopWaiting)
@@ -46,6 +46,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       ledger,
       blobs,
       room,
+      shrink,
       pendingPins,
       delivery,
       mailCounter: counter,

@@ -75,7 +75,7 @@ export interface MasterKeys {
   previous: Buffer[]
 }
 
-export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'room'> {
+export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'room' | 'shrink'> {
   blobs: BlobStore
   pendingPins: PendingPinStore
   delivery: PinDelivery

@@ -19,7 +19,7 @@ const OPERATOR_LIMIT_MS = 60_000
  */
 const CONNECTIONS = 10
 /** A statement without a time limit is looked for at this interval. */
-const STILL_RUNS_MS = 2000
+const STILL_RUNS_MS = 500
 const WRITES = /\b(INSERT INTO|UPDATE|DELETE FROM)\b/
 /** The maximum of attempts at a transaction that PostgreSQL rolls back in favour of others. */
 const ATTEMPTS = 3

@@ -70,6 +70,8 @@ async function opened(
       repositories: repositoriesOf(db),
       ledger,
       room: async () => {},
+      // Autovacuum makes the space of deleted rows usable again.
+      shrink: async () => false,
       ...(probe && { probe, pauseWrites: db.pauseWrites }),
       checks: { database: check },
       census: (now) => postgresCensus(db, now),

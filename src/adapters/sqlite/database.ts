@@ -29,6 +29,8 @@ export function openDatabase(folder: string, onCheck = () => {}): Database.Datab
   const db = new Database(path)
   try {
     chmodSync(path, 0o600)
+    // Has an effect only before a database has its first page. The sweeper returns unused pages to the disk.
+    db.pragma('auto_vacuum = INCREMENTAL')
     settle(db, SERVER_WAIT_MS)
     if (leftOpen) {
       onCheck()

@@ -13,6 +13,7 @@ import {
   openReadOnly,
   shareFolder,
 } from './database.ts'
+import { shrink } from './erasure.ts'
 import { sqliteFiles } from './files.ts'
 import { groupCommit, type InTransaction } from './group-commit.ts'
 import { sqliteKeySlots } from './key-slots.ts'
@@ -97,6 +98,7 @@ function opened(open: (own: (release: () => unknown) => void) => Parts): Databas
       repositories: repositoriesOf(db, inTransaction),
       ledger,
       room,
+      shrink: () => shrink(db, inTransaction),
       checks,
       ...(probe && { probe }),
       census: async (now) => sqliteCensus(db, now),

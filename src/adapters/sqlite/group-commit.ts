@@ -12,7 +12,7 @@ import type { Database } from 'better-sqlite3'
 export type InTransaction = <T>(work: () => T, bytes?: number) => Promise<T>
 
 /** After so many bytes, no other transaction is added to a commit. */
-const MOST_BYTES = 256 * 1024
+export const MOST_BYTES = 256 * 1024
 
 /** `rescue` may run a failed commit once more. */
 export function groupCommit(db: Database, rescue = (commit: () => void) => commit()): InTransaction {

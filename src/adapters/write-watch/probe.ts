@@ -55,10 +55,10 @@ export function openProbe(
       attempt.then(resolve, reject).finally(() => clearTimeout(timer))
     })
     last.catch(() => {})
-    // An answer that comes late may be an error of the connection. Only an answer in time shows that nothing hangs.
-    const failed = () => {
+    const failed = (error: NodeJS.ErrnoException) => {
       begunAt = Number.NEGATIVE_INFINITY
-      last.catch((error) => error !== hanging && goOn())
+      // Any other error is an answer: nothing hangs any more.
+      if (error.code !== 'EUNREACHABLE') goOn()
     }
     attempt.then(goOn, failed).finally(() => {
       running = false
