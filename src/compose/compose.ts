@@ -55,6 +55,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       clock,
       chance,
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
+      notice: (fields, message) => log.info(fields, message),
       masterKeys,
       checks: {
         ...database.checks,

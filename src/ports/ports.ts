@@ -69,6 +69,9 @@ export interface Chance {
 /** Logs an error of work that no request waits for. */
 export type Alarm = (error: unknown, doing: string) => void
 
+/** Logs what work that no request waits for has done. */
+export type Notice = (fields: object, message: string) => void
+
 /** The operator's keys, 32 bytes each. Only the current one seals; all of them open. */
 export interface MasterKeys {
   current: Buffer
@@ -85,6 +88,7 @@ export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'ro
   clock: Clock
   chance: Chance
   alarm: Alarm
+  notice: Notice
   masterKeys: MasterKeys
   /** Each check resolves while its engine can work. Its key is the name that the operator knows. */
   checks: Record<string, () => Promise<void>>
