@@ -35,7 +35,7 @@ export interface Database {
   /** Like `ask`, through a function of ours in the database, with named arguments. */
   call<Row>(name: string, values: Record<string, unknown>, how?: Ask): Promise<Row[]>
   /**
-   * Like `ask`, without a time limit: for a commit that may hang. It ends as soon as the database does not execute it any more, for
+   * Like `ask`, but its commit may take any time: PostgreSQL limits only the statement. It ends as soon as the database does not execute it any more, for
    * example because the connection leads to a server that is away.
    */
   askOn(text: string, values: unknown[]): Promise<void>
