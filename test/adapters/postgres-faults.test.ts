@@ -24,10 +24,11 @@ async function failing(state: string) {
 
 describePostgres('PostgreSQL', () => {
   it('that is not there changes nothing, and is found again by itself', async () => {
-    const { ask, alone, cut, mend } = await throughWire()
+    const { ask, askOn, alone, cut, mend } = await throughWire()
     cut()
     await expect.poll(() => ask('SELECT 1').catch((error) => error)).toMatchObject(NOT_REACHED)
     await expect(alone((ask) => ask('SELECT 1'))).rejects.toMatchObject(NOT_REACHED)
+    await expect(askOn('SELECT $1::integer', [1])).rejects.toMatchObject(NOT_REACHED)
     await mend()
     expect(await ask('SELECT 2 AS two')).toEqual([{ two: 2 }])
   })
