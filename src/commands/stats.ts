@@ -1,3 +1,5 @@
+import { rulesOf } from '../compose/rules.ts'
+import type { CommandPorts } from '../ports/operator.ts'
 import { measureBlobs } from '../vault/operator/operator.ts'
 import { VERSION } from '../version.ts'
 import { bytesText, type Command, counted, withPorts } from './command.ts'
@@ -10,12 +12,15 @@ export const stats: Command = {
 master key, holds (running backups), when files were last read back, and the bytes of database and blobs. Needs no master key.`,
 
   run: ({ config }) =>
-    withPorts(config, async ({ census, ledger, blobs }) => {
+    withPorts(config, async (ports) => {
+      const { census, ledger, blobs } = ports
       const { databaseBytes, schema, ...counts } = await census()
       const living = (await ledger.livingRuns()).length
       const onDisk = await measureBlobs(blobs)
+      const scrub = await scrubOf(ports, rulesOf(config).scrubMs, counts)
       const report = {
         ...counts,
+        scrub,
         runs: { known: counts.runs, living },
         blobs: onDisk,
         database: { bytes: databaseBytes, schema },
@@ -35,6 +40,7 @@ master key, holds (running backups), when files were last read back, and the byt
           `database of ${bytesText(databaseBytes)}, schema ${schema}`,
           ...Object.entries(slots).map(([id, count]) => `${counted(count, 'key slot')} under master key ${id}`),
           `${counted(report.runs.known, 'run')} known, ${living} living; ${counted(holds, 'hold')}`,
+          scrubText(scrub),
         ],
       }
     }),
@@ -42,4 +48,31 @@ master key, holds (running backups), when files were last read back, and the byt
 
 function oldestText(oldestAt: number | null): string {
   return oldestAt === null ? 'none' : `the oldest at ${new Date(oldestAt).toISOString()}`
+}
+
+type Sum = { count: number; bytes: number }
+type Scrub = { since: string; read: Sum; total: Sum; dueBy: string | null }
+
+/** What was read back within the last SCRUB_DAYS, and by when the file that waits longest is due; `null` if nothing is read back. */
+async function scrubOf(
+  { files, clock }: Pick<CommandPorts, 'files' | 'clock'>,
+  scrubMs: number,
+  counts: { files: Sum; trash: Sum; readBack: { oldestAt: number | null } },
+): Promise<Scrub | null> {
+  if (scrubMs === 0) return null
+  const since = Math.max(1, clock() - scrubMs)
+  const { oldestAt } = counts.readBack
+  return {
+    since: new Date(since).toISOString(),
+    read: await files.countReadBack(since),
+    total: { count: counts.files.count + counts.trash.count, bytes: counts.files.bytes + counts.trash.bytes },
+    dueBy: oldestAt === null ? null : new Date(oldestAt + scrubMs).toISOString(),
+  }
+}
+
+function scrubText(scrub: Scrub | null): string {
+  if (scrub === null) return 'nothing is read back: SCRUB_DAYS is 0'
+  const { since, read, total, dueBy } = scrub
+  const due = dueBy === null ? '' : `; the one that was read longest ago is due by ${dueBy}`
+  return `since ${since} read back: ${read.count} of ${counted(total.count, 'file')}, ${bytesText(read.bytes)} of ${bytesText(total.bytes)}${due}`
 }

@@ -30,6 +30,7 @@ export async function composeBeside(
     return {
       ...database.repositories,
       ledger: database.ledger,
+      shrink: database.shrink,
       blobs,
       clock,
       chance,

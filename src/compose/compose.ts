@@ -10,6 +10,8 @@ import { redisChangeNotices } from '../adapters/redis/change-notices.ts'
 import { redisCounter } from '../adapters/redis/counter.ts'
 import { redisPendingPins } from '../adapters/redis/pending-pins.ts'
 import { openSqlite, openSqliteReadOnly } from '../adapters/sqlite/engine.ts'
+import { watchCommits } from '../adapters/write-watch/commit-watch.ts'
+import { watchWrites } from '../adapters/write-watch/store-watch.ts'
 import { type Config, checkDelivery } from '../config/config.ts'
 import type { DatabaseEngine } from '../ports/database.ts'
 import type { Chance, Clock, Ports } from '../ports/ports.ts'
@@ -19,16 +21,21 @@ import { makeMasterKey, masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 import { databasePlace } from './startup-log.ts'
 
+/** Readiness checks probe a quiet store at most once in this time. Many S3 stores charge for each write. */
+const PROBE_REST_MS = { disk: 1000, s3: 10_000 }
+
 /** Opens every engine that the settings choose. If one cannot be opened, closes the others and throws. */
 export async function compose(config: Config, log: FastifyBaseLogger, clock: Clock, chance: Chance): Promise<Ports> {
   checkDelivery(config)
   const { opened, close } = engines()
   try {
-    const database = await databaseOf(config, log)
+    const database = watchCommits(await databaseOf(config, log))
     opened.push(database.close)
-    const blobs = await blobsOf(config, clock)
+    const store = await blobsOf(config, clock)
+    const blobs =
+      config.READ_ONLY === 'on' ? store : watchWrites(store, PROBE_REST_MS[config.S3_BUCKET ? 's3' : 'disk'])
     opened.push(blobs.close)
-    const { repositories, ledger, room } = database
+    const { repositories, ledger, room, shrink } = database
     const isNew = config.READ_ONLY === 'off' && (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
     opened.push(stopWaiting)
@@ -40,6 +47,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       ledger,
       blobs,
       room,
+      shrink,
       pendingPins,
       delivery,
       mailCounter: counter,
@@ -49,6 +57,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       chance,
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
       audit: auditTo((fields, message) => log.info(fields, message), config.LOG_CLIENT_ADDRESS === 'on'),
+      notice: (fields, message) => log.info(fields, message),
       masterKeys,
       checks: {
         ...database.checks,

@@ -58,9 +58,10 @@ export interface BlobReader {
 export interface BlobStore {
   /**
    * Durable once resolved: bytes and directory entry survive a power cut. Each batch is a list of chunks, about 1 MiB
-   * together. If `batches` throws, nothing is left, and `put` throws the same error.
+   * together. If `batches` throws, nothing is left, and `put` throws the same error. Once `signal` aborts, the result is not
+   * wanted any more, and the store may stop; the blob may be there or not.
    */
-  put(blob: string, batches: AsyncIterable<Uint8Array[]>): Promise<void>
+  put(blob: string, batches: AsyncIterable<Uint8Array[]>, signal?: AbortSignal): Promise<void>
   /**
    * Opens the bytes from `start` up to `end`, without `end`; at least one byte. `null` if there is no such blob. If the
    * blob is deleted meanwhile, the reader reads on or throws; it never returns other bytes.

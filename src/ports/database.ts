@@ -56,6 +56,15 @@ export interface DatabaseEngine {
    * deletes.
    */
   room(): Promise<void>
+  /**
+   * Commits a transaction, durably. It settles when the database answers, however long that takes. Absent if this process does not
+   * write.
+   */
+  probe?(): Promise<void>
+  /** Transactions that write throw this error from now on, at once; `null` ends that. Absent if a commit cannot hang alone. */
+  pauseWrites?(why: Error | null): void
+  /** Returns some space of deleted rows to the disk. True if there is more. */
+  shrink(): Promise<boolean>
   /** Each check resolves while the database can work. Its key is the name that the operator knows. */
   checks: Record<string, () => Promise<void>>
   census(now: number): Promise<Census>

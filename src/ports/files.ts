@@ -240,6 +240,11 @@ export interface FileRepository {
   recordReadBacks(attempts: { id: string; version: string; at: number; opened: boolean }[]): Promise<void>
   /** At most `limit` files and trash entries of all users that were last read back in `[from, before)`, ordered by that time. */
   readBack(range: { from: number; before: number }, limit: number): Promise<ReadBack[]>
+  /**
+   * The number and the bytes of all files and trash entries that were last read back at this time or later. Reads an entry for each of
+   * them, so it is for the operator.
+   */
+  countReadBack(since: number): Promise<{ count: number; bytes: number }>
   /** At most `limit` files and trash entries of all users that have no tag, with ids after this one, ordered by id. */
   untagged(after: string, limit: number): Promise<OwnedFile[]>
   /** Sets the tag of each row that has none, if the row still has this version. */

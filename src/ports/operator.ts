@@ -7,7 +7,7 @@ import type { MasterKeys, Ports } from './ports.ts'
 /** The ports of the operator's vault. */
 export interface OperatorPorts
   extends Repositories,
-    Pick<Ports, 'ledger' | 'blobs' | 'clock' | 'chance' | 'alarm' | 'audit' | 'masterKeys'> {}
+    Pick<Ports, 'ledger' | 'shrink' | 'blobs' | 'clock' | 'chance' | 'alarm' | 'audit' | 'masterKeys'> {}
 
 /** The ports that each of the operator's commands gets. */
 export interface CommandPorts extends OperatorPorts {

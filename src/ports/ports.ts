@@ -81,13 +81,16 @@ export type Audit = (
   about: { caller: Caller; user?: string | null; session?: string | null; file?: string | null; key?: string },
 ) => void
 
+/** Logs what work that no request waits for has done. */
+export type Notice = (fields: object, message: string) => void
+
 /** The operator's keys, 32 bytes each. Only the current one seals; all of them open. */
 export interface MasterKeys {
   current: Buffer
   previous: Buffer[]
 }
 
-export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'room'> {
+export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'room' | 'shrink'> {
   blobs: BlobStore
   pendingPins: PendingPinStore
   delivery: PinDelivery
@@ -98,6 +101,7 @@ export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'ro
   chance: Chance
   alarm: Alarm
   audit: Audit
+  notice: Notice
   masterKeys: MasterKeys
   /** Each check resolves while its engine can work. Its key is the name that the operator knows. */
   checks: Record<string, () => Promise<void>>

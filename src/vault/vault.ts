@@ -15,7 +15,7 @@ import { openGarbageCollector } from './files/garbage.ts'
 import { type Lookup, openLookup } from './files/lookup.ts'
 import { openPlacing } from './files/placing.ts'
 import { openReadBacks } from './files/read-backs.ts'
-import { openScrubber } from './files/scrubber.ts'
+import { openScrubber, type ScrubState } from './files/scrubber.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
 import { openThumbnails, type Thumbnails } from './files/thumbnails.ts'
@@ -46,6 +46,8 @@ export interface Vault {
   sweep(): void
   /** Reads back what is due now. An error is logged. */
   scrub(): Promise<void>
+  /** How far the reading back is. Its cost does not grow with the files. */
+  scrubState(): Promise<ScrubState>
   /** Records when files were read back. Until then this is only in memory. */
   recordReadBacks(): Promise<void>
   /** Throws `not-ready`, with the names of the engines that do not work. */
@@ -142,6 +144,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     },
 
     scrub: scrubber.scrub,
+    scrubState: scrubber.state,
     recordReadBacks: readBacks.record,
 
     async ready() {

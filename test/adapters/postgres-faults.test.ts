@@ -24,10 +24,11 @@ async function failing(state: string) {
 
 describePostgres('PostgreSQL', () => {
   it('that is not there changes nothing, and is found again by itself', async () => {
-    const { ask, alone, cut, mend } = await throughWire()
+    const { ask, askOn, alone, cut, mend } = await throughWire()
     cut()
     await expect.poll(() => ask('SELECT 1').catch((error) => error)).toMatchObject(NOT_REACHED)
     await expect(alone((ask) => ask('SELECT 1'))).rejects.toMatchObject(NOT_REACHED)
+    await expect(askOn('SELECT $1::integer', [1])).rejects.toMatchObject(NOT_REACHED)
     await mend()
     expect(await ask('SELECT 2 AS two')).toEqual([{ two: 2 }])
   })
@@ -86,6 +87,37 @@ describePostgres('PostgreSQL', () => {
     ['23505', 'EPOSTGRES'],
   ])('says with %s what is called %s here', async (state, code) => {
     expect(await failing(state)).toBe(code)
+  })
+
+  it('ends a statement whose commit may hang only if it is not executed any more', async () => {
+    const { ask, askOn, hold, mend } = await throughWire()
+    await askOn('SELECT pg_sleep($1)', [1.2])
+    await ask('SELECT 1')
+    hold('everything')
+    await expect(askOn('SELECT pg_sleep($1)', [0])).rejects.toMatchObject(LOST)
+    await mend()
+    await askOn('SELECT $1::integer', [1])
+  })
+
+  it('that is paused refuses what writes, and nothing else', async () => {
+    const { ask, call, pauseWrites } = await openedDatabase()
+    const why = Object.assign(new Error('the standby is away'), { code: 'EAGAIN' })
+    pauseWrites(why)
+    await expect(ask(`INSERT INTO holds VALUES ('id', 0)`)).rejects.toBe(why)
+    await expect(call('end_runs', { ids: [], silent_for: '0' })).rejects.toBe(why)
+    expect(await ask('SELECT 1 AS one')).toEqual([{ one: 1 }])
+    pauseWrites(null)
+    await ask(`INSERT INTO holds VALUES ('id', 0)`)
+  })
+
+  it('that is closed does not wait for a statement whose commit hangs', async () => {
+    const db = openDatabase(await emptySchema())
+    const asleep = db.askOn('SELECT pg_sleep($1)', [60]).catch((error) => error)
+    await expect
+      .poll(() => run(SERVER, "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep($1)%'"))
+      .not.toEqual([])
+    await db.close()
+    expect(await asleep).toMatchObject(LOST)
   })
 
   it('with no connection left changes nothing', async () => {

@@ -17,10 +17,22 @@ it('shows at a terminal how far the work has come, and leaves nothing there', ()
 it.each([
   [false, 1000],
   [true, 0],
-])('shows nothing where nobody watches, or nothing is to be done', (isTTY, total) => {
+])('shows nothing of short work where nobody watches, or if nothing is to be done', (isTTY, total) => {
   const { written, out } = terminal(isTTY)
   const bar = progressBar(out, total)
   bar.add(10)
   bar.clear()
   expect(written).toEqual([])
+})
+
+it('writes a line from time to time where there is no terminal', () => {
+  const { written, out } = terminal(false)
+  let now = 1000
+  const bar = progressBar(out, 1000, () => now)
+  for (const ms of [29_000, 1000, 29_000, 1000]) {
+    now += ms
+    bar.add(200)
+  }
+  bar.clear()
+  expect(written).toEqual(['minikeepsafe: 40 %\n', 'minikeepsafe: 80 %\n'])
 })

@@ -112,6 +112,8 @@ export function readBacksContract(name: string, make: () => Promise<Repositories
       ])
       expect(await order({ from: T + 2, before: T + 3 })).toEqual([[ana, 'a', T + 2, false]])
       expect(await order(ALWAYS, 1)).toHaveLength(1)
+      expect(await files.countReadBack(T + 2)).toEqual({ count: 2, bytes: a.sizeBytes + b.sizeBytes })
+      expect(await files.countReadBack(T + 4)).toEqual({ count: 0, bytes: 0 })
 
       await mark(a, T + 9, false)
       expect((await files.byId(a.id))?.file.verifiedAt).toBe(T + 2)

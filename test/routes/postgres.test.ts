@@ -6,7 +6,7 @@ import { backupSource, backupTarget } from '../../src/compose/backups.ts'
 import { blobsOnDisk, form, type Member, member, temporaryFolder, testApp } from '../support/app.ts'
 import { faultyProxy } from '../support/faulty-proxy.ts'
 import { operator } from '../support/operator.ts'
-import { describePostgres, emptySchema, postgresWire, run } from '../support/postgres.ts'
+import { describePostgres, emptySchema, ownPostgresPair, postgresWire, run } from '../support/postgres.ts'
 import { serverProcess } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -293,4 +293,36 @@ it('does not start where there is no database, and says where it looked', async 
   expect(await server.exit).toBe(1)
   expect(server.output()).toContain('DATABASE_URL is 127.0.0.1:1/vault, which cannot be used')
   expect(server.output()).not.toContain('a-secret')
+})
+
+describePostgres('a server whose PostgreSQL takes no commits', () => {
+  it('because its standby is away is not ready, refuses writes, serves reads, and goes on by itself', async () => {
+    const { url } = await ownPostgresPair()
+    const standby = async (name: string) => {
+      await run(url, `ALTER SYSTEM SET synchronous_standby_names = '${name}'`)
+      await run(url, 'SELECT pg_reload_conf()')
+    }
+    const app = await testApp({ DATABASE_URL: url, MASTER_KEY })
+    const ada = await member(app)
+    await ada.put('photo', 'sand')
+    expect((await app.request('/health/ready')).status).toBe(200)
+    await standby('nobody')
+    expect(await ada.put('photo', 'more sand')).toBeProblem(503, 'not-ready')
+    const detail = async () => (await app.request('/health/ready')).body
+    await expect.poll(detail, { timeout: 5000 }).toMatchObject({ detail: 'Not working: database.' })
+    const registration = { name: 'Ada', email: 'eve@example.org', deviceId: 'a-device-of-eve-00000000000000000' }
+    const { pin } = (await app.post('/v1/users', registration)).body as { pin: string }
+    for (let n = 0; n < 5; n += 1) {
+      expect(await ada.put(`film-${n}`, 'x')).toBeProblem(503, 'not-ready')
+      expect(await app.post('/v1/sessions', { deviceId: registration.deviceId, pin })).toBeProblem(503, 'not-ready')
+    }
+    expect((await ada.get('photo')).body).toBe('sand')
+    // That of the refused upload, and that of the probe. The others did not reach the database.
+    const waiting = "SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    expect((await run(url, waiting)).length).toBeLessThanOrEqual(2)
+
+    await standby('*')
+    await expect.poll(detail, { timeout: 10_000 }).toEqual({ status: 'ok' })
+    expect((await ada.replace('photo', 'even more sand')).status).toBe(200)
+  }, 60_000)
 })

@@ -1,7 +1,7 @@
 /** The story of a file whose bytes are in S3: real sockets, real SQLite, a real store. */
 import { randomBytes } from 'node:crypto'
-import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3'
-import { expect, it, onTestFinished } from 'vitest'
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { expect, it } from 'vitest'
 import { backupSource, backupTarget } from '../../src/compose/backups.ts'
 import { measureBlobs } from '../../src/vault/operator/operator.ts'
 import { member, memberWith, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
@@ -12,6 +12,7 @@ import {
   clientOf,
   describeS3,
   newBucket,
+  objectsIn,
   overFaultyLine,
   s3Environment,
   unfinishedIn,
@@ -131,7 +132,7 @@ describeS3('a server whose S3', () => {
 
     await line.heal()
     app.clock.turn(1000)
-    expect((await app.request('/health/ready')).status).toBe(200)
+    await becomesReady(app)
     expect((await ada.get('note')).body).toBe('a few words')
     expect((await ada.put('other', 'x')).status).toBe(201)
     expect(app.log.join('\n')).not.toContain(app.config.S3_SECRET_ACCESS_KEY)
@@ -147,10 +148,11 @@ describeS3('a server whose S3', () => {
     await expect.poll(line.connections).toBeGreaterThan(before)
     app.clock.turn(1000)
     expect(await answer).toBeProblem(503, 'not-ready')
-    expect(app.log.join('\n')).toContain('S3: HeadBucket failed: no answer within')
+    expect(app.log.join('\n')).toContain('the store takes no writes')
 
     await line.heal()
     app.clock.turn(1000)
+    await becomesReady(app)
     expect((await ada.put('photo', 'bytes')).status).toBe(201)
   })
 
@@ -175,9 +177,7 @@ describeS3('a server whose S3', () => {
     const app = await testApp(s3Environment(settings))
     const ada = await member(app)
     await app.request('/health/ready')
-    const client = clientOf(bucket)
-    onTestFinished(() => client.destroy())
-    const objects = async () => (await client.send(new ListObjectsV2Command({ Bucket: bucket.bucket }))).KeyCount
+    const objects = async () => (await objectsIn(bucket)).filter((key) => key.includes('/')).length
     line.delay(20_000)
     const answer = ada.put('photo', 'bytes')
     await expect.poll(objects).toBe(1)
@@ -190,6 +190,32 @@ describeS3('a server whose S3', () => {
     expect(await objects()).toBe(0)
   })
 
+  it.each([
+    ['a photo', 20],
+    ['a photo of a part', 5 * MiB],
+  ])('answers reads and hangs on writes refuses %s, then everything at once, and serves reads', async (_, bytes) => {
+    const { app, line, ada } = await onFaultyLine()
+    await ada.put('note', 'a few words')
+    line.hangOnWrites()
+    expect(await ada.put('photo', randomBytes(bytes))).toBeProblem(503, 'not-ready')
+    for (const size of [1, FILM.length]) {
+      const next = await ada.put('other', FILM.subarray(0, size))
+      expect(next).toBeProblem(503, 'not-ready')
+      expect(next.headers['retry-after']).toBe('5')
+    }
+    const ready = await app.request('/health/ready')
+    expect(ready).toBeProblem(503, 'not-ready')
+    expect(ready.body).toMatchObject({ detail: 'Not working: uploads.' })
+    expect((await ada.get('note')).body).toBe('a few words')
+
+    await line.heal()
+    await becomesReady(app)
+    expect((await ada.put('photo', 'bytes')).status).toBe(201)
+    app.sweep()
+    await app.settled()
+    await expect.poll(async () => (await blobsIn(app)).length).toBe(2)
+  })
+
   it('is full answers 507', async () => {
     const app = await testApp(s3Environment(await newBucket('tight')))
     const ada = await member(app)
@@ -199,6 +225,11 @@ describeS3('a server whose S3', () => {
     expect((await ada.request('/v1/files')).body).toMatchObject({ files: [] })
   })
 })
+
+/** A store that hung is probed again several times a second. */
+async function becomesReady(app: TestApp): Promise<void> {
+  await expect.poll(async () => (await app.request('/health/ready')).status, { timeout: 10_000 }).toBe(200)
+}
 
 async function* one(text: string) {
   yield [Buffer.from(text)]

@@ -1,6 +1,17 @@
 /** Disks of a given size, each for one test. Mounting needs root. Without root the test is skipped with a message. */
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readdirSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished, type TestContext } from 'vitest'
@@ -14,6 +25,48 @@ export interface Disk {
   free(): void
   readOnly(): void
   writable(): void
+}
+
+/** A disk that answers reads and hangs on writes from `freeze` to `thaw`. */
+export interface FreezableDisk {
+  path: string
+  freeze(): void
+  thaw(): void
+}
+
+/** Like `smallDisk`, with a file system of its own in a file. */
+export function freezableDisk(skip: TestContext['skip'], sizeMiB = 64): FreezableDisk {
+  const folder = mkdtempSync(join(tmpdir(), 'minikeepsafe-frozen-'))
+  const [image, path] = [join(folder, 'image'), join(folder, 'disk')]
+  mkdirSync(path)
+  let frozen = false
+  try {
+    writeFileSync(image, '')
+    truncateSync(image, sizeMiB * 1024 * 1024)
+    execFileSync('/usr/sbin/mkfs.ext4', ['-q', image], { stdio: 'pipe' })
+    privileged('mount', '-o', 'loop', image, path)
+  } catch (cause) {
+    rmSync(folder, { recursive: true })
+    if (process.env.CI) throw new Error('this test needs to mount a disk, and may not', { cause })
+    skip('needs to mount a disk: run it as root')
+  }
+  const thaw = () => {
+    if (frozen) privileged('fsfreeze', '--unfreeze', path)
+    frozen = false
+  }
+  onTestFinished(() => {
+    thaw()
+    privileged('umount', '-l', path)
+    rmSync(folder, { recursive: true })
+  })
+  return {
+    path,
+    freeze() {
+      privileged('fsfreeze', '--freeze', path)
+      frozen = true
+    },
+    thaw,
+  }
 }
 
 /** A new, empty disk. If mounting is not permitted, the test is skipped; in CI it fails. */

@@ -12,6 +12,8 @@ export interface FaultyProxy {
   connections(): number
   /** Accepts connections, but passes no bytes from now on. */
   hang(): void
+  /** Answers GET and HEAD of HTTP, and passes no byte of another request from now on. */
+  hangOnWrites(): void
   /** Refuses new connections from now on, and breaks the open ones. */
   refuse(): Promise<void>
   /** Breaks every open connection. */
@@ -46,6 +48,7 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
   const clients = new Set<Socket>()
   let target = first
   let held: (() => void)[] | null = null
+  let heldWrites: (() => void)[] | null = null
   let trap: { text: string; armed: Socket | null; spring: (client: Socket) => void } | null = null
   let cutting: { left: number; direction: Direction; way: WayOfBreaking } | null = null
   /** The server's sides of connections that broke in silence. */
@@ -75,6 +78,9 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
     hang() {
       held ??= []
     },
+    hangOnWrites() {
+      heldWrites ??= []
+    },
     async refuse() {
       const closed = once(server, 'close')
       server.close()
@@ -102,8 +108,9 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       target = { host: '127.0.0.1', port }
     },
     async heal() {
-      const waiting = held ?? []
+      const waiting = [...(held ?? []), ...(heldWrites ?? [])]
       held = null
+      heldWrites = null
       delayMs = 0
       cutting = null
       for (const upstream of silent) upstream.destroy()
@@ -180,6 +187,7 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
     onChunk: (chunk: Buffer) => void,
   ) {
     let isBroken = false
+    let isWrite = false
     from.on('data', (chunk: Buffer) => {
       if (isBroken) return
       const broken = cutIn(chunk)
@@ -190,8 +198,11 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
       }
       onChunk(chunk)
       from.pause()
+      const method = /^(GET|HEAD|PUT|POST|DELETE) \//.exec(chunk.toString('latin1', 0, 8))?.[1]
+      if (method) isWrite = method !== 'GET' && method !== 'HEAD'
       const pass = () => {
         if (held) held.push(pass)
+        else if (isWrite && heldWrites) heldWrites.push(pass)
         else to.write(chunk, () => from.resume())
       }
       if (delayMs > 0 && clients.has(to)) setTimeout(pass, delayMs)

@@ -30,6 +30,8 @@ const AT_A_TIME = 500
 export interface DiskBlobs extends BlobStore {
   /** Throws if the folder, or the folder of a run of this process, is not writable. */
   check(): Promise<void>
+  /** Writes a byte durably, and removes it. */
+  probe(): Promise<void>
   close(): Promise<void>
 }
 
@@ -105,6 +107,21 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
     async check() {
       const written = [...runs.keys()].map((run) => join(folder, run))
       for (const path of [folder, ...written]) await access(path, constants.W_OK | constants.X_OK)
+    },
+
+    async probe() {
+      // Beside the folders of runs, so it is no blob. Processes may share the folder.
+      const path = join(folder, `probe-${process.pid}`)
+      const file = await open(path, 'w', 0o600)
+      try {
+        await file.write('x')
+        await file.datasync()
+        // A blob is there only once its folder is synced.
+        await syncFolder(folder)
+      } finally {
+        await file.close()
+        await unlink(path)
+      }
     },
 
     async close() {

@@ -10,6 +10,7 @@ export function mapErrors(blobs: DiskBlobs): DiskBlobs {
     put: (blob, batches) => blobs.put(blob, batches).catch(rethrow),
     delete: (gone) => blobs.delete(gone).catch(rethrow),
     closeRun: (run) => blobs.closeRun(run).catch(rethrow),
+    probe: () => blobs.probe().catch(rethrow),
   }
 }
 

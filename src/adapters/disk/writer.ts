@@ -1,6 +1,6 @@
-import { closeSync, fdatasync, writev, writevSync } from 'node:fs'
+import { closeSync, fdatasync, writev } from 'node:fs'
 
-/** Up to this size, a synchronous write into the system's cache costs less than a write in another thread. */
+/** Up to this size, a file is created only once all its bytes are here. */
 const SMALL_BYTES = 64 * 1024
 /** A limit of chunks, because each chunk may keep a much larger buffer in memory. */
 const SMALL_CHUNKS = 64
@@ -29,7 +29,8 @@ export async function writeNew(create: () => Promise<number>, batches: AsyncIter
       await writing
     }
     fd ??= await create()
-    writeNow(fd, chunks)
+    // In another thread, although that costs more for a few bytes: on a disk that hangs, all requests would wait for it.
+    await writeAll(fd, chunks)
     await sync(fd)
   } finally {
     if (fd !== null) closeSync(fd)
@@ -48,10 +49,6 @@ async function writeAll(fd: number, chunks: Uint8Array[]): Promise<void> {
     })
     rest = dropBytes(rest, written)
   }
-}
-
-function writeNow(fd: number, chunks: Uint8Array[]): void {
-  for (let rest = chunks; rest.length > 0; ) rest = dropBytes(rest, writevSync(fd, rest))
 }
 
 function sync(fd: number): Promise<void> {

@@ -18,6 +18,9 @@ const OPERATOR_LIMIT_MS = 60_000
  * processes stay within a server's default (`max_connections` is 100).
  */
 const CONNECTIONS = 10
+/** A statement without a time limit is looked for at this interval. */
+const STILL_RUNS_MS = 500
+const WRITES = /\b(INSERT INTO|UPDATE|DELETE FROM)\b/
 /** The maximum of attempts at a transaction that PostgreSQL rolls back in favour of others. */
 const ATTEMPTS = 3
 
@@ -31,6 +34,13 @@ export interface Database {
   askFirst: Ask
   /** Like `ask`, through a function of ours in the database, with named arguments. */
   call<Row>(name: string, values: Record<string, unknown>, how?: Ask): Promise<Row[]>
+  /**
+   * Like `ask`, but its commit may take any time: PostgreSQL limits only the statement. It ends as soon as the database does not execute it any more, for
+   * example because the connection leads to a server that is away.
+   */
+  askOn(text: string, values: unknown[]): Promise<void>
+  /** Statements that write throw this error from now on, without reaching the database; `null` ends that. */
+  pauseWrites(why: Error | null): void
   /** Runs `work` on its own connection. Without `limitMs`, a statement has no time limit. */
   alone<T>(work: (ask: Ask) => Promise<T>, limitMs?: number): Promise<T>
   close(): Promise<void>
@@ -44,17 +54,56 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
   const names = new Map<string, string>()
+  const unlimited = new Set<pg.PoolClient>()
   let slowUntil = 0
+  let paused: Error | null = null
 
   return {
     ask,
     askFirst,
     call(name, values, how = ask) {
+      // A function may write.
+      if (paused) return Promise.reject(paused)
       const given = Object.keys(values).map((key, n) => `${key} => $${n + 1}`)
       return how(`SELECT * FROM ${name}(${given.join(', ')})`, Object.values(values))
     },
     alone: (work, limitMs = 0) => alone({ ...settings(url, limitMs, readOnly), query_timeout: limitMs }, work),
-    close: () => pool.end(),
+    askOn,
+    pauseWrites(why) {
+      paused = why
+    },
+    close() {
+      for (const client of unlimited) drop(client)
+      return pool.end()
+    },
+  }
+
+  async function askOn(text: string, values: unknown[]): Promise<void> {
+    const client = await pool.connect().catch((error) => {
+      throw notReached(error)
+    })
+    unlimited.add(client)
+    const { processID } = client as pg.PoolClient & { processID: number }
+    const timer = setInterval(async () => {
+      const running = await ask('SELECT FROM pg_stat_activity WHERE pid = $1 AND state <> $2', [
+        processID,
+        'idle',
+      ]).catch(() => [])
+      if (running.length === 0) drop(client)
+    }, STILL_RUNS_MS).unref()
+    try {
+      await client.query(text, values)
+      if (unlimited.delete(client)) client.release()
+    } catch (error) {
+      drop(client)
+      throw databaseFault(error).error
+    } finally {
+      clearInterval(timer)
+    }
+  }
+
+  function drop(client: pg.PoolClient): void {
+    if (unlimited.delete(client)) client.release(true)
   }
 
   function ask<Row>(text: string, values: unknown[] = []): Promise<Row[]> {
@@ -66,6 +115,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
   }
 
   async function askWithin<Row>(ms: number, text: string, values: unknown[]): Promise<Row[]> {
+    if (paused && WRITES.test(text)) throw paused
     const startedAt = performance.now()
     const time = countdown(ms)
     try {

@@ -22,7 +22,7 @@ export function openPostgres(url: string): Promise<DatabaseEngine> {
     await migrate(db)
     await refuseUnfinishedMove(db)
     const ledger = postgresLedger(db)
-    return { ledger, leave: ledger.close }
+    return { ledger, leave: ledger.close, probe: ledger.beat }
   })
 }
 
@@ -60,14 +60,19 @@ export function repositoriesOf(db: Database): Repositories {
 
 async function opened(
   db: Database,
-  begin: (db: Database) => Promise<{ ledger: BlobLedger; leave(): Promise<void>; check?(): Promise<void> }>,
+  begin: (
+    db: Database,
+  ) => Promise<{ ledger: BlobLedger; leave(): Promise<void>; check?(): Promise<void>; probe?(): Promise<void> }>,
 ): Promise<DatabaseEngine> {
   try {
-    const { ledger, leave, check = databaseCheck(db) } = await begin(db)
+    const { ledger, leave, check = databaseCheck(db), probe } = await begin(db)
     return {
       repositories: repositoriesOf(db),
       ledger,
       room: async () => {},
+      // Autovacuum makes the space of deleted rows usable again.
+      shrink: async () => false,
+      ...(probe && { probe, pauseWrites: db.pauseWrites }),
       checks: { database: check },
       census: (now) => postgresCensus(db, now),
       async close() {

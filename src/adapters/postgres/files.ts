@@ -161,6 +161,12 @@ export function postgresFiles({ ask, call }: Database): FileRepository {
       return rows.map(({ at, failed, ...row }): ReadBack => ({ ...ownedFile(row), at, failed }))
     },
 
+    async countReadBack(since) {
+      const text = `SELECT count(*) AS count, coalesce(sum(size), 0)::bigint AS bytes FROM files WHERE ${READ_BACK_AT} >= $1`
+      const [row] = await ask<{ count: number; bytes: number }>(text, [since])
+      return row as { count: number; bytes: number }
+    },
+
     async untagged(after, limit) {
       const text = `SELECT user_id AS owner, ${FILE} FROM files WHERE tag IS NULL AND id > $1 ORDER BY id LIMIT $2`
       return (await ask<Owned>(text, [after, limit])).map(ownedFile)

@@ -16,6 +16,8 @@ interface Rhythm {
 }
 
 export interface PostgresLedger extends BlobLedger {
+  /** Sends a heartbeat of the runs that this process opened. It settles when the database has committed it. */
+  beat(): Promise<void>
   /** Ends the runs that this process opened. */
   close(): Promise<void>
 }
@@ -23,18 +25,19 @@ export interface PostgresLedger extends BlobLedger {
 const RHYTHM: Rhythm = { beatMs: BEAT_MS, silenceMs: SILENCE_MS }
 
 export function postgresLedger(
-  { ask, call, alone }: Pick<Database, 'ask' | 'call' | 'alone'>,
+  { ask, askOn, call, alone }: Pick<Database, 'ask' | 'askOn' | 'call' | 'alone'>,
   { beatMs, silenceMs } = RHYTHM,
 ): PostgresLedger {
   const own = new Set<string>()
   let timer: NodeJS.Timeout | null = null
+  let beating: Promise<void> | null = null
 
   return {
     async openRun(run, at, keyIds) {
       const open = 'INSERT INTO runs (id, started_at, key_ids) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING'
       await ask(open, [run, at, keyIds])
       own.add(run)
-      timer ??= setInterval(beat, beatMs).unref()
+      timer ??= setInterval(() => beat().catch(() => {}), beatMs).unref()
     },
 
     async goesOn(run) {
@@ -106,6 +109,8 @@ export function postgresLedger(
         return turn?.mine === true
       }, TURN_LIMIT_MS),
 
+    beat,
+
     async close() {
       if (timer) clearInterval(timer)
       // If this fails, other processes see that the runs are silent.
@@ -113,9 +118,15 @@ export function postgresLedger(
     },
   }
 
-  function beat() {
-    // A failed heartbeat is followed by the next one, and requests log the cause.
-    ask('UPDATE runs SET beat_at = now() WHERE id = ANY ($1) AND NOT ended', [[...own]]).catch(() => {})
+  /**
+   * One at a time: where commits hang, each would occupy a connection of the database for as long. A failed heartbeat is followed by
+   * the next one, and requests log the cause.
+   */
+  function beat(): Promise<void> {
+    beating ??= askOn('UPDATE runs SET beat_at = now() WHERE id = ANY ($1) AND NOT ended', [[...own]]).finally(() => {
+      beating = null
+    })
+    return beating
   }
 
   async function blobsOf(text: string, values: unknown[]): Promise<string[]> {
@@ -124,7 +135,10 @@ export function postgresLedger(
 }
 
 /** For a process beside the servers, which may be the only process: it ends silent runs before it reads the living ones. */
-export function postgresLedgerBeside(db: Pick<Database, 'ask' | 'call' | 'alone'>, rhythm = RHYTHM): BlobLedger {
+export function postgresLedgerBeside(
+  db: Pick<Database, 'ask' | 'askOn' | 'call' | 'alone'>,
+  rhythm = RHYTHM,
+): BlobLedger {
   const ledger = postgresLedger(db, rhythm)
   return {
     ...ledger,

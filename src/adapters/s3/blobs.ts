@@ -11,6 +11,7 @@ import {
   HeadBucketCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
 } from '@aws-sdk/client-s3'
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { Clock } from '../../ports/ports.ts'
@@ -33,8 +34,13 @@ const CHECK_MS = 1200
 export interface S3Blobs extends BlobStore {
   /** Throws if the bucket cannot be reached. Sends at most two requests a second. */
   check(): Promise<void>
+  /** Stores an object of one byte, and removes it. */
+  probe(): Promise<void>
   close(): Promise<void>
 }
+
+/** No blob has this name. Others may keep objects in the bucket, too. */
+const PROBE = 'minikeepsafe-probe'
 
 /** The interval of retries for uploads that could not be aborted. */
 const ABORT_AGAIN_MS = 30_000
@@ -53,18 +59,24 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
   /** Keys of failed uploads whose parts may still be in the bucket. */
   const abandoned = new Set<string>()
   let retryTimer: NodeJS.Timeout | null = null
-  const writer = objectWriter(store, check, abandon)
+  const writer = objectWriter(store, abandon)
   let deletesMany = true
 
   return {
     check,
 
-    async put(blob, batches) {
+    async probe() {
+      await store.ask(new PutObjectCommand({ Bucket, Key: PROBE, Body: 'x', ContentLength: 1 }))
+      // Not awaited: it was written, and the next probe replaces what is left.
+      store.ask(new DeleteObjectCommand({ Bucket, Key: PROBE })).catch(() => {})
+    },
+
+    async put(blob, batches, signal) {
       const Key = keyOf(blob)
       // Checked while the first bytes arrive: if the store is down, the upload fails before it sends bytes there.
       const reachable = check()
       reachable.catch(() => {})
-      await writer.write(Key, afterwards(reachable, batches))
+      await writer.write(Key, afterwards(reachable, batches), signal)
     },
 
     async open(blob, start, end) {

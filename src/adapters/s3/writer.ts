@@ -17,12 +17,11 @@ import { semaphore } from './semaphore.ts'
 const PARTS_AT_ONCE = 4
 /** The maximum of free parts that stay allocated: as many as are usually being filled and sent. */
 const PARTS_KEPT = 8
-const CHECK_EVERY_MS = 100
 
 type Multipart = Awaited<ReturnType<ReturnType<typeof objectWriter>['begin']>>
 
-/** `check` throws while the store cannot be reached. `abandon` takes the key of an upload that could not be aborted. */
-export function objectWriter(store: Connection, check: () => Promise<void>, abandon: (Key: string) => void) {
+/** `abandon` takes the key of an upload that could not be aborted. */
+export function objectWriter(store: Connection, abandon: (Key: string) => void) {
   const Bucket = store.bucket
   const permits = semaphore(PARTS_AT_ONCE)
   const memory = partMemory(PARTS_KEPT)
@@ -30,12 +29,12 @@ export function objectWriter(store: Connection, check: () => Promise<void>, aban
   return { write, begin, lengthOf }
 
   /** If the batches throw, the upload is aborted and the same error is thrown. */
-  async function write(Key: string, batches: AsyncIterable<Uint8Array[]>): Promise<void> {
+  async function write(Key: string, batches: AsyncIterable<Uint8Array[]>, signal?: AbortSignal): Promise<void> {
     let multipart: Multipart | null = null
     try {
       for await (const { bytes, last } of inParts(batches, memory)) {
-        if (last && !multipart) return await writeWhole(Key, bytes)
-        multipart ??= await begin(Key)
+        if (last && !multipart) return await writeWhole(Key, bytes, signal)
+        multipart ??= await begin(Key, signal)
         await multipart.send(bytes)
       }
       await multipart?.complete()
@@ -45,23 +44,18 @@ export function objectWriter(store: Connection, check: () => Promise<void>, aban
     }
   }
 
-  /** A client waits for this request. If the store stops answering, the request fails early; the client can repeat a short upload. */
-  async function writeWhole(Key: string, Body: Buffer): Promise<void> {
-    const away = new AbortController()
-    const timer = setInterval(() => check().catch((fault) => away.abort(fault)), CHECK_EVERY_MS)
+  async function writeWhole(Key: string, Body: Buffer, signal?: AbortSignal): Promise<void> {
     try {
       const command = new PutObjectCommand({ Bucket, Key, Body, ContentLength: Body.length, IfNoneMatch: '*' })
-      await store.send(command, away.signal)
+      await store.send(command, signal)
     } catch (fault) {
-      await unlessDone(Key, Body.length, away.signal.reason ?? fault)
-    } finally {
-      clearInterval(timer)
+      await unlessDone(Key, Body.length, fault as StoreError)
     }
     memory.release(Body)
   }
 
   /** Checks that the key is free. The upload has IfNoneMatch, too, but some stores ignore it. */
-  async function begin(Key: string) {
+  async function begin(Key: string, signal?: AbortSignal) {
     if ((await lengthOf(Key)) !== null) throw new Error(`blob ${Key} already exists`)
     const { UploadId } = await store.ask(new CreateMultipartUploadCommand({ Bucket, Key })).catch((fault) => {
       // The upload may have been created although its response, with its id, was lost.
@@ -71,6 +65,7 @@ export function objectWriter(store: Connection, check: () => Promise<void>, aban
     const parts: { PartNumber: number; ETag: string | undefined }[] = []
     const sending = new Set<Promise<void>>()
     const stop = new AbortController()
+    signal?.addEventListener('abort', () => stop.abort(), { once: true })
     // Each part that is being sent adds a listener.
     setMaxListeners(0, stop.signal)
     let fault: unknown = null
@@ -96,7 +91,7 @@ export function objectWriter(store: Connection, check: () => Promise<void>, aban
         if (fault) throw fault
         const done = { Bucket, Key, UploadId, MultipartUpload: { Parts: parts }, IfNoneMatch: '*' }
         await store
-          .send(new CompleteMultipartUploadCommand(done))
+          .send(new CompleteMultipartUploadCommand(done), stop.signal)
           .catch((answer) => unlessDone(Key, totalBytes, answer))
       },
 

@@ -4,6 +4,7 @@ import { sqliteActivity } from './activity.ts'
 import { sqliteCensus } from './census.ts'
 import { sqliteChanges } from './changes.ts'
 import {
+  commitProbe,
   type Database,
   databaseCheck,
   holdFolder,
@@ -12,6 +13,7 @@ import {
   openReadOnly,
   shareFolder,
 } from './database.ts'
+import { shrink } from './erasure.ts'
 import { sqliteFiles } from './files.ts'
 import { groupCommit, type InTransaction } from './group-commit.ts'
 import { sqliteKeySlots } from './key-slots.ts'
@@ -37,7 +39,8 @@ export function openSqlite(folder: string, warn: (message: string) => void): Dat
     own(() => db.close())
     const inTransaction = groupCommit(db, reserve.rescue)
     const checks = { database: databaseCheck(db, folder), space: reserve.take }
-    return { db, inTransaction, ledger: sqliteLedger(db, inTransaction, true), room: reserve.take, checks }
+    const probe = commitProbe(db, inTransaction)
+    return { db, inTransaction, ledger: sqliteLedger(db, inTransaction, true), room: reserve.take, checks, probe }
   })
 }
 
@@ -69,7 +72,7 @@ export function openSqliteBeside(folder: string): DatabaseEngine {
   })
 }
 
-interface Parts extends Pick<DatabaseEngine, 'ledger' | 'checks'> {
+interface Parts extends Pick<DatabaseEngine, 'ledger' | 'checks' | 'probe'> {
   db: Database
   inTransaction: InTransaction
   /** If it is absent, there is always room. */
@@ -83,12 +86,21 @@ function opened(open: (own: (release: () => unknown) => void) => Parts): Databas
     for (const release of owned.splice(0).reverse()) release()
   }
   try {
-    const { db, inTransaction, ledger, room = async () => {}, checks } = open((release) => void owned.push(release))
+    const {
+      db,
+      inTransaction,
+      ledger,
+      room = async () => {},
+      checks,
+      probe,
+    } = open((release) => void owned.push(release))
     return {
       repositories: repositoriesOf(db, inTransaction),
       ledger,
       room,
+      shrink: () => shrink(db, inTransaction),
       checks,
+      ...(probe && { probe }),
       census: async (now) => sqliteCensus(db, now),
       close: async () => releaseAll(),
     }

@@ -2,7 +2,9 @@
  * Erases the remains of deleted rows. `secure_delete` overwrites a row in its page. But the write-ahead log still has the
  * row, and if SQLite had moved the row to another page, the unused space of the former page may have it too.
  */
+import { statSync } from 'node:fs'
 import type { Database } from 'better-sqlite3'
+import { type InTransaction, MOST_BYTES } from './group-commit.ts'
 
 /** A checkpoint holds the write lock while it waits for readers, so it gives up earlier than a write does. */
 const WAIT_MS = 100
@@ -32,8 +34,32 @@ function rewrite(db: Database): void {
   const isSmall = setting('page_count') * setting('page_size') <= SMALL_BYTES
   // The rewritten rows must not get into a temporary file.
   db.pragma('temp_store = MEMORY')
-  withShortWait(db, () => (isSmall ? db.exec('VACUUM') : rewriteKeySlots(db)))
+  withShortWait(db, () => (isSmall ? db.exec('PRAGMA auto_vacuum = INCREMENTAL; VACUUM') : rewriteKeySlots(db)))
 }
+
+/** Unused pages that stay, so that a database whose rows come and go does not shrink and grow all the time. */
+const SPARE_PAGES = 256
+/** Pages that are returned in one transaction. All requests wait for it. */
+const PAGES_AT_ONCE = 64
+
+/**
+ * Returns some unused pages to the disk. True if there are more. A database that was made without `auto_vacuum = INCREMENTAL` keeps
+ * them, until it is small and is rewritten.
+ */
+export async function shrink(db: Database, inTransaction: InTransaction): Promise<boolean> {
+  const setting = (name: string) => db.pragma(name, { simple: true }) as number
+  const spare = () => setting('freelist_count') - SPARE_PAGES
+  if (spare() > 0 && setting('auto_vacuum') === INCREMENTAL) {
+    await inTransaction(() => db.pragma(`incremental_vacuum(${PAGES_AT_ONCE})`), MOST_BYTES)
+    return true
+  }
+  // The file becomes shorter when the whole log is moved into it. If another process is reading, a later round does it.
+  if (statSync(db.name).size > setting('page_count') * setting('page_size')) emptyLog(db)
+  return false
+}
+
+/** The value of `auto_vacuum`. */
+const INCREMENTAL = 2
 
 /** An emptied table frees all its pages, and freed pages are overwritten completely. */
 function rewriteKeySlots(db: Database): void {

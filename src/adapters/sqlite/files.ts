@@ -131,6 +131,9 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
     [{ from: number; before: number; limit: number }],
     Owned & { at: number; failed: number }
   >(lastReadBackSql)
+  const countReadBack = db.prepare<[number], { count: number; bytes: number }>(
+    `SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM files WHERE ${READ_BACK_AT} >= ?`,
+  )
   const untagged = db.prepare<[string, number], Owned>(`${OWNED} WHERE tag IS NULL AND id > ? ORDER BY id LIMIT ?`)
   const fillIn = db.prepare<[{ id: string; version: string; tag: Buffer }]>(
     'UPDATE files SET tag = :tag WHERE id = :id AND version = :version AND tag IS NULL',
@@ -277,6 +280,10 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
     async readBack({ from, before }, limit) {
       const rows = lastReadBack.all({ from, before, limit })
       return rows.map(({ at, failed, ...row }): ReadBack => ({ ...ownedFile(row), at, failed: failed === 1 }))
+    },
+
+    async countReadBack(since) {
+      return countReadBack.get(since) as { count: number; bytes: number }
     },
 
     async untagged(after, limit) {

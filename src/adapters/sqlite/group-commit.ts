@@ -12,7 +12,7 @@ import type { Database } from 'better-sqlite3'
 export type InTransaction = <T>(work: () => T, bytes?: number) => Promise<T>
 
 /** After so many bytes, no other transaction is added to a commit. */
-const MOST_BYTES = 256 * 1024
+export const MOST_BYTES = 256 * 1024
 
 /** `rescue` may run a failed commit once more. */
 export function groupCommit(db: Database, rescue = (commit: () => void) => commit()): InTransaction {
@@ -48,11 +48,17 @@ export function groupCommit(db: Database, rescue = (commit: () => void) => commi
       }
       rescue(() => inOneCommit(commit))
     } catch (error) {
-      for (const { reject } of group) reject(error)
+      for (const { reject } of group) reject(unlessBusy(error))
       return
     }
     for (const settled of settle) settled()
   }
+}
+
+/** Without the lock for writing, the shared transaction has not begun. */
+function unlessBusy(error: unknown): unknown {
+  if ((error as { code?: string }).code !== 'SQLITE_BUSY') return error
+  return Object.assign(new Error('another process is writing to the database', { cause: error }), { code: 'EAGAIN' })
 }
 
 /** The number of transactions of the next commit. */

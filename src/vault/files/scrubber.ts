@@ -42,8 +42,25 @@ export interface Scrubber {
    * again.
    */
   scrub(): Promise<void>
+  /** How far it is. Reads two rows, however many files there are. */
+  state(): Promise<ScrubState>
   /** Ends the running call. */
   stop(): Promise<void>
+}
+
+export interface ScrubState {
+  /** The time of the last read-back of the file that has waited longest, or of the creation of one that was never read back. */
+  oldestAt: number | null
+  /** What this process has read since it began its present round. A round ends when every file was read back since its start. */
+  round: Round
+}
+
+interface Round {
+  startedAt: number
+  files: number
+  bytes: number
+  /** Files that did not open. */
+  damaged: number
 }
 
 export function openScrubber({
@@ -53,10 +70,10 @@ export function openScrubber({
   activity,
   readBacks,
 }: Needs<
-  'users' | 'keySlots' | 'files' | 'ledger' | 'clock' | 'alarm',
+  'users' | 'keySlots' | 'files' | 'ledger' | 'clock' | 'alarm' | 'notice',
   'rules' | 'keys' | 'activity' | 'readBacks'
 >): Scrubber {
-  const { users, keySlots, files, ledger, clock, alarm } = ports
+  const { users, keySlots, files, ledger, clock, alarm, notice } = ports
   const stopping = new AbortController()
   let running: Promise<void> | null = null
   let lastAt: number | null = null
@@ -64,6 +81,7 @@ export function openScrubber({
   /** The cost of what may be read now. A large file leaves a debt. At the start one file may be read. */
   let credit = 1
   let owedMs = 0
+  let round = newRound()
 
   return {
     scrub() {
@@ -76,6 +94,15 @@ export function openScrubber({
           running = null
         })
       return running
+    },
+
+    async state() {
+      const [[oldest], [fresh]] = await Promise.all([
+        files.readBack({ from: 1, before: Number.MAX_SAFE_INTEGER }, 1),
+        files.readBack({ from: 0, before: 1 }, 1),
+      ])
+      const times = [oldest?.at, fresh?.file.createdAt].filter((at) => at !== undefined)
+      return { oldestAt: times.length > 0 ? Math.min(...times) : null, round: { ...round } }
     },
 
     async stop() {
@@ -91,6 +118,18 @@ export function openScrubber({
     const rate = await rateAt(now)
     credit = Math.min(credit + rate * passedMs, Math.max(1, rate * MOST_SAVED_MS))
     if (credit > 0 && (await due()).length > 0) await ledger.takeTurn(readDue, 'reading-back')
+    await endRound()
+  }
+
+  function newRound(): Round {
+    return { startedAt: clock(), files: 0, bytes: 0, damaged: 0 }
+  }
+
+  async function endRound(): Promise<void> {
+    if (round.files === 0 || (await files.readBack({ from: 0, before: round.startedAt }, 1)).length > 0) return
+    const { startedAt, ...read } = round
+    notice({ ...read, startedAt: new Date(startedAt).toISOString() }, 'read everything back')
+    round = newRound()
   }
 
   /** In bytes of cost for each millisecond. Each server reads its share. */
@@ -156,6 +195,9 @@ export function openScrubber({
     // The file of a removed user, or of one whose master key is not given.
     if (!slot || !keys.keyIds.includes(slot.keyId)) return readBacks.note(file, false)
     const result = await readBacks.inspect({ owner, file }, paced)
+    round.files += 1
+    round.bytes += file.sizeBytes
+    if (result instanceof Error) round.damaged += 1
     if (!(result instanceof Error)) return
     alarm(result, 'reading a file back')
     if (!failed) activity.note(owner, 'damaged-read', SERVER, { fileId: file.id })

@@ -2,6 +2,7 @@
  * Deletes blobs that no row names: those of replaced and removed files, and those that a crash left of unfinished
  * uploads.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Needs } from '../context.ts'
 import { forgetChanges } from './change-feed.ts'
 import { deleteGarbage, deleteUnlessHeld } from './garbage.ts'
@@ -21,7 +22,7 @@ export interface Sweeper {
   sweep(run: string | null): Promise<boolean>
 }
 
-type SweeperPorts = 'files' | 'changes' | 'keySlots' | 'ledger' | 'blobs' | 'clock' | 'alarm'
+type SweeperPorts = 'files' | 'changes' | 'keySlots' | 'ledger' | 'shrink' | 'blobs' | 'clock' | 'alarm'
 
 export function openSweeper(
   context: Needs<
@@ -29,7 +30,7 @@ export function openSweeper(
     'keys' | 'repeat' | 'doubtfulBlobs' | 'sessions' | 'trash' | 'uploads' | 'accounts' | 'activity' | 'rules'
   >,
 ): Sweeper {
-  const { ports, doubtfulBlobs, sessions, trash, uploads, accounts, activity } = context
+  const { ports, repeat, doubtfulBlobs, sessions, trash, uploads, accounts, activity } = context
   return {
     async sweep(run) {
       const steps = {
@@ -42,6 +43,7 @@ export function openSweeper(
         'forgetting old changes': () => forgetChanges(context),
         'sweeping blobs': () => sweepBlobs(context, run),
         'giving files their tags': () => fillInTags(context),
+        'returning unused space of the database': async () => void (await repeat(shrinkInTurns)),
       }
       await attempt('giving up uploads in doubt', doubtfulBlobs.giveUp)
       let done = false
@@ -52,6 +54,13 @@ export function openSweeper(
       })
       return done
     },
+  }
+
+  /** Requests that wait run before the next step. */
+  async function shrinkInTurns(): Promise<boolean> {
+    const hasMore = await ports.shrink()
+    await nextTurn()
+    return hasMore
   }
 
   /** An error of one step is logged, and the other steps run. */
