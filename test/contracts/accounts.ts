@@ -375,6 +375,14 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
     })
   })
 
+  it(`${name} keeps the time of the last backup`, async () => {
+    const { ledger } = await make()
+    expect(await ledger.lastBackupAt()).toBeNull()
+    await ledger.recordBackup(T)
+    await ledger.recordBackup(T + 1)
+    expect(await ledger.lastBackupAt()).toBe(T + 1)
+  })
+
   it(`${name} gives turns, and takes them back from whoever fails`, async () => {
     const { ledger } = await make()
     const done: string[] = []
