@@ -77,6 +77,7 @@ export function httpRulesOf({
     // The transfers of an ended session must end within 5 seconds.
     sessionCheckMs: 4 * SECOND_MS,
     pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, checksPerWrite: 10 },
+    metrics: config.METRICS === 'on' ? metricsRulesOf(config) : null,
     mostConnections: 4096,
     networkShare: 1 / 4,
     userShare: 1 / 8,
@@ -89,6 +90,14 @@ export function httpRulesOf({
       waitMs: 30 * SECOND_MS,
     },
   }
+}
+
+function metricsRulesOf({
+  METRICS_HOST: host,
+  METRICS_PORT: port,
+  METRICS_TOKEN: token,
+}: Pick<Config, 'METRICS_HOST' | 'METRICS_PORT' | 'METRICS_TOKEN'>) {
+  return { host, port, token: token ?? null, figuresMs: MINUTE_MS }
 }
 
 /** The rate limits of callers; `null` for no limits. */

@@ -33,6 +33,8 @@ export interface Database {
   call<Row>(name: string, values: Record<string, unknown>, how?: Ask): Promise<Row[]>
   /** Runs `work` on its own connection. Without `limitMs`, a statement has no time limit. */
   alone<T>(work: (ask: Ask) => Promise<T>, limitMs?: number): Promise<T>
+  /** The connections, those that are idle, and the transactions that wait for one. */
+  pool(): { connections: number; idle: number; waiting: number }
   close(): Promise<void>
 }
 
@@ -54,6 +56,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
       return how(`SELECT * FROM ${name}(${given.join(', ')})`, Object.values(values))
     },
     alone: (work, limitMs = 0) => alone({ ...settings(url, limitMs, readOnly), query_timeout: limitMs }, work),
+    pool: () => ({ connections: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: () => pool.end(),
   }
 

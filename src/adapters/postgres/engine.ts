@@ -70,6 +70,7 @@ async function opened(
       room: async () => {},
       checks: { database: check },
       census: (now) => postgresCensus(db, now),
+      figures: async () => ({ pool: db.pool() }),
       async close() {
         await leave()
         await db.close()

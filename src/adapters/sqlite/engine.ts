@@ -12,6 +12,7 @@ import {
   openReadOnly,
   shareFolder,
 } from './database.ts'
+import { sqliteFigures } from './figures.ts'
 import { sqliteFiles } from './files.ts'
 import { groupCommit, type InTransaction } from './group-commit.ts'
 import { sqliteKeySlots } from './key-slots.ts'
@@ -90,6 +91,7 @@ function opened(open: (own: (release: () => unknown) => void) => Parts): Databas
       room,
       checks,
       census: async (now) => sqliteCensus(db, now),
+      figures: async () => ({ file: sqliteFigures(db) }),
       close: async () => releaseAll(),
     }
   } catch (error) {

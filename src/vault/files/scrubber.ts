@@ -52,9 +52,10 @@ export function openScrubber({
   keys,
   activity,
   readBacks,
+  observe,
 }: Needs<
   'users' | 'keySlots' | 'files' | 'ledger' | 'clock' | 'alarm',
-  'rules' | 'keys' | 'activity' | 'readBacks'
+  'rules' | 'keys' | 'activity' | 'readBacks' | 'observe'
 >): Scrubber {
   const { users, keySlots, files, ledger, clock, alarm } = ports
   const stopping = new AbortController()
@@ -156,7 +157,10 @@ export function openScrubber({
     // The file of a removed user, or of one whose master key is not given.
     if (!slot || !keys.keyIds.includes(slot.keyId)) return readBacks.note(file, false)
     const result = await readBacks.inspect({ owner, file }, paced)
+    const outcome = result instanceof Error ? 'damaged' : result
+    observe({ kind: 'read-back', outcome, sizeBytes: file.sizeBytes })
     if (!(result instanceof Error)) return
+    observe({ kind: 'damage', found: 'scrubber' })
     alarm(result, 'reading a file back')
     if (!failed) activity.note(owner, 'damaged-read', SERVER, { fileId: file.id })
   }
