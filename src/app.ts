@@ -28,6 +28,7 @@ import { isReadableTarget, strictHttp } from './plugins/intake/strict-http.ts'
 import { lateContinue } from './plugins/intake/unread-body.ts'
 import { validation } from './plugins/intake/validation.ts'
 import { limits, type RequestLimits } from './plugins/limits/limits.ts'
+import type { MetricsRules } from './plugins/metrics/rules.ts'
 import { type OverloadRules, overload } from './plugins/overload.ts'
 import { readBacks } from './plugins/read-backs.ts'
 import { readOnly } from './plugins/read-only.ts'
@@ -84,6 +85,8 @@ export interface HttpRules {
   interimResponses: boolean
   pace: Pace
   overload: OverloadRules
+  /** `null` for no metrics. */
+  metrics: MetricsRules | null
   /** The maximum of connections. Lower if the process may not open enough files. */
   mostConnections: number
   /** The fraction of all connections and running requests that one network, or one user, may have. */
@@ -100,7 +103,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   const paths = knownPaths()
   const most = Math.min(http.mostConnections, connectionsAtMost())
   // At least 32: if the process may open few files, a fraction of them would be too few for one browser or phone.
-  const claim = memoryClaims(memoryPool(http.memory))
+  const pool = memoryPool(http.memory)
+  const claim = memoryClaims(pool)
   const isProxy = proxyCheck(http.trustProxy)
   const share = (part: number) => Math.max(Math.min(most, 32), Math.ceil(most * part))
   const refused: Refused = (refusal) => logNoise(log, refusal, http.logClients)
@@ -143,6 +147,11 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     lingerMs: http.lingerMs,
     graceMs: http.graceMs,
   })
+  if (http.metrics) {
+    // Loaded only if it is used: its package takes part of each start.
+    const { metrics } = await import('./plugins/metrics/metrics.ts')
+    await app.register(metrics, { ...http.metrics, pool })
+  }
   await app.register(pace, http.pace)
   if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
   if (http.trustProxy) await app.register(proxies)

@@ -61,6 +61,7 @@ async function serve(config: Config, unknown: string[]) {
   // For `localhost` the framework opens a second server on the other address, and our plugins would not see its connections.
   const host = config.HOST === 'localhost' ? (await lookup(config.HOST)).address : config.HOST
   await checkFree(host, config.PORT)
+  if (config.METRICS === 'on') await checkFree(config.METRICS_HOST, config.METRICS_PORT)
   await foldersAnswer(config, SILENCE_MS, (message) => log.warn(message))
   const opened = await compose(config, log, Date.now, cryptographicChance)
   const tracing = await tracingOf(config, log)
@@ -157,9 +158,9 @@ function writeLine(line: string) {
 function startFailure(error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE')
-    return `The server cannot start: the port is in use. Choose another with PORT. (${message})`
+    return `The server cannot start: the port is in use. Choose another with PORT or METRICS_PORT. (${message})`
   if (code === 'ENOTFOUND' || code === 'EADDRNOTAVAIL') {
-    return `The server cannot start: HOST is not an address of this machine. (${message})`
+    return `The server cannot start: HOST or METRICS_HOST is not an address of this machine. (${message})`
   }
   return `The server cannot start: ${message ?? error}`
 }

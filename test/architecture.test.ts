@@ -22,13 +22,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   version: [],
 }
 
-/** A driver is imported by its own adapter and nowhere else. */
+/** A driver is imported by its own adapter and nowhere else. The metrics keep theirs, too: it is loaded only if they are on. */
 const DRIVERS: Record<string, string> = {
   'better-sqlite3': 'src/adapters/sqlite/',
   ioredis: 'src/adapters/redis/',
   nodemailer: 'src/adapters/delivery/',
   '@aws-sdk/client-s3': 'src/adapters/s3/',
   pg: 'src/adapters/postgres/',
+  'prom-client': 'src/plugins/metrics/',
 }
 
 /** What knows HTTP stays out of what does not. */

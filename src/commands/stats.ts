@@ -9,7 +9,8 @@ export const stats: Command = {
   operands: [],
   options: {},
   help: `Counts users, sessions, files, trash, thumbnails, unfinished uploads, blobs waiting to be deleted, runs of the server, key slots by
-master key, holds (running backups), when files were last read back, and the bytes of database and blobs. Needs no master key.`,
+master key, holds (running backups), when files were last read back, when the last backup was made, and the bytes of
+database and blobs. Needs no master key.`,
 
   run: ({ config }) =>
     withPorts(config, async (ports) => {
@@ -22,6 +23,7 @@ master key, holds (running backups), when files were last read back, and the byt
         ...counts,
         scrub,
         runs: { known: counts.runs, living },
+        lastBackupAt: await ledger.lastBackupAt(),
         blobs: onDisk,
         database: { bytes: databaseBytes, schema },
       }
@@ -38,6 +40,7 @@ master key, holds (running backups), when files were last read back, and the byt
           `read back: ${oldestText(readBack.oldestAt)}, ${counted(readBack.never, 'file')} never, ${readBack.failed} damaged or locked`,
           `${counted(onDisk.count, 'blob')} (${bytesText(onDisk.bytes)}), ${garbage} waiting to be deleted`,
           `database of ${bytesText(databaseBytes)}, schema ${schema}`,
+          `last backup: ${timeText(report.lastBackupAt)}`,
           ...Object.entries(slots).map(([id, count]) => `${counted(count, 'key slot')} under master key ${id}`),
           `${counted(report.runs.known, 'run')} known, ${living} living; ${counted(holds, 'hold')}`,
           scrubText(scrub),
@@ -47,7 +50,11 @@ master key, holds (running backups), when files were last read back, and the byt
 }
 
 function oldestText(oldestAt: number | null): string {
-  return oldestAt === null ? 'none' : `the oldest at ${new Date(oldestAt).toISOString()}`
+  return oldestAt === null ? 'none' : `the oldest at ${timeText(oldestAt)}`
+}
+
+function timeText(at: number | null): string {
+  return at === null ? 'none' : new Date(at).toISOString()
 }
 
 type Sum = { count: number; bytes: number }

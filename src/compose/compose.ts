@@ -17,6 +17,7 @@ import type { DatabaseEngine } from '../ports/database.ts'
 import type { Chance, Clock, Ports } from '../ports/ports.ts'
 import { auditTo } from './audit.ts'
 import { bucketOf } from './bucket.ts'
+import { disksOf } from './disks.ts'
 import { makeMasterKey, masterKeysOf, missingMasterKey } from './master-keys.ts'
 import { engines, naming } from './opening.ts'
 import { databasePlace } from './startup-log.ts'
@@ -64,6 +65,8 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
         uploads: blobs.check,
         ...checks,
       },
+      databaseFigures: database.figures,
+      disks: disksOf(config),
       stopWaiting,
       close,
     }

@@ -80,6 +80,7 @@ export function httpRulesOf({
     pace: { everyMs: MINUTE_MS, bodyBytes: 16 * 1024, checksPerWrite: 10 },
     // Late for two seconds at least. A slow disk may sync a large file for seconds without being behind.
     overload: { everyMs: 250, lateMs: 500, times: 3 },
+    metrics: config.METRICS === 'on' ? metricsRulesOf(config) : null,
     mostConnections: 4096,
     networkShare: 1 / 4,
     userShare: 1 / 8,
@@ -92,6 +93,14 @@ export function httpRulesOf({
       waitMs: 30 * SECOND_MS,
     },
   }
+}
+
+function metricsRulesOf({
+  METRICS_HOST: host,
+  METRICS_PORT: port,
+  METRICS_TOKEN: token,
+}: Pick<Config, 'METRICS_HOST' | 'METRICS_PORT' | 'METRICS_TOKEN'>) {
+  return { host, port, token: token ?? null, figuresMs: MINUTE_MS }
 }
 
 /** The rate limits of callers; `null` for no limits. */

@@ -38,6 +38,9 @@ export function warningsOf(config: Config): string[] {
     ...(config.MASTER_KEY || config.MASTER_KEY_FILE
       ? []
       : ['not fit for production: the master key is in DATA_DIR, so anyone who can read this disk can read all files']),
+    ...(config.METRICS === 'off' || config.METRICS_TOKEN || LOOPBACK.includes(config.METRICS_HOST)
+      ? []
+      : [`METRICS_HOST=${config.METRICS_HOST} without METRICS_TOKEN: anyone who reaches it can read the metrics`]),
     ...(config.RATE_LIMIT === 'on' ? [] : ['not fit for production: there is no rate limit']),
     ...(isFarAndOpen(config.S3_ENDPOINT)
       ? ['not fit for production: S3_ENDPOINT is plain HTTP, so anyone on the network path can change or delete files']

@@ -165,6 +165,23 @@ export const ConfigSchema = Type.Object({
     maximum: 3650,
     description: 'Days within which everything stored is read back, to find damage; fractions allowed. 0: never.',
   }),
+  METRICS: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'off',
+    description: 'on: metrics for Prometheus at http://METRICS_HOST:METRICS_PORT/metrics, and nowhere else.',
+  }),
+  METRICS_HOST: Type.String({
+    default: '127.0.0.1',
+    description: 'The address of the metrics. They contain no personal data, but show how the server is used.',
+  }),
+  METRICS_PORT: Type.Integer({
+    default: 9464,
+    minimum: 0,
+    maximum: 65_535,
+    description: 'The port of the metrics; 0 uses a free one.',
+  }),
+  METRICS_TOKEN: Type.Optional(
+    Type.String({ description: 'A token that Prometheus must send (Authorization: Bearer …) to get the metrics.' }),
+  ),
   WEB: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'on',
     description: 'off: no web vault at /, only a short page that says where the API documentation is.',

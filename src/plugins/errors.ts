@@ -57,7 +57,8 @@ function logProblem(problem: Problem, request: FastifyRequest): void {
   }
 }
 
-function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Problem {
+/** The problem that a thrown error becomes. */
+export function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Problem {
   if (error instanceof Problem) return error
   const { code, statusCode } = (error ?? {}) as Partial<FastifyError>
   if (raw.destroyed && (!raw.complete || code === 'ECONNRESET')) return problems.incompleteBody(error)

@@ -36,6 +36,10 @@ export interface BlobLedger {
   hold(id: string, now: number, until: number): Promise<boolean>
   release(id: string): Promise<void>
   held(now: number): Promise<boolean>
+  /** Records that a backup was finished. `at`: when its copy of the database was made. */
+  recordBackup(at: number): Promise<void>
+  /** The time of the last recorded backup; `null` for none. */
+  lastBackupAt(): Promise<number | null>
   /**
    * Runs work of a kind that one of many servers does for all. False, and nothing was done, while another server does work
    * of this kind.

@@ -47,6 +47,14 @@ export interface Census {
   databaseBytes: number
 }
 
+/** Numbers about the state of a database now. An engine leaves out what it does not have. */
+export interface DatabaseFigures {
+  /** The bytes of a database file, those that are free inside it, and those of its write-ahead log. */
+  file?: { bytes: number; freeBytes: number; logBytes: number }
+  /** The connections to a database server, those that are idle, and the transactions that wait for one. */
+  pool?: { connections: number; idle: number; waiting: number }
+}
+
 /** An opened database. It was opened for a server, for a read-only server, or beside servers. */
 export interface DatabaseEngine {
   repositories: Repositories
@@ -68,5 +76,7 @@ export interface DatabaseEngine {
   /** Each check resolves while the database can work. Its key is the name that the operator knows. */
   checks: Record<string, () => Promise<void>>
   census(now: number): Promise<Census>
+  /** Asks the database nothing that takes longer with more rows. */
+  figures(): Promise<DatabaseFigures>
   close(): Promise<void>
 }

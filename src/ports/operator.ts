@@ -84,7 +84,7 @@ export interface BackupSource {
   close(): Promise<void>
 }
 
-/** The tables that move with a vault. Runs, holds and garbage, with its parts, do not move. */
+/** The tables that move with a vault. Runs, holds, the time of the last backup, and garbage with its parts do not move. */
 export type MoveTable =
   | 'users'
   | 'departed'

@@ -84,6 +84,12 @@ export type Audit = (
 /** Logs what work that no request waits for has done. */
 export type Notice = (fields: object, message: string) => void
 
+export interface DiskSpace {
+  sizeBytes: number
+  /** What this process can still write. */
+  freeBytes: number
+}
+
 /** The operator's keys, 32 bytes each. Only the current one seals; all of them open. */
 export interface MasterKeys {
   current: Buffer
@@ -105,6 +111,9 @@ export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'ro
   masterKeys: MasterKeys
   /** Each check resolves while its engine can work. Its key is the name that the operator knows. */
   checks: Record<string, () => Promise<void>>
+  databaseFigures: DatabaseEngine['figures']
+  /** The file systems that the server writes to. */
+  disks: Partial<Record<'data' | 'uploads', () => Promise<DiskSpace>>>
   /** Stops long waits for other servers, mail above all, so that work in the background ends. */
   stopWaiting(): Promise<void>
   close(): Promise<void>

@@ -54,6 +54,8 @@ export interface SessionRepository {
   /** The session, if it was not ended; otherwise `null`. It may have expired: the caller checks its age. */
   findByTokenHash(tokenHash: Buffer): Promise<Session | null>
   find(owner: string, sessionId: string): Promise<Session | null>
+  /** The number of sessions of all users that were not ended, at most `limit`. Some of them may have expired. */
+  count(limit: number): Promise<number>
   /** Never moves `lastUsedAt` backwards. */
   touch(owner: string, sessionId: string, at: number): Promise<void>
   /** The sessions that were not ended, the last opened first. Some may have expired: the caller checks their age. */

@@ -5,6 +5,7 @@ import type { Activity } from './accounts/activity.ts'
 import type { Aside } from './aside.ts'
 import type { Background, Repeat } from './background.ts'
 import type { Keyring } from './crypto/keyring.ts'
+import type { Observe } from './events.ts'
 import type { Admission } from './files/admission.ts'
 import type { DoubtfulBlobs } from './files/doubtful-blobs.ts'
 import type { Collect } from './files/garbage.ts'
@@ -24,6 +25,7 @@ export interface VaultContext {
   background: Background
   turns: Turns
   repeat: Repeat
+  observe: Observe
   aside: Aside
   admission: Admission
   doubtfulBlobs: DoubtfulBlobs

@@ -6,6 +6,8 @@ import { type Activity, openActivity } from './accounts/activity.ts'
 import { openAside } from './aside.ts'
 import { openBackgroundWork } from './background.ts'
 import { openKeyring } from './crypto/keyring.ts'
+import type { Observe } from './events.ts'
+import { type Figures, openFigures } from './figures.ts'
 import { changedNothing, openAdmission } from './files/admission.ts'
 import { type ChangeFeed, openChangeFeed } from './files/change-feed.ts'
 import { openDoubtfulBlobs } from './files/doubtful-blobs.ts'
@@ -42,6 +44,9 @@ export interface Vault {
   changes: Pick<ChangeFeed, 'read' | 'wait'>
   account: Accounts
   exports: Exports
+  figures: Figures
+  /** From now on this function is called for each event. There is one observer at a time. */
+  observe(observer: Observe): void
   /** Starts one round of sweeping, after the rounds that were started before. An error is logged. */
   sweep(): void
   /** Reads back what is due now. An error is logged. */
@@ -68,7 +73,16 @@ export interface Vault {
 const SENT_AT_ONCE = 8
 
 /** Opens the vault for one run of this process. Throws if slots are sealed under a master key that is not given. */
-export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault> {
+export async function openVault(given: Ports, rules: VaultRules): Promise<Vault> {
+  let observer: Observe = () => {}
+  const observe: Observe = (event) => observer(event)
+  const ports: Ports = {
+    ...given,
+    alarm(error, doing) {
+      observe({ kind: 'failure', work: doing })
+      given.alarm(error, doing)
+    },
+  }
   const keys = openKeyring({ ports })
   await keys.check()
   const work = openBackgroundWork({ ports })
@@ -86,6 +100,7 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     background: work.run,
     turns,
     repeat: work.repeat,
+    observe,
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
     collect: openGarbageCollector({ ports }),
     unsealPage: openUnsealing({ turns }),
@@ -134,11 +149,19 @@ export async function openVault(ports: Ports, rules: VaultRules): Promise<Vault>
     changes: changeFeed,
     account: { ...accounts, remove: announced(accounts.remove, (owner) => owner) },
     exports: openExports({ ...shared, activity, readBacks }),
+    figures: openFigures(shared),
+
+    observe(next) {
+      observer = next
+    },
 
     sweep() {
       if (rules.readOnly) return
       sweeping = sweeping.then(async () => {
-        await sweeper.sweep(admission.run())
+        const startedAt = ports.clock()
+        const done = await sweeper.sweep(admission.run())
+        const at = ports.clock()
+        if (done) observe({ kind: 'swept', at, ms: at - startedAt })
       })
       work.run('sweeping', sweeping)
     },

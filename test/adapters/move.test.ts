@@ -13,7 +13,7 @@ import { operator } from '../support/operator.ts'
 import { describePostgres, emptySchema, run } from '../support/postgres.ts'
 import { sqliteRows } from '../support/rows.ts'
 
-const LEFT_BEHIND = ['runs', 'garbage', 'holds']
+const LEFT_BEHIND = ['runs', 'garbage', 'holds', 'last_backup']
 
 function moveSource(folder: string) {
   const rows = sqliteMoveSource(folder)

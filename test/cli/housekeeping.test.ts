@@ -44,18 +44,22 @@ describe('stats', () => {
         runs: { known: 1, living: 1 },
         slots: { [Object.keys(report.slots as object)[0] as string]: 2 },
         holds: 0,
+        lastBackupAt: null,
         blobs: { count: 1, bytes: 61 },
-        database: { bytes: expect.any(Number), schema: 13 },
+        database: { bytes: expect.any(Number), schema: 14 },
       },
     ])
     const { stdout } = await commandProcess(folder, ['stats'], settings).ended
     expect(stdout).toMatch(
       /^minikeepsafe \S+\n1 user, 1 session\n1 file \(5 bytes\), 0 in the trash \(0 bytes\)\n1 thumbnail \(7 bytes\), in the database\n0 unfinished uploads \(0 bytes\)\nread back: none, 1 file never, 0 damaged or locked\n1 blob/,
     )
+    expect(stdout).toContain('\nlast backup: none\n')
     expect(stdout).toMatch(/\nsince 2\S+Z read back: 0 of 1 file, 0 bytes of 5 bytes\n$/)
     expect(stdout).not.toMatch(/secret|example\.org|Ada/)
     const { stdout: off } = await commandProcess(folder, ['stats'], { ...settings, SCRUB_DAYS: '0' }).ended
     expect(off).toMatch(/\nnothing is read back: SCRUB_DAYS is 0\n$/)
+    await command(folder, ['backup', 'backup'])
+    expect((await command(folder, ['stats'], settings)).report.lastBackupAt).toBeLessThanOrEqual(Date.now())
   })
 })
 

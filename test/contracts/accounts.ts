@@ -375,6 +375,23 @@ export function accountsContract(name: string, make: () => Promise<Repositories>
     })
   })
 
+  it(`${name} keeps the time of the last backup`, async () => {
+    const { ledger } = await make()
+    expect(await ledger.lastBackupAt()).toBeNull()
+    await ledger.recordBackup(T)
+    await ledger.recordBackup(T + 1)
+    expect(await ledger.lastBackupAt()).toBe(T + 1)
+  })
+
+  it(`${name} counts sessions that were not ended, up to a limit`, async () => {
+    const { sessions } = await make()
+    const [first] = [await opened(sessions), await opened(sessions), await opened(sessions)]
+    expect(await sessions.count(10)).toBe(3)
+    expect(await sessions.count(2)).toBe(2)
+    await sessions.end(first.user.id, first.session.id, T)
+    expect(await sessions.count(10)).toBe(2)
+  })
+
   it(`${name} gives turns, and takes them back from whoever fails`, async () => {
     const { ledger } = await make()
     const done: string[] = []

@@ -2,13 +2,15 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { foldersAnswer } from '../../src/compose/folders.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { VERSION } from '../../src/version.ts'
 import { temporaryFolder } from '../support/app.ts'
+import { call } from '../support/http.ts'
+import { metricsUrlIn } from '../support/metrics.ts'
 import { commandProcess, serverProcess } from '../support/process.ts'
 
 describe('the process', () => {
@@ -46,6 +48,31 @@ describe('the process', () => {
     await server.url
     await expect.poll(server.output).toContain('0.0.0.0 is reachable from other machines over plain HTTP')
     expect(server.output()).toContain('PIN_DELIVERY=console: PINs are written to this log')
+  })
+
+  it('says where its metrics are, and warns if others can read them', async () => {
+    const settings = { METRICS: 'on', METRICS_PORT: '0' }
+    const server = serverProcess(await temporaryFolder(), settings)
+    await server.url
+    expect((await call(metricsUrlIn(server.output()))).status).toBe(200)
+    const open = serverProcess(await temporaryFolder(), { ...settings, METRICS_HOST: '0.0.0.0' })
+    await open.url
+    await expect
+      .poll(open.output)
+      .toContain('METRICS_HOST=0.0.0.0 without METRICS_TOKEN: anyone who reaches it can read')
+    expect(server.output()).not.toContain('METRICS_TOKEN')
+  })
+
+  it('does not start, and creates nothing, if the port of the metrics is in use', async () => {
+    const busy = createServer().listen(0, '127.0.0.1')
+    await once(busy, 'listening')
+    onTestFinished(() => void busy.close())
+    const folder = await temporaryFolder()
+    const { port } = busy.address() as AddressInfo
+    const server = serverProcess(folder, { METRICS: 'on', METRICS_PORT: String(port) })
+    expect(await server.exit).toBe(1)
+    expect(server.output()).toContain('the port is in use. Choose another with PORT or METRICS_PORT')
+    expect(await readdir(folder)).toEqual([])
   })
 
   it('warns of having no rate limit', async () => {

@@ -43,6 +43,8 @@ export interface Database {
   pauseWrites(why: Error | null): void
   /** Runs `work` on its own connection. Without `limitMs`, a statement has no time limit. */
   alone<T>(work: (ask: Ask) => Promise<T>, limitMs?: number): Promise<T>
+  /** The connections, those that are idle, and the transactions that wait for one. */
+  pool(): { connections: number; idle: number; waiting: number }
   close(): Promise<void>
 }
 
@@ -69,6 +71,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     },
     alone: (work, limitMs = 0) => alone({ ...settings(url, limitMs, readOnly), query_timeout: limitMs }, work),
     askOn,
+    pool: () => ({ connections: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     pauseWrites(why) {
       paused = why
     },

@@ -75,6 +75,7 @@ async function opened(
       ...(probe && { probe, pauseWrites: db.pauseWrites }),
       checks: { database: check },
       census: (now) => postgresCensus(db, now),
+      figures: async () => ({ pool: db.pool() }),
       async close() {
         await leave()
         await db.close()

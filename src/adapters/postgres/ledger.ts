@@ -97,6 +97,14 @@ export function postgresLedger(
       return (await ask('SELECT FROM holds WHERE until > $1 LIMIT 1', [now])).length === 1
     },
 
+    async recordBackup(at) {
+      await ask('INSERT INTO last_backup (one, at) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET at = $1', [at])
+    },
+
+    async lastBackupAt() {
+      return (await ask<{ at: number }>('SELECT at FROM last_backup'))[0]?.at ?? null
+    },
+
     /** A lock of a separate connection: it is released if the process dies or is cut off. */
     takeTurn: (work, kind = 'sweeping') =>
       alone(async (ask) => {

@@ -5,6 +5,7 @@ import { tables } from './migrations/008-tables.ts'
 import { parts } from './migrations/009-parts.ts'
 import { uploads } from './migrations/010-uploads.ts'
 import { photos } from './migrations/011-photos.ts'
+import { lastBackup } from './migrations/012-last-backup.ts'
 
 /** The version of the schema, in `schema_version`, that each migration makes. An empty database has version 0. */
 const MIGRATIONS: readonly [version: number, migration: string][] = [
@@ -12,6 +13,7 @@ const MIGRATIONS: readonly [version: number, migration: string][] = [
   [9, parts],
   [10, uploads],
   [11, photos],
+  [12, lastBackup],
 ]
 const VERSIONS = MIGRATIONS.map(([version]) => version)
 const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]

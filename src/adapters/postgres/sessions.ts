@@ -30,6 +30,11 @@ export function postgresSessions({ ask, askFirst, call }: Database): SessionRepo
     findByTokenHash: (tokenHash) => one(askFirst, 'token_hash = $1', [tokenHash]),
     find: (owner, sessionId) => one(ask, 'user_id = $1 AND id = $2', [owner, sessionId]),
 
+    async count(limit) {
+      const text = 'SELECT count(*) AS count FROM (SELECT FROM sessions WHERE ended_at IS NULL LIMIT $1) AS counted'
+      return (await ask<{ count: number }>(text, [limit]))[0]?.count as number
+    },
+
     async touch(owner, sessionId, at) {
       await ask(
         `UPDATE sessions SET last_used_at = $3

@@ -14,6 +14,7 @@ import {
   shareFolder,
 } from './database.ts'
 import { shrink } from './erasure.ts'
+import { sqliteFigures } from './figures.ts'
 import { sqliteFiles } from './files.ts'
 import { groupCommit, type InTransaction } from './group-commit.ts'
 import { sqliteKeySlots } from './key-slots.ts'
@@ -102,6 +103,7 @@ function opened(open: (own: (release: () => unknown) => void) => Parts): Databas
       checks,
       ...(probe && { probe }),
       census: async (now) => sqliteCensus(db, now),
+      figures: async () => ({ file: sqliteFigures(db) }),
       close: async () => releaseAll(),
     }
   } catch (error) {

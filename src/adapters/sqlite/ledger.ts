@@ -42,6 +42,10 @@ export function sqliteLedger(db: Database, inTransaction: InTransaction, alone: 
   )
   const forgetOver = db.prepare<[number, string]>('DELETE FROM holds WHERE until <= ? AND id <> ?')
   const release = db.prepare<[string]>('DELETE FROM holds WHERE id = ?')
+  const recordBackup = db.prepare<[number]>(
+    'INSERT INTO last_backup (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at',
+  )
+  const lastBackupAt = db.prepare<[], number>('SELECT at FROM last_backup').pluck()
   const heldAt = db.prepare<[number], unknown>('SELECT 1 FROM holds WHERE until > ?')
 
   return {
@@ -109,6 +113,14 @@ export function sqliteLedger(db: Database, inTransaction: InTransaction, alone: 
 
     async held(now) {
       return heldAt.get(now) !== undefined
+    },
+
+    async recordBackup(at) {
+      await inTransaction(() => recordBackup.run(at))
+    },
+
+    async lastBackupAt() {
+      return lastBackupAt.get() ?? null
     },
   }
 }

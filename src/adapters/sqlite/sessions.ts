@@ -15,6 +15,9 @@ export function sqliteSessions(db: Database, inTransaction: InTransaction): Sess
   const byId = db.prepare<[string, string], Session>(
     `SELECT ${COLUMNS} WHERE user_id = ? AND id = ? AND ended_at IS NULL`,
   )
+  const count = db
+    .prepare<[number], number>('SELECT count(*) FROM (SELECT 1 FROM sessions WHERE ended_at IS NULL LIMIT ?)')
+    .pluck()
   const pinUsed = db.prepare<[string], unknown>('SELECT 1 FROM sessions WHERE pin_id = ?')
   const addUser = db.prepare<[User]>(
     `INSERT INTO users (id, name, email, confirmed_by, created_at)
@@ -132,6 +135,10 @@ export function sqliteSessions(db: Database, inTransaction: InTransaction): Sess
 
     async find(owner, sessionId) {
       return byId.get(owner, sessionId) ?? null
+    },
+
+    async count(limit) {
+      return count.get(limit) as number
     },
 
     async list(owner) {

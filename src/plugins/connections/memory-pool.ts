@@ -25,6 +25,8 @@ export interface MemoryPool {
    * total, is granted when nothing else is reserved there.
    */
   claim(claim: Claim, response: ServerResponse): Promise<void>
+  /** How much is reserved, and by how many transfers; how many wait. */
+  state(): { totalBytes: number; reservedBytes: number; open: number; waiting: number }
 }
 
 interface Waiter {
@@ -36,6 +38,7 @@ const RETRY_SECONDS = 5
 
 export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: PoolRules): MemoryPool {
   let reservedBytes = 0
+  let open = 0
   const ofNetwork = shareOf(networkBytes)
   const ofUser = shareOf(userBytes)
   const waiting = new Set<Waiter>()
@@ -45,6 +48,8 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
       if (fits(claim)) reserve(claim, response)
       else await waitFor(claim, response)
     },
+
+    state: () => ({ totalBytes, reservedBytes, open, waiting: waiting.size }),
   }
 
   function waitFor(claim: Claim, response: ServerResponse): Promise<void> {
@@ -77,6 +82,7 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
 
   function release({ bytes, network, user }: Claim) {
     reservedBytes -= bytes
+    open -= 1
     ofNetwork.add(network, -bytes)
     ofUser.add(user, -bytes)
     for (const waiter of waiting) if (fits(waiter.claim)) waiter.grant()
@@ -85,6 +91,7 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
   function reserve(claim: Claim, response: ServerResponse) {
     const { bytes, network, user } = claim
     reservedBytes += bytes
+    open += 1
     ofNetwork.add(network, bytes)
     ofUser.add(user, bytes)
     response.once('close', () => release(claim))

@@ -77,6 +77,6 @@ function runningRequests(most: number) {
 }
 
 /** The client has left: the response has emitted `close`, or never will. */
-function isOver({ raw }: FastifyReply): boolean {
+export function isOver({ raw }: FastifyReply): boolean {
   return raw.destroyed || raw.socket?.destroyed !== false
 }

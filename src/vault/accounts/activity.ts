@@ -65,9 +65,10 @@ export function openActivity({
   background,
   repeat,
   turns,
+  observe,
 }: Needs<
   'activity' | 'pinLedger' | 'clock' | 'chance' | 'audit',
-  'rules' | 'keys' | 'background' | 'repeat' | 'turns'
+  'rules' | 'keys' | 'background' | 'repeat' | 'turns' | 'observe'
 >): Activity {
   const note: Note = (owner, kind, caller, involved) => {
     const event = eventOf(kind, caller, involved)
@@ -83,6 +84,7 @@ export function openActivity({
 
     noteDamage(error, caller) {
       const damage = damageIn(error)
+      if (damage) observe({ kind: 'damage', found: 'request' })
       if (damage && caller.session) note(caller.session.userId, 'damaged-read', caller, { fileId: damage.fileId })
     },
 

@@ -69,9 +69,10 @@ export function openScrubber({
   keys,
   activity,
   readBacks,
+  observe,
 }: Needs<
   'users' | 'keySlots' | 'files' | 'ledger' | 'clock' | 'alarm' | 'notice',
-  'rules' | 'keys' | 'activity' | 'readBacks'
+  'rules' | 'keys' | 'activity' | 'readBacks' | 'observe'
 >): Scrubber {
   const { users, keySlots, files, ledger, clock, alarm, notice } = ports
   const stopping = new AbortController()
@@ -198,7 +199,10 @@ export function openScrubber({
     round.files += 1
     round.bytes += file.sizeBytes
     if (result instanceof Error) round.damaged += 1
+    const outcome = result instanceof Error ? 'damaged' : result
+    observe({ kind: 'read-back', outcome, sizeBytes: file.sizeBytes })
     if (!(result instanceof Error)) return
+    observe({ kind: 'damage', found: 'scrubber' })
     alarm(result, 'reading a file back')
     if (!failed) activity.note(owner, 'damaged-read', SERVER, { fileId: file.id })
   }

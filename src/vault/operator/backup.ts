@@ -52,12 +52,14 @@ export async function backUp(
   // A blob that gets its row after this is not deleted before it is copied.
   const hold = await takeHold(ports)
   try {
+    const at = ports.clock()
     const copy = await copyDatabase()
     try {
       const { lacking, taken, copiedBytes } = await takeAll(copy, blobs, watch, hold.check)
       await hold.confirm()
       if (keep !== null && keep > 1) await versions.keep()
       await copy.place()
+      await ports.ledger.recordBackup(at)
       if (keep !== null) await versions.thin(keep - 1)
       const names = await versions.names()
       const removed = await removeUnnamed(copy, versions, blobs)

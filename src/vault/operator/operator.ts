@@ -60,6 +60,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
     // There are no uploads here, so no blob is ever doubtful.
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
     collect: openGarbageCollector({ ports }),
+    observe: () => {},
     unsealPage: openUnsealing({ turns }),
   }
   const readBacks = openReadBacks(shared)

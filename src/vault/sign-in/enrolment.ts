@@ -72,9 +72,10 @@ export function openEnrolment({
   background,
   aside,
   activity,
+  observe,
 }: Needs<
   'users' | 'sessions' | 'pendingPins' | 'pinLedger' | 'delivery' | 'mailCounter' | 'clock' | 'chance',
-  'rules' | 'keys' | 'background' | 'aside' | 'activity'
+  'rules' | 'keys' | 'background' | 'aside' | 'activity' | 'observe'
 >): Enrolment {
   return {
     mode: delivery.mode,
@@ -167,7 +168,10 @@ export function openEnrolment({
     for (let compared: string[] = []; ; ) {
       const digest = pinDigest(key, issued, secret)
       const put = await pendingPins.put({ ...issued, digest }, { compared, mostUsers: MOST_USERS })
-      if (put.as === 'kept') return secret
+      if (put.as === 'kept') {
+        observe({ kind: 'pin', event: 'issued' })
+        return secret
+      }
       if (put.as === 'full')
         throw problems.tooManyRequests('users with a PIN for one device', Math.ceil((put.until - clock()) / 1000))
       while (put.others.some((other) => sameDigest(other.digest, pinDigest(key, other, secret)))) {

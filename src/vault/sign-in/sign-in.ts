@@ -42,9 +42,10 @@ export function openSignIn({
   aside,
   activity,
   notices,
+  observe,
 }: Needs<
   'users' | 'sessions' | 'pendingPins' | 'pinLedger' | 'clock' | 'chance' | 'audit',
-  'rules' | 'keys' | 'background' | 'aside' | 'activity' | 'notices'
+  'rules' | 'keys' | 'background' | 'aside' | 'activity' | 'notices' | 'observe'
 >): SignIn {
   return {
     async open({ deviceId, pin, deviceName: typed }, caller) {
@@ -58,7 +59,12 @@ export function openSignIn({
       const match = theOnly(fitting)
       const name = typed === undefined ? null : deviceName(typed)
       const opened = match && (await redeem(match, name, guess, caller))
-      if (opened) return opened
+      if (opened) {
+        observe({ kind: 'pin', event: 'right' })
+        return opened
+      }
+      observe({ kind: 'pin', event: guess.pending.length > 0 ? 'wrong' : 'none' })
+      if (guess.pauses) observe({ kind: 'pin', event: 'paused' })
       const meantFor = fitting.length > 0 ? fitting : guess.pending
       const job = () => warnOwners({ ...guess, owners: ownersOf(meantFor) }, clockedAt, caller)
       // If no job is taken, note it now: a client that keeps the server busy must not prevent the warning of an owner.
