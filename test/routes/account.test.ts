@@ -133,6 +133,7 @@ describe('deleting an account', () => {
       handed_out_pins: 0,
       // The server's own is one of them.
       key_slots: 41,
+      last_backup: 0,
       parts: 20,
       sessions: 40,
       thumbnails: 0,
