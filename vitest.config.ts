@@ -6,7 +6,7 @@ export default defineConfig({
   resolve: { alias: { '@minikeepsafe/client': join(import.meta.dirname, 'clients', 'typescript', 'src', 'index.ts') } },
   test: {
     include: ['test/**/*.test.ts', 'clients/*/test/**/*.test.ts', 'web/test/**/*.test.ts'],
-    exclude: ['test/browser/**', 'web/test/browser/**', 'test/fuzz/**', 'test/slow/**'],
+    exclude: ['test/browser/**', 'web/test/browser/**', 'test/fuzz/**', 'test/slow/**', 'test/soak/**'],
     globalSetup: ['test/support/build.ts', 'test/support/memory-folder.ts'],
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 30_000,

@@ -13,6 +13,7 @@ import {
   testApp,
 } from '../support/app.ts'
 import { pathOf } from '../support/blobs.ts'
+import { putInParts } from '../support/parts.ts'
 import { unzip } from '../support/unzip.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 
@@ -493,4 +494,16 @@ describe('an export that its client does not read', () => {
     line.socket.resume()
     expect((await line.ended).length).toBeLessThan(32 * MiB)
   })
+})
+
+it('is a 503 if the store fails at a later part of the first file, before the first byte was sent', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const [, later] = await putInParts(app, ada, 'photo', Buffer.from('sand and sea'), [5])
+  const { open: openBlob } = app.ports.blobs
+  app.ports.blobs.open = async (blob, start, end) => {
+    if (blob === later) throw Object.assign(new Error('no answer'), { code: 'EUNREACHABLE' })
+    return openBlob(blob, start, end)
+  }
+  expect(await ada.request('/v1/me/export')).toBeProblem(503, 'not-ready')
 })

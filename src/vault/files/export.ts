@@ -179,14 +179,15 @@ async function* lent(file: ExportedFile, bytes: ContentReader): AsyncGenerator<E
 
 const NOTHING: ContentReader = { next: async () => null, close: async () => {} }
 
-/** Adds the id of the file to each error of its reader. */
+/** Adds the id of the file to each error of its reader. The code stays: it says whether the store cannot be reached. */
 function namingFile(id: string, bytes: ContentReader): Pick<ContentReader, 'next'> {
   return {
     async next() {
       try {
         return await bytes.next()
       } catch (cause) {
-        throw new Error(`file ${id} cannot be read to its end`, { cause })
+        const { code } = cause as NodeJS.ErrnoException
+        throw Object.assign(new Error(`file ${id} cannot be read to its end`, { cause }), { code })
       }
     },
   }

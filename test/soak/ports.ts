@@ -1,0 +1,22 @@
+/** Ports that servers keep over restarts, while other tests run on the same machine. */
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
+/** Below those of `test/support/engines.ts` and of the system. */
+const [FROM, TO] = [10_000, 12_000]
+
+export async function lastingPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(FROM, TO)
+    const server = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+}
