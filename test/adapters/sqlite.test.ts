@@ -178,6 +178,25 @@ it('checks a database that was not closed, and does not open one that is damaged
   expect(() => openDatabase(folder)).toThrow('the database is damaged')
 })
 
+it('checks a database beside no server after an unclean stop, because closing it hides that stop from the next server', async () => {
+  const folder = await temporaryFolder()
+  const release = holdFolder(folder)
+  const db = await database(folder)
+  db.exec(
+    "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000) INSERT INTO garbage (version) SELECT 'blob-' || x FROM n",
+  )
+  db.pragma('wal_checkpoint(TRUNCATE)')
+  db.exec("INSERT INTO garbage (version) VALUES ('last')")
+  const path = join(folder, 'minikeepsafe.db')
+  const bytes = await readFile(path)
+  bytes.fill(0x5a, bytes.length - 3 * 4096, bytes.length - 2 * 4096)
+  await writeFile(path, bytes)
+
+  openBeside(folder).close()
+  release()
+  expect(() => openBeside(folder)).toThrow('the database is damaged')
+})
+
 it('says that a backup is the way out of a damaged database, however SQLite found the damage', async () => {
   const folder = await temporaryFolder()
   const db = await database(folder)
