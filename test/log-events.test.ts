@@ -61,3 +61,13 @@ it('docs/operating.md has every warning and error of a running server, and no ot
   const stale = named(messages).filter((text) => !partsOf(text).every((part) => all.includes(part)))
   expect(stale).toEqual([])
 })
+
+it('docs/operating.md quotes the symptoms that are errors at the start as the program writes them', () => {
+  const symptoms = page.slice(page.indexOf('## By symptom'), page.indexOf('\n## Commands'))
+  const quoted = [...symptoms.matchAll(/^\| (".*?) \|/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/"([^"]+)"/g)].flatMap(([, text = '']) => text.split(' … ')),
+  )
+  const all = sources.join('\n')
+  expect(quoted.length).toBeGreaterThan(3)
+  expect(quoted.filter((text) => !all.includes(text))).toEqual([])
+})

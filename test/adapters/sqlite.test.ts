@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { COPIED_PARTS } from '../../src/adapters/sqlite/backup.ts'
 import { livePageSql } from '../../src/adapters/sqlite/changes.ts'
 import { holdFolder, openBeside, openDatabase, tryHoldFolder } from '../../src/adapters/sqlite/database.ts'
-import { repositoriesOf } from '../../src/adapters/sqlite/engine.ts'
+import { openSqlite, openSqliteBeside, repositoriesOf } from '../../src/adapters/sqlite/engine.ts'
 import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
 import { lastReadBackSql, pageSql } from '../../src/adapters/sqlite/files.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
@@ -176,6 +176,44 @@ it('checks a database that was not closed, and does not open one that is damaged
   bytes.fill(0x5a, bytes.length - 3 * 4096, bytes.length - 2 * 4096)
   await writeFile(path, bytes)
   expect(() => openDatabase(folder)).toThrow('the database is damaged')
+})
+
+it('checks a database beside no server after an unclean stop, because closing it hides that stop from the next server', async () => {
+  const folder = await temporaryFolder()
+  const release = holdFolder(folder)
+  const db = await database(folder)
+  db.exec(
+    "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000) INSERT INTO garbage (version) SELECT 'blob-' || x FROM n",
+  )
+  db.pragma('wal_checkpoint(TRUNCATE)')
+  db.exec("INSERT INTO garbage (version) VALUES ('last')")
+  const path = join(folder, 'minikeepsafe.db')
+  const bytes = await readFile(path)
+  bytes.fill(0x5a, bytes.length - 3 * 4096, bytes.length - 2 * 4096)
+  await writeFile(path, bytes)
+
+  openBeside(folder).close()
+  release()
+  expect(() => openBeside(folder)).toThrow('the database is damaged')
+})
+
+it('says that a backup is the way out of a damaged database, however SQLite found the damage', async () => {
+  const folder = await temporaryFolder()
+  const db = await database(folder)
+  db.close()
+  const path = join(folder, 'minikeepsafe.db')
+  const intact = await readFile(path)
+
+  const broken = Buffer.from(intact).fill(0x5a, 100, 4096)
+  await writeFile(path, broken)
+  const malformed = 'the database is damaged (database disk image is malformed); restore a backup of it'
+  expect(() => openSqlite(folder, () => {})).toThrow(malformed)
+  expect(() => openSqliteBeside(folder)).toThrow(malformed)
+
+  await writeFile(path, randomBytes(intact.length))
+  expect(() => openSqlite(folder, () => {})).toThrow(
+    'the database is damaged (file is not a database); restore a backup of it',
+  )
 })
 
 it('refuses a database from before the first release', async () => {

@@ -14,6 +14,7 @@ import {
   shareFolder,
 } from './database.ts'
 import { shrink } from './erasure.ts'
+import { damageFault } from './faults.ts'
 import { sqliteFigures } from './figures.ts'
 import { sqliteFiles } from './files.ts'
 import { groupCommit, type InTransaction } from './group-commit.ts'
@@ -108,7 +109,7 @@ function opened(open: (own: (release: () => unknown) => void) => Parts): Databas
     }
   } catch (error) {
     releaseAll()
-    throw error
+    throw damageFault(error)
   }
 }
 

@@ -19,6 +19,13 @@ export function diskFault(error: unknown, folder: string): unknown {
   return Object.assign(new Error(`${MESSAGES[code]?.(folder)} (${own})`, { cause: error }), { code })
 }
 
+/** SQLite's own message, such as `file is not a database`, does not say what to do. */
+export function damageFault(error: unknown): unknown {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  if (!/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return error
+  return new Error(`the database is damaged (${message}); restore a backup of it`, { cause: error })
+}
+
 function ofSqlite(code: string, folder: string): string | null {
   if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE') return 'ENOSPC'
   if (code.startsWith('SQLITE_READONLY')) return 'EROFS'
