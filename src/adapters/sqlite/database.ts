@@ -27,11 +27,12 @@ export function openDatabase(folder: string, onCheck = () => {}): Database.Datab
   makeFolder(folder)
   const path = join(folder, DATABASE)
   const leftOpen = hasLog(path)
+  const isNew = !statSync(path, { throwIfNoEntry: false })?.size
   const db = new Database(path)
   try {
     chmodSync(path, 0o600)
-    // Has an effect only before a database has its first page. The sweeper returns unused pages to the disk.
-    db.pragma('auto_vacuum = INCREMENTAL')
+    // Before the first page. The sweeper returns unused pages to the disk.
+    if (isNew) db.pragma('auto_vacuum = INCREMENTAL')
     settle(db, SERVER_WAIT_MS)
     if (leftOpen) {
       onCheck()
