@@ -9,6 +9,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
 import { openTurns } from '../../vault/turns.ts'
 import { requestIdOf } from '../trace/request-id.ts'
+import { gatherCrumbs } from './crumbs.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
 import { type ClientAddress, networkOf } from './network.ts'
 import { connectionOf } from './register.ts'
@@ -43,6 +44,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
 
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
+    gatherCrumbs(request)
     // The plugins, the framework and a drained body each add a listener. Node warns above ten.
     response.setMaxListeners(20)
     // Node caches the address at the first read, and cannot read it after the connection is closed.
