@@ -44,7 +44,7 @@ describe('stats', () => {
         slots: { [Object.keys(report.slots as object)[0] as string]: 2 },
         holds: 0,
         blobs: { count: 1, bytes: 61 },
-        database: { bytes: expect.any(Number), schema: 13 },
+        database: { bytes: expect.any(Number), schema: 15 },
       },
     ])
     const { stdout } = await commandProcess(folder, ['stats'], settings).ended
