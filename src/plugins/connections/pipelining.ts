@@ -13,7 +13,7 @@ import { gatherCrumbs } from './crumbs.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
 import { type ClientAddress, networkOf } from './network.ts'
 import { connectionOf } from './register.ts'
-import { dropTrailers } from './trailers.ts'
+import { limitTrailers } from './trailers.ts'
 
 /** The maximum of pipelined requests of one connection. The last one ends the connection. */
 export const PIPELINE_DEPTH = 8
@@ -45,7 +45,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
 
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
-    dropTrailers(request)
+    limitTrailers(request)
     gatherCrumbs(request)
     // The plugins, the framework and a drained body each add a listener. Node warns above ten.
     response.setMaxListeners(20)
