@@ -8,10 +8,10 @@ const TYPE = /^[!#$%&'*+.^_`|~\w-]+[ \t]*(?=;|$)/
 const CONTROL = /[^\t\x20-\x7e\x80-\xff]/
 /**
  * An unquoted value ends at a character that RFC 2045 requires quotes for. An extended value (RFC 8187) may also have the
- * characters that `encodeURIComponent` of JavaScript does not encode.
+ * characters that `encodeURIComponent` of JavaScript does not encode. Each run of spaces has one reading, so the time is linear.
  */
 const PARAMETER =
-  /[ \t]*;[ \t]*(?:([!#$%&'+.^_`|~\w-]+)(\*?)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|((?<=\*[ \t]*=[ \t]*)[^\s";,\\]+|[^\s"(),/:;<=>?@[\\\]]+))[ \t]*(?=;|$))?/y
+  /[ \t]*;[ \t]*(?:([!#$%&'+.^_`|~\w-]+)(?:[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s"(),/:;<=>?@[\\\]]+))|(\*)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s";,\\]+)))[ \t]*(?=;|$))?/y
 const EXTENDED = /^(utf-8|iso-8859-1)'[\w-]*'((?:[\x21-\x24\x26-\x7e]|%[\da-f]{2})*)$/i
 /** RFC 2047. .NET sends this by default, instead of `filename*`. */
 const ENCODED_WORD = /^=\?[^?]+\?[bq]\?[^?]*\?=$/i
@@ -24,12 +24,13 @@ export function parametersOf(disposition: string, refusal: Refusal): Map<string,
   while (PARAMETER.lastIndex < disposition.length) {
     const found = PARAMETER.exec(disposition)
     if (!found) throw refusal('has a Content-Disposition that cannot be read. Quote its values')
-    const [, name, star, quoted, token] = found
+    const [, name, quoted, token, star = '', quotedExtended, extended] = found
     if (name === undefined) continue
     const key = `${name}${star}`.toLowerCase()
     if (parameters.has(key)) throw refusal('has a Content-Disposition with a parameter twice')
     // Browsers do not escape a backslash, so one that escapes nothing is kept.
-    parameters.set(key, token ?? (quoted as string).replaceAll(/\\(["\\])/g, '$1'))
+    const value = token ?? extended
+    parameters.set(key, value ?? ((quoted ?? quotedExtended) as string).replaceAll(/\\(["\\])/g, '$1'))
   }
   return parameters
 }

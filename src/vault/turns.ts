@@ -17,6 +17,8 @@ export interface Turns {
 
 /** The maximum of iterations in a row without a piece: those who connect without a pause do not stop the pieces. */
 const SKIPPED_IN_A_ROW = 64
+/** The maximum of CPU time without a piece: those who connect may also send what makes iterations long. */
+const SKIPPED_MS = 20
 
 /** `atOnce` is the number of pieces of one iteration. */
 export function openTurns(atOnce = 1): Turns {
@@ -24,6 +26,7 @@ export function openTurns(atOnce = 1): Turns {
   const waiting = new Map<string, (() => void)[]>()
   let isSkipped = false
   let skipped = 0
+  let ranAt = 0
 
   return {
     next(owner) {
@@ -31,7 +34,9 @@ export function openTurns(atOnce = 1): Turns {
         const line = waiting.get(owner)
         if (line) line.push(resolve)
         else waiting.set(owner, [resolve])
-        if (!line && waiting.size === 1) setImmediate(run)
+        if (line || waiting.size > 1) return
+        ranAt = cpuMs()
+        setImmediate(run)
       })
     },
 
@@ -41,9 +46,11 @@ export function openTurns(atOnce = 1): Turns {
   }
 
   function run(): void {
-    skipped = isSkipped && skipped < SKIPPED_IN_A_ROW ? skipped + 1 : 0
+    const mayWait = skipped < SKIPPED_IN_A_ROW && cpuMs() - ranAt < SKIPPED_MS
+    skipped = isSkipped && mayWait ? skipped + 1 : 0
     isSkipped = false
     if (skipped === 0) for (let n = 0; n < atOnce; n += 1) nextPiece()?.()
+    if (skipped === 0) ranAt = cpuMs()
     if (waiting.size > 0) setImmediate(run)
   }
 
@@ -57,4 +64,10 @@ export function openTurns(atOnce = 1): Turns {
     }
     return undefined
   }
+}
+
+/** Not the time of a clock, which also counts what other processes do. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }

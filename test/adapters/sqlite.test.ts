@@ -15,6 +15,7 @@ import { countSql, newestSql, placeSql } from '../../src/adapters/sqlite/months.
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { thumbnailDrop } from '../../src/adapters/sqlite/thumbnails.ts'
 import { taggedSql, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
+import { countOpenSql, oldestOfSql } from '../../src/adapters/sqlite/uploads.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { changesContract } from '../contracts/changes.ts'
@@ -287,6 +288,18 @@ it('counts by month in an index alone, without sorting', async () => {
       `SEARCH files USING COVERING INDEX files_by_dated_at (user_id=? AND ${bounds})`,
     ])
   }
+})
+
+it('counts the uploads of a user, and finds the expired ones, in an index alone', async () => {
+  const db = await database()
+  const planOf = (sql: string, ...values: unknown[]) =>
+    (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values) as { detail: string }[]).map(({ detail }) => detail)
+  expect(planOf(countOpenSql, '')).toEqual([
+    'SEARCH uploads USING COVERING INDEX uploads_of_user (user_id=? AND file_id=?)',
+  ])
+  expect(planOf(oldestOfSql, '', 0, 1)).toEqual([
+    'SEARCH uploads USING INDEX uploads_of_user_by_age (user_id=? AND touched_at<?)',
+  ])
 })
 
 it('reads changes along an index, without sorting', async () => {

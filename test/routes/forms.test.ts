@@ -270,6 +270,21 @@ describe('a form', () => {
     expect((await ada.get('near')).body).toBe(content)
   })
 
+  // Where the time is quadratic, one form holds the event loop for a second.
+  it.each([
+    ['in the middle of a header', `name="x"\r\nX-Spaces: a${'\t'.repeat(15_000)}b`],
+    ['before a value in quotes', `name="x"; spaces*=${'\t'.repeat(15_000)}"a"`],
+  ])(
+    'may have very many spaces %s, and they are read in linear time',
+    async (_where, headers) => {
+      const app = await sharedApp()
+      const ada = await member(app)
+      const body = disposition(headers).repeat(14) + FILE + END
+      for (let n = 0; n < 20; n += 1) expect((await send(ada, body)).status).toBeLessThan(300)
+    },
+    5000,
+  )
+
   it('may come in pieces of any size', async () => {
     const app = await sharedApp()
     const ada = await member(app)

@@ -84,6 +84,13 @@ describe('a request that could be read as two', () => {
     expect((await owner.get('a')).body).toBe('bytes')
   })
 
+  it.each(['HTTP/0.9', 'HTTP/2.0'])('in %s is refused, and nothing after it is read', async (version) => {
+    const app = await sharedApp()
+    const line = wire(app.url)
+    line.socket.write(`GET /health/live ${version}\r\nHost: a\r\nConnection: keep-alive\r\n\r\n${SMUGGLED}`)
+    expect((await line.ended).match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 400'])
+  })
+
   it('in HTTP/1.0 is refused, where chunks are not known', async () => {
     const app = await sharedApp()
     const line = wire(app.url)

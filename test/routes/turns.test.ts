@@ -9,7 +9,7 @@ import { type Wire, wire } from '../support/wire.ts'
 async function noted() {
   const app = await testApp()
   const pieces: number[] = []
-  const { files, trash, changes, activity, sessions } = app.ports
+  const { files, trash, changes, activity, sessions, uploads } = app.ports
   const note = <Given extends unknown[], Answer>(read: (...given: Given) => Answer) => {
     return (...given: Given) => {
       pieces.push(iteration())
@@ -26,6 +26,7 @@ async function noted() {
   changes.page = note(changes.page)
   activity.list = note(activity.list)
   sessions.list = note(sessions.list)
+  uploads.list = note(uploads.list)
   const ada = await member(app)
   for (const month of ['2026-03', '2026-02', '2025-12'])
     await ada.request(`/v1/files/${month}?takenAt=${month}-01T12:00:00Z`, { method: 'PUT', body: month })
@@ -85,6 +86,23 @@ it('runs one piece of all lists and look-ups in an iteration', async () => {
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   expect(pieces.length).toBeGreaterThanOrEqual(requests.length)
   expect(new Set(pieces).size).toBe(pieces.length)
+})
+
+it('runs one list of uploads in an iteration, and as many at once as long pages', async () => {
+  const { app, ada, pieces } = await noted()
+  const { list } = app.ports.uploads
+  let [running, most] = [0, 0]
+  app.ports.uploads.list = async (owner) => {
+    running += 1
+    most = Math.max(most, running)
+    const found = await list(owner)
+    running -= 1
+    return found
+  }
+  const answers = await Promise.all(Array.from({ length: 96 }, () => ada.request('/v1/uploads')))
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  expect(new Set(pieces).size).toBe(96)
+  expect(most).toBeLessThanOrEqual(16)
 })
 
 it('runs no piece in an iteration that accepts a connection', async () => {

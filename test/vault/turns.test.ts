@@ -58,6 +58,24 @@ it('runs no piece in an iteration that is skipped, but one after 64 of them', as
   expect(ran.slice(1).map((at, n) => at - (ran[n] ?? 0))).toEqual([65, 65])
 })
 
+it('runs a piece in each iteration where iterations are long, however many are skipped', async () => {
+  const turns = openTurns()
+  let done = false
+  const skip = () => {
+    turns.skip()
+    for (const from = process.cpuUsage(); process.cpuUsage(from).user < 25_000; );
+    if (!done) setImmediate(skip)
+  }
+  skip()
+  const ran: number[] = []
+  for (let piece = 0; piece < 4; piece += 1) {
+    await turns.next('ana')
+    ran.push(iteration())
+  }
+  done = true
+  expect(ran.slice(1).map((at, n) => at - (ran[n] ?? 0))).toEqual([1, 1, 1])
+})
+
 it('goes on after all pieces were done', async () => {
   const turns = openTurns()
   for (const owner of ['ana', 'ana', 'ben']) await turns.next(owner)

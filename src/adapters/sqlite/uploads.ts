@@ -7,11 +7,14 @@ const COLUMNS = `id, name, content_type AS contentType, size AS sizeBytes, recei
   on_conflict AS onConflict, protocol, terms, seal, created_at AS createdAt, touched_at AS touchedAt, claim,
   file_id AS fileId, file_name AS fileName`
 
+export const countOpenSql = 'SELECT count(*) FROM uploads WHERE user_id = ? AND file_id IS NULL'
+
+export const oldestOfSql = `SELECT user_id AS owner, ${COLUMNS} FROM uploads
+  WHERE user_id = ? AND touched_at <= ? ORDER BY touched_at LIMIT ?`
+
 export function sqliteUploads(db: Database, inTransaction: InTransaction): UploadRepository {
   const hasUser = db.prepare<[string], unknown>('SELECT 1 FROM users WHERE id = ?')
-  const open = db
-    .prepare<[string], number>('SELECT count(*) FROM uploads WHERE user_id = ? AND file_id IS NULL')
-    .pluck()
+  const open = db.prepare<[string], number>(countOpenSql).pluck()
   const insert = db.prepare<[Upload & { owner: string }]>(
     `INSERT INTO uploads (id, user_id, name, content_type, size, received, parts, on_conflict, protocol, terms, seal,
        created_at, touched_at, claim, file_id, file_name)
@@ -50,9 +53,7 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
   const oldest = db.prepare<[number, number], Owned>(
     `SELECT user_id AS owner, ${COLUMNS} FROM uploads WHERE touched_at <= ? ORDER BY touched_at LIMIT ?`,
   )
-  const oldestOf = db.prepare<[string, number, number], Owned>(
-    `SELECT user_id AS owner, ${COLUMNS} FROM uploads WHERE user_id = ? AND touched_at <= ? ORDER BY touched_at LIMIT ?`,
-  )
+  const oldestOf = db.prepare<[string, number, number], Owned>(oldestOfSql)
 
   return {
     create(owner, upload, most) {

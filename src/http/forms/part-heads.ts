@@ -11,7 +11,7 @@ export interface PartHead {
   contentType: string | undefined
 }
 
-const HEADER = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/
+const HEADER = /^([!#$%&'*+.^_`|~\w-]+):(.*)$/
 const IDENTITY = /^(?:7bit|8bit|binary)$/i
 
 /**
@@ -26,7 +26,7 @@ export function partHeadOf(block: string): PartHead {
     if (name === undefined || value === undefined) throw malformed('has a line that is not a header')
     const field = name.toLowerCase()
     if (field.startsWith('content-') && headers.has(field)) throw malformed(`has two headers ${name}`)
-    headers.set(field, value)
+    headers.set(field, withoutSpaces(value))
   }
   if (!IDENTITY.test(headers.get('content-transfer-encoding') ?? 'binary')) {
     throw malformed('has a Content-Transfer-Encoding, which RFC 7578 does not allow')
@@ -42,5 +42,15 @@ export function partHeadOf(block: string): PartHead {
     contentType: headers.get('content-type'),
   }
 }
+
+/** Without spaces and tabs around it. A pattern would take quadratic time for many of them in the middle. */
+function withoutSpaces(value: string): string {
+  let [start, end] = [0, value.length]
+  while (isSpace(value[start])) start += 1
+  while (end > start && isSpace(value[end - 1])) end -= 1
+  return value.slice(start, end)
+}
+
+const isSpace = (character: string | undefined) => character === ' ' || character === '\t'
 
 const malformed = (what: string) => problems.malformedMultipart(`A part of the form ${what}.`)

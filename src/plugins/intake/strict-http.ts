@@ -11,6 +11,8 @@ const SINGLE = new Set([
 /** A host and a port (RFC 3986, section 3.2), or nothing. Some clients send the zone of an IPv6 address, too. */
 const HOST = /^(?:\[[\w.:%~-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i
 
+const VERSIONS = ['1.0', '1.1']
+
 /** The maximum of header fields of a request. Node's own maximum is the same. */
 export const MOST_FIELDS = 1000
 
@@ -23,6 +25,11 @@ export const strictHttp = fastifyPlugin(async function strictHttp(app) {
     if (raw.rawHeaders.length > 2 * MOST_FIELDS) {
       reply.header('connection', 'close')
       throw problems.headersTooLarge()
+    }
+    // Node's parser takes 0.9 and 2.0 for versions, too. The rules below are for those whose messages have this form.
+    if (!VERSIONS.includes(raw.httpVersion)) {
+      reply.header('connection', 'close')
+      throw problems.malformedHttp()
     }
     // RFC 9112, section 3.2. Node would send a 400 without a body.
     if (raw.httpVersion === '1.1' && raw.headers.host === undefined) throw problems.malformedHttp()

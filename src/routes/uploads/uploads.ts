@@ -2,12 +2,13 @@
 import multipart from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionOf } from '../../http/caller.ts'
+import { pageBytes, pageCost } from '../../http/cursors.ts'
 import { FORM_LIMITS } from '../../http/forms/form-parts.ts'
 import type { KnownPaths } from '../../http/known-paths.ts'
 import { presentUpload } from '../../http/presenting.ts'
 import { takenInQuery } from '../../http/taken.ts'
 import { memoryBytes, takeAnyBytes } from '../../http/upload-requests.ts'
-import { failures, nothing } from '../../schemas/common.ts'
+import { failures, MOST_OF_A_PAGE, nothing } from '../../schemas/common.ts'
 import { RawBytes } from '../../schemas/files.ts'
 import { ById } from '../../schemas/trash.ts'
 import {
@@ -42,6 +43,9 @@ const APPEND_FAILURES = [
 /** Those of a form, which is read when all its bytes are there. */
 const FORM_FAILURES = ['malformed-multipart', 'invalid-name'] as const
 
+/** The list costs as much as the longest page, because a user may have 1,000 uploads. */
+const LONGEST = { limit: String(MOST_OF_A_PAGE) }
+
 export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (app, { interim }) => {
   const { uploads } = app.vault
   const context: UploadContext = { vault: app.vault, interim }
@@ -53,6 +57,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
   app.get(
     '/v1/uploads',
     {
+      config: { memoryBytes: () => pageBytes({ query: LONGEST }), cost: () => pageCost(LONGEST) },
       schema: {
         operationId: 'listUploads',
         summary: 'List your uploads that are not complete',

@@ -118,11 +118,20 @@ export interface Uploads {
 export function openUploads(
   context: Needs<
     'uploads' | 'files' | 'blobs' | 'clock' | 'chance' | 'users',
-    'rules' | 'keys' | 'admission' | 'background' | 'repeat' | 'doubtfulBlobs' | 'collect' | 'placing' | 'trash'
+    | 'rules'
+    | 'keys'
+    | 'admission'
+    | 'background'
+    | 'repeat'
+    | 'doubtfulBlobs'
+    | 'collect'
+    | 'placing'
+    | 'trash'
+    | 'turns'
   > &
     Pick<Files, 'add'>,
 ): Uploads {
-  const { ports, rules, keys, admission, collect, placing, trash } = context
+  const { ports, rules, keys, admission, collect, placing, trash, turns } = context
   const { uploads, users, clock, chance } = ports
   const hashes = openRunningHashes()
   const claim = openClaims(context)
@@ -153,6 +162,7 @@ export function openUploads(
     },
 
     async list(owner) {
+      await turns.next(owner)
       return (await uploads.list(owner)).filter((upload) => !isExpired(upload))
     },
 

@@ -1,0 +1,87 @@
+/**
+ * Bodies that come in very small pieces: chunks (RFC 9112, section 7.1) or TLS records of a few bytes. Node makes a buffer of
+ * several hundred bytes for each of them, and calls back for each. So they are gathered before anybody keeps them, and
+ * connections that send too many at the same moment are closed.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+
+const CRUMB_BYTES = 1024
+/** The crumbs of a body that pass as they come. Further ones are gathered to pieces, and only bytes before a broken end can be lost. */
+const PASSED = 64
+const PIECE_BYTES = 4096
+/**
+ * The crumbs of all connections in one iteration of the event loop: about 20 ms, and more than one read can have. Beyond it, a
+ * connection has a few.
+ */
+const MOST_AT_ONCE = 20_000
+const OF_CONNECTION = 64
+
+let iteration = 0
+let inIteration = 0
+
+/** Gathers the crumbs of the body of this request. Call it before the body is parsed. */
+export function gatherCrumbs(request: IncomingMessage): void {
+  const push = request.push.bind(request)
+  let [crumbs, piece, bytes] = [0, null as Buffer | null, 0]
+  const own = { iteration: 0, crumbs: 0 }
+
+  request.push = (chunk: Buffer | null) => {
+    if (chunk !== null && chunk.length < CRUMB_BYTES) {
+      if (isTooMany(own)) return close(request.socket)
+      crumbs += 1
+      if (crumbs > PASSED) return gather(chunk)
+    }
+    flush()
+    return push(chunk)
+  }
+
+  function gather(crumb: Buffer): boolean {
+    const isFull = bytes + crumb.length > PIECE_BYTES
+    const goesOn = isFull ? flush() : true
+    piece ??= Buffer.allocUnsafe(PIECE_BYTES)
+    bytes += crumb.copy(piece, bytes)
+    return goesOn
+  }
+
+  /** False if nothing more should be read for now. */
+  function flush(): boolean {
+    const whole = piece?.subarray(0, bytes)
+    piece = null
+    bytes = 0
+    return whole ? push(whole) : true
+  }
+}
+
+function isTooMany(own: { iteration: number; crumbs: number }): boolean {
+  if (inIteration === 0) setImmediate(endIteration)
+  inIteration += 1
+  if (own.iteration !== iteration) Object.assign(own, { iteration, crumbs: 0 })
+  own.crumbs += 1
+  return inIteration > MOST_AT_ONCE && own.crumbs > OF_CONNECTION
+}
+
+function endIteration() {
+  iteration += 1
+  inIteration = 0
+}
+
+/** The index of `HTTPParser.kOnBody`, the parser's callback for bytes of a body. */
+const ON_BODY = 3
+
+/**
+ * Destroying alone would not stop the parser, which may have read 64 KiB already. Without its callback, it skips the bytes. Node
+ * gives the parser of a closed connection to another one, so the callback comes back.
+ */
+function close(socket: Socket): false {
+  const { parser } = socket as Socket & { parser?: Record<number, unknown> | null }
+  if (parser && !socket.destroyed) {
+    const onBody = parser[ON_BODY]
+    parser[ON_BODY] = null
+    socket.once('close', () => {
+      parser[ON_BODY] = onBody
+    })
+  }
+  socket.destroy()
+  return false
+}
