@@ -13,6 +13,7 @@ import { openSqlite, openSqliteReadOnly } from '../adapters/sqlite/engine.ts'
 import { watchCommits } from '../adapters/write-watch/commit-watch.ts'
 import { watchWrites } from '../adapters/write-watch/store-watch.ts'
 import { type Config, checkDelivery } from '../config/config.ts'
+import type { BlobStore } from '../ports/blobs.ts'
 import type { DatabaseEngine } from '../ports/database.ts'
 import type { Chance, Clock, Ports } from '../ports/ports.ts'
 import { auditTo } from './audit.ts'
@@ -37,6 +38,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       config.READ_ONLY === 'on' ? store : watchWrites(store, PROBE_REST_MS[config.S3_BUCKET ? 's3' : 'disk'])
     opened.push(blobs.close)
     const { repositories, ledger, room, shrink } = database
+    await refuseEmptyStore(config, repositories.users, blobs)
     const isNew = config.READ_ONLY === 'off' && (await repositories.keySlots.countByKey()).size === 0
     const { delivery, stopWaiting } = await deliveryOf(config, log, clock)
     opened.push(stopWaiting)
@@ -100,6 +102,23 @@ export async function blobsOf(config: Config, clock: Clock) {
         diskBlobs(config.UPLOADS_DIR, { shared: config.DATABASE_URL !== undefined }),
       ),
     )
+  )
+}
+
+/**
+ * Throws if the vault has files and the store has none. A disk that is not mounted is an empty folder: new uploads would go to
+ * another disk, and every file would seem damaged.
+ */
+async function refuseEmptyStore(
+  { S3_BUCKET, UPLOADS_DIR }: Config,
+  users: Ports['users'],
+  blobs: BlobStore,
+): Promise<void> {
+  const { bytes } = await users.total()
+  if (bytes === 0 || (await blobs.runs()).length > 0) return
+  const place = S3_BUCKET === undefined ? `UPLOADS_DIR is ${UPLOADS_DIR}` : `S3_BUCKET is ${S3_BUCKET}`
+  throw new Error(
+    `${place}, which has no blobs, but the vault has files: is its disk mounted, and is the setting right? docs/operating.md says how to start without the files`,
   )
 }
 

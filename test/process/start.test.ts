@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -11,7 +11,7 @@ import { VERSION } from '../../src/version.ts'
 import { temporaryFolder } from '../support/app.ts'
 import { call } from '../support/http.ts'
 import { metricsUrlIn } from '../support/metrics.ts'
-import { commandProcess, serverProcess } from '../support/process.ts'
+import { commandProcess, serverProcess, signedIn } from '../support/process.ts'
 
 describe('the process', () => {
   it('says where it listens, where the data lies, what it uses and what is not fit for production', async () => {
@@ -106,6 +106,32 @@ describe('the process', () => {
     await server.url
     await expect.poll(server.output).toContain('PIN delivery by console')
     await expect.poll(server.output).toContain('settings that this version does not know: PIN_TTL, QUOTA')
+  })
+
+  it('is refused where the vault has files and UPLOADS_DIR has none, as if its disk were not mounted', async () => {
+    const folder = await temporaryFolder()
+    const [uploads, disk] = [join(folder, 'uploads'), join(folder, 'disk')]
+    const server = serverProcess(folder)
+    const headers = await signedIn(server)
+    await server.request('/v1/files/a', { method: 'PUT', headers, body: 'a' })
+    await server.stop('SIGTERM')
+    await rename(uploads, disk)
+    for (const mountPoint of ['absent', 'empty']) {
+      if (mountPoint === 'empty') await mkdir(uploads, { recursive: true })
+      const refused = serverProcess(folder)
+      expect(await refused.exit).toBe(1)
+      expect(refused.output()).toMatch(/UPLOADS_DIR is \S*uploads, which has no blobs, but the vault has files/)
+      expect(await readdir(uploads)).toEqual([])
+    }
+    // What docs/operating.md says for files that are lost.
+    await mkdir(join(uploads, 'lost'))
+    const without = serverProcess(folder)
+    expect((await without.request('/v1/files/a', { headers })).status).toBe(500)
+    await without.stop('SIGTERM')
+
+    await rm(uploads, { recursive: true })
+    await rename(disk, uploads)
+    expect((await serverProcess(folder).request('/v1/files/a', { headers })).status).toBe(200)
   })
 
   it('is the same as the command serve', async () => {

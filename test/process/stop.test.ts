@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
+import { connect as connectPlain } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { blobsIn, temporaryFolder } from '../support/app.ts'
 import { newCertificate } from '../support/certificates.ts'
@@ -116,14 +118,29 @@ describe('a server that is told to stop', () => {
     expect(await line.ended).toBe('')
   })
 
-  it('cuts a client that says nothing over TLS', async () => {
-    const folder = await temporaryFolder()
-    const { cert, key } = newCertificate(folder)
-    const server = serverProcess(folder, { TLS_CERT: cert, TLS_KEY: key, SHUTDOWN_GRACE_SECONDS: '1' })
+  it('does not wait for connections that have sent nothing', async () => {
+    const server = serverProcess(await temporaryFolder(), { SHUTDOWN_GRACE_SECONDS: '600' })
     const silent = wire(await server.url)
     await once(silent.socket, 'connect')
     expect((await server.request('/health/live')).status).toBe(200)
     expect(await server.stop('SIGTERM')).toBe(0)
+    expect(server.output()).not.toContain('cutting')
+  })
+
+  it.each(['before the handshake', 'after the handshake'])('does not wait for them over TLS, %s', async (when) => {
+    const folder = await temporaryFolder()
+    const { cert, key } = newCertificate(folder)
+    const settings = { TLS_CERT: cert, TLS_KEY: key, SHUTDOWN_GRACE_SECONDS: '600' }
+    const server = serverProcess(folder, settings)
+    const { port, hostname: host } = new URL(await server.url)
+    const isBefore = when === 'before the handshake'
+    const silent = isBefore
+      ? connectPlain(Number(port), host)
+      : connectTls({ port: Number(port), host, rejectUnauthorized: false })
+    await once(silent, isBefore ? 'connect' : 'secureConnect')
+    expect((await server.request('/health/live')).status).toBe(200)
+    expect(await server.stop('SIGTERM')).toBe(0)
+    expect(server.output()).not.toContain('cutting')
   })
 
   it('ends at once on a second signal', async () => {

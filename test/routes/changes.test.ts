@@ -1,6 +1,9 @@
+import { copyFile, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { appForMany, DAY, type Member, member, paired, testApp } from '../support/app.ts'
+import { appForMany, DAY, type Member, member, memberWith, paired, temporaryFolder, testApp } from '../support/app.ts'
+import { databaseOf } from '../support/operator.ts'
 
 const sharedApp = appForMany()
 
@@ -194,6 +197,33 @@ describe('the changes feed', () => {
       const cursor = Buffer.from(JSON.stringify(content)).toString('base64url')
       expect(await ada.request(`/v1/changes?cursor=${cursor}`)).toBeProblem(410, 'cursor-expired')
     }
+  })
+})
+
+describe('an earlier database, brought back without `restore`', () => {
+  it('ends the cursors of its clients, if the operator runs the statement in docs/operating.md', async () => {
+    const folder = await temporaryFolder()
+    const copy = join(folder, 'copy.db')
+    const former = await testApp({}, folder)
+    const ada = await member(former)
+    const database = databaseOf(former)
+    await database.backup(copy)
+    database.close()
+    await ada.put('lost', 'lost')
+    const { nextCursor } = await feed(ada)
+    await former.close()
+
+    await copyFile(copy, join(former.config.DATA_DIR, 'minikeepsafe.db'))
+    const app = await testApp({}, folder)
+    const later = memberWith(app, ada)
+    await later.put('new', 'new')
+    // The new change has the number of the lost one, so the client would never see it.
+    expect(names(await feed(later, { cursor: nextCursor }))).toEqual([])
+    const page = await readFile(join(import.meta.dirname, '..', '..', 'docs', 'operating.md'), 'utf8')
+    const [, statement = ''] = /^(UPDATE users SET history = .*randomblob.*)$/m.exec(page) ?? []
+    databaseOf(app).exec(statement)
+    expect(await later.request(`/v1/changes?cursor=${nextCursor}`)).toBeProblem(410, 'cursor-expired')
+    expect(names(await feed(later))).toEqual(['new'])
   })
 })
 

@@ -1,13 +1,13 @@
 /** What we export, in the hands of the programs that people have. */
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { entryNames } from '../../src/http/zip/entry-names.ts'
 import { describeWithProgram, outputOf } from '../support/programs.ts'
 import { unzipForward } from '../support/unzip.ts'
-import { zipped } from '../support/zipped.ts'
+import { entry, zipOfEntries, zipped } from '../support/zipped.ts'
 
 const COMMONS_COMPRESS = '/usr/share/java/commons-compress.jar'
 const support = (file: string) => join(import.meta.dirname, '../support', file)
@@ -103,6 +103,27 @@ describeWithProgram('bsdtar', 'libarchive-tools')('bsdtar', () => {
     await outputOf('bsdtar', ['-xf', '-', '-C', below], [zip])
     expect(await unpacked(below)).toEqual(digests())
   })
+})
+
+/** Readers that know one of the fields with the time have the year. The others have the first year of the format. */
+describe('a picture of 1955', () => {
+  const readers = [
+    ['unzip', 'unzip', ['-q'], 1980],
+    ['7z', 'p7zip-full', ['x'], 1955],
+    ['bsdtar', 'libarchive-tools', ['-xf'], 1980],
+  ] as const
+  for (const [program, debian, options, year] of readers) {
+    describeWithProgram(program, debian)(program, () => {
+      it(`unpacks it with the year ${year}`, async () => {
+        const below = await newFolder(`${program}-1955`)
+        const old = join(below, 'old.zip')
+        await writeFile(old, await zipOfEntries({ ...entry('old.jpg', 'old'), modifiedAt: Date.UTC(1955, 6, 1, 12) }))
+        const into = { unzip: ['-d', below], '7z': [`-o${below}`], bsdtar: ['-C', below] }[program]
+        await outputOf(program, [...options, old, ...into])
+        expect((await stat(join(below, 'old.jpg'))).mtime.getFullYear()).toBe(year)
+      })
+    })
+  }
 })
 
 describeWithProgram('python3', 'python3')('zipfile of Python', () => {

@@ -129,16 +129,20 @@ function dosTime(ms: number, zoneMinutes: number): Buffer {
   return Buffer.concat([u16(time), u16(date)])
 }
 
+const NTFS_EPOCH_MS = Date.UTC(1601, 0)
+
 /**
- * Info-ZIP's extended timestamp: the time of the last change in seconds since the Unix epoch. It is left out before 1901 and after
- * 2038, which do not fit. The nearest time that fits would be wrong, and some readers take negative numbers for later times.
+ * The time of the last change. From 1970 to 2038 it is Info-ZIP's extended timestamp, in seconds since the Unix epoch. Its numbers
+ * may be negative, but 7-Zip and libarchive read those as times after 2038. So all other times are NTFS timestamps, in units of
+ * 100 ns since 1601 (section 4.5.5): readers that do not know these show the nearest year of the format.
  */
 function modified(ms: number): Buffer {
-  const time = Math.floor(ms / 1000)
-  if (time < -0x80000000 || time > 0x7fffffff) return Buffer.alloc(0)
-  const seconds = Buffer.alloc(4)
-  seconds.writeInt32LE(time)
-  return field(0x5455, Buffer.of(1), seconds)
+  const seconds = Math.floor(ms / 1000)
+  if (seconds >= 0 && seconds <= 0x7fffffff) return field(0x5455, Buffer.of(1), u32(seconds))
+  if (ms < NTFS_EPOCH_MS) return Buffer.alloc(0)
+  // Of the last change, the last access and the creation. Readers take a 0 for 1601.
+  const time = u64(BigInt(ms - NTFS_EPOCH_MS) * 10_000n)
+  return field(0x000a, u32(0), u16(1), u16(24), time, time, time)
 }
 
 /** An extra field, section 4.5.1. */
@@ -164,7 +168,7 @@ function u32(value: number): Buffer {
   return bytes
 }
 
-function u64(value: number): Buffer {
+function u64(value: number | bigint): Buffer {
   const bytes = Buffer.alloc(8)
   bytes.writeBigUInt64LE(BigInt(value))
   return bytes

@@ -28,10 +28,13 @@ export interface ConnectionRules {
 const SPARE_FILES = 8
 
 const CLOSE_IDLE_EVERY_MS = 100
+/** How long a closing server waits for the first byte of a connection. A request may be on its way. */
+const FIRST_BYTE_MS = 1000
 
 export const connections = fastifyPlugin<ConnectionRules>(async function connections(app, rules) {
   // Not in the register: a TLS connection counts before its handshake is done, and its requests come on another socket.
   const open = new Set<Socket>()
+  const openOfTls = new Set<Socket>()
   const openOfNetwork = tally()
   let refusing = false
 
@@ -50,9 +53,15 @@ export const connections = fastifyPlugin<ConnectionRules>(async function connect
     }
   })
 
+  app.server.on('secureConnection', (socket: Socket) => {
+    openOfTls.add(socket)
+    socket.once('close', () => openOfTls.delete(socket))
+  })
+
   app.addHook('preClose', async () => {
     app.vault.drain()
     const cut = setTimeout(cutAll, rules.graceMs)
+    const cutSilent = setTimeout(closeSilent, FIRST_BYTE_MS)
     // Without Node's own `close` of HTTP, which closes idle connections at once. A proxy may be sending a request on one of them.
     Server.prototype.close.call(app.server)
     await pause(Math.min(rules.lingerMs, rules.graceMs))
@@ -61,6 +70,7 @@ export const connections = fastifyPlugin<ConnectionRules>(async function connect
     app.server.once('close', () => {
       clearInterval(timer)
       clearTimeout(cut)
+      clearTimeout(cutSilent)
     })
   })
   app.addHook('onClose', () => app.vault.close())
@@ -68,6 +78,11 @@ export const connections = fastifyPlugin<ConnectionRules>(async function connect
   function cutAll() {
     if (open.size > 0) app.log.warn(`cutting ${open.size} connections: their requests took longer than the grace`)
     for (const socket of open) socket.destroy()
+  }
+
+  /** Browsers and load balancers connect ahead. To Node, a connection without a byte is no idle one, so it does not close it. */
+  function closeSilent() {
+    for (const socket of [...open, ...openOfTls]) if (socket.bytesRead === 0) socket.destroy()
   }
 
   function add(socket: Socket, network: string | null) {
