@@ -93,7 +93,8 @@ async function serve(config: Config, unknown: string[]) {
     host,
     port: config.PORT,
     backlog: BACKLOG,
-    listenTextResolver: (url) => `listening on ${url} (Swagger UI at ${url}/docs)`,
+    listenTextResolver: (url) =>
+      `listening on ${url} (${web === null ? '' : `web vault at ${url}/, `}Swagger UI at ${url}/docs)`,
   })
   log.info(placesOf(config))
   log.info(`using ${adaptersOf(config)}`)

@@ -189,9 +189,9 @@ export interface FileRepository {
   /** Moves the file that the caller saw to the trash. Its name is free then. */
   discard(owner: string, seen: Seen, at: number): Promise<'done' | 'stale'>
   /**
-   * Deletes, for all users, at most `limit` dates of names without a file, if the second of the date has passed at this
-   * time. Returns how many. The promise of `namedAt` also holds for these names. A user has a bounded number of such
-   * dates.
+   * A name without a file keeps the date of its last file. Deletes, for all users, at most `limit` of these dates whose
+   * second is over at the time `at`. Returns how many. The promise of `namedAt` still holds for these names. The number of
+   * such dates of a user is bounded.
    */
   forgetVacated(at: number, limit: number): Promise<number>
   /**

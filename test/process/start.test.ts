@@ -24,7 +24,7 @@ describe('the process', () => {
     expect(messages).toEqual([
       `minikeepsafe ${VERSION} on Node ${process.versions.node}`,
       expect.stringMatching(/^made a master key: .*\/data\/master\.key\. Keep a copy of it in another place/),
-      expect.stringMatching(/^listening on (http:\/\/127\.0\.0\.1:\d+) \(Swagger UI at \1\/docs\)$/),
+      expect.stringMatching(/^listening on (http:\/\/127\.0\.0\.1:\d+) \(web vault at \1\/, Swagger UI at \1\/docs\)$/),
       `data in ${join(folder, 'data')}, files in ${join(folder, 'uploads')}`,
       'using SQLite, pending PINs in memory, sealed files on disk, PIN delivery by response',
       expect.stringMatching(/^not fit for production: PIN_DELIVERY=response/),

@@ -8,7 +8,7 @@ beforeAll(() => {
   return () => vi.unstubAllGlobals()
 })
 
-const { fieldsOf, takenAtFrom, takenText } = await import('../src/viewer/dates.ts')
+const { fieldsOf, takenAtFrom, takenInShort, takenText } = await import('../src/viewer/dates.ts')
 
 const fileOf = (id: string, contentType = 'image/jpeg') => ({ id, name: id, contentType }) as StoredFile
 
@@ -83,5 +83,6 @@ describe('the date that the user changes', () => {
   it('is shown as the clock of the camera said', () => {
     const file = { takenAt: '2026-07-14T23:30:05.000+12:00', createdAt: '2026-07-20T10:00:00.000Z' }
     expect(takenText(file)).toMatch(/^Tuesday,? 14 July 2026, 23:30$/)
+    expect(takenInShort({ ...file, takenAt: '2019-07-14T23:30:05.000+12:00' })).toBe('14 Jul 2019, 23:30')
   })
 })

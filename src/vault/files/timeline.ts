@@ -2,7 +2,7 @@
 import type { CountedMonths, DatedPlace } from '../../ports/files.ts'
 import type { Needs } from '../context.ts'
 
-/** Files that are counted in one piece, and months. Either takes a few milliseconds, and other requests wait for it. */
+/** The most files, and the most months, that one piece of work counts. A piece takes a few milliseconds; other requests wait for it. */
 const FILES = 5000
 const MONTHS = 200
 

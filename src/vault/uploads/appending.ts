@@ -203,7 +203,7 @@ async function hasBytes({ announcedBytes, bytes }: Append): Promise<boolean> {
 
 class TooManyBytes extends Error {}
 
-/** The bytes of a form that are none of its file. */
+/** The bytes of a form around its file. */
 const overheadOf = ({ finish }: Append): number => finish.form?.overheadBytes ?? 0
 
 /** Ids of users and uploads have no spaces. */

@@ -21,7 +21,7 @@ interface WholeUpload extends Upload {
   sizeBytes: number
 }
 
-/** Statuses that a form gets again however often it is read: it is malformed, or its file has a wrong name or is too large. */
+/** Statuses of a form that can never become a file: it is malformed, or its file has a wrong name or is too large. */
 const NEVER_A_FILE = [400, 413]
 
 export function openCompleting({

@@ -4,6 +4,7 @@ import { Download, Pencil, Trash2, X } from 'lucide'
 import type { ComponentType } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { Button } from '../parts/button.tsx'
+import { isTouch } from '../state/touch.ts'
 import { formatNumber } from '../words/formats.ts'
 import { t } from '../words/words.ts'
 import { clear, isPicking, selected } from './selection.ts'
@@ -40,7 +41,7 @@ export function SelectionBar() {
           <Button kind="quiet" icon={X} label={words.endSelection} onClick={clear} />
           <p aria-live="polite">
             {words.selected(formatNumber(size))}
-            {size === 1 && <small>{words.rangeHint}</small>}
+            {size === 1 && <small>{isTouch ? words.rangeHintTouch : words.rangeHint}</small>}
           </p>
           <Button kind="quiet" icon={Download} label={words.download} onClick={() => void download()} />
           {size === 1 && (

@@ -1,5 +1,6 @@
 import './starting.css'
 import { useEffect } from 'preact/hooks'
+import { connection } from '../state/connection.ts'
 import { begin } from '../state/session.ts'
 import { t } from '../words/words.ts'
 import { Button } from './button.tsx'
@@ -23,7 +24,7 @@ export function Unreachable() {
   return (
     <main class="starting stack">
       <h1>{t.value.common.appName}</h1>
-      <p>{navigator.onLine ? t.value.common.notReachable : t.value.common.offline}</p>
+      <p>{connection.value === 'offline' ? t.value.common.offline : t.value.common.notReachable}</p>
       <Button kind="main" onClick={() => void begin()}>
         {t.value.common.retry}
       </Button>

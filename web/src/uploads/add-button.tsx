@@ -2,11 +2,11 @@ import { Camera, File, FolderOpen, Plus } from 'lucide'
 import { useRef, useState } from 'preact/hooks'
 import { Button } from '../parts/button.tsx'
 import { type Choice, Choices } from '../parts/choices.tsx'
+import { isTouch } from '../state/touch.ts'
 import { t } from '../words/words.ts'
 import { add } from './add.ts'
 import { ofPicker } from './sources.ts'
 
-const isTouch = matchMedia('(pointer: coarse)').matches
 const isAndroid = /Android/.test(navigator.userAgent)
 
 /** Preact's types do not know it. */

@@ -7,7 +7,7 @@ import { Button } from '../parts/button.tsx'
 import { Icon } from '../parts/icon.tsx'
 import { client } from '../state/session.ts'
 import { t } from '../words/words.ts'
-import { takenText } from './dates.ts'
+import { takenInShort } from './dates.ts'
 import { InfoPanel } from './info-panel.tsx'
 import { whenOpen } from './open-ended.ts'
 import { moveToTrash } from './remove.ts'
@@ -166,7 +166,7 @@ function Bar({ state: { file, zoom, isInfoOpen, isLoading }, onClose, onZoom, on
       <Button kind="quiet" icon={ArrowLeft} label={t.value.common.close} onClick={onClose} />
       <div class="viewer-title" aria-live="polite">
         <h2>{name}</h2>
-        <p class="small">{isLoading.value ? words.loading : takenText(file.value)}</p>
+        <p class="small">{isLoading.value ? words.loading : takenInShort(file.value)}</p>
       </div>
       {zoom.value !== 'none' && (
         <div class="viewer-zoom">

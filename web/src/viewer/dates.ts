@@ -1,16 +1,24 @@
 /** The date of a photo, at the place of the camera. */
 import type { StoredFile } from '@minikeepsafe/client'
+import { shortDay } from '../gallery/day-names.ts'
 import { inOwnZone, ownOffset } from '../pictures/taken-at.ts'
 import { formatDay, formatTime } from '../words/formats.ts'
 
 const TO_SECONDS = 'YYYY-MM-DDTHH:MM:SS'.length
 const TO_MINUTES = 'YYYY-MM-DDTHH:MM'.length
 
+type Dated = Pick<StoredFile, 'takenAt' | 'createdAt'>
+
 /** Tuesday, 14 July 2026, 14:05: by the camera's clock, or when the file was added. */
-export function takenText({ takenAt, createdAt }: Pick<StoredFile, 'takenAt' | 'createdAt'>): string {
+export const takenText = (file: Dated): string => textOf(file, formatDay)
+
+/** Tue, 14 Jul, 14:05: fits beside the buttons on a phone. */
+export const takenInShort = (file: Dated): string => textOf(file, shortDay)
+
+function textOf({ takenAt, createdAt }: Dated, dayText: (day: string) => string): string {
   const local = (takenAt ?? inOwnZone(new Date(createdAt))).slice(0, TO_SECONDS)
   // Without an offset it is the browser's own time: it is shown as it is.
-  return `${formatDay(local.slice(0, 10))}, ${formatTime(local)}`
+  return `${dayText(local.slice(0, 10))}, ${formatTime(local)}`
 }
 
 /** What a field for date and time shows, and the offset that belongs to it. */

@@ -81,7 +81,8 @@ export const words: Words = {
     waysTaken: (email) => `${email} hat schon einen Tresor.`,
     waysUnsent: 'Dieser Server schickt keine PIN an eine Adresse.',
     wayDevice: 'Mit einem Gerät, das angemeldet ist',
-    wayDeviceHow: 'Öffnen Sie dort „Geräte“, wählen Sie „Gerät hinzufügen“, und scannen Sie das Bild mit diesem Gerät.',
+    wayDeviceHow:
+      'Öffnen Sie dort „Geräte“, wählen Sie „Gerät hinzufügen“, und scannen Sie den QR-Code mit diesem Gerät.',
     wayOperator: 'Durch die Person, die diesen Server betreibt',
     wayOperatorHow: 'Nennen Sie ihr die Kennung dieses Geräts. Sie liest Ihnen eine PIN vor.',
     deviceId: 'Kennung dieses Geräts',
@@ -89,13 +90,13 @@ export const words: Words = {
     otherAddress: 'Andere Adresse verwenden',
     pairTitle: 'Dieses Gerät anmelden?',
     pairText:
-      'Sie haben den Link eines Bildes geöffnet, das ein anderes Gerät zeigt. Dieses Gerät hat dann den Tresor des anderen Geräts.',
+      'Sie haben den Link eines QR-Codes von einem anderen Gerät geöffnet. Wenn Sie sich anmelden, öffnet dieses Gerät denselben Tresor.',
     pairReplaces: (name, email) =>
       `Sie sind hier als ${name} (${email}) angemeldet. Diese Anmeldung endet, wenn Sie fortfahren.`,
     pairRefused:
-      'Dieses Bild ist abgelaufen oder wurde schon benutzt. Lassen Sie ein neues anzeigen: „Geräte“, „Gerät hinzufügen“, auf dem Gerät, das angemeldet ist.',
+      'Dieser QR-Code ist abgelaufen oder wurde schon benutzt. Lassen Sie einen neuen anzeigen: „Geräte“, „Gerät hinzufügen“, auf dem Gerät, das angemeldet ist.',
     pairInvalid:
-      'Dieser Link ist nicht vollständig. Scannen Sie das Bild noch einmal, oder kopieren Sie den ganzen Link.',
+      'Dieser Link ist nicht vollständig. Scannen Sie den QR-Code noch einmal, oder kopieren Sie den ganzen Link.',
     notNow: 'Jetzt nicht',
     enteredTitle: 'Ist das Ihr Tresor?',
     enteredText: (name, email) => `Das ist der Tresor von ${name} (${email}).`,
@@ -126,7 +127,8 @@ export const words: Words = {
     selection: 'Auswahl',
     selected: (count) => `${count} ausgewählt`,
     endSelection: 'Auswahl beenden',
-    rangeHint: 'Halten Sie eine zweite Datei, oder klicken Sie mit Umschalt: Alle dazwischen werden ausgewählt.',
+    rangeHint: 'Ein Klick mit Umschalt auf eine andere wählt auch alle dazwischen aus.',
+    rangeHintTouch: 'Eine andere halten: wählt auch alle dazwischen aus.',
     download: 'Herunterladen',
     rename: 'Umbenennen',
     remove: 'In den Papierkorb',
@@ -168,7 +170,7 @@ export const words: Words = {
     fileName: 'Name',
     rename: 'Umbenennen',
     nameTaken: 'Eine andere Datei hat diesen Namen.',
-    nameInvalid: 'Ein Name hat höchstens 255 Byte und weder / noch \\.',
+    nameInvalid: 'Ein Name hat höchstens 255 Bytes und weder / noch \\.',
     save: 'Speichern',
     size: 'Größe',
     type: 'Typ',
@@ -273,8 +275,8 @@ export const words: Words = {
     othersText: 'Nur dieses Gerät bleibt angemeldet. Die anderen verlieren sofort den Zugang.',
     othersDone: 'Alle anderen Geräte sind abgemeldet.',
     qr: 'QR-Code, der ein Gerät anmeldet',
-    addText: 'Scannen Sie das Bild mit der Kamera des neuen Geräts.',
-    addWarning: 'Wer es scannt, hat Ihren ganzen Tresor. Zeigen Sie es nur einem eigenen Gerät.',
+    addText: 'Scannen Sie den QR-Code mit der Kamera des neuen Geräts.',
+    addWarning: 'Wer ihn scannt, hat Ihren ganzen Tresor. Zeigen Sie ihn nur einem eigenen Gerät.',
     addLocal:
       'Diese Seite wurde als „localhost“ geöffnet. Ein anderes Gerät findet den Server nur unter seinem Namen oder seiner Adresse im Netz.',
     pin: 'PIN',
@@ -326,7 +328,7 @@ export const words: Words = {
       `${count === 1 ? 'Eine Datei' : `${files} Dateien`}, ${trashFiles} im Papierkorb`,
     page: 'Diese Seite',
     language: 'Sprache',
-    lock: 'Seite verbergen, wenn sie im Hintergrund war, nach',
+    lock: 'Seite verbergen nach dieser Zeit im Hintergrund',
     lockNever: 'Nie',
     lockHint: 'Das schützt nur vor Blicken. Es ist kein Passwort.',
     exportTitle: 'Alles mitnehmen',
@@ -345,7 +347,8 @@ export const words: Words = {
     exportFirst: 'Zuerst alles exportieren',
   },
   trash: {
-    intro: 'Gelöschte Dateien warten hier und belegen noch Speicher. Danach werden sie endgültig gelöscht.',
+    intro:
+      'Gelöschte Dateien bleiben für die angezeigte Zeit hier und belegen noch Speicher. Danach werden sie endgültig gelöscht.',
     empty: 'Der Papierkorb ist leer.',
     gone: (name) => `${name} ist nicht mehr im Papierkorb.`,
     left: (time) => `Noch ${time}`,

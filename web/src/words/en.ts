@@ -83,20 +83,19 @@ export const words = {
     waysTaken: (email: string) => `${email} has a vault already.`,
     waysUnsent: 'This server sends no PIN to an address.',
     wayDevice: 'With a device that is signed in',
-    wayDeviceHow: 'Open “Devices” there, choose “Add a device”, and scan the picture with this device.',
+    wayDeviceHow: 'Open “Devices” there, choose “Add a device”, and scan the QR code with this device.',
     wayOperator: 'Through the person who runs this server',
     wayOperatorHow: 'Tell them the id of this device. They read a PIN out to you.',
     deviceId: 'Id of this device',
     haveOperatorPin: 'I have a PIN',
     otherAddress: 'Use another address',
     pairTitle: 'Sign this device in?',
-    pairText:
-      'You opened the link of a picture that another device shows. This device then has the vault of its owner.',
+    pairText: 'You opened the link of a QR code from another device. If you sign in, this device opens the same vault.',
     pairReplaces: (name: string, email: string) =>
       `You are signed in here as ${name} (${email}). This session ends when you go on.`,
     pairRefused:
-      'This picture has expired or was used already. Show a new one: “Devices”, “Add a device”, on the device that is signed in.',
-    pairInvalid: 'This link is not complete. Scan the picture again, or copy the whole link.',
+      'This QR code has expired or was used already. Show a new one: “Devices”, “Add a device”, on the device that is signed in.',
+    pairInvalid: 'This link is not complete. Scan the QR code again, or copy the whole link.',
     notNow: 'Not now',
     enteredTitle: 'Is this your vault?',
     enteredText: (name: string, email: string) => `This is the vault of ${name} (${email}).`,
@@ -127,7 +126,8 @@ export const words = {
     selection: 'Selection',
     selected: (count: string) => `${count} selected`,
     endSelection: 'End selection',
-    rangeHint: 'Hold another, or click with Shift, to select all between.',
+    rangeHint: 'Click another one with Shift to select everything between.',
+    rangeHintTouch: 'Hold another one to select everything between.',
     download: 'Download',
     rename: 'Rename',
     remove: 'Move to trash',
@@ -240,7 +240,7 @@ export const words = {
     },
     conflictTitle: 'Some names are taken',
     conflictText: (files: string) =>
-      `Other files in your vault have these names (${files}). What shall happen with the new ones?`,
+      `Other files in your vault have these names (${files}). What should happen to the new ones?`,
     conflictForAll: 'This counts for all files that are being uploaded.',
     keepBoth: 'Keep both',
     keepBothWhy: 'The new file gets a number: beach (1).jpg.',
@@ -347,7 +347,8 @@ export const words = {
     exportFirst: 'Export everything first',
   },
   trash: {
-    intro: 'Deleted files wait here, and still count as used storage. Then they are deleted for good.',
+    intro:
+      'Deleted files stay here for the time that is shown, and still count as used storage. Then they are deleted for good.',
     empty: 'The trash is empty.',
     gone: (name: string) => `${name} is not in the trash any more.`,
     left: (time: string) => `${time} left`,

@@ -27,6 +27,21 @@ async function findings(page: Page): Promise<string[]> {
     .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`))
 }
 
+/** Buttons and links that a finger may miss. A link within a sentence may be small, and a card may extend its button (`::after`). */
+async function smallTargets(page: Page): Promise<string[]> {
+  return page.evaluate(() =>
+    [...document.querySelectorAll('button, a[href]')].flatMap((control) => {
+      const { width, height } = control.getBoundingClientRect()
+      const isUnseen = !control.checkVisibility({ visibilityProperty: true }) || width <= 1
+      const isInSentence = control.matches('p > a') && control.parentElement?.textContent !== control.textContent
+      const isExtended = getComputedStyle(control, '::after').position === 'absolute'
+      // Half a pixel is lost where the browser rounds.
+      if (isUnseen || isInSentence || isExtended || Math.min(width, height) >= 43.5) return []
+      return [`target-size: ${control.outerHTML.slice(0, 120)} is ${width} × ${height}`]
+    }),
+  )
+}
+
 it.each([
   ['on a phone', { viewport: PHONE }],
   ['on a desktop in the dark', { viewport: DESKTOP, dark: true }],
@@ -39,7 +54,7 @@ it.each([
   const { app, context, page } = stage
   const found: Record<string, string[]> = {}
   const look = async (state: string) => {
-    const here = await findings(page)
+    const here = [...(await findings(page)), ...(await smallTargets(page))]
     if (here.length > 0) found[state] = here
   }
   const open = async (name: string) => {

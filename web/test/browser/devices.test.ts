@@ -62,7 +62,7 @@ it('adds a device by a picture, and signs it out at once', async () => {
   await page.goto(link)
   await page.getByText(/^You are signed in here as Ada/).waitFor()
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByText('This picture has expired or was used already.').waitFor()
+  await page.getByText('This QR code has expired or was used already.').waitFor()
   await stage.shot('pair-refused-desktop')
   await page.getByRole('button', { name: 'Not now' }).click()
   await page.getByRole('heading', { name: 'Photos' }).waitFor()

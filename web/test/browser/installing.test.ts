@@ -53,6 +53,17 @@ it('opens offline and says so, keeps nothing of the vault, and takes what other 
   expect((await app.request('/v1/files', { headers })).body).toMatchObject({ files: [{ name: 'shared.txt', size: 6 }] })
 })
 
+it('says that it is offline also where the browser learns that late', async () => {
+  const { page, context, allowErrors } = await openStage()
+  allowErrors(/401|ERR_FAILED|ERR_INTERNET_DISCONNECTED/)
+  await page.getByRole('heading', { name: 'Open your vault' }).waitFor()
+  await context.route('**/v1/me', (route) => route.abort())
+  await page.reload()
+  await page.getByText('The server cannot be reached.').waitFor()
+  await context.setOffline(true)
+  await page.getByText('You are offline. The vault is shown again when the connection is back.').waitFor()
+})
+
 it('can be installed', async () => {
   const { app, allowErrors } = await openStage()
   allowErrors(/401/)

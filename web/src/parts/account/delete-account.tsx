@@ -25,7 +25,7 @@ export function DeleteAccount({ email, onClose }: { email: string; onClose: () =
     >
       <p>{words.deleteText}</p>
       <p>
-        <a href={client.urls.export()} download="">
+        <a class="button plain" href={client.urls.export()} download="">
           {words.exportFirst}
         </a>
       </p>
