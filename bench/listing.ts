@@ -1,6 +1,6 @@
 /** Compares the cost of the last page of a list with the first, for a user with very many files, and measures lookups. */
 import { randomBytes, randomInt } from 'node:crypto'
-import { statSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { nanoid } from 'nanoid'
@@ -121,6 +121,8 @@ export async function fill(
   rows: number,
   nameOf: (n: number) => string = randomName,
 ): Promise<string[]> {
+  // A server does not start if its vault has files and no blobs, unless it is told that they are lost.
+  mkdirSync(join(folder, 'uploads', 'lost'), { recursive: true })
   const database = new Database(join(dataFolder(folder), 'minikeepsafe.db'))
   const { id: owner } = database.prepare<[], { id: string }>('SELECT id FROM users ORDER BY created_at').get() as {
     id: string

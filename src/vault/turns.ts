@@ -8,13 +8,17 @@ export interface Turns {
    * another owner by one piece. It is no lock: while a piece waits for a database on another machine, other pieces run.
    */
   next(owner: string): Promise<void>
+  /** Whether a piece may run at once: nothing waits, this iteration may run another one, and there is no crowd. If so, it counts. */
+  takeFree(): boolean
   /**
-   * No piece runs in this iteration, but for one iteration of many in a row. An iteration accepts one connection. So while
-   * connections wait to be accepted, iterations must be short.
+   * A connection was accepted in this iteration; an iteration accepts one. If it is one of a crowd, no piece runs in this iteration,
+   * but for one iteration of many in a row: while connections wait to be accepted, iterations must be short.
    */
   skip(): void
 }
 
+/** Calls of `skip` in so many iterations in a row are a crowd. Fewer skip nothing: a client that connects anew expects order. */
+const CROWD = 8
 /** The maximum of iterations in a row without a piece: those who connect without a pause do not stop the pieces. */
 const SKIPPED_IN_A_ROW = 64
 /** The maximum of CPU time without a piece: those who connect may also send what makes iterations long. */
@@ -25,6 +29,11 @@ export function openTurns(atOnce = 1): Turns {
   /** The pieces that wait, by owner. The owner whose turn is next is the first. If there are any, `run` is scheduled. */
   const waiting = new Map<string, (() => void)[]>()
   let isSkipped = false
+  /** The iterations in a row for which `skip` was called. */
+  let inARow = 0
+  /** The free pieces of this iteration. */
+  let taken = 0
+  let isScheduled = false
   let skipped = 0
   let ranAt = 0
 
@@ -36,22 +45,38 @@ export function openTurns(atOnce = 1): Turns {
         else waiting.set(owner, [resolve])
         if (line || waiting.size > 1) return
         ranAt = cpuMs()
-        setImmediate(run)
+        schedule()
       })
+    },
+
+    takeFree() {
+      if (waiting.size > 0 || inARow >= CROWD || taken >= atOnce) return false
+      taken += 1
+      schedule()
+      return true
     },
 
     skip() {
       isSkipped = true
+      schedule()
     },
   }
 
+  function schedule(): void {
+    if (!isScheduled) setImmediate(run)
+    isScheduled = true
+  }
+
   function run(): void {
+    isScheduled = false
     const mayWait = skipped < SKIPPED_IN_A_ROW && cpuMs() - ranAt < SKIPPED_MS
-    skipped = isSkipped && mayWait ? skipped + 1 : 0
+    inARow = isSkipped ? inARow + 1 : 0
     isSkipped = false
-    if (skipped === 0) for (let n = 0; n < atOnce; n += 1) nextPiece()?.()
+    skipped = inARow >= CROWD && mayWait ? skipped + 1 : 0
+    if (skipped === 0) for (let n = taken; n < atOnce; n += 1) nextPiece()?.()
     if (skipped === 0) ranAt = cpuMs()
-    if (waiting.size > 0) setImmediate(run)
+    taken = 0
+    if (waiting.size > 0 || inARow > 0) schedule()
   }
 
   function nextPiece(): (() => void) | undefined {

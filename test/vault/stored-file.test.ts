@@ -49,10 +49,10 @@ it('opens more rows than it remembers, each with what its own seal told', async 
 
 it('takes a turn for each hundred rows, and one for the response', async () => {
   const rows = Array.from({ length: 250 }, (_, n) => sealedRow(n).row)
-  const { next, skip } = openTurns()
+  const { next, ...others } = openTurns()
   const taken: string[] = []
   const turns: Turns = {
-    skip,
+    ...others,
     next(owner) {
       taken.push(owner)
       return next(owner)

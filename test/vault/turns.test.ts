@@ -41,7 +41,7 @@ it('runs as many pieces in an iteration as it may', async () => {
   expect([...ran.values()]).toEqual([8, 8, 4])
 })
 
-it('runs no piece in an iteration that is skipped, but one after 64 of them', async () => {
+it('runs no piece while a crowd connects, but one after 64 iterations; a few connections skip none', async () => {
   const turns = openTurns()
   let done = false
   const skip = () => {
@@ -50,12 +50,28 @@ it('runs no piece in an iteration that is skipped, but one after 64 of them', as
   }
   skip()
   const ran: number[] = []
-  for (let piece = 0; piece < 3; piece += 1) {
+  for (let piece = 0; piece < 9; piece += 1) {
     await turns.next('ana')
     ran.push(iteration())
   }
   done = true
-  expect(ran.slice(1).map((at, n) => at - (ran[n] ?? 0))).toEqual([65, 65])
+  const gaps = ran.slice(1).map((at, n) => at - (ran[n] ?? 0))
+  expect([gaps.slice(0, 5), gaps.slice(-2)]).toEqual([new Array(5).fill(1), [65, 65]])
+})
+
+it('lets pieces run at once while nothing waits, as many as an iteration may run, and none in a crowd', async () => {
+  const turns = openTurns(2)
+  expect([turns.takeFree(), turns.takeFree(), turns.takeFree()]).toEqual([true, true, false])
+  const next = turns.next('ana')
+  expect(turns.takeFree()).toBe(false)
+  await next
+  await new Promise(setImmediate)
+  expect(turns.takeFree()).toBe(true)
+  for (let n = 0; n < 10; n += 1) {
+    turns.skip()
+    await new Promise(setImmediate)
+  }
+  expect(turns.takeFree()).toBe(false)
 })
 
 it('runs a piece in each iteration where iterations are long, however many are skipped', async () => {

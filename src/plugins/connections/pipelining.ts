@@ -92,8 +92,9 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     for (const response of running) if (!response.headersSent) response.shouldKeepAlive = false
   })
 
+  // Usually at once. So an append has begun before its client comes back on another connection and asks how far it came.
   async function begin(request: IncomingMessage, response: ServerResponse) {
-    await turns.next(networkOf(addressOf(request)))
+    if (!turns.takeFree()) await turns.next(networkOf(addressOf(request)))
     if (response.destroyed) return
     running.add(response)
     handle?.(request, response)
