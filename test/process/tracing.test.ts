@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { form, member, newDeviceId, temporaryFolder } from '../support/app.ts'
 import { cluster, describeCluster } from '../support/cluster.ts'
 import { type CollectedSpan, type Collector, collector } from '../support/collector.ts'
+import { freePort } from '../support/engines.ts'
 import { type ServerProcess, serverProcess } from '../support/process.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -234,16 +235,14 @@ describe('without a collector that works', () => {
   })
 
   it('the log says once that it cannot be reached, and that it takes traces again', async () => {
-    const { port } = new URL((await collector({ status: null })).url)
-    // Nothing listens there: no test has it.
-    const free = String(Number(port) === 65_535 ? Number(port) - 1 : Number(port) + 1)
+    const free = await freePort()
     const settings = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${free}`, OTEL_EXPORTER_OTLP_TIMEOUT: '300' }
     const server = serverProcess(await temporaryFolder(), { ...settings, ...SOON })
     const said = (text: string) => linesOf(server).filter(({ msg }) => String(msg).includes(text))
     await server.request('/v1/files')
     await expect.poll(() => said('sending traces failed'), { timeout: 10_000 }).toHaveLength(1)
     await server.request('/v1/files')
-    const sink = await collector({ port: Number(free) })
+    const sink = await collector({ port: free })
     await server.request('/v1/files', { headers: { 'x-request-id': 'again' } })
     await spanOf(sink, 'again')
     await expect.poll(() => said('takes traces again')).toHaveLength(1)

@@ -284,12 +284,12 @@ it('goes on where its log does not fit the disk, and logs again once it does', a
     )
   await expect.poll(alive, { timeout: 20_000 }).toBe(200)
   disk.fill()
-  const logged = () => call(`${url}/v1/files`)
+  const logged = () => call(`${url}/nowhere`)
   // More than the rest of the log's last page.
-  for (let n = 0; n < 60; n += 1) expect((await logged()).status).toBe(401)
+  for (let n = 0; n < 60; n += 1) expect((await logged()).status).toBe(404)
   const full = readFileSync(join(disk.path, 'server.log')).length
   disk.free()
-  expect((await logged()).status).toBe(401)
+  expect((await logged()).status).toBe(404)
   await expect.poll(() => readFileSync(join(disk.path, 'server.log')).length).toBeGreaterThan(full)
 })
 

@@ -163,7 +163,7 @@ describe('minikeepsafe-backup', () => {
   it('goes on in the middle of a file', async () => {
     const own = await appForSlow()
     const { client, folder, config, pair } = await scene(own)
-    await fill(folder, 'film.mp4', 6 * MiB)
+    await fill(folder, 'film.mp4', 32 * MiB)
     const first = start(config, [folder, '--pair', pair])
     const offset = async () => (await client.uploads.list())[0]?.offset ?? 0
     await expect.poll(offset, { timeout: 20_000 }).toBeGreaterThanOrEqual(MiB)
@@ -175,7 +175,7 @@ describe('minikeepsafe-backup', () => {
     expect(await start(config, [folder]).ended).toMatchObject({ code: 0 })
     // Another upload would have left the first one behind.
     expect(await client.uploads.list()).toEqual([])
-    expect((await client.find('film.mp4'))?.size).toBe(6 * MiB)
+    expect((await client.find('film.mp4'))?.size).toBe(32 * MiB)
   })
 
   it.each<[string, string[], RegExp]>([
