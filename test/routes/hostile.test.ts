@@ -178,12 +178,13 @@ describe('a request with more than 1,000 fields', () => {
     expect((await owner.get('a')).body).toBe('old')
   })
 
-  it('is not one with as many trailers, because no trailer means anything here', async () => {
+  // With more than 100, Node 20 drops the rest, and later versions refuse the request.
+  it('is not one with many trailers, because no trailer means anything here', async () => {
     const app = await sharedApp()
     const owner = await member(app)
     const chunked = head('PUT /v1/files/a', { ...token(owner), 'transfer-encoding': 'chunked' })
     const sender = wire(app.url)
-    sender.socket.write(`${chunked}3\r\nnew\r\n0\r\n${many(1100)}Repr-Digest: sha-256=:AAAA:\r\n\r\n`)
+    sender.socket.write(`${chunked}3\r\nnew\r\n0\r\n${many(90)}Repr-Digest: sha-256=:AAAA:\r\n\r\n`)
     sender.socket.write(head('GET /health/live', { connection: 'close' }))
     const statuses = [...(await sender.ended).matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
     expect(statuses).toEqual(['201', '200'])
