@@ -60,7 +60,7 @@ function timeText(at: number | null): string {
 type Sum = { count: number; bytes: number }
 type Scrub = { since: string; read: Sum; total: Sum; dueBy: string | null }
 
-/** What was read back within the last SCRUB_DAYS, and by when the file that waits longest is due; `null` if nothing is read back. */
+/** The files read back within the last SCRUB_DAYS, and the time when the oldest is due; `null` if nothing is read back. */
 async function scrubOf(
   { files, clock }: Pick<CommandPorts, 'files' | 'clock'>,
   scrubMs: number,

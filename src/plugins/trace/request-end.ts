@@ -39,7 +39,7 @@ const waiting = new WeakMap<ServerResponse, ((end: RequestEnd) => void)[]>()
 
 const lastCounts = new WeakMap<Socket, RequestEnd['bytes']>()
 
-/** What moved since the request before on the same connection. */
+/** The bytes since the request before on the same connection. */
 export function bytesSinceLast(socket: Socket): RequestEnd['bytes'] {
   const before = lastCounts.get(socket) ?? { in: 0, out: 0 }
   const now = { in: socket.bytesRead, out: socket.bytesWritten }
