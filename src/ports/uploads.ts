@@ -57,9 +57,11 @@ export interface UploadRepository {
   claim(owner: string, id: string): Promise<Upload | null>
   /**
    * One transaction, durable once answered: adds a part behind the others, and raises what the owner uses. `sizeBytes` sets
-   * the length of the whole; `null` leaves it.
+   * the length of the whole; `null` leaves it. With `replaced` the part takes the place of the last one, which begins where it
+   * does. That one then is the version `replaced`, which is garbage.
    *
-   * - `stale`: the upload was claimed since, has another offset, or is complete, or it or its owner is gone.
+   * - `stale`: the upload was claimed since, has another offset or another last part, or is complete, or it or its owner is
+   *   gone.
    * - `run-ended`: as in `FileRepository.commit`.
    * - `quota`: the user would use more bytes than `quotaBytes` allows.
    */
@@ -67,7 +69,7 @@ export interface UploadRepository {
     owner: string,
     seen: Pick<Upload, 'id' | 'offset' | 'claim'>,
     part: Part | null,
-    change: { sizeBytes: number | null; at: number; quotaBytes: Quota['bytes'] },
+    change: { sizeBytes: number | null; at: number; quotaBytes: Quota['bytes']; replaced?: string | undefined },
   ): Promise<'done' | 'stale' | 'run-ended' | 'quota'>
   /**
    * One transaction: moves all parts of other uploads of the owner behind each other into this upload, which has none, and

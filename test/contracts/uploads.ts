@@ -204,6 +204,28 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       expect(await uploads.append(ana, seen, next, { sizeBytes: null, at: T, quotaBytes: null })).toBe('done')
     })
 
+    it('a part in the place of the last one, whose blob is garbage then', async () => {
+      const { uploads, users, files, ledger, ana } = await withOwners(make)
+      const upload = await beginUpload(uploads, ana)
+      const [first, last] = (await received(uploads, ana, upload.id, [10, 3])) as [Part, Part]
+      const seen = (await uploads.claim(ana, upload.id)) as Upload
+      const longer = newPart(10, 8)
+      const change = { sizeBytes: 99, at: T + 9, quotaBytes: 18, replaced: 'former' }
+      expect(await uploads.append(ana, seen, newPart(10, 9), change)).toBe('quota')
+      expect(await uploads.append(ana, seen, { ...longer, blob: 'other-run/blob' }, change)).toBe('run-ended')
+      expect(await uploads.append(ana, { ...seen, claim: 0 }, longer, change)).toBe('stale')
+      // The last part begins elsewhere, or does not end at the offset.
+      for (const start of [9, 11, 0]) expect(await uploads.append(ana, seen, newPart(start, 2), change)).toBe('stale')
+      expect(await files.parts(upload.id, 0, 10)).toEqual([first, last])
+      expect(await ledger.garbage(10)).toEqual([])
+      expect(await uploads.append(ana, seen, longer, change)).toBe('done')
+      expect(await files.parts(upload.id, 0, 10)).toEqual([first, longer])
+      expect(await uploads.find(ana, upload.id)).toEqual({ ...seen, offset: 18, sizeBytes: 99, touchedAt: T + 9 })
+      expect(await ledger.garbage(10)).toEqual([last.blob])
+      expect(await ledger.garbage(10, ['former'])).toEqual([last.blob])
+      expect((await users.usage(ana)).bytes).toBe(18)
+    })
+
     it('as many bytes as fit into the quota, exactly, with files and other uploads', async () => {
       const { uploads, users, files, ana } = await withOwners(make)
       await files.commit(ana, sized('file', 10), null, null)

@@ -1,5 +1,6 @@
 /** Uploads that a session, a quota or a disk stops: the offset stays, and the upload goes on once it may. */
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, it, onTestFinished } from 'vitest'
 import {
@@ -7,6 +8,7 @@ import {
   type Member,
   MINUTE,
   member,
+  memberWith,
   paired,
   SESSIONS_CHECKED_OFTEN,
   type TestApp,
@@ -130,4 +132,32 @@ it('a full disk refuses an append, and the upload goes on once there is room', a
   await expect.poll(async () => (await send(ada, rest)).status, { timeout: 5000 }).toBe(204)
   expect((await ada.get('film')).bytes.equals(bytes)).toBe(true)
   await expect.poll(() => blobsOnDisk(app)).toHaveLength(2)
+})
+
+it.each(PROTOCOLS)('appends of one byte take no blob each (%s)', async (dialect) => {
+  const before = await testApp()
+  const ada = await member(before)
+  const bytes = randomBytes(100_000)
+  const path = await begun(ada, dialect)
+  const upTo = (start: number, end: number, isLast = false) =>
+    appending(dialect, path, start, {
+      bytes: bytes.subarray(start, end),
+      isLast,
+      digest: 'right',
+      ...(isLast && { size: bytes.length }),
+    })
+  for (let at = 0; at < 20; at += 1) expect((await send(ada, upTo(at, at + 1))).status).toBeLessThan(300)
+  await expect.poll(() => blobsOnDisk(before)).toHaveLength(1)
+  // Another process has not seen the first bytes, and reads them back.
+  await before.close()
+  const after = await testApp({}, join(before.config.DATA_DIR, '..'))
+  const again = memberWith(after, ada)
+  expect((await send(again, upTo(20, 99_990))).status).toBeLessThan(300)
+  expect(toldOffset(await send(again, asking(dialect, path)))).toBe(99_990)
+  await expect.poll(() => blobsOnDisk(after)).toHaveLength(1)
+  expect(isComplete(await send(again, upTo(99_990, bytes.length, true)))).toBe(true)
+  const file = await again.get('film')
+  expect(file.bytes.equals(bytes)).toBe(true)
+  await expect.poll(() => blobsOnDisk(after)).toHaveLength(2)
+  expect((await again.request('/v1/me')).body).toMatchObject({ usage: { files: 1, bytes: bytes.length } })
 })

@@ -1,6 +1,6 @@
 /** tus 1.0.0 where its clients rarely go. */
 import { describe, expect, it } from 'vitest'
-import { appForMany, type Member, member, testApp } from '../support/app.ts'
+import { appForMany, blobsOnDisk, type Member, member, testApp } from '../support/app.ts'
 import type { Call } from '../support/http.ts'
 import { head, wire } from '../support/wire.ts'
 
@@ -172,4 +172,22 @@ it.for([
 ] as const)('OPTIONS of %s has Allow', async ([path, allow]) => {
   const answer = await (await sharedApp()).request(path, { method: 'OPTIONS' })
   expect([answer.status, answer.headers.allow]).toEqual([204, allow])
+})
+
+it('a concatenation of tiny pieces takes no blob for each, and needs no quota for the moment between', async () => {
+  const app = await testApp({ QUOTA_BYTES: '4' })
+  const ada = await member(app)
+  const pieces: string[] = []
+  for (const byte of 'sea') pieces.push(await begun(ada, { 'upload-concat': 'partial', 'upload-length': '1' }, byte))
+  const concatenate = () => {
+    const headers = { ...TUS, ...named('film'), 'upload-concat': `final;${pieces.join(' ')}` }
+    return ada.request('/v1/uploads', { method: 'POST', headers })
+  }
+  const answers = await Promise.all([concatenate(), concatenate()])
+  expect(answers.map(({ status }) => status)).toContain(201)
+  for (const { status } of answers) expect([201, 404, 423]).toContain(status)
+  expect((await ada.get('film')).body).toBe('sea')
+  await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+  expect((await ada.request('/v1/me')).body).toMatchObject({ usage: { files: 1, bytes: 3 } })
+  expect((await ada.request('/v1/uploads')).body).toEqual({ uploads: [] })
 })

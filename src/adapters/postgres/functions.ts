@@ -162,6 +162,38 @@ BEGIN
   RETURN QUERY SELECT 'done';
 END $$;
 
+-- The same with a part that replaces the last one, which becomes garbage of the version replaced.
+CREATE OR REPLACE FUNCTION replace_last_part(
+  owner text, upload text, seen_received bigint, seen_claim bigint, new_blob text, part_size bigint, part_seal bytea,
+  whole_size bigint, at bigint, quota bigint, part_start bigint, replaced text
+) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  used bigint;
+  added bigint := part_start + part_size - seen_received;
+BEGIN
+  IF NOT may_name(new_blob) THEN
+    RETURN QUERY SELECT 'run-ended'; RETURN;
+  END IF;
+  SELECT byte_count INTO used FROM users WHERE id = owner FOR NO KEY UPDATE;
+  PERFORM FROM uploads WHERE id = upload AND user_id = owner AND received = seen_received AND claim = seen_claim
+    AND file_id IS NULL FOR UPDATE;
+  IF NOT FOUND OR used IS NULL THEN
+    RETURN QUERY SELECT 'stale'; RETURN;
+  END IF;
+  IF added > 0 AND used + added > quota THEN
+    RETURN QUERY SELECT 'quota'; RETURN;
+  END IF;
+  UPDATE parts SET version = replaced WHERE version = upload AND start = part_start AND start + size = seen_received;
+  IF NOT FOUND THEN
+    RETURN QUERY SELECT 'stale'; RETURN;
+  END IF;
+  INSERT INTO garbage (version) VALUES (replaced);
+  INSERT INTO parts (version, start, size, blob, seal) VALUES (upload, part_start, part_size, new_blob, part_seal);
+  UPDATE uploads SET received = received + added, size = coalesce(whole_size, size), touched_at = at WHERE id = upload;
+  UPDATE users SET byte_count = byte_count + added WHERE id = owner;
+  RETURN QUERY SELECT 'done';
+END $$;
+
 -- Moves all parts of other uploads into this one, and deletes those uploads.
 CREATE OR REPLACE FUNCTION concatenate_uploads(
   owner text, whole text, uploads_of text[], froms bigint[], starts bigint[], seals bytea[], at bigint

@@ -14,6 +14,8 @@ const MIGRATIONS: readonly [version: number, migration: string][] = [
   [10, uploads],
   [11, photos],
   [12, lastBackup],
+  // Only a function is new.
+  [13, ''],
 ]
 const VERSIONS = MIGRATIONS.map(([version]) => version)
 const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]

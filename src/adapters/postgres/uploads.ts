@@ -5,6 +5,10 @@ const UPLOAD = `id, name, content_type AS "contentType", size AS "sizeBytes", re
   on_conflict AS "onConflict", protocol, terms, seal, created_at AS "createdAt", touched_at AS "touchedAt", claim,
   file_id AS "fileId", file_name AS "fileName"`
 
+interface Row {
+  answer: 'done' | 'stale' | 'run-ended' | 'quota'
+}
+
 export function postgresUploads({ ask, call }: Database): UploadRepository {
   return {
     async create(owner, upload, most) {
@@ -40,8 +44,8 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
       return upload ?? null
     },
 
-    async append(owner, seen, part, { sizeBytes, at, quotaBytes }) {
-      const [row] = await call<{ answer: 'done' | 'stale' | 'run-ended' | 'quota' }>('append_part', {
+    async append(owner, seen, part, { sizeBytes, at, quotaBytes, replaced }) {
+      const given = {
         owner,
         upload: seen.id,
         seen_received: seen.offset,
@@ -52,7 +56,10 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
         whole_size: sizeBytes,
         at,
         quota: quotaBytes,
-      })
+      }
+      const [row] = await (part && replaced !== undefined
+        ? call<Row>('replace_last_part', { ...given, part_start: part.start, replaced })
+        : call<Row>('append_part', given))
       return row?.answer ?? 'stale'
     },
 

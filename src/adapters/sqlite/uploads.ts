@@ -31,6 +31,9 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
   const insertPart = db.prepare<[Part & { version: string }]>(
     'INSERT INTO parts (version, start, size, blob, seal) VALUES (:version, :start, :sizeBytes, :blob, :seal)',
   )
+  const discardPart = db.prepare<[{ id: string; start: number; end: number; replaced: string }]>(
+    'UPDATE parts SET version = :replaced WHERE version = :id AND start = :start AND start + size = :end',
+  )
   const grow = db.prepare<[{ id: string; bytes: number; parts: number; sizeBytes: number | null; at: number }]>(
     `UPDATE uploads SET received = received + :bytes, parts = parts + :parts, size = coalesce(:sizeBytes, size),
        touched_at = :at WHERE id = :id`,
@@ -80,7 +83,7 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
       })
     },
 
-    append(owner, seen, part, { sizeBytes, at, quotaBytes }) {
+    append(owner, seen, part, { sizeBytes, at, quotaBytes, replaced }) {
       return inTransaction(() => {
         if (part && !runLives.get(part.blob.slice(0, part.blob.indexOf('/')))) return 'run-ended'
         const upload = byId.get(seen.id, owner)
@@ -88,10 +91,15 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
         if (!isSeen) return 'stale'
         const usedBytes = used.get(owner)
         if (usedBytes === undefined) return 'stale'
-        const bytes = part?.sizeBytes ?? 0
+        const bytes = part ? part.start + part.sizeBytes - seen.offset : 0
         if (quotaBytes !== null && bytes > 0 && usedBytes + bytes > quotaBytes) return 'quota'
+        if (part && replaced !== undefined) {
+          const last = { id: seen.id, start: part.start, end: seen.offset, replaced }
+          if (discardPart.run(last).changes === 0) return 'stale'
+          discard.run(replaced)
+        }
         if (part) insertPart.run({ ...part, version: seen.id })
-        grow.run({ id: seen.id, bytes, parts: part ? 1 : 0, sizeBytes, at })
+        grow.run({ id: seen.id, bytes, parts: part && replaced === undefined ? 1 : 0, sizeBytes, at })
         count.run(bytes, owner)
         return 'done'
       })

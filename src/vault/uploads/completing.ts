@@ -3,10 +3,9 @@ import { createHash } from 'node:crypto'
 import type { Upload } from '../../ports/uploads.ts'
 import { Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
-import { openContent, wholeOf } from '../crypto/content.ts'
 import { openUploadKey } from '../crypto/envelope.ts'
-import { missingBlob } from '../files/damage.ts'
 import type { Files } from '../files/files.ts'
+import { contentOf } from './reading.ts'
 import type { RunningHashes } from './running-hashes.ts'
 import type { PartBytes, StorePart } from './storing.ts'
 import type { Appended, Finish, Form } from './uploads.ts'
@@ -38,7 +37,7 @@ export function openCompleting({
     store: StorePart
     drop(owner: string, id: string): Promise<boolean>
   }): Completing {
-  const { uploads, files } = ports
+  const { uploads } = ports
   const running = new Map<string, Promise<Appended>>()
 
   return {
@@ -72,7 +71,7 @@ export function openCompleting({
     async function* bytes() {
       try {
         const fileKey = openUploadKey(await keys.vaultKey(owner), owner, upload)
-        for await (const chunks of contentOf(upload, fileKey)) yield* chunks
+        for await (const chunks of contentOf(ports, upload, fileKey)) yield* chunks
       } catch (error) {
         damage = error
         throw error
@@ -147,21 +146,9 @@ export function openCompleting({
     const known = hashes.of(upload)
     if (known) return known.digest('hex')
     const hash = createHash('sha256')
-    for await (const chunks of contentOf(upload, fileKey)) for (const chunk of chunks) hash.update(chunk)
+    for await (const chunks of contentOf(ports, upload, fileKey)) for (const chunk of chunks) hash.update(chunk)
     hashes.keep(upload.id, upload.offset, hash.copy())
     return hash.digest('hex')
-  }
-
-  async function* contentOf({ id, offset, parts }: Upload, fileKey: Buffer): AsyncGenerator<Buffer[]> {
-    if (offset === 0) return
-    const file = { id, version: id }
-    const reader = await openContent(ports, file, { fileKey, sizeBytes: offset, parts, sha256: '' }, wholeOf(offset))
-    if (!reader) throw problems.internalError(missingBlob(file, (await files.parts(id, 0, 1))[0] ?? null))
-    try {
-      for (let chunks = await reader.next(); chunks; chunks = await reader.next()) yield chunks
-    } finally {
-      await reader.close()
-    }
   }
 }
 

@@ -1,4 +1,4 @@
-/** Stores bytes as the next part of an upload. */
+/** Stores bytes behind those of an upload, as a new part or together with a short last part. */
 import type { Hash } from 'node:crypto'
 import type { Part } from '../../ports/files.ts'
 import type { Upload } from '../../ports/uploads.ts'
@@ -7,10 +7,15 @@ import type { Needs } from '../context.ts'
 import { sealPartKey } from '../crypto/envelope.ts'
 import { runEnded } from '../files/admission.ts'
 import { openBlobWriting, type WrittenBlob } from '../files/blob-writing.ts'
+import { contentOf } from './reading.ts'
 import type { RunningHashes } from './running-hashes.ts'
 
-/** Each part is a row and a blob, however short it is. */
 const MOST_PARTS = 20_000
+/**
+ * A last part that is shorter is stored again, together with the bytes that come next. Each part is a row and a blob, and
+ * without this rule a user of a small quota could fill the disk with parts of one byte.
+ */
+const SHORT_BYTES = 64 * 1024
 
 export interface PartBytes {
   bytes: AsyncIterable<Uint8Array>
@@ -31,35 +36,57 @@ export function openStoring({
   admission,
   doubtfulBlobs,
   trash,
+  background,
+  collect,
   hashes,
-}: Needs<'uploads' | 'blobs' | 'clock' | 'chance', 'rules' | 'admission' | 'doubtfulBlobs' | 'trash'> & {
+}: Needs<
+  'uploads' | 'files' | 'blobs' | 'clock' | 'chance',
+  'rules' | 'admission' | 'doubtfulBlobs' | 'trash' | 'background' | 'collect'
+> & {
   hashes: RunningHashes
 }): StorePart {
-  const { uploads, clock, chance } = ports
+  const { uploads, files, clock, chance } = ports
   const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
 
   return async (owner, upload, fileKey, { bytes, hash, overheadBytes, check }) => {
-    if (upload.parts >= MOST_PARTS) throw problems.tooManyParts(MOST_PARTS)
+    const short = await shortPart(upload)
+    if (!short && upload.parts >= MOST_PARTS) throw problems.tooManyParts(MOST_PARTS)
     const key = chance.bytes(32)
     const whole = hashes.of(upload)
+    let known = short?.sizeBytes ?? 0
     const both = {
       update(chunk: Uint8Array) {
-        whole?.update(chunk)
-        hash?.update(chunk)
+        const added = chunk.subarray(known)
+        known -= chunk.length - added.length
+        whole?.update(added)
+        hash?.update(added)
       },
     }
-    const written = await write(key, bytes, both)
+    const written = await write(key, short ? behind(short, upload, fileKey, bytes) : bytes, both)
     try {
       check()
-      const part = { start: upload.offset, sizeBytes: written.sizeBytes }
-      const seal = sealPartKey(fileKey, chance.bytes(12), part, key)
-      const touchedAt = await record(owner, upload, { ...part, blob: written.blob, seal }, written, overheadBytes)
-      const offset = upload.offset + written.sizeBytes
+      const part = { start: short?.start ?? upload.offset, sizeBytes: written.sizeBytes }
+      const sealed = { ...part, blob: written.blob, seal: sealPartKey(fileKey, chance.bytes(12), part, key) }
+      const replaced = short ? chance.id() : undefined
+      const touchedAt = await record(owner, upload, sealed, written, { overheadBytes, replaced })
+      if (replaced) background('deleting a short part', collect([replaced]))
+      const offset = part.start + part.sizeBytes
       hashes.keep(upload.id, offset, whole)
-      return { ...upload, offset, parts: upload.parts + 1, touchedAt }
+      return { ...upload, offset, parts: upload.parts + (short ? 0 : 1), touchedAt }
     } finally {
       await written.dropUnlessPlaced()
     }
+  }
+
+  /** The last part, if it is short. */
+  async function shortPart({ id, offset }: Upload): Promise<Part | null> {
+    const [last] = offset > 0 ? await files.parts(id, offset - 1, 1) : []
+    return last && last.sizeBytes < SHORT_BYTES ? last : null
+  }
+
+  async function* behind({ start }: Part, upload: Upload, fileKey: Buffer, bytes: AsyncIterable<Uint8Array>) {
+    for await (const chunks of contentOf(ports, upload, fileKey, start)) yield* chunks
+    yield* bytes
   }
 
   async function record(
@@ -67,10 +94,10 @@ export function openStoring({
     upload: Upload,
     part: Part,
     { offer, blob }: WrittenBlob,
-    overheadBytes: number,
+    { overheadBytes, replaced }: { overheadBytes: number; replaced: string | undefined },
   ): Promise<number> {
     const quotaBytes = rules.quota.bytes === null ? null : rules.quota.bytes + overheadBytes
-    const change = { sizeBytes: upload.sizeBytes, at: clock(), quotaBytes }
+    const change = { sizeBytes: upload.sizeBytes, at: clock(), quotaBytes, replaced }
     const commit = () => offer(() => uploads.append(owner, upload, part, change))
     let answer = await commit()
     // Expired trash does not count for the quota.

@@ -99,7 +99,7 @@ export interface Uploads {
    * unless there is a `check`. A refused completion leaves the upload as it is: an empty append tries it again.
    */
   append(owner: string, id: string, append: (upload: Upload) => Append): Promise<Appended>
-  /** Makes one file of uploads that have all their bytes, in this order. Those uploads are gone then. No bytes are moved. */
+  /** Makes one file of uploads that have all their bytes, in this order. Those uploads are gone then. No bytes are moved, unless the parts are tiny. */
   concatenate(owner: string, upload: NewUpload, pieces: string[]): Promise<Appended>
   /** The uploads of the owner that are not complete, the oldest first. */
   list(owner: string): Promise<Upload[]>
@@ -138,7 +138,7 @@ export function openUploads(
   const store = openStoring({ ...context, hashes })
   const { complete } = openCompleting({ ...context, hashes, store, drop })
   const { append, stop } = openAppending({ ...context, store, claimed, drop, refuseQuota, complete })
-  const concatenate = openConcatenating({ ...context, begin, claimed, complete, stop })
+  const concatenate = openConcatenating({ ...context, store, begin, claimed, drop, complete, stop })
 
   return {
     begin,
