@@ -35,7 +35,7 @@ export function openTurns(atOnce = 1): Turns {
   let taken = 0
   let isScheduled = false
   let skipped = 0
-  let ranAt = 0
+  let skippedSince = 0
 
   return {
     next(owner) {
@@ -43,9 +43,7 @@ export function openTurns(atOnce = 1): Turns {
         const line = waiting.get(owner)
         if (line) line.push(resolve)
         else waiting.set(owner, [resolve])
-        if (line || waiting.size > 1) return
-        ranAt = cpuMs()
-        schedule()
+        if (!line && waiting.size === 1) schedule()
       })
     },
 
@@ -69,14 +67,17 @@ export function openTurns(atOnce = 1): Turns {
 
   function run(): void {
     isScheduled = false
-    const mayWait = skipped < SKIPPED_IN_A_ROW && cpuMs() - ranAt < SKIPPED_MS
     inARow = isSkipped ? inARow + 1 : 0
     isSkipped = false
-    skipped = inARow >= CROWD && mayWait ? skipped + 1 : 0
+    skipped = inARow >= CROWD && mayWait() ? skipped + 1 : 0
     if (skipped === 0) for (let n = taken; n < atOnce; n += 1) nextPiece()?.()
-    if (skipped === 0) ranAt = cpuMs()
     taken = 0
     if (waiting.size > 0 || inARow > 0) schedule()
+  }
+
+  function mayWait(): boolean {
+    if (skipped === 0) skippedSince = cpuMs()
+    return skipped < SKIPPED_IN_A_ROW && cpuMs() - skippedSince < SKIPPED_MS
   }
 
   function nextPiece(): (() => void) | undefined {
