@@ -76,6 +76,7 @@ async function build() {
       plugins: [{ name: 'packages apart', setup: ({ onResolve }) => onResolve({ filter: APART }, apart) }],
     })
     parts = packagesOf(Object.keys(metafile.inputs))
+    dropMapsOfPackages()
   } catch {
     // esbuild has printed the reason.
     return 1
@@ -133,6 +134,18 @@ async function buildWeb(vite) {
     }
   }
   return parts
+}
+
+/** Node reads the source maps at each start, so scripts that are packages (almost) only have none. */
+function dropMapsOfPackages() {
+  for (const map of filesIn('dist').filter((path) => path.endsWith('.js.map'))) {
+    const { sources } = JSON.parse(readFileSync(map, 'utf8'))
+    const fromPackages = sources.filter((path) => path.includes('node_modules/'))
+    if (fromPackages.length <= sources.length * 0.8) continue
+    const script = map.slice(0, -'.map'.length)
+    writeFileSync(script, readFileSync(script, 'utf8').replace(/\n\/\/# sourceMappingURL=.*\n$/, '\n'))
+    rmSync(map)
+  }
 }
 
 function apart({ path }) {

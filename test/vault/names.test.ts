@@ -101,7 +101,7 @@ describe('the type of a name', () => {
     ['html', 'application/octet-stream'],
     ['.jpg', 'application/octet-stream'],
     ['dot.', 'application/octet-stream'],
-  ])('%s is %s', (name, type) => {
-    expect(typeOfName(name)).toBe(type)
+  ])('%s is %s', async (name, type) => {
+    expect(await typeOfName(name)).toBe(type)
   })
 })

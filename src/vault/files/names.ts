@@ -1,12 +1,13 @@
 /** Valid file names, and the numbered names for a taken name. */
 import { extname } from 'node:path/posix'
-import { lookup } from 'mime-types'
 import { problems } from '../../problems.ts'
 
 /** Also sent by clients that do not know the type. */
 export const ANY_BYTES = 'application/octet-stream'
 
 const MAX_NAME_BYTES = 255
+
+let mimeTypes: typeof import('mime-types') | null = null
 
 /** The greatest number in a numbered name. */
 export const MOST_NUMBER = 999_999_999
@@ -24,8 +25,10 @@ export function fileName(name: string): string {
 }
 
 /** The media type for the extension of a name; `ANY_BYTES` if the extension has none. */
-export function typeOfName(name: string): string {
-  return lookup(extname(name)) || ANY_BYTES
+export async function typeOfName(name: string): Promise<string> {
+  // Reading the table of types would be a twentieth of the server's start.
+  mimeTypes ??= await import('mime-types')
+  return mimeTypes.lookup(extname(name)) || ANY_BYTES
 }
 
 function brokenRuleOf(name: string): string | null {

@@ -95,7 +95,7 @@ export function openPlacing({
     async place(owner, givenType, content, { name, vaultKey, current, secrets }, replaced, taken) {
       const now = clock()
       const sameContent = current !== null && sameBytes(current, content)
-      const contentType = givenType ?? (sameContent ? current.contentType : typeOfName(name))
+      const contentType = givenType ?? (sameContent ? current.contentType : await typeOfName(name))
       const { id, createdAt } = current ?? { id: chance.id(), createdAt: now }
       const { blob, sizeBytes, sha256 } = content
       const same = sameContent && current.contentType === contentType
