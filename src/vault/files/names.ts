@@ -27,7 +27,7 @@ export function fileName(name: string): string {
 /** The media type for the extension of a name; `ANY_BYTES` if the extension has none. */
 export async function typeOfName(name: string): Promise<string> {
   // Reading the table of types would be a twentieth of the server's start.
-  mimeTypes ??= await import('mime-types')
+  mimeTypes ??= (await import('mime-types')).default
   return mimeTypes.lookup(extname(name)) || ANY_BYTES
 }
 
