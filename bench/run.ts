@@ -17,6 +17,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { backupCompared } from './backup.ts'
+import { newBucket } from './bucket.ts'
 import { bystanding } from './bystander.ts'
 import { clusterRates } from './cluster.ts'
 import { databaseRows } from './database-rows.ts'
@@ -44,12 +45,13 @@ import {
 import { bareServer, nginxServer, onPath, ourServer, type Server, tusServer } from './servers.ts'
 import { startsCompared } from './starts.ts'
 import { thumbnailsCompared } from './thumbnails.ts'
-import { uploadsCompared } from './uploads.ts'
+import { downloads, readBack, uploadsCompared } from './uploads.ts'
 import { WAITERS, waiting } from './waiting.ts'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
 const files = Number(process.env.BENCH_FILES ?? 2000)
 const rows = Number(process.env.BENCH_ROWS ?? 1_000_000)
+const appends = Number(process.env.BENCH_APPENDS ?? 10_000)
 const full: Extent = { mib: Number(process.env.BENCH_MIB ?? 1024), seconds: Number(process.env.BENCH_SECONDS ?? 5) }
 /** Warm-up that is not counted: optimising the code and creating folders are no cost of a running server. */
 const warmUp: Extent = { mib: Math.min(128, full.mib), seconds: Math.min(3, full.seconds / 2) }
@@ -57,6 +59,11 @@ const warmUp: Extent = { mib: Math.min(128, full.mib), seconds: Math.min(3, full
 const pageSeconds = Math.min(1, full.seconds / 2)
 /** The same variables as for the tests. */
 const { TEST_DATABASE_URL: database, TEST_REDIS_URL: redis } = process.env
+const s3 = {
+  endpoint: process.env.TEST_S3_ENDPOINT ?? '',
+  accessKeyId: process.env.TEST_S3_ACCESS_KEY_ID ?? '',
+  secretAccessKey: process.env.TEST_S3_SECRET_ACCESS_KEY ?? '',
+}
 const MEMORY_AIM_MIB = 200
 const PAGES_AIM = 1.3
 const WAITING_AIM_MIB = 30
@@ -70,6 +77,7 @@ const named = process.argv.slice(2)
 const known = [
   ...measures.map(({ name }) => name),
   'uploads',
+  'appends',
   'backup',
   'thumbnails',
   'memory',
@@ -92,6 +100,7 @@ try {
   const chosen = measures.filter(({ name }) => isChosen(name))
   if (chosen.length > 0) await compare(chosen)
   if (isChosen('uploads')) await measureUploads()
+  if (isChosen('appends')) await measureAppends()
   if (isChosen('backup')) await measureBackup()
   if (isChosen('thumbnails')) await measureThumbnails()
   if (isChosen('memory')) await measureMemory()
@@ -158,6 +167,25 @@ async function measureUploads() {
     }
   } finally {
     await ours.stop()
+  }
+}
+
+async function measureAppends() {
+  const home = join(folder, 'appends')
+  const first = await ourServer(home)
+  print(comparedHeading('uploads of very many appends'))
+  print(comparedLine(await downloads(first, appends, rounds)))
+  await first.stop()
+  print(comparedLine(await readBack(() => ourServer(home, first.headers), full.mib * 4, rounds)))
+  rmSync(home, { recursive: true })
+  if (!s3.endpoint) return print('TEST_S3_ENDPOINT is not set, so S3 is left out (.ci/servers).\n')
+  const bucket = await newBucket(s3)
+  const server = await ourServer(home, undefined, bucket.settings)
+  try {
+    print(comparedLine(await downloads(server, appends, rounds)))
+  } finally {
+    await server.stop()
+    await bucket.remove()
   }
 }
 

@@ -59,8 +59,12 @@ async function boot(args: string[], settings: Record<string, string>): Promise<B
 }
 
 /** This server, built before. With the headers of a session it continues in the folder of an earlier run. */
-export async function ourServer(folder: string, session?: Server['headers']): Promise<Server> {
-  const server = await start('ours', process.execPath, ['dist/server.js'], settingsOf(folder))
+export async function ourServer(
+  folder: string,
+  session?: Server['headers'],
+  settings: Record<string, string> = {},
+): Promise<Server> {
+  const server = await start('ours', process.execPath, ['dist/server.js'], { ...settingsOf(folder), ...settings })
   return { ...server, headers: session ?? (await signedIn(server.port)) }
 }
 

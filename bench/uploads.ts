@@ -12,6 +12,7 @@ const APPEND_MIB = 8
 const SMALL_FINISHES = 15
 const SMALL_MIB = 4
 const FEWER = 3
+const GIB_MIB = 1024
 
 const block = randomBytes(MiB)
 const TUS = { 'tus-resumable': '1.0.0' }
@@ -56,8 +57,8 @@ export async function* uploadsCompared(
   yield await finishes(ours, mib, Math.min(rounds, FEWER))
 }
 
-/** A file of appends of 1 MiB, and one that was uploaded in one piece. */
-async function downloads(server: Server, mib: number, rounds: number): Promise<Compared> {
+/** A file of as many appends of 1 MiB, and one that was uploaded in one piece. */
+export async function downloads(server: Server, mib: number, rounds: number): Promise<Compared> {
   const paths = { many: '/v1/files/many-appends', one: '/v1/files/one-piece' }
   const path = await begin(server, 'many-appends', mib)
   for (let at = 0; at < mib; at += 1) await append(server, path, at, 1)
@@ -76,6 +77,36 @@ async function downloads(server: Server, mib: number, rounds: number): Promise<C
   }
   for (const path of Object.values(paths)) await discard(server, path)
   return { title: `GET of ${mib} appends / one piece, MiB/s`, rounds: taken, aim: ['≥', 0.8] }
+}
+
+/**
+ * The last append of an upload whose bytes the process has not seen, because it was restarted: it reads all of them back for the
+ * SHA-256. Compared with a download of the same file, which also opens all bytes.
+ */
+export async function readBack(restarted: () => Promise<Server>, mib: number, rounds: number): Promise<Compared> {
+  let server = await restarted()
+  const taken: Compared['rounds'] = []
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      const name = `read-back-${round}`
+      const path = await begin(server, name, mib)
+      for (let at = 0; at < mib - 1; at += APPEND_MIB) {
+        await append(server, path, at, Math.min(APPEND_MIB, mib - 1 - at))
+      }
+      await server.stop()
+      server = await restarted()
+      await sleep(SETTLE_MS)
+      const began = performance.now()
+      await append(server, path, mib - 1, 1)
+      const one = ((performance.now() - began) / mib) * GIB_MIB
+      const { rate } = await getLarge(server, mib, `/v1/files/${name}`)
+      taken.push({ one, other: (1000 / rate) * GIB_MIB })
+      await discard(server, `/v1/files/${name}`)
+    }
+  } finally {
+    await server.stop()
+  }
+  return { title: `end after a restart / a GET, ms/GiB`, rounds: taken, aim: ['≤', 2] }
 }
 
 /** The last append of a large upload compared with that of a small one. */

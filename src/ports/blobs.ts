@@ -60,6 +60,8 @@ export interface BlobReader {
 
 /** Bytes by id. A blob is written once, whole or not at all, and never changed. */
 export interface BlobStore {
+  /** How many of the following blobs a reader of small ones opens ahead: a store that answers late needs several. At least one. */
+  readonly opensAhead: number
   /**
    * Durable once resolved: bytes and directory entry survive a power cut. Each batch is a list of chunks, about 1 MiB
    * together. If `batches` throws, nothing is left, and `put` throws the same error. Once `signal` aborts, the result is not

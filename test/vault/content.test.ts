@@ -122,6 +122,7 @@ it('closes every blob that it opened, wherever the reading ends', async () => {
   const version = await put([20_000, 40_000, 60_000])
   let open = 0
   const counting = {
+    opensAhead: 2,
     async open(...given: Parameters<typeof blobs.open>) {
       const reader = await blobs.open(...given)
       open += 1
@@ -147,6 +148,28 @@ it('closes every blob that it opened, wherever the reading ends', async () => {
   }
 })
 
+it('opens small parts ahead, as many as its store asks for, and none behind the range', async () => {
+  const { blobs, put } = await stored()
+  const version = await put([1, 2, 3, 4, 5, 6, 7, 8].map((n) => n * 10_000))
+  const opened: string[] = []
+  const noting = {
+    opensAhead: 3,
+    open(...given: Parameters<typeof blobs.open>) {
+      opened.push(given[0])
+      return blobs.open(...given)
+    },
+  }
+  const ports = { files: { parts: async () => version.parts }, blobs: noting }
+  const reader = await openContent(ports, { id: 'file', version: 'v' }, version.secrets, { start: 0, end: 59_999 })
+  const names = version.parts.map(({ blob }) => blob)
+  await expect.poll(() => opened).toEqual(names.slice(0, 4))
+  const chunks: Buffer[] = []
+  for (let batch = await reader?.next(); batch; batch = await reader?.next()) chunks.push(...batch)
+  await reader?.close()
+  expect(Buffer.concat(chunks).equals(CONTENT.subarray(0, 60_000))).toBe(true)
+  expect(opened).toEqual(names.slice(0, 6))
+})
+
 function exchanged(a: Part, b: Part): Part[] {
   return [
     { ...b, start: a.start },
@@ -162,6 +185,7 @@ it('reports damage where a blob is shorter than its header', async () => {
   const { put } = await stored()
   const version = await put([3 * FRAME_BYTES])
   const short = {
+    opensAhead: 1,
     open: async () => ({
       read: async () => {
         throw new Error('too short')

@@ -44,6 +44,8 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
   const runs = new Map<string, Promise<{ handle: FileHandle; sync: () => Promise<void> }>>()
 
   return {
+    opensAhead: 1,
+
     async put(blob, batches) {
       const path = pathOf(blob)
       const { sync } = await runFolder(dirname(blob))

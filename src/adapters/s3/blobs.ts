@@ -63,6 +63,7 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
   let deletesMany = true
 
   return {
+    opensAhead: 4,
     check,
 
     async probe() {

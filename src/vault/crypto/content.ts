@@ -22,6 +22,8 @@ import {
 const BATCH_FRAMES = 8
 /** Parts in one query. */
 const PAGE = 100
+/** Bytes of small parts that are opened ahead. Of larger parts, one is. */
+const AHEAD_BYTES = 4 * 1024 * 1024
 
 export interface Range {
   start: number
@@ -41,7 +43,7 @@ export interface ContentReader {
 
 export interface ContentPorts {
   files: Pick<FileRepository, 'parts'>
-  blobs: Pick<BlobStore, 'open'>
+  blobs: Pick<BlobStore, 'open' | 'opensAhead'>
 }
 
 type Sealed = Pick<SealedFile, 'id' | 'version'>
@@ -66,32 +68,35 @@ export async function openContent(
   const first = await openNext()
   if (!first || unopened > range.end) return first
   let current = first
-  let following = openAhead()
+  // A part is opened while others are read, because a store may take long to answer.
+  const following: Promise<ContentReader | null>[] = []
+  const smallParts = Math.floor((AHEAD_BYTES * secrets.parts) / secrets.sizeBytes)
+  for (let n = 0; n < Math.min(Math.max(1, smallParts), ports.blobs.opensAhead); n += 1) openAhead()
 
   return {
     async next() {
       for (;;) {
         const chunks = await current.next()
         if (chunks) return chunks
-        if (!following) return null
-        const next = await following
+        const next = await following.shift()
+        if (!next && unopened <= range.end) throw new Damage(file.id, `its parts end at byte ${unopened}`)
+        if (!next) return null
         await current.close()
         current = next
-        following = openAhead()
+        openAhead()
       }
     },
 
     async close() {
       await current.close()
-      const ahead = await following?.catch(() => null)
-      await ahead?.close()
+      for (const opening of following) await (await opening.catch(() => null))?.close()
     },
   }
 
-  /** The reader of the next part; `null` if the part or its blob is not there. */
+  /** The reader of the next part; `null` if the part is not there or behind the range, or if the blob of the first is not there. */
   async function openNext(): Promise<ContentReader | null> {
     const { value: part } = await parts.next()
-    if (!part) return null
+    if (!part || part.start > range.end) return null
     const start = unopened - part.start
     const end = Math.min(range.end - part.start, part.sizeBytes - 1)
     unopened = part.start + end + 1
@@ -100,16 +105,12 @@ export async function openContent(
     return reader
   }
 
-  /** A part is opened while the one before it is read, because a store may take long to answer. */
-  function openAhead(): Promise<ContentReader> | null {
-    if (unopened > range.end) return null
-    const opening = openNext().then((reader) => {
-      if (!reader) throw new Damage(file.id, `its parts end at byte ${unopened}`)
-      return reader
-    })
+  function openAhead(): void {
+    if (unopened > range.end) return
+    const opening = openNext()
     // The error is thrown when the part is needed.
     opening.catch(() => {})
-    return opening
+    following.push(opening)
   }
 }
 
