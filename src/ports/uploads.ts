@@ -51,7 +51,7 @@ export interface UploadRepository {
   /** `full`: the owner has this number of uploads already. `gone`: there is no such user. */
   create(owner: string, upload: Upload, most: number): Promise<'done' | 'full' | 'gone'>
   find(owner: string, id: string): Promise<Upload | null>
-  /** The uploads of the owner that are not complete, the oldest first. There is a bounded number. */
+  /** The uploads of the owner that are not complete, the oldest first. At most `most` of `create`. */
   list(owner: string): Promise<Upload[]>
   /** Takes the upload from an append that may still run, in any process. Returns it as it is then; `null` if it is gone. */
   claim(owner: string, id: string): Promise<Upload | null>
