@@ -16,7 +16,8 @@ const SERVER_WAIT_MS = 250
 const OPERATOR_WAIT_MS = 5000
 /** An operator's command holds the folder for a moment to check for a server. A starting server waits for it. */
 const HOLD_WAIT_MS = 1000
-const TRY_WAIT_MS = 100
+/** A command that checks waits for such a moment of another command. After that it takes the other one for a server, which is safe. */
+const TRY_WAIT_MS = 20
 
 /**
  * Opens `minikeepsafe.db` in the folder, and creates the folder if it is missing. If the last process did not close the
