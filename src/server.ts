@@ -34,6 +34,12 @@ const TWICE_MS = 1000
 /** A folder that does not answer for this time is logged: a file server that is down may not answer for hours. */
 const SILENCE_MS = 5000
 
+/**
+ * Signals that a defect of the process itself raises, such as SIGBUS when the disk below SQLite's shared memory fails. With a
+ * listener the process would repeat the failed instruction forever. Without one it ends, and its supervisor starts it again.
+ */
+const OF_DEFECTS = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'] as const
+
 /** The build puts the web vault there. */
 const WEB_FOLDER = fileURLToPath(new URL('../dist/web/', import.meta.url))
 
@@ -75,7 +81,7 @@ async function serve(config: Config, unknown: string[]) {
     tracing: tracing?.provider ?? null,
   })
   const stopping = closeWithGrace(
-    { delay: http.lingerMs + http.graceMs + CLOSING_MS, skip: ['SIGINT', 'SIGTERM'] },
+    { delay: http.lingerMs + http.graceMs + CLOSING_MS, skip: ['SIGINT', 'SIGTERM', ...OF_DEFECTS] },
     async ({ err, signal }) => {
       if (err) log.fatal({ err }, 'closing after an unexpected error')
       else if (signal) log.info(`closing on ${signal}`)
