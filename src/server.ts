@@ -5,6 +5,7 @@ import { existsSync, fstatSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { isatty } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
@@ -81,7 +82,7 @@ async function serve(config: Config, unknown: string[]) {
     tracing: tracing?.provider ?? null,
   })
   const stopping = closeWithGrace(
-    { delay: http.lingerMs + http.graceMs + CLOSING_MS, skip: ['SIGINT', 'SIGTERM', ...OF_DEFECTS] },
+    { delay: http.lingerMs + http.graceMs + CLOSING_MS, skip: ['SIGHUP', 'SIGINT', 'SIGTERM', ...OF_DEFECTS] },
     async ({ err, signal }) => {
       if (err) log.fatal({ err }, 'closing after an unexpected error')
       else if (signal) log.info(`closing on ${signal}`)
@@ -134,6 +135,10 @@ function stopOnSignals(log: Logger, close: () => void) {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+  // Where there is no terminal that could be closed, an operator means "read your files again". Node resets the signals that it
+  // inherits, so nohup alone would not protect the server either.
+  if ([0, 1, 2].some((descriptor) => isatty(descriptor))) process.on('SIGHUP', stop)
+  else process.on('SIGHUP', () => log.info('ignoring SIGHUP: settings are read at a start'))
 }
 
 /** Throws if the port is not free, before anything is created on the disk. */
