@@ -41,6 +41,11 @@ const SILENCE_MS = 5000
  */
 const OF_DEFECTS = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'] as const
 
+/** Lines of the log that wait for a reader, in characters. */
+const MAX_WAITING_LOG = 1024 * 1024
+/** pino's number of the level. */
+const WARN = 40
+
 /** The build puts the web vault there. */
 const WEB_FOLDER = fileURLToPath(new URL('../dist/web/', import.meta.url))
 
@@ -155,7 +160,30 @@ async function logStream() {
     const { default: pretty } = await import('pino-pretty')
     return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
   }
-  return fstatSync(1).isFile() ? { write: writeLine } : process.stdout
+  return { write: fstatSync(1).isFile() ? writeLine : writeToReader() }
+}
+
+/**
+ * Writes to the reader of a pipe. If the reader is gone or does not read, the server goes on, and lines are lost: waiting ones
+ * would fill the memory. A line says how many, once the reader has read the others.
+ */
+function writeToReader() {
+  let lost = 0
+  process.stdout.on('error', () => {
+    // The log itself has failed, so the error cannot be logged.
+  })
+  return (line: string) => {
+    if (process.stdout.writableLength > MAX_WAITING_LOG) {
+      lost++
+      return
+    }
+    if (lost > 0 && process.stdout.writableLength === 0) {
+      const msg = `${lost} lines of the log were lost: nothing read them`
+      process.stdout.write(`${JSON.stringify({ level: WARN, time: Date.now(), msg })}\n`)
+      lost = 0
+    }
+    process.stdout.write(line)
+  }
 }
 
 /** Writes to a log file synchronously. A stream would close after its first error. On a full disk only these lines are lost. */
