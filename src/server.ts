@@ -19,6 +19,7 @@ import { adaptersOf, placesOf, warningsOf } from './compose/startup-log.ts'
 import {
   type Config,
   ConfigError,
+  isTracingOff,
   passToOpenTelemetry,
   readConfig,
   readEnvFile,
@@ -119,7 +120,7 @@ async function serve(config: Config, unknown: string[]) {
 
 /** Traces are sent, and OpenTelemetry is loaded, only where a collector is set. */
 async function tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT }: Config, log: Logger) {
-  if (OTEL_EXPORTER_OTLP_ENDPOINT === undefined) return null
+  if (OTEL_EXPORTER_OTLP_ENDPOINT === undefined || isTracingOff(process.env)) return null
   const { openTracing } = await import('./compose/tracing.ts')
   return openTracing(VERSION, (fields, message) => log.warn(fields, message))
 }
