@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
 import { call } from '../support/http.ts'
+import { command, serverProcess, signedIn } from '../support/process.ts'
 
 const program = join(import.meta.dirname, '..', '..', 'dist', 'server.js')
 
@@ -35,6 +36,25 @@ describe('a server whose log is read through a pipe', () => {
     for (const line of log.trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
     server.kill('SIGTERM')
     expect(await once(server, 'exit')).toEqual([0, null])
+  })
+})
+
+describe('a command whose messages nobody reads', () => {
+  it('does its work, and prints its result', async () => {
+    const folder = await temporaryFolder()
+    await signedIn(serverProcess(folder))
+    const { report } = await command(folder, ['users'])
+    const [{ id = '' } = {}] = report.users as { id: string }[]
+    const pin = spawn(process.execPath, [join(program, '..', 'cli.js'), 'pin', id, 'another-device'], {
+      cwd: folder,
+      env: { PATH: process.env.PATH },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    pin.stderr.destroy()
+    let printed = ''
+    pin.stdout.on('data', (chunk: Buffer) => (printed += chunk))
+    expect(await once(pin, 'close')).toEqual([0, null])
+    expect(printed).toMatch(/^PIN \d{4} for device another-device/)
   })
 })
 
