@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { rulesOf } from '../../src/compose/rules.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { openVault } from '../../src/vault/vault.ts'
-import { blobsOnDisk, form, member, temporaryFolder, testApp } from '../support/app.ts'
+import { blobsIn, blobsOnDisk, form, member, temporaryFolder, testApp } from '../support/app.ts'
 import { smallDisk } from '../support/disk.ts'
 import { serverProcess, signedIn } from '../support/process.ts'
 
@@ -193,4 +193,20 @@ it('a disk of files that is unmounted makes no file damaged, and no upload goes 
   const { events } = (await ada.request('/v1/activity')).body as { events: { type: string }[] }
   expect(events.map(({ type }) => type)).not.toContain('damaged-read')
   expect(app.log.join()).not.toContain('damaged')
+})
+
+it('a file that is too large for the file system is no defect, and leaves nothing', async () => {
+  const folder = await temporaryFolder()
+  // SQLite's shared memory and log are below it. FAT32 has such a limit, of 4 GiB.
+  const server = serverProcess(folder, {}, { under: ['prlimit', '--fsize=9000000'] })
+  const headers = await signedIn(server)
+  const put = (bytes: number) => server.request('/v1/files/film', { method: 'PUT', headers, body: Buffer.alloc(bytes) })
+  const refusal = await put(9_500_000)
+  expect(refusal).toBeProblem(413, 'file-too-large')
+  expect(refusal.body).toMatchObject({
+    detail: expect.stringContaining('A resumable upload in smaller pieces may work.'),
+  })
+  expect(server.output()).not.toContain('"level":50')
+  expect(await blobsIn(folder)).toEqual([])
+  expect((await put(1_000_000)).status).toBe(201)
 })
