@@ -28,10 +28,13 @@ describe('a server whose log is read through a pipe', () => {
     let log = ''
     server.stdout?.on('data', (chunk: Buffer) => (log += chunk)).resume()
     await expect
-      .poll(async () => {
-        await call(`${url}/nothing`)
-        return log
-      })
+      .poll(
+        async () => {
+          await call(`${url}/nothing`)
+          return log
+        },
+        { timeout: 20_000 },
+      )
       .toMatch(/"msg":"\d+ lines of the log were lost: nothing read them"/)
     for (const line of log.trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
     server.kill('SIGTERM')
@@ -68,7 +71,7 @@ async function started() {
   let log = ''
   const read = (chunk: Buffer) => (log += chunk)
   server.stdout.on('data', read)
-  await expect.poll(() => log).toMatch(/the master key is in DATA_DIR, so anyone/)
+  await expect.poll(() => log, { timeout: 20_000 }).toMatch(/the master key is in DATA_DIR, so anyone/)
   server.stdout.off('data', read)
   const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(log) as RegExpExecArray
   return { server, url }

@@ -15,7 +15,7 @@ describe('SIGHUP', () => {
     const server = serverProcess(await temporaryFolder())
     await server.url
     process.kill(server.pid, 'SIGHUP')
-    await expect.poll(server.output).toContain('ignoring SIGHUP')
+    await expect.poll(server.output, { timeout: 20_000 }).toContain('ignoring SIGHUP')
     expect((await server.request('/health/ready')).status).toBe(200)
     expect(await server.stop('SIGTERM')).toBe(0)
   })
@@ -31,13 +31,13 @@ describe('SIGHUP', () => {
     onTestFinished(() => void terminal.kill('SIGKILL'))
     let output = ''
     terminal.stdout.on('data', (chunk: Buffer) => (output += chunk))
-    await expect.poll(() => output).toContain('listening on')
+    await expect.poll(() => output, { timeout: 20_000 }).toContain('listening on')
     const [, pid] = /(\d+)/.exec(readFileSync(`/proc/${terminal.pid}/task/${terminal.pid}/children`, 'utf8')) ?? []
     onTestFinished(() => void killIfThere(Number(pid)))
     expect(await readdir(join(folder, 'data'))).toContain('minikeepsafe.db-wal')
     terminal.kill('SIGKILL')
     await once(terminal, 'exit')
-    await expect.poll(() => isRunning(Number(pid)), { timeout: 8000 }).toBe(false)
+    await expect.poll(() => isRunning(Number(pid)), { timeout: 20_000 }).toBe(false)
     expect(await readdir(join(folder, 'data'))).not.toContain('minikeepsafe.db-wal')
   })
 })
