@@ -15,7 +15,7 @@ import { countSql, newestSql, placeSql } from '../../src/adapters/sqlite/months.
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
 import { thumbnailDrop } from '../../src/adapters/sqlite/thumbnails.ts'
 import { taggedSql, trashPageSql } from '../../src/adapters/sqlite/trash.ts'
-import { countOpenSql, oldestOfSql } from '../../src/adapters/sqlite/uploads.ts'
+import { countOpenSql, hasSoManySql, oldestOfSql } from '../../src/adapters/sqlite/uploads.ts'
 import { sqliteUsers } from '../../src/adapters/sqlite/users.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { changesContract } from '../contracts/changes.ts'
@@ -297,6 +297,7 @@ it('counts the uploads of a user, and finds the expired ones, in an index alone'
   expect(planOf(countOpenSql, '')).toEqual([
     'SEARCH uploads USING COVERING INDEX uploads_of_user (user_id=? AND file_id=?)',
   ])
+  expect(planOf(hasSoManySql, '', 1)).toEqual([expect.stringContaining('SEARCH uploads USING COVERING INDEX')])
   expect(planOf(oldestOfSql, '', 0, 1)).toEqual([
     'SEARCH uploads USING INDEX uploads_of_user_by_age (user_id=? AND touched_at<?)',
   ])
