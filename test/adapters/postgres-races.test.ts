@@ -47,6 +47,24 @@ describePostgres('PostgreSQL, where many are at it', () => {
     expect(counted).toEqual(actual)
   })
 
+  it('answers others while the statements of one user wait for a lock', SHORTLY, async () => {
+    const { url, users, files, pool, ana, ben } = await kept()
+    const mine = Array.from({ length: 60 }, (_, n) => newFile(`file-${n}`))
+    for (const file of mine) await files.commit(ana, file, null, null)
+    const locking = await connection(url)
+    await locking.query('BEGIN')
+    await locking.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [ana])
+    const discards = mine.map((file) => files.discard(ana, file, T))
+    // Each of them throws when its time is over.
+    const settled = Promise.allSettled(discards)
+    await expect.poll(() => pool().waiting).toBeGreaterThan(40)
+    const first = await Promise.race([users.find(ben).then(() => 'ben'), Promise.race(discards).catch(() => 'ana')])
+    expect(first).toBe('ben')
+    await settled
+    await locking.end()
+    expect([await users.find(ana), pool().waiting]).toEqual([expect.objectContaining({ id: ana }), 0])
+  })
+
   it('gives a turn to one of many, and to the next where that one is cut off', async () => {
     const { url, ledger } = await kept()
     const other = postgresLedger(await openedDatabase(url))

@@ -1,5 +1,6 @@
 /** Connections to one PostgreSQL database. Each statement is its own transaction, with one round trip and a time limit. */
 import pg from 'pg'
+import { fairQueue } from './fair-queue.ts'
 import { databaseFault, isConflict, lost, notReached } from './faults.ts'
 
 /** A request is answered within two seconds, even if the database hangs: it fails at the first transaction that hangs. */
@@ -18,6 +19,8 @@ const OPERATOR_LIMIT_MS = 60_000
  * processes stay within a server's default (`max_connections` is 100).
  */
 const CONNECTIONS = 10
+/** Of one user: statements that wait for the lock of the user's row must not have all connections. */
+const CONNECTIONS_OF_KEY = 8
 /** A statement without a time limit is looked for at this interval. */
 const STILL_RUNS_MS = 500
 const WRITES = /\b(INSERT INTO|UPDATE|DELETE FROM)\b/
@@ -55,6 +58,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
   // A broken connection rejects the statement that waits for it and also emits this event, so the event is ignored.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
+  const queue = fairQueue(CONNECTIONS, CONNECTIONS_OF_KEY)
   const names = new Map<string, string>()
   const unlimited = new Set<pg.PoolClient>()
   let slowUntil = 0
@@ -71,7 +75,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     },
     alone: (work, limitMs = 0) => alone({ ...settings(url, limitMs, readOnly), query_timeout: limitMs }, work),
     askOn,
-    pool: () => ({ connections: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    pool: () => ({ connections: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount + queue.waiting() }),
     pauseWrites(why) {
       paused = why
     },
@@ -137,6 +141,18 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
   }
 
   async function askOnce<Row>(text: string, values: unknown[], over: Promise<never>): Promise<Row[]> {
+    const key = keyOf(values)
+    await queue.enter(key, over).catch((error) => {
+      throw notReached(error)
+    })
+    try {
+      return await askNow<Row>(text, values, over)
+    } finally {
+      queue.leave(key)
+    }
+  }
+
+  async function askNow<Row>(text: string, values: unknown[], over: Promise<never>): Promise<Row[]> {
     const client = await connection(over)
     try {
       const query = client.query({ name: nameOf(text), text, values: values.map(storable) })
@@ -167,6 +183,15 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     names.set(text, name)
     return name
   }
+}
+
+/**
+ * Statements with the same first text or bytes are of one user, as a rule: an owner comes before other ids. Those that are about
+ * nobody share a key.
+ */
+function keyOf(values: unknown[]): string {
+  const first = values.find((value) => typeof value === 'string' || Buffer.isBuffer(value)) ?? ''
+  return String(first)
 }
 
 /** Throws while the database does not answer or takes no writes. */
