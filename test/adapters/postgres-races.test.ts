@@ -1,4 +1,5 @@
 /** What only shows where many connections, or many processes, are at one database. */
+import { randomBytes } from 'node:crypto'
 import { expect, it, onTestFinished } from 'vitest'
 import { repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { postgresLedger, postgresLedgerBeside } from '../../src/adapters/postgres/ledger.ts'
@@ -63,6 +64,20 @@ describePostgres('PostgreSQL, where many are at it', () => {
     await settled
     await locking.end()
     expect([await users.find(ana), pool().waiting]).toEqual([expect.objectContaining({ id: ana }), 0])
+  })
+
+  it('finds a session whose token it knows before very many tokens that open nothing', async () => {
+    const { sessions } = await kept()
+    const { session } = await opened(sessions)
+    await sessions.findByTokenHash(session.tokenHash)
+    let refused = 0
+    const strangers = Array.from({ length: 300 }, async () => {
+      await sessions.findByTokenHash(randomBytes(32))
+      refused += 1
+    })
+    expect(await sessions.findByTokenHash(session.tokenHash)).toMatchObject({ id: session.id })
+    expect(refused).toBeLessThan(150)
+    await Promise.all(strangers)
   })
 
   it('gives a turn to one of many, and to the next where that one is cut off', async () => {

@@ -27,8 +27,8 @@ const WRITES = /\b(INSERT INTO|UPDATE|DELETE FROM)\b/
 /** The maximum of attempts at a transaction that PostgreSQL rolls back in favour of others. */
 const ATTEMPTS = 3
 
-/** Runs one statement and returns its rows. */
-export type Ask = <Row>(text: string, values?: unknown[]) => Promise<Row[]>
+/** Runs one statement and returns its rows. `key` is for the turns of statements; by default it is the first text of the values. */
+export type Ask = <Row>(text: string, values?: unknown[], key?: string) => Promise<Row[]>
 
 export interface Database {
   /** Runs a whole transaction in one round trip, durable once resolved. Throws with the codes that `ports.ts` promises. */
@@ -113,22 +113,22 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     if (unlimited.delete(client)) client.release(true)
   }
 
-  function ask<Row>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return askWithin(limitMs, text, values)
+  function ask<Row>(text: string, values: unknown[] = [], key = keyOf(values)): Promise<Row[]> {
+    return askWithin(limitMs, text, values, key)
   }
 
-  function askFirst<Row>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return askWithin(performance.now() < slowUntil ? FIRST_LIMIT_MS : limitMs, text, values)
+  function askFirst<Row>(text: string, values: unknown[] = [], key = keyOf(values)): Promise<Row[]> {
+    return askWithin(performance.now() < slowUntil ? FIRST_LIMIT_MS : limitMs, text, values, key)
   }
 
-  async function askWithin<Row>(ms: number, text: string, values: unknown[]): Promise<Row[]> {
+  async function askWithin<Row>(ms: number, text: string, values: unknown[], key: string): Promise<Row[]> {
     if (paused && WRITES.test(text)) throw paused
     const startedAt = performance.now()
     const time = countdown(ms)
     try {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await askOnce<Row>(text, values, time.over)
+          return await askOnce<Row>(text, values, key, time.over)
         } catch (error) {
           if (attempt === ATTEMPTS || !isConflict(error)) throw error
         }
@@ -140,8 +140,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     }
   }
 
-  async function askOnce<Row>(text: string, values: unknown[], over: Promise<never>): Promise<Row[]> {
-    const key = keyOf(values)
+  async function askOnce<Row>(text: string, values: unknown[], key: string, over: Promise<never>): Promise<Row[]> {
     await queue.enter(key, over).catch((error) => {
       throw notReached(error)
     })
