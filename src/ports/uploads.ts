@@ -48,7 +48,10 @@ export interface MovedPart {
 }
 
 export interface UploadRepository {
-  /** `full`: the owner has this number of uploads already. `gone`: there is no such user. */
+  /**
+   * `full`: the owner has this number of uploads that are not complete already. `gone`: there is no such user. Beyond twice the
+   * number in all, it deletes records of complete uploads, some of those that were touched longest ago.
+   */
   create(owner: string, upload: Upload, most: number): Promise<'done' | 'full' | 'gone'>
   find(owner: string, id: string): Promise<Upload | null>
   /** The uploads of the owner that are not complete, the oldest first. There is a bounded number. */

@@ -46,6 +46,31 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       expect(await uploads.list(ana)).toHaveLength(7)
     })
 
+    it('and forgets complete ones beyond twice that number, those touched longest ago first', async () => {
+      const { uploads, files, ana, ben } = await withOwners(make)
+      const complete = async (owner: string, touchedAt: number) => {
+        const upload = await beginUpload(uploads, owner, { sizeBytes: 1, touchedAt })
+        await received(uploads, owner, upload.id, [1])
+        expect(await files.commit(owner, become(upload, upload.id, 1), null, null)).toBe('done')
+        return upload.id
+      }
+      const kept = await complete(ben, T)
+      const open = await beginUpload(uploads, ana, { touchedAt: T - 1 })
+      const older = []
+      for (let n = 0; n < 57; n += 1) older.push(await complete(ana, T))
+      const most = 30
+      const isThere = async (id: string) => (await uploads.find(ana, id)) !== null
+      // 58 are there, and then 59.
+      for (const id of ['one', 'two']) await beginUpload(uploads, ana, { id }, most)
+      expect(await Promise.all(older.map(isThere))).not.toContain(false)
+      await beginUpload(uploads, ana, { id: 'three' }, most)
+      expect((await Promise.all(older.map(isThere))).filter(Boolean)).toHaveLength(7)
+      expect((await uploads.list(ana)).map(({ id }) => id)).toEqual(
+        expect.arrayContaining([open.id, 'one', 'two', 'three']),
+      )
+      expect(await uploads.find(ben, kept)).not.toBeNull()
+    })
+
     it('of nobody who is not there', async () => {
       const { uploads, users, ana } = await withOwners(make)
       await users.remove(ana)
@@ -680,9 +705,10 @@ export async function beginUpload(
   uploads: UploadRepository,
   owner: string,
   fields: Partial<Upload> = {},
+  most = MANY,
 ): Promise<Upload> {
   const upload = newUpload(fields)
-  expect(await uploads.create(owner, upload, MANY)).toBe('done')
+  expect(await uploads.create(owner, upload, most)).toBe('done')
   return upload
 }
 

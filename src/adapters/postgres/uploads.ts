@@ -29,7 +29,7 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
     },
 
     async find(owner, id) {
-      const [upload] = await ask<Upload>(`SELECT ${UPLOAD} FROM uploads WHERE id = $1 AND user_id = $2`, [id, owner])
+      const [upload] = await ask<Upload>(`SELECT ${UPLOAD} FROM uploads WHERE user_id = $1 AND id = $2`, [owner, id])
       return upload ?? null
     },
 
@@ -39,8 +39,8 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
       ]),
 
     async claim(owner, id) {
-      const text = `UPDATE uploads SET claim = claim + 1 WHERE id = $1 AND user_id = $2 RETURNING ${UPLOAD}`
-      const [upload] = await ask<Upload>(text, [id, owner])
+      const text = `UPDATE uploads SET claim = claim + 1 WHERE user_id = $1 AND id = $2 RETURNING ${UPLOAD}`
+      const [upload] = await ask<Upload>(text, [owner, id])
       return upload ?? null
     },
 
@@ -83,8 +83,8 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
     },
 
     async remove(owner, id) {
-      const one = 'SELECT id FROM uploads WHERE id = $1 AND user_id = $2'
-      const rows = await ask(`SELECT FROM drop_uploads(ARRAY(${one}))`, [id, owner])
+      const one = 'SELECT id FROM uploads WHERE user_id = $1 AND id = $2'
+      const rows = await ask(`SELECT FROM drop_uploads(ARRAY(${one}))`, [owner, id])
       return rows.length === 1
     },
 

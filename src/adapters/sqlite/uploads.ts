@@ -9,6 +9,8 @@ const COLUMNS = `id, name, content_type AS contentType, size AS sizeBytes, recei
 
 export const countOpenSql = 'SELECT count(*) FROM uploads WHERE user_id = ? AND file_id IS NULL'
 
+export const hasSoManySql = 'SELECT 1 FROM uploads WHERE user_id = ? LIMIT 1 OFFSET ?'
+
 export const oldestOfSql = `SELECT user_id AS owner, ${COLUMNS} FROM uploads
   WHERE user_id = ? AND touched_at <= ? ORDER BY touched_at LIMIT ?`
 
@@ -20,6 +22,12 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
        created_at, touched_at, claim, file_id, file_name)
      VALUES (:id, :owner, :name, :contentType, :sizeBytes, :offset, :parts, :onConflict, :protocol, :terms, :seal,
        :createdAt, :touchedAt, :claim, :fileId, :fileName)`,
+  )
+  const hasSoMany = db.prepare<[string, number], unknown>(hasSoManySql)
+  // Some at once, so that the search is rare.
+  const dropComplete = db.prepare<[string]>(
+    `DELETE FROM uploads WHERE id IN (
+       SELECT id FROM uploads WHERE user_id = ? AND file_id IS NOT NULL ORDER BY touched_at LIMIT 50)`,
   )
   const byId = db.prepare<[string, string], Upload>(`SELECT ${COLUMNS} FROM uploads WHERE id = ? AND user_id = ?`)
   const ofUser = db.prepare<[string], Upload>(
@@ -63,6 +71,8 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
       return inTransaction(() => {
         if (!hasUser.get(owner)) return 'gone'
         if ((open.get(owner) ?? 0) >= most) return 'full'
+        // The records of complete uploads take space, too.
+        if (hasSoMany.get(owner, 2 * most - 1)) dropComplete.run(owner)
         insert.run({ ...upload, owner })
         return 'done'
       })

@@ -119,12 +119,13 @@ export function openFiles(
         if (refusal) throw refusal
         const received = await receive(bytes, largestFitting(spot.used))
         options.check(received)
-        for (;;) {
-          const placement = await place(owner, options.contentType, received, spot, options.replaced, options.taken)
-          if (placement) return placement
-          spot = await currentSpot(owner, name)
-          options.guard(spot.current)
-        }
+        let seen: Spot | null = spot
+        return placing.attempts(owner, name, async () => {
+          const now = seen ?? (await currentSpot(owner, name))
+          if (!seen) options.guard(now.current)
+          seen = null
+          return place(owner, options.contentType, received, now, options.replaced, options.taken)
+        })
       })
     },
 
@@ -133,12 +134,11 @@ export function openFiles(
         const mostBytes = await admitted(owner, announced)
         const { contentType, taken, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
         const name = fileName(form.name)
-        for (;;) {
+        return placing.attempts(owner, name, async () => {
           const spot = await spotFor(owner, name, received, onConflict)
           const type = spot.current?.contentType ?? contentType
-          const placement = await place(owner, type, { ...received, source }, spot, 'trash', taken)
-          if (placement) return placement
-        }
+          return place(owner, type, { ...received, source }, spot, 'trash', taken)
+        })
       })
     },
 
