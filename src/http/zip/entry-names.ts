@@ -1,6 +1,6 @@
 /** Names of files in a zip. They can be unpacked on every system. */
 import { randomInt } from 'node:crypto'
-import { digestSet } from '../../vault/files/digest-set.ts'
+import { digestOf, digestSet } from '../../vault/files/digest-set.ts'
 import { MOST_NUMBER, numberedName, numberedPrefix } from '../../vault/files/names.ts'
 
 const MAX_NAME_BYTES = 255
@@ -29,7 +29,7 @@ export interface EntryNames {
 
 export function entryNames(): EntryNames {
   const used = digestSet()
-  /** The last number that was tried for each prefix of numbered names, so that no number is tried twice. */
+  /** The last number that was tried for each prefix of numbered names, by its digest, so that no number is tried twice. */
   const numbers = new Map<string, number>()
 
   return {
@@ -44,7 +44,7 @@ export function entryNames(): EntryNames {
 
   /** A user may have files with very many of the numbers, but cannot know random ones in advance. */
   function numbered(name: string): string {
-    const prefix = folded(numberedPrefix(name))
+    const prefix = digestOf(folded(numberedPrefix(name)))
     for (let tries = 0; ; tries += 1) {
       const candidate = numberedName(name, tries < MOST_TRIED ? next(prefix) : randomInt(1, MOST_NUMBER + 1))
       if (!used.has(folded(candidate))) return candidate
