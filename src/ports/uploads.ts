@@ -33,6 +33,9 @@ export interface Upload {
   fileName: string | null
 }
 
+/** An upload in a list: without what only its own requests need, which may be long. */
+export type ListedUpload = Omit<Upload, 'terms' | 'seal'>
+
 /** An upload with its owner. */
 export interface OwnedUpload {
   owner: string
@@ -55,7 +58,7 @@ export interface UploadRepository {
   create(owner: string, upload: Upload, most: number): Promise<'done' | 'full' | 'gone'>
   find(owner: string, id: string): Promise<Upload | null>
   /** The uploads of the owner that are not complete, the oldest first. There is a bounded number. */
-  list(owner: string): Promise<Upload[]>
+  list(owner: string): Promise<ListedUpload[]>
   /** Takes the upload from an append that may still run, in any process. Returns it as it is then; `null` if it is gone. */
   claim(owner: string, id: string): Promise<Upload | null>
   /**

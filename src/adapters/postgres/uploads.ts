@@ -1,9 +1,10 @@
-import type { Upload, UploadRepository } from '../../ports/uploads.ts'
+import type { ListedUpload, Upload, UploadRepository } from '../../ports/uploads.ts'
 import type { Database } from './database.ts'
 
-const UPLOAD = `id, name, content_type AS "contentType", size AS "sizeBytes", received AS "offset", parts,
-  on_conflict AS "onConflict", protocol, terms, seal, created_at AS "createdAt", touched_at AS "touchedAt", claim,
+const LISTED = `id, name, content_type AS "contentType", size AS "sizeBytes", received AS "offset", parts,
+  on_conflict AS "onConflict", protocol, created_at AS "createdAt", touched_at AS "touchedAt", claim,
   file_id AS "fileId", file_name AS "fileName"`
+const UPLOAD = `${LISTED}, terms, seal`
 
 interface Row {
   answer: 'done' | 'stale' | 'run-ended' | 'quota'
@@ -34,9 +35,10 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
     },
 
     list: (owner) =>
-      ask<Upload>(`SELECT ${UPLOAD} FROM uploads WHERE user_id = $1 AND file_id IS NULL ORDER BY created_at, id`, [
-        owner,
-      ]),
+      ask<ListedUpload>(
+        `SELECT ${LISTED} FROM uploads WHERE user_id = $1 AND file_id IS NULL ORDER BY created_at, id`,
+        [owner],
+      ),
 
     async claim(owner, id) {
       const text = `UPDATE uploads SET claim = claim + 1 WHERE user_id = $1 AND id = $2 RETURNING ${UPLOAD}`

@@ -1,11 +1,12 @@
 import type { Database } from 'better-sqlite3'
 import type { Part } from '../../ports/files.ts'
-import type { OwnedUpload, Upload, UploadRepository } from '../../ports/uploads.ts'
+import type { ListedUpload, OwnedUpload, Upload, UploadRepository } from '../../ports/uploads.ts'
 import type { InTransaction } from './group-commit.ts'
 
-const COLUMNS = `id, name, content_type AS contentType, size AS sizeBytes, received AS offset, parts,
-  on_conflict AS onConflict, protocol, terms, seal, created_at AS createdAt, touched_at AS touchedAt, claim,
+const LISTED = `id, name, content_type AS contentType, size AS sizeBytes, received AS offset, parts,
+  on_conflict AS onConflict, protocol, created_at AS createdAt, touched_at AS touchedAt, claim,
   file_id AS fileId, file_name AS fileName`
+const COLUMNS = `${LISTED}, terms, seal`
 
 export const countOpenSql = 'SELECT count(*) FROM uploads WHERE user_id = ? AND file_id IS NULL'
 
@@ -30,8 +31,8 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
        SELECT id FROM uploads WHERE user_id = ? AND file_id IS NOT NULL ORDER BY touched_at LIMIT 50)`,
   )
   const byId = db.prepare<[string, string], Upload>(`SELECT ${COLUMNS} FROM uploads WHERE id = ? AND user_id = ?`)
-  const ofUser = db.prepare<[string], Upload>(
-    `SELECT ${COLUMNS} FROM uploads WHERE user_id = ? AND file_id IS NULL ORDER BY created_at, id`,
+  const ofUser = db.prepare<[string], ListedUpload>(
+    `SELECT ${LISTED} FROM uploads WHERE user_id = ? AND file_id IS NULL ORDER BY created_at, id`,
   )
   const claim = db.prepare<[string, string]>('UPDATE uploads SET claim = claim + 1 WHERE id = ? AND user_id = ?')
   const runLives = db.prepare<[string], unknown>('SELECT 1 FROM runs WHERE id = ? AND ended = 0')
