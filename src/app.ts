@@ -207,7 +207,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     await members.register(trash)
     await members.register(account)
     await members.register(activity)
-    await members.register(exports)
+    await members.register(exports, { claim })
   })
 
   return app

@@ -31,6 +31,8 @@ async function main(args: string[]): Promise<number> {
   if (args.length === 1 && args[0] === SERVE) return serve()
   // Not beside the server, which writes its log there.
   process.stdout.on('error', outputFailed)
+  // Progress and audit lines. If nothing reads them, the command still does its work, and prints its result.
+  process.stderr.on('error', () => {})
   const json = args.includes('--json')
   try {
     const found = commandIn(args)

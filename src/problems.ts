@@ -206,6 +206,13 @@ export const problems = {
       // draft-ietf-httpbis-resumable-upload, for a refusal by a limit.
       headers: { 'upload-limit': `max-size=${limit}` },
     }),
+  /** The storage itself has a limit, such as FAT32 with 4 GiB for each file. */
+  tooLargeForStorage: (cause: unknown) =>
+    new Problem(
+      'file-too-large',
+      'The storage of the server takes no file of this size in one piece. A resumable upload in smaller pieces may work.',
+      { cause },
+    ),
   /** `accepted` is empty if the operation takes no body at all. */
   unsupportedMediaType: (accepted: string) =>
     accepted === ''

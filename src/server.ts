@@ -5,6 +5,7 @@ import { existsSync, fstatSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { isatty } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
@@ -18,6 +19,7 @@ import { adaptersOf, placesOf, warningsOf } from './compose/startup-log.ts'
 import {
   type Config,
   ConfigError,
+  isTracingOff,
   passToOpenTelemetry,
   readConfig,
   readEnvFile,
@@ -33,6 +35,17 @@ const CLOSING_MS = 10_000
 const TWICE_MS = 1000
 /** A folder that does not answer for this time is logged: a file server that is down may not answer for hours. */
 const SILENCE_MS = 5000
+
+/**
+ * Signals that a defect of the process itself raises, such as SIGBUS when the disk below SQLite's shared memory fails. With a
+ * listener the process would repeat the failed instruction forever. Without one it ends, and its supervisor starts it again.
+ */
+const OF_DEFECTS = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'] as const
+
+/** Lines of the log that wait for a reader, in characters. */
+const MAX_WAITING_LOG = 1024 * 1024
+/** pino's number of the level. */
+const WARN = 40
 
 /** The build puts the web vault there. */
 const WEB_FOLDER = fileURLToPath(new URL('../dist/web/', import.meta.url))
@@ -75,7 +88,7 @@ async function serve(config: Config, unknown: string[]) {
     tracing: tracing?.provider ?? null,
   })
   const stopping = closeWithGrace(
-    { delay: http.lingerMs + http.graceMs + CLOSING_MS, skip: ['SIGINT', 'SIGTERM'] },
+    { delay: http.lingerMs + http.graceMs + CLOSING_MS, skip: ['SIGHUP', 'SIGINT', 'SIGTERM', ...OF_DEFECTS] },
     async ({ err, signal }) => {
       if (err) log.fatal({ err }, 'closing after an unexpected error')
       else if (signal) log.info(`closing on ${signal}`)
@@ -107,7 +120,7 @@ async function serve(config: Config, unknown: string[]) {
 
 /** Traces are sent, and OpenTelemetry is loaded, only where a collector is set. */
 async function tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT }: Config, log: Logger) {
-  if (OTEL_EXPORTER_OTLP_ENDPOINT === undefined) return null
+  if (OTEL_EXPORTER_OTLP_ENDPOINT === undefined || isTracingOff(process.env)) return null
   const { openTracing } = await import('./compose/tracing.ts')
   return openTracing(VERSION, (fields, message) => log.warn(fields, message))
 }
@@ -128,6 +141,10 @@ function stopOnSignals(log: Logger, close: () => void) {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+  // Where there is no terminal that could be closed, an operator means "read your files again". Node resets the signals that it
+  // inherits, so nohup alone would not protect the server either.
+  if ([0, 1, 2].some((descriptor) => isatty(descriptor))) process.on('SIGHUP', stop)
+  else process.on('SIGHUP', () => log.info('ignoring SIGHUP: settings are read at a start'))
 }
 
 /** Throws if the port is not free, before anything is created on the disk. */
@@ -144,7 +161,30 @@ async function logStream() {
     const { default: pretty } = await import('pino-pretty')
     return pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
   }
-  return fstatSync(1).isFile() ? { write: writeLine } : process.stdout
+  return { write: fstatSync(1).isFile() ? writeLine : writeToReader() }
+}
+
+/**
+ * Writes to the reader of a pipe. If the reader is gone or does not read, the server goes on, and lines are lost: waiting ones
+ * would fill the memory. A line says how many, once the reader has read the others.
+ */
+function writeToReader() {
+  let lost = 0
+  process.stdout.on('error', () => {
+    // The log itself has failed, so the error cannot be logged.
+  })
+  return (line: string) => {
+    if (process.stdout.writableLength > MAX_WAITING_LOG) {
+      lost++
+      return
+    }
+    if (lost > 0 && process.stdout.writableLength === 0) {
+      const msg = `${lost} lines of the log were lost: nothing read them`
+      process.stdout.write(`${JSON.stringify({ level: WARN, time: Date.now(), msg })}\n`)
+      lost = 0
+    }
+    process.stdout.write(line)
+  }
 }
 
 /** Writes to a log file synchronously. A stream would close after its first error. On a full disk only these lines are lost. */

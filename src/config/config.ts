@@ -134,6 +134,12 @@ export function passToOpenTelemetry(file: NodeJS.ProcessEnv, environment: NodeJS
   for (const name of Object.keys(file)) if (isForOpenTelemetry(name)) environment[name] ??= file[name]
 }
 
+/** The switches that OpenTelemetry specifies, and that the parts of it which we use do not read. Ours is the exporter `otlp`. */
+export function isTracingOff({ OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER }: NodeJS.ProcessEnv): boolean {
+  const exporters = (OTEL_TRACES_EXPORTER || 'otlp').split(',').map((exporter) => exporter.trim())
+  return OTEL_SDK_DISABLED?.toLowerCase() === 'true' || !exporters.includes('otlp')
+}
+
 function isForOpenTelemetry(name: string): boolean {
   return name.startsWith('OTEL_')
 }

@@ -1,7 +1,7 @@
 /** Converts records of the vault to the JSON of responses. */
 import type { Static } from '@sinclair/typebox'
 import type { ListedEvent } from '../ports/accounts.ts'
-import type { Upload } from '../ports/uploads.ts'
+import type { ListedUpload } from '../ports/uploads.ts'
 import type { Me } from '../schemas/account.ts'
 import type { ActivityList } from '../schemas/activity.ts'
 import type { ChangeList } from '../schemas/changes.ts'
@@ -48,7 +48,7 @@ export function presentFound(found: Found): Static<typeof LookupResult>['found']
   return { sha256, id, name, size: sizeBytes, state, verifiedAt: verifiedAt === null ? null : timestamp(verifiedAt) }
 }
 
-export function presentUpload(upload: Upload, expiresAt: number): Static<typeof UploadList>['uploads'][number] {
+export function presentUpload(upload: ListedUpload, expiresAt: number): Static<typeof UploadList>['uploads'][number] {
   const { id, name, contentType, sizeBytes, offset, createdAt } = upload
   return {
     ...{ id, name, contentType, size: sizeBytes, offset },

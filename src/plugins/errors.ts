@@ -74,6 +74,8 @@ export function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest)
         'The connection to the storage broke before it answered. Check whether the change was made, or repeat the request.',
         error,
       )
+    case 'EFBIG':
+      return problems.tooLargeForStorage(error)
     case 'EMFILE':
     case 'ENFILE':
       return problems.notReady('The server has too many files open at the moment.', error)

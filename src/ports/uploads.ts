@@ -33,6 +33,9 @@ export interface Upload {
   fileName: string | null
 }
 
+/** An upload in a list: without what only its own requests need, which may be long. */
+export type ListedUpload = Omit<Upload, 'terms' | 'seal'>
+
 /** An upload with its owner. */
 export interface OwnedUpload {
   owner: string
@@ -48,11 +51,14 @@ export interface MovedPart {
 }
 
 export interface UploadRepository {
-  /** `full`: the owner has this number of uploads already. `gone`: there is no such user. */
+  /**
+   * `full`: the owner has this number of uploads that are not complete already. `gone`: there is no such user. Beyond twice the
+   * number in all, it deletes records of complete uploads, some of those that were touched longest ago.
+   */
   create(owner: string, upload: Upload, most: number): Promise<'done' | 'full' | 'gone'>
   find(owner: string, id: string): Promise<Upload | null>
   /** The uploads of the owner that are not complete, the oldest first. At most `most` of `create`. */
-  list(owner: string): Promise<Upload[]>
+  list(owner: string): Promise<ListedUpload[]>
   /** Takes the upload from an append that may still run, in any process. Returns it as it is then; `null` if it is gone. */
   claim(owner: string, id: string): Promise<Upload | null>
   /**

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf, sessionOf } from '../http/caller.ts'
+import type { ClaimMemory } from '../http/memory.ts'
 import { presentAccount, presentExported } from '../http/presenting.ts'
 import { sendBytes } from '../http/sending.ts'
 import { type EntryNames, entryNames, portableName } from '../http/zip/entry-names.ts'
@@ -15,13 +16,17 @@ import type { ContentReader } from '../vault/crypto/content.ts'
 import type { ExportedFile } from '../vault/files/export.ts'
 import type { StoredFile } from '../vault/files/stored-file.ts'
 
-/** The maximum of memory for an export: the bytes being sent, and an entry of `account.json` for each file. */
+/** The memory of an export: the bytes being sent, and what is kept of each file until the end. Long names need more. */
 const EXPORT_BYTES = 4 * 1024 * 1024
 const EXPORT_BYTES_PER_FILE = 300
+/** More memory is claimed in such steps. */
+const MORE_BYTES = 1024 * 1024
+/** The digests of its name and of its id. */
+const NAME_BYTES = 160
 /** The row of a file that was chosen. */
 const CHOSEN_BYTES = 2048
 
-export const exports: FastifyPluginAsyncTypebox = async (app) => {
+export const exports: FastifyPluginAsyncTypebox<{ claim: ClaimMemory }> = async (app, { claim }) => {
   app.get(
     '/v1/me/export',
     {
@@ -49,14 +54,17 @@ export const exports: FastifyPluginAsyncTypebox = async (app) => {
       const user = await app.vault.account.describe(sessionOf(request).userId)
       const names = entryNames()
       const { begunAt, files } = app.vault.exports.begin(user.id, callerOf(request), names.keeps)
-      return sendZip(request, reply, timestamp(begunAt).slice(0, 10), entriesOf(user, begunAt, files, names))
+      const claimed = EXPORT_BYTES_PER_FILE * (user.usage.files + user.usage.trashFiles)
+      const memory = keptMemory(claimed, () => claim(request, reply, MORE_BYTES, true))
+      const zip = zipOf(entriesOf(user, begunAt, files, names, memory), memory.keep)
+      return sendZip(request, reply, timestamp(begunAt).slice(0, 10), zip)
     },
   )
 
   async function sendChosen(request: FastifyRequest, reply: FastifyReply, ids: string[]): Promise<FastifyReply> {
     const { begunAt, chosen, files } = await app.vault.exports.choose(sessionOf(request).userId, ids)
     const name = `${timestamp(begunAt).slice(0, 10)}-${ids.length}-${ids.length === 1 ? 'file' : 'files'}`
-    return sendZip(request, reply, name, chosenEntries(pathsOf(chosen), files))
+    return sendZip(request, reply, name, zipOf(chosenEntries(pathsOf(chosen), files)))
   }
 }
 
@@ -64,7 +72,7 @@ function sendZip(
   { method }: FastifyRequest,
   reply: FastifyReply,
   name: string,
-  entries: AsyncIterable<ZipEntry>,
+  zip: AsyncGenerator<Buffer[]>,
 ): Promise<FastifyReply> | FastifyReply {
   reply.headers({
     'content-type': 'application/zip',
@@ -72,7 +80,7 @@ function sendZip(
   })
   // The length of the zip is known only after it was sent, so HEAD has none.
   if (method === 'HEAD') return reply.send(Readable.from([]))
-  return sendBytes(reply, readerOf(zipOf(entries)), null)
+  return sendBytes(reply, readerOf(zip), null)
 }
 
 /** The path of each file by its id. It depends on the names alone, and a file that needs no change keeps its name. */
@@ -103,9 +111,10 @@ async function* entriesOf(
   begunAt: number,
   files: AsyncIterable<ExportedFile>,
   names: EntryNames,
+  memory: KeptMemory,
 ): AsyncGenerator<ZipEntry> {
   const { usage: _usage, quota: _quota, ...person } = presentAccount(user)
-  const account = keptBytes()
+  const account = keptBytes(memory.keep)
   const add = (text: string) => account.add(Buffer.from(text))
   add(`{"exportedAt":${JSON.stringify(timestamp(begunAt))},"user":${JSON.stringify(person)},"files":[`)
   let separator = '\n'
@@ -114,12 +123,38 @@ async function* entriesOf(
     const path =
       file.deletedAt === null ? `files/${names.nameFor(file.name)}` : `trash/${file.id}/${portableName(file.name)}`
     yield entryOf(exported, path)
+    memory.keep(NAME_BYTES)
+    await memory.claimMore()
     add(separator + JSON.stringify(presentExported(file, path)))
     separator = ',\n'
   }
   add('\n]}\n')
   const sizeBytes = account.sizeBytes()
   yield { path: 'account.json', modifiedAt: begunAt, zoneMinutes: 0, sizeBytes, batches: account.batches() }
+}
+
+interface KeptMemory {
+  /** So many more bytes are kept until the end of the response. */
+  keep(bytes: number): void
+  /** Resolves once as many bytes are claimed as are kept. */
+  claimMore(): Promise<void>
+}
+
+function keptMemory(claimedBytes: number, claim: () => Promise<void>): KeptMemory {
+  let keptBytes = 0
+  let allowedBytes = claimedBytes
+  return {
+    keep(bytes) {
+      keptBytes += bytes
+    },
+
+    async claimMore() {
+      while (keptBytes > allowedBytes) {
+        await claim()
+        allowedBytes += MORE_BYTES
+      }
+    },
+  }
 }
 
 async function* batchesOf(bytes: Pick<ContentReader, 'next'>): AsyncGenerator<Buffer[]> {

@@ -2,17 +2,20 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf, sessionOf } from '../http/caller.ts'
 import { clearCookie } from '../http/credentials.ts'
-import { failures, nothing, timestamp } from '../schemas/common.ts'
+import { pageCost } from '../http/cursors.ts'
+import { failures, MOST_OF_A_PAGE, nothing, timestamp } from '../schemas/common.ts'
 import { BySession, ClearedCookie, SessionList } from '../schemas/sessions.ts'
 
 /** The maximum of memory for the list of all sessions of a user. */
 const LIST_BYTES = 1024 * 1024
+/** It costs as much as the longest page, because a user may have 1,000 sessions. */
+const LONGEST = { limit: String(MOST_OF_A_PAGE) }
 
 export const sessions: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/sessions',
     {
-      config: { memoryBytes: () => LIST_BYTES },
+      config: { memoryBytes: () => LIST_BYTES, cost: () => pageCost(LONGEST) },
       schema: {
         operationId: 'listSessions',
         summary: 'List the devices that are signed in',

@@ -1,8 +1,8 @@
 import fs from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { cp, type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { diskBlobs } from '../../src/adapters/disk/blobs.ts'
 import { sharedSync } from '../../src/adapters/disk/shared-sync.ts'
 import { blobStoreContract } from '../contracts/blob-store.ts'
@@ -281,4 +281,51 @@ it('tries again after a sync that failed', async () => {
   await expect(waiting).rejects.toThrow('input/output error')
   fail = false
   await expect(sync()).resolves.toBeUndefined()
+})
+
+describe('a disk that was unmounted', () => {
+  it.each([
+    ['with an empty folder in its place', (folder: string) => mkdir(folder)],
+    ['with nothing in its place', async () => {}],
+  ])('%s has no missing blob, and gets none', async (_, leave) => {
+    const folder = await temporaryFolder()
+    const blobs = await store(folder)
+    await blobs.put('run/a', one('a'))
+    await rename(folder, `${folder}-away`)
+    await leave(folder)
+    const refused = [
+      blobs.open('run/a', 0, 1),
+      blobs.length('run/a'),
+      blobs.delete(['run/a']),
+      blobs.put('run/b', one('b')),
+      blobs.put('other/b', one('b')),
+      listed(blobs, 'run'),
+      blobs.runs(),
+      blobs.check(),
+      blobs.probe(),
+    ]
+    for (const act of await Promise.allSettled(refused)) {
+      expect(act).toMatchObject({ status: 'rejected', reason: { code: 'EUNREACHABLE' } })
+    }
+    await rm(folder, { recursive: true, force: true })
+
+    await rename(`${folder}-away`, folder)
+    await blobs.check()
+    expect(await blobs.length('run/a')).toBe(1)
+    await blobs.put('run/b', one('b'))
+    expect((await listed(blobs, 'run')).sort()).toEqual(['run/a', 'run/b'])
+  })
+
+  it('may come back under another number', async () => {
+    const folder = await temporaryFolder()
+    const blobs = await store(folder)
+    await blobs.put('run/a', one('a'))
+    await rename(folder, `${folder}-former`)
+    onTestFinished(() => rm(`${folder}-former`, { recursive: true }))
+    await cp(`${folder}-former`, folder, { recursive: true })
+    expect(await blobs.open('run/none', 0, 1)).toBeNull()
+    await blobs.put('run/b', one('b'))
+    expect((await readdir(join(folder, 'run'))).sort()).toEqual(['a', 'b'])
+    await blobs.check()
+  })
 })

@@ -1,4 +1,5 @@
 /** What only shows where many connections, or many processes, are at one database. */
+import { randomBytes } from 'node:crypto'
 import { expect, it, onTestFinished } from 'vitest'
 import { repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { postgresLedger, postgresLedgerBeside } from '../../src/adapters/postgres/ledger.ts'
@@ -45,6 +46,38 @@ describePostgres('PostgreSQL, where many are at it', () => {
     )
     const [{ counted, actual } = { counted: null, actual: null }] = await users.audit(ana.slice(0, -1), 1)
     expect(counted).toEqual(actual)
+  })
+
+  it('answers others while the statements of one user wait for a lock', SHORTLY, async () => {
+    const { url, users, files, pool, ana, ben } = await kept()
+    const mine = Array.from({ length: 60 }, (_, n) => newFile(`file-${n}`))
+    for (const file of mine) await files.commit(ana, file, null, null)
+    const locking = await connection(url)
+    await locking.query('BEGIN')
+    await locking.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [ana])
+    const discards = mine.map((file) => files.discard(ana, file, T))
+    // Each of them throws when its time is over.
+    const settled = Promise.allSettled(discards)
+    await expect.poll(() => pool().waiting).toBeGreaterThan(40)
+    const first = await Promise.race([users.find(ben).then(() => 'ben'), Promise.race(discards).catch(() => 'ana')])
+    expect(first).toBe('ben')
+    await settled
+    await locking.end()
+    expect([await users.find(ana), pool().waiting]).toEqual([expect.objectContaining({ id: ana }), 0])
+  })
+
+  it('finds a session whose token it knows before very many tokens that open nothing', async () => {
+    const { sessions } = await kept()
+    const { session } = await opened(sessions)
+    await sessions.findByTokenHash(session.tokenHash)
+    let refused = 0
+    const strangers = Array.from({ length: 300 }, async () => {
+      await sessions.findByTokenHash(randomBytes(32))
+      refused += 1
+    })
+    expect(await sessions.findByTokenHash(session.tokenHash)).toMatchObject({ id: session.id })
+    expect(refused).toBeLessThan(150)
+    await Promise.all(strangers)
   })
 
   it('gives a turn to one of many, and to the next where that one is cut off', async () => {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Part } from '../../src/ports/files.ts'
-import type { MovedPart, OwnedUpload, Upload, UploadRepository } from '../../src/ports/uploads.ts'
+import type { ListedUpload, MovedPart, OwnedUpload, Upload, UploadRepository } from '../../src/ports/uploads.ts'
 import { names, newFile, type Repositories, random, rowOf, sized, standing, T, withOwners } from './rows.ts'
 
 const MOST = Number.MAX_SAFE_INTEGER
@@ -36,7 +36,7 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       const second = newUpload()
       expect(await uploads.create(ana, second, 1)).toBe('done')
       expect(await uploads.create(ana, newUpload(), 1)).toBe('full')
-      expect(await uploads.list(ana)).toEqual([second])
+      expect(await uploads.list(ana)).toEqual([second].map(listed))
     })
 
     it('exactly up to that number, however many come at once', async () => {
@@ -44,6 +44,31 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       const answers = await Promise.all(Array.from({ length: 20 }, () => uploads.create(ana, newUpload(), 7)))
       expect(answers.filter((answer) => answer === 'done')).toHaveLength(7)
       expect(await uploads.list(ana)).toHaveLength(7)
+    })
+
+    it('and forgets complete ones beyond twice that number, those touched longest ago first', async () => {
+      const { uploads, files, ana, ben } = await withOwners(make)
+      const complete = async (owner: string, touchedAt: number) => {
+        const upload = await beginUpload(uploads, owner, { sizeBytes: 1, touchedAt })
+        await received(uploads, owner, upload.id, [1])
+        expect(await files.commit(owner, become(upload, upload.id, 1), null, null)).toBe('done')
+        return upload.id
+      }
+      const kept = await complete(ben, T)
+      const open = await beginUpload(uploads, ana, { touchedAt: T - 1 })
+      const older = []
+      for (let n = 0; n < 57; n += 1) older.push(await complete(ana, T))
+      const most = 30
+      const isThere = async (id: string) => (await uploads.find(ana, id)) !== null
+      // 58 are there, and then 59.
+      for (const id of ['one', 'two']) await beginUpload(uploads, ana, { id }, most)
+      expect(await Promise.all(older.map(isThere))).not.toContain(false)
+      await beginUpload(uploads, ana, { id: 'three' }, most)
+      expect((await Promise.all(older.map(isThere))).filter(Boolean)).toHaveLength(7)
+      expect((await uploads.list(ana)).map(({ id }) => id)).toEqual(
+        expect.arrayContaining([open.id, 'one', 'two', 'three']),
+      )
+      expect(await uploads.find(ben, kept)).not.toBeNull()
     })
 
     it('of nobody who is not there', async () => {
@@ -62,7 +87,7 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       await beginUpload(uploads, ben, at(T, 'w'))
       await received(uploads, ana, complete.id, [1])
       await files.commit(ana, become(complete, 'a', 1), null, null)
-      expect(await uploads.list(ana)).toEqual([same, early, late])
+      expect(await uploads.list(ana)).toEqual([same, early, late].map(listed))
     })
 
     it('and shows those of everybody that are not complete, page by page', async () => {
@@ -263,7 +288,7 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       ])
       expect(await uploads.concatenate(ana, whole.id, moved, T + 9)).toBe('done')
       const joined = { ...whole, offset: 12, sizeBytes: 12, parts: 3, touchedAt: T + 9 }
-      expect(await uploads.list(ana)).toEqual([joined])
+      expect(await uploads.list(ana)).toEqual([joined].map(listed))
       const blobs = [...second.parts, ...first.parts].map(({ blob }) => blob)
       expect(await files.parts(whole.id, 0, 10)).toEqual(
         [0, 5, 8].map((start, n) => {
@@ -398,7 +423,7 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
       expect(await uploads.expire(T + 1, 9, ana)).toEqual({ removed: 1, versions: [mine[0]?.id] })
       expect(await uploads.expire(T + 1, 9, ana)).toEqual({ removed: 0, versions: [] })
       expect((await users.usage(ana)).bytes).toBe(0)
-      expect([await uploads.list(ana), await uploads.list(ben)]).toEqual([[young], [bens]])
+      expect([await uploads.list(ana), await uploads.list(ben)]).toEqual([[young].map(listed), [bens].map(listed)])
     })
 
     it('with their user, and with all that they received', async () => {
@@ -605,7 +630,7 @@ export function uploadsContract(name: string, make: () => Promise<Repositories>)
         expect([await uploads.remove(ana, text), await uploads.remove(text, upload.id)]).toEqual([false, false])
         await uploads.page(text, 10)
       }
-      expect(await uploads.list(ana)).toEqual([upload])
+      expect(await uploads.list(ana)).toEqual([upload].map(listed))
     })
 
     it('what it was given: texts of any script and length, and no bytes', async () => {
@@ -680,9 +705,15 @@ export async function beginUpload(
   uploads: UploadRepository,
   owner: string,
   fields: Partial<Upload> = {},
+  most = MANY,
 ): Promise<Upload> {
   const upload = newUpload(fields)
-  expect(await uploads.create(owner, upload, MANY)).toBe('done')
+  expect(await uploads.create(owner, upload, most)).toBe('done')
+  return upload
+}
+
+/** As it is in a list. */
+function listed({ terms: _terms, seal: _seal, ...upload }: Upload): ListedUpload {
   return upload
 }
 

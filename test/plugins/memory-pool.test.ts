@@ -41,6 +41,24 @@ describe('memory for transfers', () => {
     expect(await greedy.granted()).toBe(false)
   })
 
+  it('goes to the network that has the least, before the many claims of others that wait for longer', async () => {
+    const pool = memoryPool({ ...PATIENT, networkBytes: 100, userBytes: 100 })
+    const first = await held(pool, { user: 'ada', network: 'crowd', bytes: 45 })
+    await held(pool, { user: 'eve', network: 'crowd', bytes: 45 })
+    const before = waiting(pool, { user: 'ada', network: 'crowd', bytes: 45 })
+    const bystander = waiting(pool, { user: 'ben', network: 'elsewhere', bytes: 45 })
+    first.emit('close')
+    expect([await bystander.granted(), await before.granted()]).toEqual([true, false])
+  })
+
+  it('is left for a network that holds none, however many claims of a few networks wait', async () => {
+    const pool = memoryPool(PATIENT)
+    for (const network of ['one', 'two', 'three']) await held(pool, { user: network, network, bytes: 30 })
+    const crowd = ['one', 'two', 'three'].map((network) => waiting(pool, { user: network, network, bytes: 5 }))
+    expect(await Promise.all(crowd.map((one) => one.granted()))).toEqual([false, false, false])
+    await held(pool, { user: 'ben', network: 'elsewhere', bytes: 5 })
+  })
+
   it('goes to a small claim that fits while a large one waits, and is left, for more', async () => {
     const pool = memoryPool({ ...PATIENT, networkBytes: 100, userBytes: 100 })
     const first = await held(pool, { user: 'ada', bytes: 60 })

@@ -269,4 +269,21 @@ describe('without a collector that works', () => {
     expect(scripts).toContain('/dist/server.js')
     expect(scripts).not.toMatch(/opentelemetry|fastify\/otel/)
   })
+
+  it.each([
+    { OTEL_SDK_DISABLED: 'TRUE' },
+    { OTEL_TRACES_EXPORTER: 'none' },
+    { OTEL_TRACES_EXPORTER: 'console,zipkin' },
+  ])('it gets nothing with %j', async (settings) => {
+    const { sink, server } = await traced(settings as Record<string, string>)
+    await server.request('/v1/files')
+    expect(await server.stop('SIGTERM')).toBe(0)
+    expect(sink.spans()).toEqual([])
+  })
+
+  it('it gets traces where it is one of several exporters, and where the switch is off', async () => {
+    const { sink, server } = await traced({ OTEL_SDK_DISABLED: 'false', OTEL_TRACES_EXPORTER: 'console, otlp' })
+    await server.request('/v1/files', { headers: { 'x-request-id': 'sent' } })
+    await spanOf(sink, 'sent')
+  })
 })

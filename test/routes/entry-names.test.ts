@@ -104,6 +104,16 @@ describe('names in a zip', () => {
     )
   })
 
+  it('are found in a few steps, however many numbers are taken', () => {
+    const { nameFor } = entryNames()
+    for (let n = 1; n <= 100; n += 1) expect(nameFor(`a (${n}).jpg`)).toBe(`a (${n}).jpg`)
+    const [first, second] = [nameFor('A.jpg'), nameFor('a.jpg')]
+    expect(first).toBe('A.jpg')
+    expect(second).toMatch(/^a \(\d{1,9}\)\.jpg$/)
+    // The next number in order would take as many steps as there are files.
+    expect(second).not.toBe('a (101).jpg')
+  })
+
   it('are tried once each, however many are alike', () => {
     const count = 20_000
     const { nameFor } = entryNames()

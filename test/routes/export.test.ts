@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import {
@@ -7,6 +8,7 @@ import {
   DAY,
   type Member,
   member,
+  memberWith,
   SECOND,
   SESSIONS_CHECKED_OFTEN,
   type TestApp,
@@ -44,6 +46,16 @@ async function taken(owner: Member): Promise<{ account: Account; contents: Map<s
   )
   expect(new Set(account.files.map(({ path }) => path)).size).toBe(found.length)
   return { account, contents: new Map(found.map(({ path, bytes }) => [path, bytes.toString('latin1')])) }
+}
+
+/** Files whose names cannot be compressed. */
+async function withLongNames(app: TestApp): Promise<Member> {
+  const ada = await member(app)
+  for (let n = 0; n < 20; n += 1) {
+    const putting = Array.from({ length: 20 }, () => ada.put(randomBytes(120).toString('hex'), ''))
+    for (const { status } of await Promise.all(putting)) expect(status).toBe(201)
+  }
+  return ada
 }
 
 const pathsOf = async (owner: Member) => [...(await taken(owner)).contents.keys()]
@@ -506,4 +518,20 @@ it('is a 503 if the store fails at a later part of the first file, before the fi
     return openBlob(blob, start, end)
   }
   expect(await ada.request('/v1/me/export')).toBeProblem(503, 'not-ready')
+})
+
+it('claims more memory where long names need it, and is refused without', async () => {
+  const memory = (totalBytes: number) => {
+    const shares = { totalBytes, networkBytes: totalBytes, userBytes: totalBytes }
+    return { memory: { ...shares, waitMs: 50, uploadBytes: MiB / 4 } }
+  }
+  const roomy = await testApp({}, undefined, memory(16 * MiB))
+  const ada = await withLongNames(roomy)
+  expect((await taken(ada)).account.files).toHaveLength(400)
+  await roomy.close()
+
+  // Enough for what is claimed at the beginning.
+  const full = await testApp({}, join(roomy.config.DATA_DIR, '..'), memory(5 * MiB))
+  expect(await memberWith(full, ada).request('/v1/me/export')).toBeProblem(503, 'not-ready')
+  expect((await memberWith(full, ada).request('/v1/me')).status).toBe(200)
 })

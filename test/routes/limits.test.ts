@@ -246,6 +246,8 @@ describe('a user', () => {
     ['/v1/files?limit=-1000', 1],
     ['/v1/files?limit=1000000000', 20],
     ['/v1/me?limit=1000', 1],
+    ['/v1/sessions', 20],
+    ['/v1/uploads', 20],
   ])('pays for %s as for %i requests', async (path, cost) => {
     const app = await limitedApp()
     const ada = await member(app)

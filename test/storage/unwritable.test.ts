@@ -1,10 +1,10 @@
-import { chmodSync, readdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { rulesOf } from '../../src/compose/rules.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { openVault } from '../../src/vault/vault.ts'
-import { blobsOnDisk, form, member, temporaryFolder, testApp } from '../support/app.ts'
+import { blobsIn, blobsOnDisk, form, member, temporaryFolder, testApp } from '../support/app.ts'
 import { smallDisk } from '../support/disk.ts'
 import { serverProcess, signedIn } from '../support/process.ts'
 
@@ -170,4 +170,43 @@ it('a vault on a full disk starts without a run, tells its operator, and opens t
   const put = vault.files.put('nobody', 'a', (async function* () {})(), {} as never)
   await put.catch(() => {})
   expect(await ports.ledger.livingRuns()).toHaveLength(before.length + 1)
+})
+
+it('a disk of files that is unmounted makes no file damaged, and no upload goes to the folder below', async () => {
+  const uploads = join(await temporaryFolder(), 'uploads')
+  const app = await testApp({ UPLOADS_DIR: uploads })
+  const ada = await member(app)
+  await ada.put('photo', 'sand')
+  renameSync(uploads, `${uploads}-away`)
+  mkdirSync(uploads)
+  for (const refusal of [await ada.get('photo'), await ada.put('film', 'bytes'), await ada.replace('photo', 'more')]) {
+    expect(refusal).toBeProblem(503, 'not-ready')
+  }
+  expect((await app.request('/health/ready')).body).toMatchObject({ detail: 'Not working: uploads.' })
+  expect(readdirSync(uploads)).toEqual([])
+
+  rmdirSync(uploads)
+  renameSync(`${uploads}-away`, uploads)
+  expect((await ada.get('photo')).body).toBe('sand')
+  expect((await ada.put('film', 'bytes')).status).toBe(201)
+  await app.settled()
+  const { events } = (await ada.request('/v1/activity')).body as { events: { type: string }[] }
+  expect(events.map(({ type }) => type)).not.toContain('damaged-read')
+  expect(app.log.join()).not.toContain('damaged')
+})
+
+it('a file that is too large for the file system is no defect, and leaves nothing', async () => {
+  const folder = await temporaryFolder()
+  // SQLite's shared memory and log are below it. FAT32 has such a limit, of 4 GiB.
+  const server = serverProcess(folder, {}, { under: ['prlimit', '--fsize=9000000'] })
+  const headers = await signedIn(server)
+  const put = (bytes: number) => server.request('/v1/files/film', { method: 'PUT', headers, body: Buffer.alloc(bytes) })
+  const refusal = await put(9_500_000)
+  expect(refusal).toBeProblem(413, 'file-too-large')
+  expect(refusal.body).toMatchObject({
+    detail: expect.stringContaining('A resumable upload in smaller pieces may work.'),
+  })
+  expect(server.output()).not.toContain('"level":50')
+  expect(await blobsIn(folder)).toEqual([])
+  expect((await put(1_000_000)).status).toBe(201)
 })

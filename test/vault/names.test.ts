@@ -1,6 +1,7 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { fileName, numberedName, numberedPrefix, numberIn, typeOfName } from '../../src/vault/files/names.ts'
+import { deviceNameFault } from '../../src/vault/sign-in/device-name.ts'
 
 describe('a file name', () => {
   it.each([
@@ -36,7 +37,19 @@ describe('a file name', () => {
   })
 })
 
+it('a file name that is far too long is not converted', () => {
+  const normalize = vi.spyOn(String.prototype, 'normalize')
+  onTestFinished(() => normalize.mockRestore())
+  expect(() => fileName('a'.repeat(1021))).toThrow(expect.objectContaining({ code: 'invalid-name' }))
+  expect(deviceNameFault('a'.repeat(481))).toMatch(/^must be 1 to 60 characters/)
+  expect(normalize).not.toHaveBeenCalled()
+})
+
 it('a file name is answered in NFC, and has 255 bytes there', () => {
+  // The most bytes and the most units of UTF-16 that become one character.
+  const longest = '\u1fbe\u0308\u0301'
+  expect(fileName(longest.repeat(127))).toBe('\u0390'.repeat(127))
+  expect(deviceNameFault('\ud834\udd58\ud834\udd65\ud834\udd6e'.repeat(20))).toBeNull()
   expect(fileName('U\u0308bung.jpg')).toBe('Übung.jpg')
   expect(fileName('U\u0308'.repeat(127))).toBe('Ü'.repeat(127))
 })

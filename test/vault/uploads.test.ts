@@ -1,7 +1,7 @@
 /** The rules of uploads that arrive in several requests, without HTTP. */
 import { createHash, randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
-import type { Append, Finish, NewUpload } from '../../src/vault/uploads/uploads.ts'
+import type { Append, Finish, NewUpload, Uploads } from '../../src/vault/uploads/uploads.ts'
 import { blobsOnDisk, DAY, member, type TestApp, testApp } from '../support/app.ts'
 
 const FREE: Finish = { sha256: null, replaced: 'trash', taken: null, guard: () => {}, form: null }
@@ -188,6 +188,43 @@ it('takes one of many appends at the same offset', async () => {
   const outcomes = await Promise.allSettled(all)
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   expect(await uploads.find(owner, id)).toMatchObject({ offset: 1, parts: 1 })
+})
+
+/** An append that has sent `sea` and does not end. */
+async function endless(uploads: Uploads, owner: string, id: string) {
+  let arrived = () => {}
+  const hasArrived = new Promise<void>((resolve) => {
+    arrived = resolve
+  })
+  async function* bytes() {
+    yield Buffer.from('sea')
+    arrived()
+    await new Promise(() => {})
+  }
+  const ended = uploads.append(owner, id, appending(0, Buffer.alloc(0), { bytes: bytes() }))
+  await hasArrived
+  return { ended }
+}
+
+it('takes no append that waits when its client asks how far it came', async () => {
+  const { owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  const first = await endless(uploads, owner, id)
+  const second = uploads.append(owner, id, appending(3, Buffer.from('shore')))
+  const asked = uploads.find(owner, id)
+  const outcomes = await Promise.allSettled([first.ended, second])
+  expect(outcomes).toMatchObject([{ reason: { code: 'upload-in-use' } }, { reason: { code: 'upload-in-use' } }])
+  expect([(await asked).offset, (await uploads.find(owner, id)).offset]).toEqual([3, 3])
+})
+
+it('goes on with the last of several appends that wait', async () => {
+  const { owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  const first = await endless(uploads, owner, id)
+  const later = ['horse', 'shore'].map((text) => uploads.append(owner, id, appending(3, Buffer.from(text))))
+  const outcomes = await Promise.allSettled([first.ended, ...later])
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled'])
+  expect((await uploads.find(owner, id)).offset).toBe(8)
 })
 
 it('is the file of the process that completed it first', async () => {

@@ -46,11 +46,14 @@ async function measure(name: string, viewport: { width: number; height: number }
   // The server compiles what it uses first.
   for (let n = 0; n < WARM_UP; n += 1) await opening(page, tools)
   const { thumbnails, cpuMs } = await opening(page, tools)
-  print(`  ${name}, CPU of the server for the page and ${thumbnails} thumbnails: ${cpuMs.toFixed(0)} ms\n`)
+  print(`  ${name}, CPU of the server for the page and ${thumbnails} thumbnails: ${cpuMs.toFixed(0)} ms`)
+  print(`, so ${((cpuMs / thumbnails) * 100).toFixed(0)} ms for 100\n`)
   for (const [how, pixels] of Object.entries(SPEEDS)) {
     const { framesPerSecond, mainThreadMsPerFrame, longTasks, nodes } = await scroll(page, tools, pixels)
     print(`  ${name}, scrolling ${how}: ${framesPerSecond} frames/s, ${mainThreadMsPerFrame} ms of CPU a frame, `)
     print(`${longTasks} tasks above 50 ms, ${nodes} nodes\n`)
+    const { drawn, dropped } = await traced(page, () => scroll(page, tools, pixels))
+    print(`    in a trace: ${drawn} frames/s drawn, ${dropped} dropped\n`)
   }
   const { JSHeapUsedSize, Nodes } = await metrics(tools, true)
   print(`  ${name}, at rest: ${(JSHeapUsedSize / 1e6).toFixed(1)} MB of JavaScript, ${Nodes} nodes\n`)
@@ -159,6 +162,15 @@ async function scroll(page: Page, tools: CDPSession, pixels: number) {
     ...{ scriptMsPerFrame: perFrame('ScriptDuration'), layoutMsPerFrame: perFrame('LayoutDuration') },
     nodes: after.Nodes,
   }
+}
+
+/** The frames that Chromium's compositor drew, and those that it dropped, by its tracing. Tracing itself costs time. */
+async function traced(page: Page, work: () => Promise<unknown>) {
+  await browser.startTracing(page, { categories: ['disabled-by-default-devtools.timeline.frame', 'devtools.timeline'] })
+  await work()
+  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: { name: string }[] }
+  const count = (name: string) => traceEvents.filter((event) => event.name === name).length
+  return { drawn: Number((count('DrawFrame') / (SCROLL_MS / 1000)).toFixed(1)), dropped: count('DroppedFrame') }
 }
 
 async function metrics(

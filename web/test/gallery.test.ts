@@ -92,6 +92,21 @@ describe('layout', () => {
 })
 
 describe('sections', () => {
+  it('has files of dates at both ends of the calendar, wherever they were taken, and all files between', () => {
+    const files = [
+      file('9999-12-31T23:00:00.000-05:00'),
+      ...monthOf('2026-07', [4]),
+      file('0000-01-01T00:00:00.000+05:00'),
+    ]
+    const all = sectionsOf([month('9999-12', 1), month('2026-07', 1), month('0000-01', 1)])
+    const filled = fill(all, '9999-12', page(files), BY_DATE, ALL)
+    expect(filled.map(({ month, files }) => [month, files?.length])).toEqual([
+      ['9999-12', 1],
+      ['2026-07', 1],
+      ['0000-01', 1],
+    ])
+  })
+
   it('puts a page into the months that it reaches, and cuts the one that it does not end', () => {
     const all = sectionsOf([month('2026-07', 2), month('2026-06', 1), month('2026-05', 3)])
     const files = [...monthOf('2026-07', [4, 3]), ...monthOf('2026-06', [9]), ...monthOf('2026-05', [8])]

@@ -18,12 +18,15 @@ import {
 import { dirname, join } from 'node:path'
 import type { BlobStore } from '../../ports/blobs.ts'
 import { makeFolder, syncFolder } from './folders.ts'
+import { presenceOf } from './presence.ts'
 import { blobReader, openForReading } from './reader.ts'
 import { sharedSync } from './shared-sync.ts'
 import { writeNew } from './writer.ts'
 
 const RUN = /^[A-Za-z0-9_-]+$/
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
+/** What a disk that is not mounted, or a file server that is gone, answers. */
+const GONE = ['ENOENT', 'ENODEV', 'ENOTCONN', 'ESTALE']
 /** The number of folder entries that are read at a time. */
 const AT_A_TIME = 500
 
@@ -35,13 +38,28 @@ export interface DiskBlobs extends BlobStore {
   close(): Promise<void>
 }
 
+interface RunFolder {
+  handle: FileHandle
+  sync: () => Promise<void>
+}
+
 /**
  * `shared`: a server may be writing into the folder of its run, so an emptied folder stays until its run is closed.
  */
 export async function diskBlobs(folder: string, { shared } = { shared: false }): Promise<DiskBlobs> {
   await makeFolder(folder)
   /** The runs that this process writes blobs of. The folder of each is kept open for syncing. */
-  const runs = new Map<string, Promise<{ handle: FileHandle; sync: () => Promise<void> }>>()
+  const runs = new Map<string, Promise<RunFolder>>()
+  /** Those of a disk that was unmounted: what is under way may still use them. */
+  const former: Promise<RunFolder>[] = []
+  const presence = await presenceOf(
+    folder,
+    async () => (await runsThere()).length > 0,
+    () => {
+      former.push(...runs.values())
+      runs.clear()
+    },
+  )
 
   return {
     opensAhead: 1,
@@ -61,6 +79,7 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
       } catch (error) {
         // If the file cannot be removed now, the sweeper removes it after this run is over.
         if (created) await unlink(path).catch(() => {})
+        else if (GONE.includes(codeOf(error))) await presence.check()
         throw error
       }
     },
@@ -99,19 +118,20 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
     },
 
     async runs() {
-      const entries = await readdir(folder, { withFileTypes: true })
-      // File systems create folders of their own, such as lost+found.
-      return entries.filter((entry) => entry.isDirectory() && RUN.test(entry.name)).map(({ name }) => name)
+      await presence.check()
+      return runsThere()
     },
 
     closeRun: removeEmptyFolder,
 
     async check() {
+      await presence.check()
       const written = [...runs.keys()].map((run) => join(folder, run))
       for (const path of [folder, ...written]) await access(path, constants.W_OK | constants.X_OK)
     },
 
     async probe() {
+      await presence.check()
       // Beside the folders of runs, so it is no blob. Processes may share the folder.
       const path = join(folder, `probe-${process.pid}`)
       const file = await open(path, 'w', 0o600)
@@ -127,14 +147,32 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
     },
 
     async close() {
-      for (const opened of runs.values()) await (await opened).handle.close()
+      for (const opened of [...runs.values(), ...former]) await (await opened).handle.close()
       runs.clear()
+      former.length = 0
     },
+  }
+
+  async function runsThere(): Promise<string[]> {
+    const entries = await readdir(folder, { withFileTypes: true })
+    // File systems create folders of their own, such as lost+found.
+    return entries.filter((entry) => entry.isDirectory() && RUN.test(entry.name)).map(({ name }) => name)
   }
 
   function pathOf(blob: string): string {
     if (!BLOB.test(blob)) throw new Error('not a blob id')
     return join(folder, blob)
+  }
+
+  /** The result of the operation; `null` if the file or folder does not exist on the disk. */
+  async function ifExists<T>(operation: () => Promise<T>): Promise<T | null> {
+    try {
+      return await operation()
+    } catch (error) {
+      if (GONE.includes(codeOf(error))) await presence.check()
+      if (codeOf(error) === 'ENOENT') return null
+      throw error
+    }
   }
 
   function runFolder(run: string) {
@@ -149,6 +187,7 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
 
   async function openRunFolder(run: string) {
     const path = join(folder, run)
+    await presence.check()
     // The plain mkdir is for the right error: the recursive one reports a missing folder on a read-only disk.
     await mkdir(path, { recursive: true, mode: 0o700 }).catch(() => mkdir(path))
     await syncFolder(folder)
@@ -179,16 +218,6 @@ function createFile(path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     openFile(path, 'wx', 0o600, (error, fd) => (error ? reject(error) : resolve(fd)))
   })
-}
-
-/** The result of the operation; `null` if the file or folder does not exist. */
-async function ifExists<T>(operation: () => Promise<T>): Promise<T | null> {
-  try {
-    return await operation()
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
-    throw error
-  }
 }
 
 function codeOf(error: unknown): string {

@@ -1,5 +1,6 @@
 /** Connections to one PostgreSQL database. Each statement is its own transaction, with one round trip and a time limit. */
 import pg from 'pg'
+import { fairQueue } from './fair-queue.ts'
 import { databaseFault, isConflict, lost, notReached } from './faults.ts'
 
 /** A request is answered within two seconds, even if the database hangs: it fails at the first transaction that hangs. */
@@ -18,14 +19,16 @@ const OPERATOR_LIMIT_MS = 60_000
  * processes stay within a server's default (`max_connections` is 100).
  */
 const CONNECTIONS = 10
+/** Of one user: statements that wait for the lock of the user's row must not have all connections. */
+const CONNECTIONS_OF_KEY = 8
 /** A statement without a time limit is looked for at this interval. */
 const STILL_RUNS_MS = 500
 const WRITES = /\b(INSERT INTO|UPDATE|DELETE FROM)\b/
 /** The maximum of attempts at a transaction that PostgreSQL rolls back in favour of others. */
 const ATTEMPTS = 3
 
-/** Runs one statement and returns its rows. */
-export type Ask = <Row>(text: string, values?: unknown[]) => Promise<Row[]>
+/** Runs one statement and returns its rows. `key` is for the turns of statements; by default it is the first text of the values. */
+export type Ask = <Row>(text: string, values?: unknown[], key?: string) => Promise<Row[]>
 
 export interface Database {
   /** Runs a whole transaction in one round trip, durable once resolved. Throws with the codes that `ports.ts` promises. */
@@ -58,6 +61,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
   // A broken connection rejects the statement that waits for it and also emits this event, so the event is ignored.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
+  const queue = fairQueue(CONNECTIONS, CONNECTIONS_OF_KEY)
   const names = new Map<string, string>()
   const unlimited = new Set<pg.PoolClient>()
   let slowUntil = 0
@@ -74,7 +78,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     },
     alone: (work, limitMs = 0) => alone({ ...settings(url, limitMs, readOnly), query_timeout: limitMs }, work),
     askOn,
-    pool: () => ({ connections: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    pool: () => ({ connections: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount + queue.waiting() }),
     pauseWrites(why) {
       paused = why
     },
@@ -112,22 +116,22 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     if (unlimited.delete(client)) client.release(true)
   }
 
-  function ask<Row>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return askWithin(limitMs, text, values)
+  function ask<Row>(text: string, values: unknown[] = [], key = keyOf(values)): Promise<Row[]> {
+    return askWithin(limitMs, text, values, key)
   }
 
-  function askFirst<Row>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return askWithin(performance.now() < slowUntil ? FIRST_LIMIT_MS : limitMs, text, values)
+  function askFirst<Row>(text: string, values: unknown[] = [], key = keyOf(values)): Promise<Row[]> {
+    return askWithin(performance.now() < slowUntil ? FIRST_LIMIT_MS : limitMs, text, values, key)
   }
 
-  async function askWithin<Row>(ms: number, text: string, values: unknown[]): Promise<Row[]> {
+  async function askWithin<Row>(ms: number, text: string, values: unknown[], key: string): Promise<Row[]> {
     if (paused && WRITES.test(text)) throw paused
     const startedAt = performance.now()
     const time = countdown(ms)
     try {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await askOnce<Row>(text, values, time.over)
+          return await askOnce<Row>(text, values, key, time.over)
         } catch (error) {
           if (attempt === ATTEMPTS || !isConflict(error)) throw error
         }
@@ -139,7 +143,18 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     }
   }
 
-  async function askOnce<Row>(text: string, values: unknown[], over: Promise<never>): Promise<Row[]> {
+  async function askOnce<Row>(text: string, values: unknown[], key: string, over: Promise<never>): Promise<Row[]> {
+    await queue.enter(key, over).catch((error) => {
+      throw notReached(error)
+    })
+    try {
+      return await askNow<Row>(text, values, over)
+    } finally {
+      queue.leave(key)
+    }
+  }
+
+  async function askNow<Row>(text: string, values: unknown[], over: Promise<never>): Promise<Row[]> {
     const client = await connection(over)
     try {
       const query = client.query({ name: nameOf(text), text, values: values.map(storable) })
@@ -170,6 +185,15 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
     names.set(text, name)
     return name
   }
+}
+
+/**
+ * Statements with the same first text or bytes are of one user, as a rule: an owner comes before other ids. Those that are about
+ * nobody share a key.
+ */
+function keyOf(values: unknown[]): string {
+  const first = values.find((value) => typeof value === 'string' || Buffer.isBuffer(value)) ?? ''
+  return String(first)
 }
 
 /** Throws while the database does not answer or takes no writes. */

@@ -128,6 +128,11 @@ BEGIN
   IF (SELECT count(*) FROM uploads WHERE user_id = owner AND file_id IS NULL) >= most THEN
     RETURN QUERY SELECT 'full'; RETURN;
   END IF;
+  -- The records of complete uploads take space, too. Some are deleted at once, so that the search is rare.
+  IF EXISTS (SELECT FROM uploads WHERE user_id = owner OFFSET 2 * most - 1) THEN
+    DELETE FROM uploads WHERE id IN (
+      SELECT id FROM uploads WHERE user_id = owner AND file_id IS NOT NULL ORDER BY touched_at LIMIT 50);
+  END IF;
   INSERT INTO uploads (id, user_id, name, content_type, size, on_conflict, protocol, terms, seal, created_at, touched_at)
   VALUES (new_id, owner, new_name, new_type, new_size, new_on_conflict, new_protocol, new_terms, new_seal, at, at);
   RETURN QUERY SELECT 'done';

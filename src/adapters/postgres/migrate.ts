@@ -14,7 +14,7 @@ const MIGRATIONS: readonly [version: number, migration: string][] = [
   [10, uploads],
   [11, photos],
   [12, lastBackup],
-  // Only a function is new.
+  // Only functions are new.
   [13, ''],
 ]
 const VERSIONS = MIGRATIONS.map(([version]) => version)

@@ -6,12 +6,18 @@ const SESSION = `id, user_id AS "userId", device_id AS "deviceId", created_at AS
 /** Sessions that are deleted in one transaction. */
 const BATCH = 5000
 
+/** Tokens whose user is remembered, about 2 MiB. */
+const MOST_KNOWN = 10_000
+const STRANGERS = ''
+
 type Answer = 'new-device' | 'known-device' | 'spent' | 'taken' | 'gone'
 
 export function postgresSessions({ ask, askFirst, call }: Database): SessionRepository {
-  const one = async (how: Ask, condition: string, values: unknown[]): Promise<Session | null> => {
+  /** The users of tokens, only for the turns of the statements: tokens that open nothing have one turn in all. */
+  const userOf = new Map<string, string>()
+  const one = async (how: Ask, condition: string, values: unknown[], key?: string): Promise<Session | null> => {
     const text = `SELECT ${SESSION} FROM sessions WHERE ${condition} AND ended_at IS NULL`
-    return (await how<Session>(text, values))[0] ?? null
+    return (await how<Session>(text, values, key))[0] ?? null
   }
   const endThose = (condition: string, values: unknown[]) =>
     ask<Session>(
@@ -27,7 +33,16 @@ export function postgresSessions({ ask, askFirst, call }: Database): SessionRepo
       return answer
     },
 
-    findByTokenHash: (tokenHash) => one(askFirst, 'token_hash = $1', [tokenHash]),
+    async findByTokenHash(tokenHash) {
+      const hash = tokenHash.toString('latin1')
+      const session = await one(askFirst, 'token_hash = $1', [tokenHash], userOf.get(hash) ?? STRANGERS)
+      // The last used one is at the end.
+      userOf.delete(hash)
+      if (session) userOf.set(hash, session.userId)
+      const [oldest] = userOf.keys()
+      if (userOf.size > MOST_KNOWN && oldest !== undefined) userOf.delete(oldest)
+      return session
+    },
     find: (owner, sessionId) => one(ask, 'user_id = $1 AND id = $2', [owner, sessionId]),
 
     async count(limit) {

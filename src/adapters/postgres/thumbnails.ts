@@ -46,8 +46,8 @@ export function postgresThumbnails({ ask, call }: Database): ThumbnailRepository
     },
 
     async byTag(owner, tag) {
-      const one = `SELECT tag, content_type AS "contentType", sealed FROM thumbnails WHERE tag = $1 AND user_id = $2`
-      const [found] = await ask<SealedThumbnail>(one, [tag, owner])
+      const one = `SELECT tag, content_type AS "contentType", sealed FROM thumbnails WHERE user_id = $1 AND tag = $2`
+      const [found] = await ask<SealedThumbnail>(one, [owner, tag])
       return found ?? null
     },
   }

@@ -13,8 +13,8 @@ export function postgresTrash({ ask, call }: Database): TrashRepository {
 
   return {
     async find(owner, id) {
-      const one = `${TRASH} WHERE id = $1 AND user_id = $2 AND deleted_at IS NOT NULL`
-      return (await ask<SealedTrash>(one, [id, owner]))[0] ?? null
+      const one = `${TRASH} WHERE user_id = $1 AND id = $2 AND deleted_at IS NOT NULL`
+      return (await ask<SealedTrash>(one, [owner, id]))[0] ?? null
     },
 
     list(owner, query) {
@@ -37,8 +37,8 @@ export function postgresTrash({ ask, call }: Database): TrashRepository {
     },
 
     async remove(owner, id) {
-      const one = 'SELECT id FROM files WHERE id = $1 AND user_id = $2 AND deleted_at IS NOT NULL'
-      const [version] = await drop(one, [id, owner], Number.MAX_SAFE_INTEGER)
+      const one = 'SELECT id FROM files WHERE user_id = $1 AND id = $2 AND deleted_at IS NOT NULL'
+      const [version] = await drop(one, [owner, id], Number.MAX_SAFE_INTEGER)
       return version ?? null
     },
 

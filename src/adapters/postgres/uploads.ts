@@ -1,9 +1,10 @@
-import type { Upload, UploadRepository } from '../../ports/uploads.ts'
+import type { ListedUpload, Upload, UploadRepository } from '../../ports/uploads.ts'
 import type { Database } from './database.ts'
 
-const UPLOAD = `id, name, content_type AS "contentType", size AS "sizeBytes", received AS "offset", parts,
-  on_conflict AS "onConflict", protocol, terms, seal, created_at AS "createdAt", touched_at AS "touchedAt", claim,
+const LISTED = `id, name, content_type AS "contentType", size AS "sizeBytes", received AS "offset", parts,
+  on_conflict AS "onConflict", protocol, created_at AS "createdAt", touched_at AS "touchedAt", claim,
   file_id AS "fileId", file_name AS "fileName"`
+const UPLOAD = `${LISTED}, terms, seal`
 
 interface Row {
   answer: 'done' | 'stale' | 'run-ended' | 'quota'
@@ -29,18 +30,19 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
     },
 
     async find(owner, id) {
-      const [upload] = await ask<Upload>(`SELECT ${UPLOAD} FROM uploads WHERE id = $1 AND user_id = $2`, [id, owner])
+      const [upload] = await ask<Upload>(`SELECT ${UPLOAD} FROM uploads WHERE user_id = $1 AND id = $2`, [owner, id])
       return upload ?? null
     },
 
     list: (owner) =>
-      ask<Upload>(`SELECT ${UPLOAD} FROM uploads WHERE user_id = $1 AND file_id IS NULL ORDER BY created_at, id`, [
-        owner,
-      ]),
+      ask<ListedUpload>(
+        `SELECT ${LISTED} FROM uploads WHERE user_id = $1 AND file_id IS NULL ORDER BY created_at, id`,
+        [owner],
+      ),
 
     async claim(owner, id) {
-      const text = `UPDATE uploads SET claim = claim + 1 WHERE id = $1 AND user_id = $2 RETURNING ${UPLOAD}`
-      const [upload] = await ask<Upload>(text, [id, owner])
+      const text = `UPDATE uploads SET claim = claim + 1 WHERE user_id = $1 AND id = $2 RETURNING ${UPLOAD}`
+      const [upload] = await ask<Upload>(text, [owner, id])
       return upload ?? null
     },
 
@@ -83,8 +85,8 @@ export function postgresUploads({ ask, call }: Database): UploadRepository {
     },
 
     async remove(owner, id) {
-      const one = 'SELECT id FROM uploads WHERE id = $1 AND user_id = $2'
-      const rows = await ask(`SELECT FROM drop_uploads(ARRAY(${one}))`, [id, owner])
+      const one = 'SELECT id FROM uploads WHERE user_id = $1 AND id = $2'
+      const rows = await ask(`SELECT FROM drop_uploads(ARRAY(${one}))`, [owner, id])
       return rows.length === 1
     },
 

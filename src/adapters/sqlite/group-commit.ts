@@ -1,7 +1,8 @@
 /**
  * Commits the transactions of several requests together. A commit costs one sync, however many transactions it contains.
  * So all transactions of one turn of the event loop share a commit. Each has its own savepoint, so one that throws undoes
- * only itself. Large transactions are spread over several turns, because all other requests wait for a commit.
+ * only itself. Large transactions are spread over several turns, because all other requests wait for a commit. Small ones do not wait
+ * for them.
  */
 import type { Database } from 'better-sqlite3'
 
@@ -11,7 +12,7 @@ import type { Database } from 'better-sqlite3'
  */
 export type InTransaction = <T>(work: () => T, bytes?: number) => Promise<T>
 
-/** After so many bytes, no other transaction is added to a commit. */
+/** After so many bytes, no other large transaction is added to a commit. */
 export const MOST_BYTES = 256 * 1024
 
 /** `rescue` may run a failed commit once more. */
@@ -27,7 +28,8 @@ export function groupCommit(db: Database, rescue = (commit: () => void) => commi
     })
 
   function commitAll() {
-    const group = waiting.splice(0, sizeOfGroup(waiting))
+    const { group, others } = divided(waiting)
+    waiting.splice(0, waiting.length, ...others)
     if (waiting.length > 0) setImmediate(commitAll)
     const settle: (() => void)[] = []
     try {
@@ -61,14 +63,17 @@ function unlessBusy(error: unknown): unknown {
   return Object.assign(new Error('another process is writing to the database', { cause: error }), { code: 'EAGAIN' })
 }
 
-/** The number of transactions of the next commit. */
-function sizeOfGroup(waiting: Waiting[]): number {
+/** The transactions of the next commit: the small ones, and the first large ones. */
+function divided(waiting: Waiting[]): { group: Waiting[]; others: Waiting[] } {
   let bytes = 0
-  const last = waiting.findIndex((one) => {
+  const [group, others]: [Waiting[], Waiting[]] = [[], []]
+  for (const one of waiting) {
+    const isNext = one.bytes === 0 || bytes < MOST_BYTES
     bytes += one.bytes
-    return bytes >= MOST_BYTES
-  })
-  return last < 0 ? waiting.length : last + 1
+    if (isNext) group.push(one)
+    else others.push(one)
+  }
+  return { group, others }
 }
 
 interface Waiting {

@@ -1,13 +1,16 @@
 import type { Database } from 'better-sqlite3'
 import type { Part } from '../../ports/files.ts'
-import type { OwnedUpload, Upload, UploadRepository } from '../../ports/uploads.ts'
+import type { ListedUpload, OwnedUpload, Upload, UploadRepository } from '../../ports/uploads.ts'
 import type { InTransaction } from './group-commit.ts'
 
-const COLUMNS = `id, name, content_type AS contentType, size AS sizeBytes, received AS offset, parts,
-  on_conflict AS onConflict, protocol, terms, seal, created_at AS createdAt, touched_at AS touchedAt, claim,
+const LISTED = `id, name, content_type AS contentType, size AS sizeBytes, received AS offset, parts,
+  on_conflict AS onConflict, protocol, created_at AS createdAt, touched_at AS touchedAt, claim,
   file_id AS fileId, file_name AS fileName`
+const COLUMNS = `${LISTED}, terms, seal`
 
 export const countOpenSql = 'SELECT count(*) FROM uploads WHERE user_id = ? AND file_id IS NULL'
+
+export const hasSoManySql = 'SELECT 1 FROM uploads WHERE user_id = ? LIMIT 1 OFFSET ?'
 
 export const oldestOfSql = `SELECT user_id AS owner, ${COLUMNS} FROM uploads
   WHERE user_id = ? AND touched_at <= ? ORDER BY touched_at LIMIT ?`
@@ -21,9 +24,15 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
      VALUES (:id, :owner, :name, :contentType, :sizeBytes, :offset, :parts, :onConflict, :protocol, :terms, :seal,
        :createdAt, :touchedAt, :claim, :fileId, :fileName)`,
   )
+  const hasSoMany = db.prepare<[string, number], unknown>(hasSoManySql)
+  // Some at once, so that the search is rare.
+  const dropComplete = db.prepare<[string]>(
+    `DELETE FROM uploads WHERE id IN (
+       SELECT id FROM uploads WHERE user_id = ? AND file_id IS NOT NULL ORDER BY touched_at LIMIT 50)`,
+  )
   const byId = db.prepare<[string, string], Upload>(`SELECT ${COLUMNS} FROM uploads WHERE id = ? AND user_id = ?`)
-  const ofUser = db.prepare<[string], Upload>(
-    `SELECT ${COLUMNS} FROM uploads WHERE user_id = ? AND file_id IS NULL ORDER BY created_at, id`,
+  const ofUser = db.prepare<[string], ListedUpload>(
+    `SELECT ${LISTED} FROM uploads WHERE user_id = ? AND file_id IS NULL ORDER BY created_at, id`,
   )
   const claim = db.prepare<[string, string]>('UPDATE uploads SET claim = claim + 1 WHERE id = ? AND user_id = ?')
   const runLives = db.prepare<[string], unknown>('SELECT 1 FROM runs WHERE id = ? AND ended = 0')
@@ -63,6 +72,8 @@ export function sqliteUploads(db: Database, inTransaction: InTransaction): Uploa
       return inTransaction(() => {
         if (!hasUser.get(owner)) return 'gone'
         if ((open.get(owner) ?? 0) >= most) return 'full'
+        // The records of complete uploads take space, too.
+        if (hasSoMany.get(owner, 2 * most - 1)) dropComplete.run(owner)
         insert.run({ ...upload, owner })
         return 'done'
       })

@@ -1,8 +1,11 @@
 /** Names of files in a zip. They can be unpacked on every system. */
-import { digestSet } from '../../vault/files/digest-set.ts'
-import { numberedName, numberedPrefix } from '../../vault/files/names.ts'
+import { randomInt } from 'node:crypto'
+import { digestOf, digestSet } from '../../vault/files/digest-set.ts'
+import { MOST_NUMBER, numberedName, numberedPrefix } from '../../vault/files/names.ts'
 
 const MAX_NAME_BYTES = 255
+/** The numbers that are tried in their order. Each takes some microseconds, and other requests wait for them. */
+const MOST_TRIED = 32
 
 /** Characters that Windows forbids: <https://learn.microsoft.com/windows/win32/fileio/naming-a-file>. */
 const FORBIDDEN = /[<>:"|?*\\/\p{Cc}]|[. ](?=[. ]*$)/gu
@@ -26,7 +29,7 @@ export interface EntryNames {
 
 export function entryNames(): EntryNames {
   const used = digestSet()
-  /** The last number that was tried for each prefix of numbered names, so that no number is tried twice. */
+  /** The last number that was tried for each prefix of numbered names, by its digest, so that no number is tried twice. */
   const numbers = new Map<string, number>()
 
   return {
@@ -39,14 +42,19 @@ export function entryNames(): EntryNames {
     },
   }
 
+  /** A user may have files with very many of the numbers, but cannot know random ones in advance. */
   function numbered(name: string): string {
-    const prefix = folded(numberedPrefix(name))
-    for (;;) {
-      const number = (numbers.get(prefix) ?? 0) + 1
-      numbers.set(prefix, number)
-      const candidate = numberedName(name, number)
+    const prefix = digestOf(folded(numberedPrefix(name)))
+    for (let tries = 0; ; tries += 1) {
+      const candidate = numberedName(name, tries < MOST_TRIED ? next(prefix) : randomInt(1, MOST_NUMBER + 1))
       if (!used.has(folded(candidate))) return candidate
     }
+  }
+
+  function next(prefix: string): number {
+    const number = (numbers.get(prefix) ?? 0) + 1
+    numbers.set(prefix, number)
+    return number
   }
 }
 

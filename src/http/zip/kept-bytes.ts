@@ -11,8 +11,11 @@ export interface KeptBytes {
   batches(): Generator<Buffer[]>
 }
 
-/** Buffers many small pieces. They are deflated in blocks, which needs a fraction of the memory of single buffers. */
-export function keptBytes(): KeptBytes {
+/**
+ * Buffers many small pieces. They are deflated in blocks, which needs a fraction of the memory of single buffers. `keep` gets the size of
+ * each block.
+ */
+export function keptBytes(keep: (bytes: number) => void): KeptBytes {
   const blocks: Buffer[] = []
   let pieces: Buffer[] = []
   let pieceBytes = 0
@@ -23,7 +26,9 @@ export function keptBytes(): KeptBytes {
       pieceBytes += bytes.length
       sizeBytes += bytes.length
       if (pieceBytes < BLOCK_BYTES) return
-      blocks.push(deflateRawSync(Buffer.concat(pieces)))
+      const block = deflateRawSync(Buffer.concat(pieces))
+      blocks.push(block)
+      keep(block.length)
       pieces = []
       pieceBytes = 0
     },

@@ -32,9 +32,15 @@ export interface ZipEntry {
 /** The approximate size of a batch. */
 const BATCH_BYTES = 1024 * 1024
 
-/** The zip file in batches of about 1 MiB. The next entry is read when the entries before it are consumed. */
-export async function* zipOf(entries: AsyncIterable<ZipEntry>): AsyncGenerator<Buffer[]> {
-  const directory = keptBytes()
+/**
+ * The zip file in batches of about 1 MiB. The next entry is read when the entries before it are consumed. `keep` gets the memory that the
+ * directory of the zip takes until the end, in pieces.
+ */
+export async function* zipOf(
+  entries: AsyncIterable<ZipEntry>,
+  keep: (bytes: number) => void = () => {},
+): AsyncGenerator<Buffer[]> {
+  const directory = keptBytes(keep)
   let count = 0
   let offset = 0
   let ready: Buffer[] = []

@@ -20,8 +20,8 @@ export interface Claim {
 export interface MemoryPool {
   /**
    * Resolves once the bytes are reserved. They are released when the response closes. Throws after `waitMs`:
-   * `too-many-requests` if the share of the caller is used up, `not-ready` if the total is. Waiting claims are granted in
-   * their order, but a claim that does not fit does not block those behind it. A claim that is larger than a share, or than the
+   * `too-many-requests` if the share of the caller is used up, `not-ready` if the total is. Of the waiting claims that fit, the
+   * first one of the network that has the least is granted. So the queues of others do not delay a network that waits for little. A claim that is larger than a share, or than the
    * total, is granted when nothing else is reserved there.
    */
   claim(claim: Claim, response: ServerResponse): Promise<void>
@@ -35,6 +35,8 @@ interface Waiter {
 }
 
 const RETRY_SECONDS = 5
+/** This part of the total is for networks that hold nothing. So a few networks that use up their shares lock nobody out. */
+const LAST_PART = 1 / 16
 
 export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: PoolRules): MemoryPool {
   let reservedBytes = 0
@@ -85,7 +87,17 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
     open -= 1
     ofNetwork.add(network, -bytes)
     ofUser.add(user, -bytes)
-    for (const waiter of waiting) if (fits(waiter.claim)) waiter.grant()
+    for (let next = nextWaiter(); next; next = nextWaiter()) next.grant()
+  }
+
+  function nextWaiter(): Waiter | null {
+    let [next, least] = [null as Waiter | null, Number.POSITIVE_INFINITY]
+    for (const waiter of waiting) {
+      const reserved = ofNetwork.of(waiter.claim.network)
+      if (reserved < least && fits(waiter.claim)) [next, least] = [waiter, reserved]
+      if (least === 0) break
+    }
+    return next
   }
 
   function reserve(claim: Claim, response: ServerResponse) {
@@ -98,7 +110,8 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
   }
 
   function fits(claim: Claim): boolean {
-    return fitsShares(claim) && (reservedBytes === 0 || reservedBytes + claim.bytes <= totalBytes)
+    const most = ofNetwork.of(claim.network) === 0 ? totalBytes : totalBytes * (1 - LAST_PART)
+    return fitsShares(claim) && (reservedBytes === 0 || reservedBytes + claim.bytes <= most)
   }
 
   function fitsShares({ bytes, network, user }: Claim): boolean {
@@ -117,6 +130,8 @@ function shareOf(mostBytes: number) {
     add(client: string | null, bytes: number) {
       if (client !== null) reserved.add(client, bytes)
     },
+
+    of: reserved.of,
   }
 }
 

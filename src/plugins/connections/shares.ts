@@ -30,10 +30,11 @@ export interface ShareRules {
 }
 
 export function memoryClaims(pool: MemoryPool): ClaimMemory {
-  return async (request, reply, bytes) => {
+  return async (request, reply, bytes, isMore = false) => {
     if (isOver(reply)) throw problems.incompleteBody()
     const user = request.session?.userId ?? null
-    await pool.claim({ bytes, network: networkOf(request.ip), user }, reply.raw)
+    const share = isMore ? { network: '', user: null } : { network: networkOf(request.ip), user }
+    await pool.claim({ bytes, ...share }, reply.raw)
   }
 }
 

@@ -17,6 +17,7 @@ export function digestSet(): DigestSet {
   }
 }
 
-function digestOf(text: string): string {
+/** Short, and different for different strings. */
+export function digestOf(text: string): string {
   return hash('sha256', text, 'buffer').toString('latin1', 0, DIGEST_BYTES)
 }

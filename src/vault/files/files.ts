@@ -7,7 +7,7 @@ import { type ContentReader, openContent, type Range } from '../crypto/content.t
 import { missingBlob } from './damage.ts'
 import { openFitting } from './fitting.ts'
 import { fileName } from './names.ts'
-import type { Placement } from './placing.ts'
+import type { Placement, Spot } from './placing.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
 import { inPieces, type StoredFile, sortKeyOf, unseal } from './stored-file.ts'
 
@@ -121,12 +121,13 @@ export function openFiles(
         if (refusal) throw refusal
         const received = await receive(bytes, largestFitting(spot.used))
         options.check(received)
-        for (;;) {
-          const placement = await place(owner, options.contentType, received, spot, options.replaced, options.taken)
-          if (placement) return placement
-          spot = await currentSpot(owner, name)
-          options.guard(spot.current)
-        }
+        let seen: Spot | null = spot
+        return placing.attempts(owner, name, async () => {
+          const now = seen ?? (await currentSpot(owner, name))
+          if (!seen) options.guard(now.current)
+          seen = null
+          return place(owner, options.contentType, received, now, options.replaced, options.taken)
+        })
       })
     },
 
@@ -135,12 +136,11 @@ export function openFiles(
         const mostBytes = await admitted(owner, announced)
         const { contentType, taken, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
         const name = fileName(form.name)
-        for (;;) {
+        return placing.attempts(owner, name, async () => {
           const spot = await spotFor(owner, name, received, onConflict)
           const type = spot.current?.contentType ?? contentType
-          const placement = await place(owner, type, { ...received, source }, spot, 'trash', taken)
-          if (placement) return placement
-        }
+          return place(owner, type, { ...received, source }, spot, 'trash', taken)
+        })
       })
     },
 

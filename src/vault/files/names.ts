@@ -6,6 +6,12 @@ import { problems } from '../../problems.ts'
 export const ANY_BYTES = 'application/octet-stream'
 
 const MAX_NAME_BYTES = 255
+/**
+ * NFC does not shorten UTF-8 to less than a quarter. So a longer name is too long in any form. It is not converted: the time for that
+ * grows with the square of the number of combining marks.
+ */
+const MAX_TYPED_BYTES = 4 * MAX_NAME_BYTES
+const TOO_LONG = `has at most ${MAX_NAME_BYTES} bytes of UTF-8`
 
 let mimeTypes: typeof import('mime-types') | null = null
 
@@ -18,6 +24,7 @@ export const MOST_NUMBER = 999_999_999
  * nor `..`.
  */
 export function fileName(name: string): string {
+  if (Buffer.byteLength(name) > MAX_TYPED_BYTES) throw problems.invalidName(`A file name ${TOO_LONG}.`)
   const normal = name.normalize('NFC')
   const brokenRule = brokenRuleOf(normal)
   if (brokenRule) throw problems.invalidName(`A file name ${brokenRule}.`)
@@ -37,7 +44,7 @@ function brokenRuleOf(name: string): string | null {
   if (/[/\\]/.test(name)) return 'is one path segment, without / and \\'
   if (/\p{Cc}/u.test(name)) return 'has no control characters'
   if (/\p{Cs}/u.test(name)) return 'is well-formed Unicode'
-  if (Buffer.byteLength(name) > MAX_NAME_BYTES) return `has at most ${MAX_NAME_BYTES} bytes of UTF-8`
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) return TOO_LONG
   return null
 }
 

@@ -5,7 +5,8 @@ import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { type Secrets, sealSecrets } from '../crypto/envelope.ts'
 import { runEnded } from './admission.ts'
-import { typeOfName } from './names.ts'
+import { openAttempts } from './attempts.ts'
+import { numberedPrefix, typeOfName } from './names.ts'
 import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
 import { tagOf } from './tags.ts'
@@ -59,6 +60,8 @@ export interface Placing {
     replaced: 'trash' | 'discard',
     taken: Taken | null,
   ): Promise<Placement | null>
+  /** Repeats an attempt at the file of a name until its result is not `null`, as `Attempts` does. Names with the same numbered names are one. */
+  attempts<Result>(owner: string, name: string, attempt: () => Promise<Result | null>): Promise<Result>
   isOverBytes(used: Pick<Used, 'bytes'>, grownBytes: number): boolean
 }
 
@@ -75,9 +78,12 @@ export function openPlacing({
   'rules' | 'keys' | 'admission' | 'background' | 'collect' | 'trash'
 >): Placing {
   const { users, files, clock, chance, changeNotices } = ports
+  const { repeat } = openAttempts()
 
   return {
     currentSpot,
+
+    attempts: (owner, name, attempt) => repeat(`${owner} ${numberedPrefix(name)}`, attempt),
 
     async spotFor(owner, name, content, onConflict) {
       const spot = await currentSpot(owner, name)

@@ -66,7 +66,10 @@ export function openThumbnails({
       let seen = await guarded(owner, name, guard)
       await room()
       const picture = await read()
-      for (;;) {
+      let isFirst = true
+      return placing.attempts(owner, name, async () => {
+        if (!isFirst) seen = await guarded(owner, name, guard)
+        isFirst = false
         const { vaultKey, file } = seen
         if (file.thumbnail !== null && (await isSame(owner, vaultKey, file, contentType, picture)))
           return file.thumbnail
@@ -81,8 +84,8 @@ export function openThumbnails({
         }
         // Expired trash does not count for the quota.
         if (answer === 'quota' && !(await trash.expireOf(owner))) throw refusals.quota(rules, false)
-        seen = await guarded(owner, name, guard)
-      }
+        return null
+      })
     },
 
     async remove(owner, anyName, guard) {

@@ -3,6 +3,7 @@ import type { Caller } from '../../ports/accounts.ts'
 import type { SealedTrash, TrashQuery } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
+import { openAttempts } from './attempts.ts'
 import { freeNumberedName } from './stand-ins.ts'
 import { inPieces, type StoredFile, unseal } from './stored-file.ts'
 
@@ -49,6 +50,7 @@ export function openTrash({
   'rules' | 'keys' | 'repeat' | 'collect' | 'activity' | 'unsealPage' | 'turns'
 >): Trash {
   const { trash, clock } = ports
+  const { repeat: attempts } = openAttempts()
 
   return {
     async list(owner, page) {
@@ -66,20 +68,17 @@ export function openTrash({
 
     async restore(owner, id, onConflict) {
       const vaultKey = await keys.vaultKey(owner)
-      let numberedName: string | null = null
-      for (;;) {
+      let isTaken = false
+      return attempts(owner, async () => {
         const { deletedAt: _deletedAt, ...file } = unseal(vaultKey, owner, await find(owner, id)).file
-        const name: string = numberedName ?? file.name
+        const name = isTaken ? await freeNumberedName(ports, owner, file.name) : file.name
         const at = clock()
         const answer = await trash.restore(owner, file, name, at)
         if (answer === 'done') return { ...file, name, namedAt: at }
-        if (answer === 'stale') {
-          numberedName = null
-          continue
-        }
-        if (onConflict === 'fail') throw problems.fileExists()
-        numberedName = await freeNumberedName(ports, owner, file.name)
-      }
+        if (answer === 'taken' && onConflict === 'fail') throw problems.fileExists()
+        isTaken = answer === 'taken'
+        return null
+      })
     },
 
     async remove(owner, id, caller) {

@@ -42,6 +42,8 @@ export function openAppending({
     refuseQuota(owner: string, bytes: number, isUpload: boolean): Promise<void>
   }): Appending {
   const running = new Map<string, Running>()
+  /** The last append of each upload that waits until the running one has ended. */
+  const waiting = new Map<string, { isOvertaken: boolean }>()
 
   return {
     append(owner, id, request) {
@@ -59,18 +61,37 @@ export function openAppending({
   }
 
   async function stop(owner: string, id: string): Promise<void> {
-    for (;;) {
-      const other = running.get(keyOf(owner, id))
-      if (!other) return
+    overtake(keyOf(owner, id))
+    await end(keyOf(owner, id))
+  }
+
+  /** An append that waits is refused. Its client has come back on another connection, and must not find its bytes there later. */
+  function overtake(key: string): void {
+    const other = waiting.get(key)
+    if (other) other.isOvertaken = true
+  }
+
+  async function end(key: string): Promise<void> {
+    for (let other = running.get(key); other; other = running.get(key)) {
       other.stop()
       await other.stored
     }
   }
 
+  /** Waits until no other append runs. Throws if another request for the upload comes meanwhile. */
+  async function waitForTurn(key: string): Promise<void> {
+    const turn = { isOvertaken: false }
+    overtake(key)
+    waiting.set(key, turn)
+    await end(key)
+    if (waiting.get(key) === turn) waiting.delete(key)
+    if (turn.isOvertaken) throw problems.uploadInUse()
+  }
+
   async function append(owner: string, id: string, request: (upload: Upload) => Append): Promise<Appended> {
-    // Of several that wait for the same one, the first to wake up goes on.
-    while (running.has(keyOf(owner, id))) await stop(owner, id)
-    const { stopped, release } = register(owner, id)
+    const key = keyOf(owner, id)
+    if (running.has(key)) await waitForTurn(key)
+    const { stopped, release } = register(key)
     let appended: { upload: Upload; append: Append }
     try {
       const known = await claimed(owner, id)
@@ -93,8 +114,7 @@ export function openAppending({
     return complete(owner, upload, asked.finish)
   }
 
-  function register(owner: string, id: string) {
-    const key = keyOf(owner, id)
+  function register(key: string) {
     let release = () => {}
     let stopNow = () => {}
     const stopped = new Promise<Problem>((resolve) => {

@@ -126,19 +126,18 @@ export function openCompleting({
       source: null,
       offer: <Answer>(commit: () => Promise<Answer>) => commit(),
     }
-    for (;;) {
+    const placement = await placing.attempts(owner, name, async () => {
       const spot =
         onConflict === 'replace'
           ? await placing.currentSpot(owner, name)
           : await placing.spotFor(owner, name, content, onConflict)
       guard(spot.current)
       const type = onConflict === 'replace' ? contentType : (spot.current?.contentType ?? contentType)
-      const placement = await placing.place(owner, type, content, spot, replaced, taken)
-      if (!placement) continue
-      hashes.forget(whole.id)
-      const { id: fileId, name: fileName } = placement.file
-      return { upload: { ...whole, onConflict, contentType, name, fileId, fileName }, isWhole: true, placement }
-    }
+      return placing.place(owner, type, content, spot, replaced, taken)
+    })
+    hashes.forget(whole.id)
+    const { id: fileId, name: fileName } = placement.file
+    return { upload: { ...whole, onConflict, contentType, name, fileId, fileName }, isWhole: true, placement }
   }
 
   /** If this process has not received all bytes in order, it reads them back. */

@@ -4,7 +4,7 @@
  */
 import type { Hash } from 'node:crypto'
 import type { Taken } from '../../ports/files.ts'
-import type { Upload } from '../../ports/uploads.ts'
+import type { ListedUpload, Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { changedNothing } from '../files/admission.ts'
@@ -99,7 +99,7 @@ export interface Uploads {
   /** Makes one file of uploads that have all their bytes, in this order. Those uploads are gone then. No bytes are moved, unless the parts are tiny. */
   concatenate(owner: string, upload: NewUpload, pieces: string[]): Promise<Appended>
   /** The uploads of the owner that are not complete, the oldest first. */
-  list(owner: string): Promise<Upload[]>
+  list(owner: string): Promise<ListedUpload[]>
   /** Removes an upload and its bytes. Of a complete one, only the record is removed, and the file stays. */
   remove(owner: string, id: string): Promise<void>
   /** When an upload expires if nothing is appended. */
@@ -204,7 +204,7 @@ export function openUploads(
     return touchedAt + rules.uploadExpiryMs
   }
 
-  function isExpired(upload: Upload): boolean {
+  function isExpired(upload: ListedUpload): boolean {
     return expiresAt(upload) <= clock()
   }
 

@@ -18,13 +18,20 @@ export interface Order {
   dayOf(file: StoredFile): string
 }
 
+/** The calendar of the server. With the offset of a place, an instant may lie outside of it, and counts for its first or last month. */
+const FIRST_INSTANT = Date.parse('0000-01-01T00:00:00.000Z')
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z')
+
 const instantOf = (file: StoredFile) => Date.parse(shownTime(file))
 
 /** The order of `sort=takenAt&order=desc`. */
 export const BY_DATE: Order = {
   placeOf: (file) => ({ at: instantOf(file), id: file.id }),
   isBefore: (one, other) => one.at > other.at || (one.at === other.at && one.id > other.id),
-  monthOf: (file) => new Date(instantOf(file)).toISOString().slice(0, 7),
+  monthOf: (file) => {
+    const instant = Math.min(LAST_INSTANT, Math.max(FIRST_INSTANT, instantOf(file)))
+    return new Date(instant).toISOString().slice(0, 7)
+  },
   dayOf: (file) => (file.takenAt ? file.takenAt.slice(0, 10) : localDay(file.createdAt)),
 }
 
