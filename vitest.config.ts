@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
@@ -10,8 +11,8 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts', 'test/support/memory-folder.ts'],
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 30_000,
-    // Much of the time a test waits for disks and servers; the default leaves a core of two idle.
-    maxWorkers: '100%',
+    // Half of the time a test waits for disks, servers and timeouts. So three workers keep two cores busy.
+    maxWorkers: Math.ceil(1.5 * availableParallelism()),
     // A worker loads the sources once, not once for each file. So a test leaves nothing behind in a module or in the process.
     isolate: false,
     coverage: {

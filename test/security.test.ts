@@ -68,8 +68,10 @@ describe('docs/security.md', () => {
 
 /** Names of tests and groups: `it('…'`, `describe('…'`, or after the table of either. Comments do not count. */
 function titlesIn(source: string): Set<string> {
-  const titles = source.matchAll(/^\s*(?:it|describe)\(\s*'([^'\n]+)'|^(?!\s*\/\/).*\)\(\s*'([^'\n]+)',/gm)
-  return new Set([...titles].map(([, plain, each]) => plain ?? each ?? ''))
+  const titles = source.matchAll(
+    /^\s*(?:it|describe)\(\s*'([^'\n]+)'|^(?!\s*\/\/).*\)\(\s*'([^'\n]+)',|^\s*'([^'\n]+)': (?:async )?\(\) =>/gm,
+  )
+  return new Set([...titles].map(([, plain, each, atOnce]) => plain ?? each ?? atOnce ?? ''))
 }
 
 function pagesOfDocs(): string[] {

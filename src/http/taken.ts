@@ -1,4 +1,4 @@
-/** `takenAt`: when a content was made, as RFC 3339 with the offset of the place. */
+/** Reads and writes `takenAt`: when a content was made, as RFC 3339 with the offset of local time from UTC. */
 import type { Taken } from '../ports/files.ts'
 import { problems } from '../problems.ts'
 import { NOT_TAKEN } from '../vault/files/placing.ts'
@@ -9,17 +9,20 @@ const DATE_TIME =
 const MINUTE_MS = 60_000
 const SPACE_FOR_PLUS = / (?=\d\d:\d\d$)/
 
-/** `null` means that no date is known. Throws `invalid-request` for anything but a date with an offset. Fractions of a millisecond are cut. */
+/**
+ * Reads a value of JSON. `null` means that no date is known. Throws `invalid-request` if it is no date and time with an offset.
+ * Digits after milliseconds are dropped.
+ */
 export function takenIn(value: string | null): Taken {
   return value === null ? NOT_TAKEN : takenOf(value)
 }
 
-/** The same for a query or a field, which need not be there. In a query, an unescaped `+` of the offset arrives as a space. */
+/** Reads the value of a query or of a form's field; `null` if it is absent. A `+` that a client did not escape arrives as a space. */
 export function takenInQuery({ takenAt }: { takenAt?: string | undefined }): Taken | null {
   return takenAt === undefined ? null : takenOf(takenAt.replace(SPACE_FOR_PLUS, '+'))
 }
 
-/** Responses carry it with milliseconds and with the offset that it came with. */
+/** The value in a response: with milliseconds, and with the offset that the client sent. */
 export function presentTaken({ takenAt, takenOffset }: Taken): string | null {
   if (takenAt === null) return null
   const local = new Date(takenAt + takenOffset * MINUTE_MS).toISOString()
@@ -29,7 +32,7 @@ export function presentTaken({ takenAt, takenOffset }: Taken): string | null {
   return `${local.slice(0, -1)}${takenOffset < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`
 }
 
-/** Returns the fault of a date and time, or `null`. A space in place of the `+` is valid, because a query may have one. */
+/** Why this is no valid date and time; `null` if it is one. A space in place of the `+` is valid, as in a query. */
 export function dateFault(value: string): string | null {
   const found = parsed(value.replace(SPACE_FOR_PLUS, '+'))
   return typeof found === 'string' ? found : null
@@ -47,7 +50,7 @@ function parsed(value: string): Taken | string {
   const takenOffset = sign ? (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) : 0
   const local = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.slice(1, 4).padEnd(3, '0')}Z`
   const at = Date.parse(local)
-  // JavaScript takes 30 February for 2 March.
+  // `Date.parse` reads 30 February as 2 March.
   if (Number.isNaN(at) || new Date(at).toISOString() !== local) return 'must be a date that exists'
   return { takenAt: at - takenOffset * MINUTE_MS, takenOffset: takenOffset + 0 }
 }

@@ -16,7 +16,7 @@ import { sqliteRows } from '../support/rows.ts'
 const LEFT_BEHIND = ['runs', 'garbage', 'holds', 'last_backup']
 
 function moveSource(folder: string) {
-  const rows = sqliteMoveSource(folder)
+  const rows = sqliteMoveSource(folder, 100)
   onTestFinished(rows.close)
   return rows
 }

@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { blobsIn, temporaryFolder } from '../support/app.ts'
+import { atOnce } from '../support/at-once.ts'
 import { newCertificate } from '../support/certificates.ts'
 import { command, type ServerProcess, serverProcess, signedIn } from '../support/process.ts'
 import { appending, asking, beginning, toldOffset } from '../support/resuming.ts'
@@ -35,17 +36,6 @@ describe('a server that is told to stop', () => {
     expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
     expect(await stopped).toBe(0)
     expect(server.output()).not.toContain('cutting')
-  })
-
-  it('behind a proxy accepts connections for another moment, and is not ready', async () => {
-    const server = serverProcess(await temporaryFolder(), { TRUST_PROXY: '127.0.0.1' })
-    await server.url
-    const stopped = server.stop('SIGTERM')
-    await expect.poll(server.output).toContain('closing on SIGTERM')
-    const ready = await server.request('/health/ready')
-    expect([ready.status, ready.headers.connection]).toEqual([503, 'keep-alive'])
-    expect((await server.request('/health/live')).status).toBe(200)
-    expect(await stopped).toBe(0)
   })
 
   it('answers clients that wait for changes at once', async () => {
@@ -118,42 +108,53 @@ describe('a server that is told to stop', () => {
     expect(await line.ended).toBe('')
   })
 
-  it('does not wait for connections that have sent nothing', async () => {
-    const server = serverProcess(await temporaryFolder(), { SHUTDOWN_GRACE_SECONDS: '600' })
-    const silent = wire(await server.url)
-    await once(silent.socket, 'connect')
-    expect((await server.request('/health/live')).status).toBe(200)
-    expect(await server.stop('SIGTERM')).toBe(0)
-    expect(server.output()).not.toContain('cutting')
-  })
+  atOnce({
+    'behind a proxy accepts connections for another moment, and is not ready': async () => {
+      const server = serverProcess(await temporaryFolder(), { TRUST_PROXY: '127.0.0.1' })
+      await server.url
+      const stopped = server.stop('SIGTERM')
+      await expect.poll(server.output).toContain('closing on SIGTERM')
+      const ready = await server.request('/health/ready')
+      expect([ready.status, ready.headers.connection]).toEqual([503, 'keep-alive'])
+      expect((await server.request('/health/live')).status).toBe(200)
+      expect(await stopped).toBe(0)
+    },
 
-  it.each(['before the handshake', 'after the handshake'])('does not wait for them over TLS, %s', async (when) => {
-    const folder = await temporaryFolder()
-    const { cert, key } = newCertificate(folder)
-    const settings = { TLS_CERT: cert, TLS_KEY: key, SHUTDOWN_GRACE_SECONDS: '600' }
-    const server = serverProcess(folder, settings)
-    const { port, hostname: host } = new URL(await server.url)
-    const isBefore = when === 'before the handshake'
-    const silent = isBefore
-      ? connectPlain(Number(port), host)
-      : connectTls({ port: Number(port), host, rejectUnauthorized: false })
-    await once(silent, isBefore ? 'connect' : 'secureConnect')
-    expect((await server.request('/health/live')).status).toBe(200)
-    expect(await server.stop('SIGTERM')).toBe(0)
-    expect(server.output()).not.toContain('cutting')
-  })
+    'does not wait for connections that have sent nothing': async () => {
+      const server = serverProcess(await temporaryFolder(), { SHUTDOWN_GRACE_SECONDS: '600' })
+      const silent = wire(await server.url)
+      await once(silent.socket, 'connect')
+      expect((await server.request('/health/live')).status).toBe(200)
+      expect(await server.stop('SIGTERM')).toBe(0)
+      expect(server.output()).not.toContain('cutting')
+    },
 
-  it('ends at once on a second signal', async () => {
-    const server = serverProcess(await temporaryFolder(), { SHUTDOWN_GRACE_SECONDS: '600' })
-    const line = await partOf(server, 'PUT /v1/files/ten', await signedIn(server), 10, Buffer.from('first'))
-    const stopped = server.stop('SIGTERM')
-    await expect.poll(server.output).toContain('closing on SIGTERM')
-    // A second signal of the same Ctrl-C comes sooner.
-    await pause(1100)
-    process.kill(server.pid, 'SIGTERM')
-    expect(await stopped).toBe(1)
-    expect(server.output()).toContain('ending at once on a second SIGTERM')
-    await line.ended
+    'does not wait for them over TLS, before the handshake and after it': async () => {
+      const folder = await temporaryFolder()
+      const { cert, key } = newCertificate(folder)
+      const settings = { TLS_CERT: cert, TLS_KEY: key, SHUTDOWN_GRACE_SECONDS: '600' }
+      const server = serverProcess(folder, settings)
+      const { port, hostname: host } = new URL(await server.url)
+      const before = connectPlain(Number(port), host)
+      const after = connectTls({ port: Number(port), host, rejectUnauthorized: false })
+      await Promise.all([once(before, 'connect'), once(after, 'secureConnect')])
+      expect((await server.request('/health/live')).status).toBe(200)
+      expect(await server.stop('SIGTERM')).toBe(0)
+      expect(server.output()).not.toContain('cutting')
+    },
+
+    'ends at once on a second signal': async () => {
+      const server = serverProcess(await temporaryFolder(), { SHUTDOWN_GRACE_SECONDS: '600' })
+      const line = await partOf(server, 'PUT /v1/files/ten', await signedIn(server), 10, Buffer.from('first'))
+      const stopped = server.stop('SIGTERM')
+      await expect.poll(server.output).toContain('closing on SIGTERM')
+      // A second signal of the same Ctrl-C comes sooner.
+      await pause(1100)
+      process.kill(server.pid, 'SIGTERM')
+      expect(await stopped).toBe(1)
+      expect(server.output()).toContain('ending at once on a second SIGTERM')
+      await line.ended
+    },
   })
 })
 

@@ -3,6 +3,7 @@ import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { form, member, newDeviceId, temporaryFolder } from '../support/app.ts'
+import { atOnce } from '../support/at-once.ts'
 import { cluster, describeCluster } from '../support/cluster.ts'
 import { type CollectedSpan, type Collector, collector } from '../support/collector.ts'
 import { freePort } from '../support/engines.ts'
@@ -211,19 +212,7 @@ describeCluster('on PostgreSQL, Redis and S3 behind nginx', () => {
 })
 
 describe('without a collector that works', () => {
-  it('a stop does not wait for a collector that hangs', async () => {
-    const forever = { OTEL_EXPORTER_OTLP_TIMEOUT: '3600000', OTEL_BSP_EXPORT_TIMEOUT: '3600000' }
-    const { sink, server } = await traced(forever, { status: null })
-    await server.request('/v1/files', { headers: { 'x-request-id': 'hanging' } })
-    await spanOf(sink, 'hanging')
-    await server.request('/v1/files')
-    expect(await server.stop('SIGTERM')).toBe(0)
-  })
-
-  it.each([
-    ['refuses', { status: 500 }],
-    ['hangs', { status: null }],
-  ])('requests do not wait for a collector that %s, and the log says it once', async (_how, answer) => {
+  const unbothered = async (answer: Parameters<typeof collector>[0]) => {
     const { server } = await traced({ OTEL_EXPORTER_OTLP_TIMEOUT: '300' }, answer)
     const warnings = () => linesOf(server).filter(({ msg }) => /sending traces failed/.test(String(msg)))
     const ada = await member(server)
@@ -232,21 +221,35 @@ describe('without a collector that works', () => {
     expect((await ada.get('a')).status).toBe(200)
     expect(await server.stop('SIGTERM')).toBe(0)
     expect(warnings()).toHaveLength(1)
-  })
+  }
 
-  it('the log says once that it cannot be reached, and that it takes traces again', async () => {
-    const free = await freePort()
-    const settings = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${free}`, OTEL_EXPORTER_OTLP_TIMEOUT: '300' }
-    const server = serverProcess(await temporaryFolder(), { ...settings, ...SOON })
-    const said = (text: string) => linesOf(server).filter(({ msg }) => String(msg).includes(text))
-    await server.request('/v1/files')
-    await expect.poll(() => said('sending traces failed'), { timeout: 10_000 }).toHaveLength(1)
-    await server.request('/v1/files')
-    const sink = await collector({ port: free })
-    await server.request('/v1/files', { headers: { 'x-request-id': 'again' } })
-    await spanOf(sink, 'again')
-    await expect.poll(() => said('takes traces again')).toHaveLength(1)
-    expect(said('sending traces failed')).toHaveLength(1)
+  atOnce({
+    'a stop does not wait for a collector that hangs': async () => {
+      const forever = { OTEL_EXPORTER_OTLP_TIMEOUT: '3600000', OTEL_BSP_EXPORT_TIMEOUT: '3600000' }
+      const { sink, server } = await traced(forever, { status: null })
+      await server.request('/v1/files', { headers: { 'x-request-id': 'hanging' } })
+      await spanOf(sink, 'hanging')
+      await server.request('/v1/files')
+      expect(await server.stop('SIGTERM')).toBe(0)
+    },
+
+    'the log says once that it cannot be reached, and that it takes traces again': async () => {
+      const free = await freePort()
+      const settings = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${free}`, OTEL_EXPORTER_OTLP_TIMEOUT: '300' }
+      const server = serverProcess(await temporaryFolder(), { ...settings, ...SOON })
+      const said = (text: string) => linesOf(server).filter(({ msg }) => String(msg).includes(text))
+      await server.request('/v1/files')
+      await expect.poll(() => said('sending traces failed'), { timeout: 10_000 }).toHaveLength(1)
+      await server.request('/v1/files')
+      const sink = await collector({ port: free })
+      await server.request('/v1/files', { headers: { 'x-request-id': 'again' } })
+      await spanOf(sink, 'again')
+      await expect.poll(() => said('takes traces again')).toHaveLength(1)
+      expect(said('sending traces failed')).toHaveLength(1)
+    },
+
+    'requests do not wait for a collector that refuses, and the log says it once': () => unbothered({ status: 500 }),
+    'requests do not wait for a collector that hangs, and the log says it once': () => unbothered({ status: null }),
   })
 
   it('no module of OpenTelemetry is loaded if none is set', async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { blobsOnDisk, form, type Member, member, testApp } from '../support/app.ts'
+import { atOnce } from '../support/at-once.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 
 /** The server's own patience is counted in minutes. */
@@ -8,20 +9,15 @@ const HURRIED = { headerMs: 400, pace: { everyMs: 400, bodyBytes: 1024, checksPe
 const ada = JSON.stringify({ name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' })
 
 describe('a client that says next to nothing', () => {
-  it.each(['', 'GET /health/live HTTP/1.1\r\nx-long: '])('after %j gets a 408 and no more time', async (start) => {
+  const silent = async (start: string) => {
     const app = await testApp({}, undefined, HURRIED)
     const line = wire(app.url)
     line.socket.write(start)
     if (start) trickle(line)
     expect(await line.ended).toMatch(/^HTTP\/1\.1 408 .*"code":"request-timeout"/s)
-  })
+  }
 
-  it.each<[what: string, request: (owner: Member) => string]>([
-    ['JSON', () => `${head('POST /v1/users', { 'content-type': 'application/json', 'content-length': ada.length })}{`],
-    ['an upload', (owner) => head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 100_000 })],
-    ['an upload of unknown length', (owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), ...chunked })}ffff\r\n`],
-    ['a form', (owner) => startOfForm(owner)],
-  ])('in the body of %s gets a 408, and nothing is kept', async (_what, request) => {
+  const inBody = async (request: (owner: Member) => string) => {
     const app = await testApp({}, undefined, HURRIED)
     const owner = await member(app)
     const line = wire(app.url)
@@ -31,12 +27,9 @@ describe('a client that says next to nothing', () => {
     await app.settled()
     expect(await blobsOnDisk(app)).toEqual([])
     expect(app.log.join('\n')).not.toContain('"level":50')
-  })
+  }
 
-  it.each<[what: string, request: (owner: Member) => string, rest: string]>([
-    ['an upload', (owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 4 })}a`, 'bcd'],
-    ['chunks', (owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), ...chunked })}4\r\na`, 'bcd\r\n0\r\n\r\n'],
-  ])('and sends the rest of %s after the 408 has stored nothing', async (_what, request, rest) => {
+  const afterwards = async (request: (owner: Member) => string, rest: string) => {
     const app = await testApp({}, undefined, HURRIED)
     const owner = await member(app)
     const line = wire(app.url)
@@ -46,6 +39,22 @@ describe('a client that says next to nothing', () => {
     expect(await line.ended).toBe(answer)
     await app.settled()
     expect(await owner.get('a')).toBeProblem(404, 'file-not-found')
+  }
+
+  atOnce({
+    'after nothing gets a 408 and no more time': () => silent(''),
+    'after half a header field gets a 408 and no more time': () => silent('GET /health/live HTTP/1.1\r\nx-long: '),
+    'in the body of JSON gets a 408, and nothing is kept': () =>
+      inBody(() => `${head('POST /v1/users', { 'content-type': 'application/json', 'content-length': ada.length })}{`),
+    'in the body of an upload gets a 408, and nothing is kept': () =>
+      inBody((owner) => head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 100_000 })),
+    'in the body of an upload of unknown length gets a 408, and nothing is kept': () =>
+      inBody((owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), ...chunked })}ffff\r\n`),
+    'in the body of a form gets a 408, and nothing is kept': () => inBody((owner) => startOfForm(owner)),
+    'and sends the rest of an upload after the 408 has stored nothing': () =>
+      afterwards((owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 4 })}a`, 'bcd'),
+    'and sends the rest of chunks after the 408 has stored nothing': () =>
+      afterwards((owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), ...chunked })}4\r\na`, 'bcd\r\n0\r\n\r\n'),
   })
 
   it('and reads next to nothing of a download is cut', async () => {

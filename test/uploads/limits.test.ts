@@ -14,6 +14,7 @@ import {
   type TestApp,
   testApp,
 } from '../support/app.ts'
+import { atOnce } from '../support/at-once.ts'
 import { smallDisk } from '../support/disk.ts'
 import {
   appending,
@@ -61,7 +62,7 @@ async function finish(ada: Member, dialect: Dialect, path: string, bytes: Buffer
   expect((await ada.get('film')).bytes.equals(bytes)).toBe(true)
 }
 
-it.for(PROTOCOLS)('an append stops when its device is signed out, in %s', async (dialect) => {
+const stopped = async (dialect: Dialect) => {
   const app = await testApp({}, undefined, SESSIONS_CHECKED_OFTEN)
   const ada = await member(app)
   const lost = await paired(app, ada)
@@ -72,23 +73,29 @@ it.for(PROTOCOLS)('an append stops when its device is signed out, in %s', async 
   await ada.request(`/v1/sessions/${lost.sessionId}`, { method: 'DELETE' })
   expect(await line.ended).toMatch(/^HTTP\/1\.1 401 .*"code":"unauthorized"/s)
   expect(line.fault()).toBeNull()
-  expect(await send(lost, appending(dialect, path, 0, { bytes, isLast: true }))).toBeProblem(401, 'unauthorized')
+  const again = { bytes: bytes.subarray(0, MiB), isLast: false, size: bytes.length }
+  expect(await send(lost, appending(dialect, path, 0, again))).toBeProblem(401, 'unauthorized')
   await finish(ada, dialect, path, bytes)
-})
+}
 
-it('an append stops when its session expires', async () => {
-  const app = await testApp({ SESSION_TTL_DAYS: '0.01' }, undefined, SESSIONS_CHECKED_OFTEN)
-  const ada = await member(app)
-  const phone = await paired(app, ada)
-  const bytes = randomBytes(4 * MiB)
-  const path = await begun(phone, 'tus', bytes.length)
-  const line = await halfAppended(app, phone, 'tus', path, bytes)
+atOnce({
+  'an append stops when its device is signed out, in tus': () => stopped('tus'),
+  'an append stops when its device is signed out, in 6': () => stopped(6),
+  'an append stops when its device is signed out, in 10': () => stopped(10),
+  'an append stops when its session expires': async () => {
+    const app = await testApp({ SESSION_TTL_DAYS: '0.01' }, undefined, SESSIONS_CHECKED_OFTEN)
+    const ada = await member(app)
+    const phone = await paired(app, ada)
+    const bytes = randomBytes(4 * MiB)
+    const path = await begun(phone, 'tus', bytes.length)
+    const line = await halfAppended(app, phone, 'tus', path, bytes)
 
-  app.clock.turn(10 * MINUTE)
-  await ada.request('/v1/me')
-  app.clock.turn(10 * MINUTE)
-  expect(await line.ended).toMatch(/^HTTP\/1\.1 401 .*"code":"unauthorized"/s)
-  await finish(ada, 'tus', path, bytes)
+    app.clock.turn(10 * MINUTE)
+    await ada.request('/v1/me')
+    app.clock.turn(10 * MINUTE)
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 401 .*"code":"unauthorized"/s)
+    await finish(ada, 'tus', path, bytes)
+  },
 })
 
 it.for(PROTOCOLS)('a full quota refuses appends until files are deleted, in %s', async (dialect) => {

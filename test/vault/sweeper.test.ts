@@ -7,8 +7,9 @@ import { openSecrets, sealSecrets } from '../../src/vault/crypto/envelope.ts'
 import { openKeyring } from '../../src/vault/crypto/keyring.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { standing } from '../contracts/rows.ts'
-import { blobsOnDisk, DAY, form, MINUTE, member, SECOND, type TestApp, testApp } from '../support/app.ts'
-import { databaseOf } from '../support/operator.ts'
+import { blobsOnDisk, DAY, form, MINUTE, member, newDeviceId, SECOND, type TestApp, testApp } from '../support/app.ts'
+import { databaseOf, operator } from '../support/operator.ts'
+import { sqliteRows } from '../support/rows.ts'
 
 const homeOf = (app: TestApp) => join(app.config.DATA_DIR, '..')
 
@@ -125,6 +126,21 @@ it('forgets sessions that are over', async () => {
   await app.settled()
   expect(await app.ports.sessions.find(ada.userId, ada.sessionId)).toBeNull()
   expect(await app.ports.sessions.find(ben.userId, ben.sessionId)).not.toBeNull()
+})
+
+it('forgets PINs of the operator that have expired', async () => {
+  const app = await testApp()
+  const { email } = await member(app)
+  const { vault } = await operator(app)
+  const kept = () => sqliteRows(app.config.DATA_DIR).handed_out_pins
+  await vault.handOutPin(email, newDeviceId())
+  app.sweep()
+  await app.settled()
+  expect(kept()).toHaveLength(1)
+  app.clock.turn(DAY)
+  app.sweep()
+  await app.settled()
+  expect(kept()).toEqual([])
 })
 
 describe('while somebody holds the blobs', () => {

@@ -206,6 +206,17 @@ async function endless(uploads: Uploads, owner: string, id: string) {
   return { ended }
 }
 
+it('ends the append that runs when it is removed, and keeps none of its bytes', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  const { ended } = await endless(uploads, owner, id)
+  const refused = expect(ended).rejects.toMatchObject({ code: 'upload-in-use' })
+  await uploads.remove(owner, id)
+  await refused
+  await app.settled()
+  expect(await blobsOnDisk(app)).toEqual([])
+})
+
 it('takes no append that waits when its client asks how far it came', async () => {
   const { owner, uploads } = await vaultOf()
   const { id } = await uploads.begin(owner, film())

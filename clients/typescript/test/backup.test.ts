@@ -157,7 +157,9 @@ describe('minikeepsafe-backup', () => {
     expect(second.code).toBe(0)
     const files = await all(client.list())
     expect([files.length, new Set(files.map(({ sha256 }) => sha256)).size]).toEqual([20, 20])
-    expect(sentIn(second)).toBe(20 - before)
+    // The server may have stored the last two after the list: they had arrived before their client was killed.
+    expect(sentIn(second)).toBeLessThanOrEqual(20 - before)
+    expect(sentIn(second)).toBeGreaterThanOrEqual(20 - before - 2)
   })
 
   it('goes on in the middle of a file', async () => {

@@ -33,7 +33,10 @@ export type Ask = <Row>(text: string, values?: unknown[], key?: string) => Promi
 export interface Database {
   /** Runs a whole transaction in one round trip, durable once resolved. Throws with the codes that `ports.ts` promises. */
   ask: Ask
-  /** Like `ask`, for the first transaction of a request: while the database is slow, requests fail here, and soon. */
+  /**
+   * Like `ask`, for the first transaction of a request. It has a shorter timeout while the database is slow. So a request is
+   * refused soon, and not after one timeout for each of its transactions.
+   */
   askFirst: Ask
   /** Like `ask`, through a function of ours in the database, with named arguments. */
   call<Row>(name: string, values: Record<string, unknown>, how?: Ask): Promise<Row[]>

@@ -2,7 +2,7 @@
 import type { Database } from 'better-sqlite3'
 import type { ChangeRepository } from '../../ports/changes.ts'
 import type { SealedFile } from '../../ports/files.ts'
-import { FILE_COLUMNS } from './files.ts'
+import { FILE_COLUMNS } from './file-rows.ts'
 import type { InTransaction } from './group-commit.ts'
 import { sqliteForgetting, TOMBSTONES, type Tombstone } from './revisions.ts'
 

@@ -16,7 +16,8 @@ const SERVER_WAIT_MS = 250
 const OPERATOR_WAIT_MS = 5000
 /** An operator's command holds the folder for a moment to check for a server. A starting server waits for it. */
 const HOLD_WAIT_MS = 1000
-const TRY_WAIT_MS = 100
+/** A command that checks waits for such a moment of another command. After that it takes the other one for a server, which is safe. */
+const TRY_WAIT_MS = 20
 
 /**
  * Opens `minikeepsafe.db` in the folder, and creates the folder if it is missing. If the last process did not close the
@@ -50,15 +51,15 @@ export function openDatabase(folder: string, onCheck = () => {}): Database.Datab
  * Opens the database beside a server that may be using it. Throws if there is none, or if its schema is not this program's:
  * only a server creates or migrates a database. After an unclean stop, and before the next start, checks it as that start would.
  */
-export function openBeside(folder: string): Database.Database {
+export function openBeside(folder: string, waitMs = OPERATOR_WAIT_MS): Database.Database {
   const path = join(folder, DATABASE)
   if (!statSync(path, { throwIfNoEntry: false })) throw new Error(`there is no vault in ${folder}`)
   // This connection deletes the log when it is closed. Then the next server does not see the unclean stop.
   const leftOpen = hasLog(path) && !isHeld(folder)
-  const db = new Database(path, { fileMustExist: true, timeout: OPERATOR_WAIT_MS })
+  const db = new Database(path, { fileMustExist: true, timeout: waitMs })
   try {
     checkSchema(db, folder)
-    settle(db, OPERATOR_WAIT_MS)
+    settle(db, waitMs)
     if (leftOpen) checkIntegrity(db)
     return db
   } catch (error) {

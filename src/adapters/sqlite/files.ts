@@ -1,44 +1,23 @@
-import type { Database, Statement } from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
 import type { KeySlot } from '../../ports/accounts.ts'
 import type {
-  FileQuery,
   FileRepository,
-  FileSort,
   LiveOrTrashed,
-  OwnedFile,
   Part,
-  ReadBack,
   SealedEntry,
   SealedFile,
   Seen,
   Taken,
   Used,
 } from '../../ports/files.ts'
+import { sqliteFilePages, successor } from './file-pages.ts'
+import { FILE_COLUMNS, type Owned, ownedFile } from './file-rows.ts'
 import type { InTransaction } from './group-commit.ts'
 import { sqliteMonths } from './months.ts'
+import { sqliteReadBacks } from './read-backs.ts'
 import { sqliteRevisions } from './revisions.ts'
 import { thumbnailDrop } from './thumbnails.ts'
 import { sqliteVacatedNames } from './vacated-names.ts'
-
-export const FILE_COLUMNS = `id, name, size AS sizeBytes, content_type AS contentType,
-  created_at AS createdAt, updated_at AS updatedAt, named_at AS namedAt, version, seal, tag, taken_at AS takenAt, taken_offset AS takenOffset,
-  verified_at AS verifiedAt, thumbnail, thumbnail_size AS thumbnailBytes`
-
-const SORT_COLUMN: Record<FileSort, string> = {
-  name: 'name',
-  createdAt: 'created_at',
-  updatedAt: 'updated_at',
-  size: 'size',
-  takenAt: 'dated_at',
-}
-
-const SORT_FIELD: Record<FileSort, string> = {
-  name: 'name',
-  createdAt: 'createdAt',
-  updatedAt: 'updatedAt',
-  size: 'sizeBytes',
-  takenAt: 'coalesce(takenAt, createdAt)',
-}
 
 const NO_THUMBNAIL = { thumbnail: null, thumbnailBytes: 0 }
 
@@ -123,22 +102,10 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
   const withId = db.prepare<[string, string], LiveOrTrashed>(
     `SELECT ${FILE_COLUMNS}, deleted_at AS deletedAt FROM files WHERE id = ? AND user_id = ?`,
   )
-  const opened = db.prepare<[Attempt]>(
-    'UPDATE files SET verified_at = :at, failed_at = NULL WHERE id = :id AND version = :version',
-  )
-  const failed = db.prepare<[Attempt]>('UPDATE files SET failed_at = :at WHERE id = :id AND version = :version')
-  const lastReadBack = db.prepare<
-    [{ from: number; before: number; limit: number }],
-    Owned & { at: number; failed: number }
-  >(lastReadBackSql)
-  const countReadBack = db.prepare<[number], { count: number; bytes: number }>(
-    `SELECT count(*) AS count, coalesce(sum(size), 0) AS bytes FROM files WHERE ${READ_BACK_AT} >= ?`,
-  )
   const untagged = db.prepare<[string, number], Owned>(`${OWNED} WHERE tag IS NULL AND id > ? ORDER BY id LIMIT ?`)
   const fillIn = db.prepare<[{ id: string; version: string; tag: Buffer }]>(
     'UPDATE files SET tag = :tag WHERE id = :id AND version = :version AND tag IS NULL',
   )
-  const pages = new Map<string, Statement<[Record<string, unknown>], SealedFile>>()
 
   return {
     async snapshot(owner, name) {
@@ -242,17 +209,8 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
       return inTransaction(() => vacatedNames.forgetPassed(at, limit))
     },
 
-    async list(owner, { prefix, sort, order, after, limit }) {
-      return pageStatement(prefix, sort, order, after !== null).all({
-        owner,
-        prefix,
-        beyond: successor(prefix),
-        key: after?.key,
-        id: after?.id,
-        limit,
-      })
-    },
-
+    ...sqliteFilePages(db),
+    ...sqliteReadBacks(db, inTransaction),
     countByMonth: sqliteMonths(db),
 
     async taken(owner, names) {
@@ -271,21 +229,6 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
       return ids.flatMap((id) => withId.get(id, owner) ?? [])
     },
 
-    async recordReadBacks(attempts) {
-      await inTransaction(() => {
-        for (const { id, version, at, opened: isOpen } of attempts) (isOpen ? opened : failed).run({ id, version, at })
-      })
-    },
-
-    async readBack({ from, before }, limit) {
-      const rows = lastReadBack.all({ from, before, limit })
-      return rows.map(({ at, failed, ...row }): ReadBack => ({ ...ownedFile(row), at, failed: failed === 1 }))
-    },
-
-    async countReadBack(since) {
-      return countReadBack.get(since) as { count: number; bytes: number }
-    },
-
     async untagged(after, limit) {
       return untagged.all(after, limit).map(ownedFile)
     },
@@ -294,14 +237,6 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
       await inTransaction(() => {
         for (const { id, version, tag } of tags) fillIn.run({ id, version, tag })
       })
-    },
-
-    async scan(owner, { prefix, sort, order, after, limit }, rows) {
-      const sql = scanSql({ sort, order, resumed: after !== null })
-      const place = { owner, key: after?.key, id: after?.id, rows }
-      const found = prepared(sql.found).all({ ...place, prefix, beyond: successor(prefix), limit })
-      const last = prepared(sql.last).get(place) as unknown as FileQuery['after'] | undefined
-      return { found, last: last ?? null }
     },
 
     async page(after, limit) {
@@ -317,80 +252,4 @@ export function sqliteFiles(db: Database, inTransaction: InTransaction): FileRep
       return partsFrom.all({ version, from, limit })
     },
   }
-
-  /** Each kind of page has one statement, which is prepared at its first use. */
-  function pageStatement(prefix: string, sort: FileSort, order: FileQuery['order'], resumed: boolean) {
-    const beyond = successor(prefix)
-    return prepared(pageSql({ sort, order, resumed, prefixed: prefix !== '', bounded: beyond !== null }))
-  }
-
-  function prepared(sql: string) {
-    let statement = pages.get(sql)
-    if (!statement) {
-      statement = db.prepare<[Record<string, unknown>], SealedFile>(sql)
-      pages.set(sql, statement)
-    }
-    return statement
-  }
-}
-
-type Owned = SealedFile & { owner: string }
-
-interface Attempt {
-  id: string
-  version: string
-  at: number
-}
-
-/** The expression of the index `files_by_verified_at`. */
-const READ_BACK_AT = 'coalesce(failed_at, verified_at, 0)'
-
-export const lastReadBackSql = `SELECT user_id AS owner, ${FILE_COLUMNS}, ${READ_BACK_AT} AS at,
-    failed_at IS NOT NULL AS failed FROM files
-  WHERE ${READ_BACK_AT} >= :from AND ${READ_BACK_AT} < :before ORDER BY ${READ_BACK_AT}, id LIMIT :limit`
-
-function ownedFile({ owner, ...file }: Owned): OwnedFile {
-  return { owner, file }
-}
-
-interface PageKind {
-  sort: FileSort
-  order: FileQuery['order']
-  resumed: boolean
-  prefixed: boolean
-  bounded: boolean
-}
-
-/** Keyset paging: a page starts at the place in an index where the last page ended, so every page costs the same. */
-export function pageSql({ sort, order, resumed, prefixed, bounded }: PageKind): string {
-  const column = SORT_COLUMN[sort]
-  const past = order === 'asc' ? '>' : '<'
-  const conditions = ['user_id = :owner', 'deleted_at IS NULL']
-  if (prefixed) conditions.push('name >= :prefix')
-  if (prefixed && bounded) conditions.push('name < :beyond')
-  // Names of one owner are unique, so they need no tie-break.
-  if (resumed) conditions.push(sort === 'name' ? `name ${past} :key` : `(${column}, id) ${past} (:key, :id)`)
-  const by = sort === 'name' ? `name ${order}` : `${column} ${order}, id ${order}`
-  return `SELECT ${FILE_COLUMNS} FROM files WHERE ${conditions.join(' AND ')} ORDER BY ${by} LIMIT :limit`
-}
-
-/** `found`: of the next `:rows` rows of the index, those with the prefix. `last`: the place of the last of these rows. */
-function scanSql({ sort, order, resumed }: Pick<PageKind, 'sort' | 'order' | 'resumed'>) {
-  const column = SORT_COLUMN[sort]
-  const past = resumed ? `AND (${column}, id) ${order === 'asc' ? '>' : '<'} (:key, :id)` : ''
-  const rows = `FROM files WHERE user_id = :owner AND deleted_at IS NULL ${past} ORDER BY ${column} ${order}, id ${order}`
-  return {
-    found: `SELECT * FROM (SELECT ${FILE_COLUMNS} ${rows} LIMIT :rows)
-      WHERE name >= :prefix AND (:beyond IS NULL OR name < :beyond) ORDER BY ${SORT_FIELD[sort]} ${order}, id ${order} LIMIT :limit`,
-    last: `SELECT ${column} AS key, id ${rows} LIMIT 1 OFFSET :rows - 1`,
-  }
-}
-
-/** The least string, in the order of UTF-8 bytes, that is greater than all strings with the prefix; `null` if none is. */
-function successor(prefix: string): string | null {
-  const points = [...prefix].map((character) => character.codePointAt(0) as number)
-  while (points.at(-1) === 0x10ffff) points.pop()
-  const last = points.pop()
-  if (last === undefined) return null
-  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
 }

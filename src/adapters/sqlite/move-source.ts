@@ -25,9 +25,9 @@ const BYTES = 4 * 1024 * 1024
 /** The parts of the garbage do not move. */
 const MOVED: Partial<Record<MoveTable, string>> = { parts: 'WHERE version NOT IN (SELECT version FROM garbage)' }
 
-/** Throws if the folder has no vault, or one with another schema. */
-export function sqliteMoveSource(folder: string): MoveSourceRows {
-  const db = openBeside(folder)
+/** Throws if the folder has no vault, or one with another schema. `waitMs`: how long `freeze` waits for a writer. */
+export function sqliteMoveSource(folder: string, waitMs?: number): MoveSourceRows {
+  const db = openBeside(folder, waitMs)
   let release = () => {}
 
   return {

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { SealedTrash, TrashRepository } from '../../ports/files.ts'
-import { FILE_COLUMNS } from './files.ts'
+import { FILE_COLUMNS } from './file-rows.ts'
 import type { InTransaction } from './group-commit.ts'
 import { sqliteRevisions } from './revisions.ts'
 import { thumbnailDrop } from './thumbnails.ts'

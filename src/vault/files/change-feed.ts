@@ -4,6 +4,7 @@ import type { SealedFile } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import type { StoredFile } from './stored-file.ts'
+import { openWaiters } from './waiters.ts'
 
 /** Changes that are read in one piece. Other requests wait for it. */
 const PIECE = 250
@@ -50,11 +51,7 @@ export function openChangeFeed({
   unsealPage,
   turns,
 }: Needs<'changes' | 'clock' | 'changeNotices', 'rules' | 'keys' | 'unsealPage' | 'turns'>): ChangeFeed {
-  const waiting = new Map<string, Set<() => void>>()
-  let isClosing = false
-  changeNotices.listen((owner) => {
-    for (const key of owner === null ? [...waiting.keys()] : [owner]) wake(key)
-  })
+  const waiters = openWaiters(changeNotices)
 
   return {
     async read(owner, position, limit) {
@@ -76,7 +73,7 @@ export function openChangeFeed({
     async wait(owner, position, left, goesOn) {
       for (;;) {
         // Before the position is compared, so that no change is missed in between.
-        const notice = noticeFor(owner, left)
+        const notice = waiters.noticeFor(owner, left)
         try {
           const found = await pieces(owner, position, 0)
           if (found.found.length > 0 || notice.isLast() || !(await goesOn())) return
@@ -88,10 +85,7 @@ export function openChangeFeed({
       }
     },
 
-    stopWaiting() {
-      isClosing = true
-      for (const owner of [...waiting.keys()]) wake(owner)
-    },
+    stopWaiting: waiters.stop,
   }
 
   /** One change more than `limit`, if there are more. */
@@ -129,30 +123,6 @@ export function openChangeFeed({
     // After a restored backup the client has changes that the server does not.
     const isOther = position.owner !== owner || position.history !== history || Math.max(revision, begunAt) > latest
     if (isOver || isOther || Math.max(revision, begunAt) < forgotten) throw problems.cursorExpired()
-  }
-
-  /** One waiter. `isLast`: it was not a change that ended it. */
-  function noticeFor(owner: string, left: AbortSignal) {
-    let hear = () => {}
-    const heard = new Promise<void>((resolve) => {
-      hear = resolve
-    })
-    const waiters = waiting.get(owner) ?? new Set()
-    waiting.set(owner, waiters.add(hear))
-    left.addEventListener('abort', hear, { once: true })
-    return {
-      heard,
-      isLast: () => left.aborted || isClosing,
-      end() {
-        left.removeEventListener('abort', hear)
-        waiters.delete(hear)
-        if (waiters.size === 0 && waiting.get(owner) === waiters) waiting.delete(owner)
-      },
-    }
-  }
-
-  function wake(owner: string): void {
-    for (const hear of waiting.get(owner) ?? []) hear()
   }
 }
 

@@ -1,12 +1,13 @@
 /** Files. An upload is stored whole or not at all, under one name of its owner. */
 import type { Caller } from '../../ports/accounts.ts'
-import type { FileQuery, SealedFile, Source, Taken, Used } from '../../ports/files.ts'
-import { type Problem, problems } from '../../problems.ts'
+import type { FileQuery, SealedFile, Source, Taken } from '../../ports/files.ts'
+import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, type Range } from '../crypto/content.ts'
 import { missingBlob } from './damage.ts'
+import { openFitting } from './fitting.ts'
 import { fileName } from './names.ts'
-import { type Placement, refusals, type Spot, storedBytes } from './placing.ts'
+import type { Placement, Spot } from './placing.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
 import { inPieces, type StoredFile, sortKeyOf, unseal } from './stored-file.ts'
 
@@ -103,10 +104,11 @@ export function openFiles(
     | 'turns'
   >,
 ): Files {
-  const { ports, rules, keys, activity, unsealPage, trash, placing, readBacks, turns } = context
-  const { users, files, clock, changeNotices } = ports
+  const { ports, keys, activity, unsealPage, trash, placing, readBacks, turns } = context
+  const { files, clock, changeNotices } = ports
   const tidily = openReceiving(context)
-  const { currentSpot, spotFor, place, isOverBytes } = placing
+  const { currentSpot, spotFor, place } = placing
+  const { refusalOf, largestFitting, admitted } = openFitting(context)
 
   return {
     put(owner, anyName, bytes, options) {
@@ -233,50 +235,5 @@ export function openFiles(
     const { current } = await currentSpot(owner, fileName(name))
     if (!current) throw problems.fileNotFound()
     return current
-  }
-
-  /** The refusal that is certain before the bytes arrive; `null` if only the commit can decide. */
-  function refusalOf(
-    { used, current }: Spot,
-    { announcedBytes, replaced }: Pick<PutOptions, 'announcedBytes' | 'replaced'>,
-  ): Problem | null {
-    const keeps = current !== null && replaced === 'trash'
-    // A body of another length has other bytes. A body of the same length may have the same bytes.
-    if (keeps && (announcedBytes === null || announcedBytes === current.sizeBytes)) return null
-    const freedBytes = keeps ? 0 : storedBytes(current)
-    if (announcedBytes !== null && isOverBytes(used, announcedBytes - freedBytes)) {
-      return refusals.quota(rules, keeps && !isOverBytes(used, announcedBytes - storedBytes(current)))
-    }
-    return (keeps || !current) && isFullOfFiles(used) ? refusals['quota-files'](rules, keeps) : null
-  }
-
-  function isFullOfFiles(used: Used): boolean {
-    return used.files >= rules.quota.files
-  }
-
-  /** The largest upload that can fit. A larger upload always increases usage, so it cannot fit the quota. */
-  function largestFitting(used: Used): number {
-    return rules.quota.bytes === null ? Number.POSITIVE_INFINITY : Math.max(rules.quota.bytes, used.bytes)
-  }
-
-  /** The largest upload that the quota allows for a form, whose name is not known yet. */
-  async function admitted(owner: string, announced: AddOptions['announced']): Promise<number> {
-    // Without a quota of bytes, the commit refuses a form that arrives at once just as soon. This saves a round trip.
-    if (rules.quota.bytes === null && !announced?.leastBytes) return Number.POSITIVE_INFINITY
-    const { bytes, files, trashFiles } = await users.usage(owner)
-    const used = { bytes, files: files + trashFiles }
-    if (announced) {
-      const refusal = isOverBytes(used, announced.leastBytes) ? 'quota' : isFullOfFiles(used) ? 'quota-files' : null
-      if (refusal && (await trash.expireOf(owner))) return admitted(owner, announced)
-      if (refusal && !(await mayHaveAlready(owner, announced))) throw refusals[refusal](rules, false)
-    }
-    return largestFitting(used)
-  }
-
-  /** True if the same bytes may be there already, for example after a lost response. Then the upload needs no space. */
-  async function mayHaveAlready(owner: string, { leastBytes, mostBytes }: NonNullable<AddOptions['announced']>) {
-    const after = { key: leastBytes, id: '' }
-    const [next] = await files.list(owner, { prefix: '', sort: 'size', order: 'asc', after, limit: 1 })
-    return next !== undefined && next.sizeBytes <= mostBytes
   }
 }

@@ -7,22 +7,19 @@ import type { Taken } from '../../ports/files.ts'
 import type { ListedUpload, Upload } from '../../ports/uploads.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
-import { sealUploadKey } from '../crypto/envelope.ts'
 import { changedNothing } from '../files/admission.ts'
 import type { Files, ReadForm } from '../files/files.ts'
-import { fileName } from '../files/names.ts'
-import { type Placement, refusals } from '../files/placing.ts'
+import type { Placement } from '../files/placing.ts'
 import type { Receive } from '../files/receiving.ts'
 import type { StoredFile } from '../files/stored-file.ts'
 import { openAppending } from './appending.ts'
+import { openBeginning } from './beginning.ts'
 import { openClaims } from './claims.ts'
 import { openCompleting } from './completing.ts'
 import { openConcatenating } from './concatenating.ts'
 import { openRunningHashes } from './running-hashes.ts'
 import { openStoring } from './storing.ts'
 
-/** The most uploads of one user that are not complete. */
-const MOST_OPEN = 1000
 /** Expired uploads that are removed in one transaction. Other requests wait for it. */
 const BATCH = 50
 
@@ -131,8 +128,9 @@ export function openUploads(
   > &
     Pick<Files, 'add'>,
 ): Uploads {
-  const { ports, rules, keys, admission, collect, placing, trash, turns } = context
-  const { uploads, users, clock, chance } = ports
+  const { ports, rules, collect, placing, trash, turns } = context
+  const { uploads, users, clock } = ports
+  const begin = openBeginning({ ...context, refuseQuota })
   const hashes = openRunningHashes()
   const claim = openClaims(context)
   const store = openStoring({ ...context, hashes })
@@ -183,46 +181,6 @@ export function openUploads(
       if (!changedNothing(error)) throw error
       return known(await uploads.find(owner, id))
     })
-  }
-
-  async function begin(
-    owner: string,
-    { name: anyName, sha256, replaced, taken: _taken, guard, form, ...given }: NewUpload,
-  ): Promise<Upload> {
-    const name = anyName === null ? null : fileName(anyName)
-    const fileBytes = Math.max(0, (given.sizeBytes ?? 0) - (form?.overheadBytes ?? 0))
-    if (fileBytes > rules.maxFileBytes) throw problems.fileTooLarge(rules.maxFileBytes)
-    await admission.admit()
-    const vaultKey = await keys.vaultKey(owner)
-    if (name !== null) await refuseName(owner, name, { ...given, sha256, replaced, guard })
-    await refuseQuota(owner, fileBytes, false)
-    const [id, now] = [chance.id(), clock()]
-    const seal = sealUploadKey(vaultKey, chance.bytes(12), owner, id, chance.bytes(32))
-    const times = { createdAt: now, touchedAt: now }
-    const upload = { id, name, ...given, offset: 0, parts: 0, seal, ...times, claim: 0, fileId: null, fileName: null }
-    let answer = await uploads.create(owner, upload, MOST_OPEN)
-    if (answer === 'full' && (await trash.expireOf(owner))) answer = await uploads.create(owner, upload, MOST_OPEN)
-    if (answer === 'gone') throw problems.unauthorized()
-    if (answer === 'full') throw problems.tooManyUploads(MOST_OPEN)
-    return upload
-  }
-
-  /** Throws if the file of the name, or the number of files, is certain to refuse the upload at its end. */
-  async function refuseName(
-    owner: string,
-    name: string,
-    { onConflict, sizeBytes, sha256, replaced, guard }: Omit<NewUpload, 'name' | 'taken' | 'form'>,
-  ): Promise<void> {
-    for (;;) {
-      const { current, used } = await placing.currentSpot(owner, name)
-      guard(current)
-      if (onConflict === 'fail' && current && current.sha256 !== sha256) throw problems.fileExists()
-      // A version of another length has other bytes. One of the same length may have the same.
-      const isOther = current !== null && sizeBytes !== null && sizeBytes !== current.sizeBytes
-      const keepsReplaced = isOther && onConflict === 'replace' && replaced === 'trash'
-      if ((current && !keepsReplaced) || used.files < rules.quota.files) return
-      if (!(await trash.expireOf(owner))) throw refusals['quota-files'](rules, keepsReplaced)
-    }
   }
 
   /** Takes the upload from any other append, in any process. */

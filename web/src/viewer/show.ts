@@ -1,14 +1,15 @@
 /** Opens PhotoSwipe with our slides and controls. This file and what it imports are loaded when a file is opened for the first time. */
 import type { StoredFile } from '@minikeepsafe/client'
 import { effect } from '@preact/signals'
-import PhotoSwipe, { type SlideData } from 'photoswipe'
+import PhotoSwipe, { type PhotoSwipeOptions, type SlideData } from 'photoswipe'
 import 'photoswipe/photoswipe.css'
 import './viewer.css'
-import { onFileEvent, shownTime } from '../state/files.ts'
+import { onFileEvent } from '../state/files.ts'
 import { isLocked } from '../state/lock.ts'
 import { phase, user } from '../state/session.ts'
 import { t } from '../words/words.ts'
 import { type Controls, mountControls } from './controls.tsx'
+import { openFollowing } from './following.ts'
 import { enterHistory } from './history.ts'
 import { listenToKeys } from './keys.ts'
 import { makeOpenEnded, refresh, whenOpen } from './open-ended.ts'
@@ -25,30 +26,34 @@ const PANEL_WIDTH = 360
 const PANEL_SHARE = 0.55
 const ANIMATION_MS = 220
 
+const BEHAVIOUR: PhotoSwipeOptions = {
+  mainClass: 'viewer',
+  index: START,
+  loop: false,
+  bgOpacity: 1,
+  preload: [1, 1],
+  showAnimationDuration: ANIMATION_MS,
+  hideAnimationDuration: ANIMATION_MS,
+  zoomAnimationDuration: ANIMATION_MS,
+  secondaryZoomLevel: ({ fit }) => Math.max(fit * 2.5, Math.min(1, fit * 3)),
+  maxZoomLevel: ({ fit }) => Math.max(2, fit * 6),
+  // The page behind is inert, and the notices beside the viewer can be reached.
+  trapFocus: false,
+  returnFocus: false,
+  // Our own controls are in their place.
+  ...{ close: false, zoom: false, counter: false, arrowPrev: false, arrowNext: false, preloader: false },
+}
+
 export async function show(start: StoredFile, neighbours: Neighbours): Promise<void> {
   const owner = user()
-  const strip = openStrip(start, neighbours, { prepare: prepareSize, onGrown: (index) => onGrown(index) })
+  const strip = openStrip(start, neighbours, { prepare: prepareSize, onGrown: onGrown })
   await prepareSize(start)
   const leaveHistory = await enterHistory(() => whenOpen(pswp, () => pswp.close()))
   if (owner === null || user() !== owner) return leaveHistory()
 
   const pswp = new PhotoSwipe({
     appendToEl: document.getElementById('app') ?? document.body,
-    mainClass: 'viewer',
-    index: START,
-    loop: false,
-    bgOpacity: 1,
-    preload: [1, 1],
-    showAnimationDuration: ANIMATION_MS,
-    hideAnimationDuration: ANIMATION_MS,
-    zoomAnimationDuration: ANIMATION_MS,
-    secondaryZoomLevel: ({ fit }) => Math.max(fit * 2.5, Math.min(1, fit * 3)),
-    maxZoomLevel: ({ fit }) => Math.max(2, fit * 6),
-    // The page behind is inert, and the notices beside the viewer can be reached.
-    trapFocus: false,
-    returnFocus: false,
-    // Our own controls are in their place.
-    ...{ close: false, zoom: false, counter: false, arrowPrev: false, arrowNext: false, preloader: false },
+    ...BEHAVIOUR,
     paddingFn: ({ x, y }) => roomForPanel(controls.isInfoOpen.peek(), { x, y }),
   })
 
@@ -61,13 +66,14 @@ export async function show(start: StoredFile, neighbours: Neighbours): Promise<v
   showSlides(pswp, () => controls.measured())
   listenToKeys(pswp, () => controls)
 
-  const controls: Controls = mountControls(pswp, strip, { begin })
+  const following = openFollowing(pswp, strip, { onChanged: () => controls.changed() })
+  const controls: Controls = mountControls(pswp, strip, following)
   const endings = [
     makeBackgroundInert(),
     controls.unmount,
     onFileEvent((event) => {
-      if (event.type === 'gone') forget(event.id)
-      else change(event.file)
+      if (event.type === 'gone') following.forget(event.id)
+      else following.change(event.file)
     }),
     effect(() => {
       if (isLocked.value) silence(pswp.element, false)
@@ -105,36 +111,6 @@ export async function show(start: StoredFile, neighbours: Neighbours): Promise<v
 
   function onGrown(index: number): void {
     refresh(pswp, index)
-    controls.changed()
-  }
-
-  /** Shows the file, between the neighbours that it has now. */
-  function begin(file: StoredFile): void {
-    const isShown = strip.at(pswp.currIndex)?.id === file.id
-    strip.begin(pswp.currIndex, file)
-    for (const place of isShown ? [-1, 1] : [0, -1, 1]) refresh(pswp, pswp.currIndex + place)
-    pswp.dispatch('change')
-  }
-
-  function forget(id: string): void {
-    const index = strip.indexOf(id)
-    if (index === undefined) return
-    const { currIndex } = pswp
-    const shown = index === currIndex ? (strip.at(index + 1) ?? strip.at(index - 1)) : strip.at(currIndex)
-    if (shown) begin(shown)
-    else pswp.close()
-  }
-
-  function change(file: StoredFile): void {
-    const index = strip.indexOf(file.id)
-    const known = index === undefined ? undefined : strip.at(index)
-    if (index === undefined || !known) return
-    strip.update(file)
-    const content = pswp.contentLoader.getContentByIndex(index)
-    if (known.sha256 !== file.sha256) refresh(pswp, index)
-    // The picture stays as it is; only what is said about it changes.
-    else if (content) Object.assign(content.data, { file, alt: file.name })
-    if (index === pswp.currIndex && shownTime(known) !== shownTime(file)) begin(file)
     controls.changed()
   }
 

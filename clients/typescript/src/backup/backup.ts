@@ -69,11 +69,12 @@ export async function backUp(client: Client, files: readonly Found[], options: B
     await sendAll([...missing.values()])
   }
 
+  /** In the order of the list, so that of equal files the first one is sent. */
   async function hashAll(from: number): Promise<Hashed[]> {
-    const hashed: Hashed[] = []
     const batch = files.slice(from, from + BATCH)
-    await inParallel(batch, parallel, (file) => attempt(file, async () => void hashed.push(await hash(file))))
-    return hashed
+    const hashed = new Map<Found, Hashed>()
+    await inParallel(batch, parallel, (file) => attempt(file, async () => void hashed.set(file, await hash(file))))
+    return batch.flatMap((file) => hashed.get(file) ?? [])
   }
 
   async function hash(file: Found): Promise<Hashed> {
