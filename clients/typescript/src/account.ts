@@ -3,7 +3,7 @@ import { VaultError } from './errors.ts'
 import { pages } from './files.ts'
 import { newDeviceId, pairingText, parsePairing } from './pairing.ts'
 import { chunksOf, streamOf } from './streams.ts'
-import { pathOfExport, type Transport, timeLimit } from './transport.ts'
+import { pathOfExport, segment, type Transport, timeLimit } from './transport.ts'
 import type { Account, ActivityEvent, OpenedSession, Registered, SentPin, Session, ShownPin } from './wire.ts'
 
 export interface Abortable {
@@ -64,8 +64,8 @@ export function openAccount(transport: Transport) {
       },
 
       /** Signs that device out, at once. */
-      end: (sessionId: string, { signal }: Abortable = {}): Promise<void> =>
-        transport.done({ method: 'DELETE', path: `/v1/sessions/${encodeURIComponent(sessionId)}`, signal }),
+      end: async (sessionId: string, { signal }: Abortable = {}): Promise<void> =>
+        transport.done({ method: 'DELETE', path: `/v1/sessions/${segment(sessionId)}`, signal }),
 
       endOthers: ({ signal }: Abortable = {}): Promise<void> =>
         transport.done({ method: 'DELETE', path: '/v1/sessions', signal }),

@@ -1,5 +1,6 @@
 /** Sends requests: with the token, with retries where repeating is safe, and with a limit on how long nothing happens. */
 import { mayHaveArrived, type Retry, sleep, throwIfAborted, waitMs, wasRefusedForNow } from './backoff.ts'
+import { encoded } from './encoding.ts'
 import { refusalOf, VaultError } from './errors.ts'
 import type { TokenStore } from './tokens.ts'
 
@@ -158,13 +159,17 @@ export function timeLimit(ms: number, other: AbortSignal | undefined) {
 
 /** Leaves out `null` and `undefined`. */
 export function queryOf(query: Call['query'] = {}): string {
-  const pairs = Object.entries(query).flatMap(([name, value]) =>
-    value == null ? [] : [`${name}=${encodeURIComponent(value)}`],
-  )
+  const pairs = Object.entries(query).flatMap(([name, value]) => (value == null ? [] : [`${name}=${encoded(value)}`]))
   return pairs.length === 0 ? '' : `?${pairs.join('&')}`
 }
 
 export const pathOfExport = (ids?: readonly string[]): string =>
-  `/v1/me/export${ids ? `?ids=${ids.map(encodeURIComponent).join(',')}` : ''}`
+  `/v1/me/export${ids ? `?ids=${ids.map(encoded).join(',')}` : ''}`
 
-export const pathOfFile = (name: string): string => `/v1/files/${encodeURIComponent(name)}`
+export const pathOfFile = (name: string): string => `/v1/files/${segment(name)}`
+
+/** A name or an id in a path. URL parsers resolve `.` and `..`, also as `%2e`, and the request would be for another resource. */
+export function segment(text: string): string {
+  if (text === '.' || text === '..') throw new VaultError('invalid-name', `“${text}” cannot be a name.`)
+  return encoded(text)
+}

@@ -8,7 +8,7 @@ import { isVaultError, VaultError } from './errors.ts'
 import type { Files } from './files.ts'
 import { digestOf, type Hashing } from './hashing.ts'
 import { type Readable, readable, type Uploadable } from './sources.ts'
-import { pathOfFile, type Transport } from './transport.ts'
+import { pathOfFile, segment, type Transport } from './transport.ts'
 import type { UnfinishedStore } from './unfinished.ts'
 import type { FoundFile, StoredFile } from './wire.ts'
 
@@ -278,7 +278,7 @@ export function openUpload(
 
 const COMPLETE = 'complete'
 
-const pathOf = (id: string) => `/v1/uploads/${encodeURIComponent(id)}`
+const pathOf = (id: string) => `/v1/uploads/${segment(id)}`
 
 const creation = ({ query }: Plan) => ({ method: 'POST', path: '/v1/uploads', query }) as const
 
