@@ -1,5 +1,5 @@
 /** Registering, signing in, the devices that are signed in, and the account. */
-import { VaultError } from './errors.ts'
+import { isVaultError, VaultError } from './errors.ts'
 import { pages } from './files.ts'
 import { newDeviceId, pairingText, parsePairing } from './pairing.ts'
 import { chunksOf, streamOf } from './streams.ts'
@@ -70,9 +70,14 @@ export function openAccount(transport: Transport) {
       endOthers: ({ signal }: Abortable = {}): Promise<void> =>
         transport.done({ method: 'DELETE', path: '/v1/sessions', signal }),
 
-      /** Signs this device out, and forgets its token. */
+      /** Signs this device out, and forgets its token. Its session may have ended already: expired, or ended elsewhere. */
       async signOut({ signal }: Abortable = {}): Promise<void> {
-        await transport.done({ method: 'DELETE', path: '/v1/sessions/current', signal })
+        try {
+          await transport.done({ method: 'DELETE', path: '/v1/sessions/current', signal })
+        } catch (error) {
+          // Without a token there is a cookie, which may be of another user.
+          if (!isVaultError(error, 'unauthorized') || (await transport.token.get()) === null) throw error
+        }
         await transport.token.set(null)
       },
     },
