@@ -8,7 +8,10 @@ export interface Unfinished {
   terms?: string
 }
 
-/** Keys are the digest of the bytes and the wanted name. A lost entry costs the bytes that were sent, and nothing else. */
+/**
+ * Keys are the digest of the bytes and the wanted name. A lost entry costs the bytes that were sent, and nothing else. An upload goes
+ * on if the store fails.
+ */
 export interface UnfinishedStore {
   get(key: string): Promise<Unfinished | null>
   set(key: string, upload: Unfinished): Promise<void>
@@ -26,6 +29,22 @@ export function memoryStore(): UnfinishedStore {
     async delete(key) {
       uploads.delete(key)
     },
+  }
+}
+
+/** A store that fails, such as a full one, costs what a lost entry costs. */
+export function forgiving(store: UnfinishedStore): UnfinishedStore {
+  const attempt = async <Result>(act: () => Promise<Result>) => {
+    try {
+      return await act()
+    } catch {
+      return null
+    }
+  }
+  return {
+    get: (key) => attempt(() => store.get(key)),
+    set: async (key, upload) => void (await attempt(() => store.set(key, upload))),
+    delete: async (key) => void (await attempt(() => store.delete(key))),
   }
 }
 

@@ -1,6 +1,7 @@
 /** Connections that break, servers that restart, and clients that begin again. */
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { appForMany, memberWith, type TestApp, temporaryFolder, testApp } from '../../../test/support/app.ts'
 import { faultyProxy, type WayOfBreaking } from '../../../test/support/faulty-proxy.ts'
@@ -103,6 +104,24 @@ describe('an upload', () => {
     expect(await readdir(folder)).toHaveLength(1)
     expect(await firstStored(again({ unfinished: folderStore(folder) }))).toBeGreaterThanOrEqual(MiB)
     expect(await readdir(folder)).toEqual([])
+  })
+
+  it('goes on if its store cannot write', async () => {
+    const file = join(await temporaryFolder(), 'file')
+    await writeFile(file, '')
+    const { again } = await scene()
+    const { outcome } = await again({ unfinished: folderStore(file) }).upload(film, { name: 'film.mp4' })
+    expect(outcome).toBe('stored')
+  })
+
+  it.each(['get', 'set', 'delete'] as const)('is stored if its store fails (%s)', async (method) => {
+    const full = async () => {
+      throw new DOMException('The quota has been exceeded.', 'QuotaExceededError')
+    }
+    const { again } = await scene()
+    const client = again({ unfinished: { ...memoryStore(), [method]: full } })
+    expect((await client.upload(film, { name: 'film.mp4' })).outcome).toBe('stored')
+    expect((await bytesOf(client, 'film.mp4')).equals(film)).toBe(true)
   })
 
   it('begins again if the server has it no more', async () => {
