@@ -57,13 +57,22 @@ export function indexedDbStore(database = 'minikeepsafe-uploads'): UnfinishedSto
     opening ??= new Promise<IDBDatabase>((resolve, reject) => {
       const request = indexedDB.open(database, 1)
       request.onupgradeneeded = () => request.result.createObjectStore(OBJECTS)
-      request.onsuccess = () => resolve(request.result)
+      request.onsuccess = () => {
+        // Another tab deletes the database, and would wait for this one.
+        request.result.onversionchange = () => request.result.close()
+        resolve(request.result)
+      }
       request.onerror = () => reject(request.error)
     })
     return opening
   }
+  const begin = async (mode: IDBTransactionMode) => (await open()).transaction(OBJECTS, mode)
   const run = async <Result>(mode: IDBTransactionMode, act: (uploads: IDBObjectStore) => IDBRequest<Result>) => {
-    const transaction = (await open()).transaction(OBJECTS, mode)
+    const transaction = await begin(mode).catch(() => {
+      // The browser has closed the database, as Safari does in the background, or could not open it.
+      opening = null
+      return begin(mode)
+    })
     return new Promise<Result>((resolve, reject) => {
       const request = act(transaction.objectStore(OBJECTS))
       transaction.oncomplete = () => resolve(request.result)
