@@ -2,6 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { runInNewContext } from 'node:vm'
+import { build } from 'esbuild'
 import { describe, expect, it } from 'vitest'
 import { appForMany, DAY, newDeviceId, temporaryFolder, testApp } from '../../../test/support/app.ts'
 import { type Changes, createClient, fileSource, memoryToken, sha256, VaultError } from '../src/node.ts'
@@ -345,6 +347,15 @@ describe('where fetch has no streams, as on React Native (simulated)', () => {
       json: async () => JSON.parse(Buffer.from(bytes).toString()),
     } as Response
   }
+
+  it('the client loads in an engine that has only ECMAScript', async () => {
+    const entry = join(import.meta.dirname, '..', 'src', 'index.ts')
+    const { outputFiles } = await build({ entryPoints: [entry], bundle: true, write: false, globalName: 'exported' })
+    const text = outputFiles[0]?.text ?? ''
+    // Older versions of Hermes refuse these when they compile.
+    expect(text).not.toContain('\\p{')
+    expect(runInNewContext(`${text}; Object.keys(exported)`)).toContain('createClient')
+  })
 
   it('files go in and come out', async () => {
     const { token } = await start()
