@@ -193,7 +193,9 @@ export function openUpload(
         }
       } catch (error) {
         throwIfAborted(signal)
-        if (!(error instanceof VaultError) || breaks >= transport.retry.attempts) throw error
+        if (!(error instanceof VaultError)) throw error
+        if (id !== null && canNeverEnd(error)) await giveUp(key, id, signal)
+        if (breaks >= transport.retry.attempts) throw error
         offset = null
         if (error.status === 404) {
           // The upload has expired, or was complete before that.
@@ -223,6 +225,12 @@ export function openUpload(
     })
     await unfinished.delete(key)
     return null
+  }
+
+  /** So that its bytes do not count against the quota until it expires. */
+  async function giveUp(key: string, id: string, signal: AbortSignal | undefined): Promise<void> {
+    await unfinished.delete(key)
+    await uploads.cancel(id, { ...(signal && { signal }) }).catch(() => {})
   }
 
   /** Creates the upload without bytes, so that its address is known before the first break. */
@@ -286,6 +294,9 @@ const naming = (name: string, complete: '?0' | '?1') => ({
   'content-disposition': disposition(name),
   'upload-complete': complete,
 })
+
+/** The file has other bytes than those that were hashed, and that the server was told of. */
+const canNeverEnd = ({ code }: VaultError) => code === 'file-changed' || code === 'digest-mismatch'
 
 /** The upload is still there, and an append at the right offset may succeed. */
 function canGoOn(error: VaultError): boolean {
