@@ -3,7 +3,7 @@ import { isVaultError, VaultError } from './errors.ts'
 import { pages } from './files.ts'
 import { newDeviceId, pairingText, parsePairing } from './pairing.ts'
 import { chunksOf, streamOf } from './streams.ts'
-import { pathOfExport, segment, type Transport, timeLimit } from './transport.ts'
+import { expected, pathOfExport, segment, type Transport, timeLimit, typeOf } from './transport.ts'
 import type { Account, ActivityEvent, OpenedSession, Registered, SentPin, Session, ShownPin } from './wire.ts'
 
 export interface Abortable {
@@ -102,6 +102,7 @@ export function openAccount(transport: Transport) {
         const limit = timeLimit(transport.timeoutMs, signal)
         const call = { path: pathOfExport(ids), signal: limit.signal, isStream: true }
         const response = await transport.send(call, (response) => response)
+        expected(typeOf(response) === 'application/zip')
         const fileName = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '')?.[1]
         return { stream: streamOf(chunksOf(response, limit)), fileName: fileName ?? 'minikeepsafe.zip' }
       },

@@ -1,6 +1,6 @@
 /** Lists, lookups and changes of files. */
 import { VaultError } from './errors.ts'
-import { pathOfFile, segment, type Transport } from './transport.ts'
+import { expected, pathOfFile, segment, type Transport, typeOf } from './transport.ts'
 import type { Change, FoundFile, Month, OpenUpload, StoredFile, TrashedFile } from './wire.ts'
 
 /** The most digests of one lookup: without `verify`, and with it. */
@@ -126,9 +126,10 @@ export function openFiles(transport: Transport) {
         name: string,
         { tag, signal }: { tag?: string | null | undefined; signal?: AbortSignal } = {},
       ): Promise<Blob> {
-        return transport.send({ path: `${pathOfFile(name)}/thumbnail`, query: { v: tag }, signal }, (response) =>
-          response.blob(),
-        )
+        return transport.send({ path: `${pathOfFile(name)}/thumbnail`, query: { v: tag }, signal }, (response) => {
+          expected(typeOf(response).startsWith('image/'))
+          return response.blob()
+        })
       },
 
       /** A JPEG, PNG, WebP or AVIF of at most 256 KiB. With `ifMatch`, only for the version with this ETag. */

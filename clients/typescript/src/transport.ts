@@ -32,7 +32,7 @@ export interface Transport {
   /** Reads a successful response with `read`. A refusal throws. */
   send<Result>(call: Call, read: (response: Response) => Result | Promise<Result>): Promise<Result>
   json<Result>(call: Call): Promise<Result>
-  /** For a response without a body. */
+  /** For a 204. */
   done(call: Call): Promise<void>
 }
 
@@ -52,7 +52,7 @@ export function openTransport({ server, token, user, fetch, retry, timeoutMs }: 
   const transport: Transport = {
     ...{ server, token, retry, timeoutMs, send },
     json: (call) => send(call, (response) => response.json()),
-    done: (call) => send(call, () => {}),
+    done: (call) => send(call, ({ status }) => expected(status === 204)),
   }
   return transport
 
@@ -118,6 +118,13 @@ export function openTransport({ server, token, user, fetch, retry, timeoutMs }: 
     }
   }
 }
+
+/** A proxy, or a network, may answer 200 with a page of its own, also after a redirect that `fetch` follows. */
+export function expected(isOurs: boolean): void {
+  if (!isOurs) throw new VaultError('unexpected-response', 'The response is of something else than the vault.')
+}
+
+export const typeOf = ({ headers }: Response): string => headers.get('content-type') ?? ''
 
 /** The error of the platform, as one of ours. */
 export function faultOf(error: unknown, isLate: boolean): VaultError {
