@@ -44,3 +44,10 @@ export function encoded(text: string | number): string {
     throw new VaultError('invalid-name', 'The name has half of a surrogate pair.', { cause: error })
   }
 }
+
+/** A date of a camera may be none. As JSON it would be `null`, which removes the date of a file. */
+export function textOfDate<Other>(given: Date | Other): string | Other {
+  if (!(given instanceof Date)) return given
+  if (Number.isNaN(given.getTime())) throw new VaultError('invalid-request', 'takenAt is not a valid date.')
+  return given.toISOString()
+}

@@ -1,4 +1,5 @@
 /** Lists, lookups and changes of files. */
+import { textOfDate } from './encoding.ts'
 import { VaultError } from './errors.ts'
 import { expected, pathOfFile, segment, type Transport, typeOf } from './transport.ts'
 import type { Change, FoundFile, Month, OpenUpload, StoredFile, TrashedFile } from './wire.ts'
@@ -76,7 +77,8 @@ export function openFiles(transport: Transport) {
       { ifMatch, signal }: { ifMatch?: string; signal?: AbortSignal } = {},
     ): Promise<StoredFile> {
       const headers = { 'if-match': ifMatch }
-      return transport.json({ method: 'PATCH', path: pathOfFile(name), json: changes, headers, signal })
+      const json = { ...changes, takenAt: textOfDate(changes.takenAt) }
+      return transport.json({ method: 'PATCH', path: pathOfFile(name), json, headers, signal })
     },
 
     rename(name: string, newName: string, options: { ifMatch?: string; signal?: AbortSignal } = {}) {

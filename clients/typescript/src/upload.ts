@@ -3,7 +3,7 @@
  * bytes, and PATCH requests append the pieces. After a break the server says where to go on.
  */
 import { mayHaveArrived, sleep, throwIfAborted, waitMs, wasRefusedForNow } from './backoff.ts'
-import { disposition, reprDigest } from './encoding.ts'
+import { disposition, reprDigest, textOfDate } from './encoding.ts'
 import { isVaultError, VaultError } from './errors.ts'
 import type { Files } from './files.ts'
 import { digestOf, type Hashing } from './hashing.ts'
@@ -89,7 +89,7 @@ export function openUpload(
       ...{ name, sha256, source, signal },
       query: {
         onConflict: onConflict === 'fail' ? undefined : onConflict,
-        takenAt: takenAt instanceof Date ? takenAt.toISOString() : takenAt,
+        takenAt: textOfDate(takenAt),
       },
       contentType: options.contentType || given.type || undefined,
       isFoundSkipped: ({ state }) => (state === 'live' ? ifStored : ifTrashed) === 'skip',

@@ -156,6 +156,18 @@ describe('an upload', () => {
     expect(await client.update('beach.jpg', { takenAt: later })).toMatchObject({ takenAt: later.toISOString() })
   })
 
+  it('a date that is none is refused, and removes no date', async () => {
+    const { client } = await start()
+    const takenAt = '2026-07-14T12:00:00.000+02:00'
+    await client.upload(Buffer.from('sand'), { name: 'beach.jpg', takenAt })
+    const none = { takenAt: new Date('0000:00:00 00:00:00') }
+    expect(await codeOf(client.update('beach.jpg', none))).toBe('invalid-request')
+    expect(await codeOf(client.upload(Buffer.from('sea'), { name: 'sea.jpg', ...none }))).toBe('invalid-request')
+    expect(await client.find('beach.jpg')).toMatchObject({ takenAt })
+    expect(await client.rename('beach.jpg', 'sand.jpg')).toMatchObject({ takenAt })
+    expect(await client.update('sand.jpg', { takenAt: null })).toMatchObject({ takenAt: null })
+  })
+
   it('needs a name', async () => {
     const { client } = await start()
     expect(await codeOf(client.upload(randomBytes(1)))).toBe('invalid-name')
