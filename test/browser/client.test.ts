@@ -38,6 +38,24 @@ it('resumes after the connection broke, and after the page was opened again', as
   expect((await ada.request('/v1/uploads')).body).toEqual({ uploads: [] })
 })
 
+it.each(['the browser', 'another tab'] as const)('remembers an upload after %s has closed its database', async (by) => {
+  const { ada, page, reports, pick, closeDatabase } = await scene()
+  const stored = () => reports.flatMap(([what, bytes]) => (what === 'stored' && bytes > 0 ? [bytes] : []))
+  await pick()
+  await expect.poll(() => reports, PATIENT).toContainEqual(['downloaded', film.length])
+  await closeDatabase[by]()
+  await ada.request('/v1/files/film.mp4', { method: 'DELETE' })
+  reports.length = 0
+
+  await pick()
+  await expect.poll(() => stored().length, PATIENT).toBeGreaterThan(0)
+  await page.reload()
+  reports.length = 0
+  await pick()
+  await expect.poll(() => reports, PATIENT).toContainEqual(['downloaded', film.length])
+  expect(reports.filter(([what, bytes]) => what === 'stored' && bytes === 0)).toHaveLength(1)
+})
+
 /** A server behind a slow connection, and a page of another origin. */
 async function scene() {
   const site = await pageServer()
@@ -49,12 +67,37 @@ async function scene() {
   await writeFile(picked, film)
   const browser = await launch()
   onTestFinished(() => browser.close())
-  const page = await browser.newPage()
+  const page = await (await browser.newContext()).newPage()
   const reports: [what: string, bytes: number][] = []
   await page.exposeFunction('report', (what: string, bytes: number) => void reports.push([what, bytes]))
   const baseUrl = `http://127.0.0.1:${proxy.port}`
   await page.goto(`${site}/#${new URLSearchParams({ baseUrl, token: ada.token })}`)
-  return { ada, proxy, page, reports, pick: () => page.setInputFiles('input', picked) }
+  const closeDatabase = {
+    /** As it does when storage is short, or when the page of a phone is in the background. */
+    async 'the browser'() {
+      const devTools = await page.context().newCDPSession(page)
+      await devTools.send('Storage.clearDataForOrigin', { origin: site, storageTypes: 'indexeddb' })
+    },
+    async 'another tab'() {
+      const tab = await page.context().newPage()
+      await tab.goto(site)
+      const deleted = tab.evaluate(
+        () =>
+          new Promise<string>((resolve) => {
+            const request = indexedDB.deleteDatabase('minikeepsafe-uploads')
+            request.onsuccess = () => resolve('deleted')
+            request.onblocked = () => resolve('blocked')
+          }),
+      )
+      expect(await deleted).toBe('deleted')
+    },
+  }
+  const pick = async () => {
+    // A page does not hear of a file that it has already.
+    await page.setInputFiles('input', [])
+    await page.setInputFiles('input', picked)
+  }
+  return { ada, proxy, page, reports, closeDatabase, pick }
 }
 
 /** Serves the page. Returns its origin. */

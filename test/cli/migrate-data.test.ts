@@ -250,6 +250,14 @@ describePostgres('migrate-data', () => {
     expect((await memberWith(await place.target(), ada).get('beach.jpg')).body).toBe('sand and sea')
   })
 
+  it('prints its result and no warning, though it asks for several blobs at once', async () => {
+    const { place, source, ada } = await placeInFolder()
+    await files(ada, 8)
+    await source.close()
+    const { code, stderr } = await commandProcess(place.home, ARGS).ended
+    expect([code, stderr]).toEqual([0, ''])
+  })
+
   it('does not trust the length of what was never looked at', async () => {
     const { uploads, place, source, ada } = await placeInFolder()
     await ada.replace('beach.jpg', 'sand and sea')

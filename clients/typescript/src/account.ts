@@ -1,9 +1,9 @@
 /** Registering, signing in, the devices that are signed in, and the account. */
-import { VaultError } from './errors.ts'
+import { isVaultError, VaultError } from './errors.ts'
 import { pages } from './files.ts'
 import { newDeviceId, pairingText, parsePairing } from './pairing.ts'
 import { chunksOf, streamOf } from './streams.ts'
-import { pathOfExport, type Transport, timeLimit } from './transport.ts'
+import { expected, pathOfExport, segment, type Transport, timeLimit, typeOf } from './transport.ts'
 import type { Account, ActivityEvent, OpenedSession, Registered, SentPin, Session, ShownPin } from './wire.ts'
 
 export interface Abortable {
@@ -64,15 +64,20 @@ export function openAccount(transport: Transport) {
       },
 
       /** Signs that device out, at once. */
-      end: (sessionId: string, { signal }: Abortable = {}): Promise<void> =>
-        transport.done({ method: 'DELETE', path: `/v1/sessions/${encodeURIComponent(sessionId)}`, signal }),
+      end: async (sessionId: string, { signal }: Abortable = {}): Promise<void> =>
+        transport.done({ method: 'DELETE', path: `/v1/sessions/${segment(sessionId)}`, signal }),
 
       endOthers: ({ signal }: Abortable = {}): Promise<void> =>
         transport.done({ method: 'DELETE', path: '/v1/sessions', signal }),
 
-      /** Signs this device out, and forgets its token. */
+      /** Signs this device out, and forgets its token. Its session may have ended already: expired, or ended elsewhere. */
       async signOut({ signal }: Abortable = {}): Promise<void> {
-        await transport.done({ method: 'DELETE', path: '/v1/sessions/current', signal })
+        try {
+          await transport.done({ method: 'DELETE', path: '/v1/sessions/current', signal })
+        } catch (error) {
+          // Without a token there is a cookie, which may be of another user.
+          if (!isVaultError(error, 'unauthorized') || (await transport.token.get()) === null) throw error
+        }
         await transport.token.set(null)
       },
     },
@@ -97,6 +102,7 @@ export function openAccount(transport: Transport) {
         const limit = timeLimit(transport.timeoutMs, signal)
         const call = { path: pathOfExport(ids), signal: limit.signal, isStream: true }
         const response = await transport.send(call, (response) => response)
+        expected(typeOf(response) === 'application/zip')
         const fileName = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '')?.[1]
         return { stream: streamOf(chunksOf(response, limit)), fileName: fileName ?? 'minikeepsafe.zip' }
       },

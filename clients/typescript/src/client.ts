@@ -8,7 +8,7 @@ import type { Hashing } from './hashing.ts'
 import type { Hash } from './sha256.ts'
 import { memoryToken, type TokenStore } from './tokens.ts'
 import { openTransport } from './transport.ts'
-import { memoryStore, type UnfinishedStore } from './unfinished.ts'
+import { forgiving, memoryStore, type UnfinishedStore } from './unfinished.ts'
 import { openUpload } from './upload.ts'
 import { openUrls } from './urls.ts'
 
@@ -49,7 +49,7 @@ export function createClientOn(platform: Hashing, options: ClientOptions) {
   return {
     ...openAccount(transport),
     ...files,
-    upload: openUpload(transport, files, unfinished, hashing),
+    upload: openUpload(transport, files, forgiving(unfinished), hashing),
     download: openDownload(transport, hashing.createHash),
     freeSpaceCheck: openFreeSpaceCheck(files, hashing),
     urls: openUrls(transport.server),

@@ -4,7 +4,7 @@ import { hexOf, sha256In } from './encoding.ts'
 import { VaultError } from './errors.ts'
 import type { Hash } from './sha256.ts'
 import { chunksOf, streamOf } from './streams.ts'
-import { pathOfFile, type Transport, timeLimit } from './transport.ts'
+import { expected, pathOfFile, type Transport, timeLimit } from './transport.ts'
 
 export interface DownloadOptions {
   /** The bytes from `from` to before `to`, or to the end. A part is not verified by digest. */
@@ -94,6 +94,7 @@ export function openDownload(transport: Transport, createHash: () => Hash) {
     try {
       const call = { path: pathOfFile(name), headers, signal: limit.signal, isStream: true }
       const response = await transport.send(call, (response) => response)
+      expected(response.headers.get('repr-digest') !== null)
       return { response, chunks: () => chunksOf(response, limit) }
     } catch (error) {
       limit.clear()

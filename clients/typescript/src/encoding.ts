@@ -1,4 +1,5 @@
 /** Bytes as text, without what only some platforms have. */
+import { VaultError } from './errors.ts'
 
 export function hexOf(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
@@ -31,6 +32,22 @@ export const reprDigest = (sha256: string): string => `sha-256=:${base64OfHex(sh
 
 /** `Content-Disposition` with a name of any characters (RFC 6266, RFC 8187). */
 export function disposition(name: string): string {
-  const encoded = encodeURIComponent(name).replace(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
-  return `attachment; filename*=UTF-8''${encoded}`
+  const value = encoded(name).replace(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+  return `attachment; filename*=UTF-8''${value}`
+}
+
+/** For a part of a URL. Half of a surrogate pair is no text. */
+export function encoded(text: string | number): string {
+  try {
+    return encodeURIComponent(text)
+  } catch (error) {
+    throw new VaultError('invalid-name', 'The name has half of a surrogate pair.', { cause: error })
+  }
+}
+
+/** A date of a camera may be none. As JSON it would be `null`, which removes the date of a file. */
+export function textOfDate<Other>(given: Date | Other): string | Other {
+  if (!(given instanceof Date)) return given
+  if (Number.isNaN(given.getTime())) throw new VaultError('invalid-request', 'takenAt is not a valid date.')
+  return given.toISOString()
 }

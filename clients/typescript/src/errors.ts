@@ -12,6 +12,8 @@ export type ErrorCode =
   | 'timeout'
   /** The bytes of a download do not have the digest that the server announced. */
   | 'damaged-download'
+  /** The file became shorter while it was read for an upload. */
+  | 'file-changed'
   /** A response that no server of this API sends, for example of a proxy. */
   | 'unexpected-response'
   /** The text is no pairing text of this server. */

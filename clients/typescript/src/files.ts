@@ -1,6 +1,7 @@
 /** Lists, lookups and changes of files. */
+import { textOfDate } from './encoding.ts'
 import { VaultError } from './errors.ts'
-import { pathOfFile, type Transport } from './transport.ts'
+import { expected, pathOfFile, segment, type Transport, typeOf } from './transport.ts'
 import type { Change, FoundFile, Month, OpenUpload, StoredFile, TrashedFile } from './wire.ts'
 
 /** The most digests of one lookup: without `verify`, and with it. */
@@ -70,13 +71,14 @@ export function openFiles(transport: Transport) {
     },
 
     /** Changes the name or `takenAt`. With `ifMatch`, only of the version with this ETag. */
-    update(
+    async update(
       name: string,
       changes: { name?: string; takenAt?: string | Date | null },
       { ifMatch, signal }: { ifMatch?: string; signal?: AbortSignal } = {},
     ): Promise<StoredFile> {
       const headers = { 'if-match': ifMatch }
-      return transport.json({ method: 'PATCH', path: pathOfFile(name), json: changes, headers, signal })
+      const json = { ...changes, takenAt: textOfDate(changes.takenAt) }
+      return transport.json({ method: 'PATCH', path: pathOfFile(name), json, headers, signal })
     },
 
     rename(name: string, newName: string, options: { ifMatch?: string; signal?: AbortSignal } = {}) {
@@ -84,7 +86,7 @@ export function openFiles(transport: Transport) {
     },
 
     /** The file goes to the trash. */
-    remove(name: string, { ifMatch, signal }: { ifMatch?: string; signal?: AbortSignal } = {}): Promise<void> {
+    async remove(name: string, { ifMatch, signal }: { ifMatch?: string; signal?: AbortSignal } = {}): Promise<void> {
       return transport.done({ method: 'DELETE', path: pathOfFile(name), headers: { 'if-match': ifMatch }, signal })
     },
 
@@ -122,17 +124,18 @@ export function openFiles(transport: Transport) {
 
     thumbnail: {
       /** With the `tag` of the file's `thumbnail`, the platform may keep the picture for good. */
-      get(
+      async get(
         name: string,
         { tag, signal }: { tag?: string | null | undefined; signal?: AbortSignal } = {},
       ): Promise<Blob> {
-        return transport.send({ path: `${pathOfFile(name)}/thumbnail`, query: { v: tag }, signal }, (response) =>
-          response.blob(),
-        )
+        return transport.send({ path: `${pathOfFile(name)}/thumbnail`, query: { v: tag }, signal }, (response) => {
+          expected(typeOf(response).startsWith('image/'))
+          return response.blob()
+        })
       },
 
       /** A JPEG, PNG, WebP or AVIF of at most 256 KiB. With `ifMatch`, only for the version with this ETag. */
-      put(
+      async put(
         name: string,
         picture: Blob | Uint8Array,
         { type, ifMatch, signal }: { type?: string; ifMatch?: string; signal?: AbortSignal } = {},
@@ -144,7 +147,7 @@ export function openFiles(transport: Transport) {
         return transport.done({ method: 'PUT', path, headers, body: picture, isRepeatable: true, signal })
       },
 
-      remove(name: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+      async remove(name: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
         return transport.done({ method: 'DELETE', path: `${pathOfFile(name)}/thumbnail`, signal })
       },
     },
@@ -153,16 +156,16 @@ export function openFiles(transport: Transport) {
       list: ({ pageSize = 500, signal }: { pageSize?: number; signal?: AbortSignal } = {}) =>
         pages<'files', TrashedFile>(transport, '/v1/trash', 'files', { limit: pageSize }, signal),
 
-      restore(
+      async restore(
         id: string,
         { onConflict, signal }: { onConflict?: 'fail' | 'rename'; signal?: AbortSignal } = {},
       ): Promise<StoredFile> {
-        const path = `/v1/trash/${encodeURIComponent(id)}/restore`
+        const path = `/v1/trash/${segment(id)}/restore`
         return transport.json({ method: 'POST', path, query: { onConflict }, signal })
       },
 
-      remove: (id: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> =>
-        transport.done({ method: 'DELETE', path: `/v1/trash/${encodeURIComponent(id)}`, signal }),
+      remove: async (id: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> =>
+        transport.done({ method: 'DELETE', path: `/v1/trash/${segment(id)}`, signal }),
 
       empty: ({ signal }: { signal?: AbortSignal } = {}): Promise<void> =>
         transport.done({ method: 'DELETE', path: '/v1/trash', signal }),
@@ -174,8 +177,8 @@ export function openFiles(transport: Transport) {
         return (await transport.json<{ uploads: OpenUpload[] }>({ path: '/v1/uploads', signal })).uploads
       },
 
-      cancel: (id: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> =>
-        transport.done({ method: 'DELETE', path: `/v1/uploads/${encodeURIComponent(id)}`, signal }),
+      cancel: async (id: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> =>
+        transport.done({ method: 'DELETE', path: `/v1/uploads/${segment(id)}`, signal }),
     },
   }
 }

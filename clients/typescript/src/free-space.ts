@@ -5,6 +5,8 @@ import { readable, type Uploadable } from './sources.ts'
 import type { FoundFile } from './wire.ts'
 
 const DAY = 24 * 60 * 60 * 1000
+/** A later time is no recent one: then the clock of this device is wrong, and says nothing. */
+const CLOCKS_DIFFER = 5 * 60 * 1000
 
 /** A file of the device: its digest in hex, or the file itself, which is read for it. */
 export type LocalFile = { sha256: string } | { file: Uploadable }
@@ -36,8 +38,11 @@ export function openFreeSpaceCheck({ lookup }: Pick<Files, 'lookup'>, hashing: H
       digests.push('sha256' in local ? local.sha256 : await digestOf(readable(local.file), hashing, { signal }))
     }
     const counts = ({ state }: FoundFile) => state === 'live' || trashIsSafe
-    const isRecent = ({ verifiedAt }: FoundFile) =>
-      verifiedAt !== null && Date.now() - Date.parse(verifiedAt) <= verifiedWithinMs
+    const isRecent = ({ verifiedAt }: FoundFile) => {
+      if (verifiedAt === null) return false
+      const ago = Date.now() - Date.parse(verifiedAt)
+      return ago >= -CLOCKS_DIFFER && ago <= verifiedWithinMs
+    }
     const found = await lookup(digests, { signal })
     const recent = bestOf(found.filter((file) => counts(file) && isRecent(file)))
     const doubtful = found.filter((file) => counts(file) && !recent.has(file.sha256)).map(({ sha256 }) => sha256)

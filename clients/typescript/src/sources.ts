@@ -1,4 +1,5 @@
 /** Sources of uploads: their bytes can be read in pieces, and more than once. */
+import { VaultError } from './errors.ts'
 
 export interface Source {
   readonly size: number
@@ -33,7 +34,7 @@ export function readable(given: Uploadable): Readable {
   const body = async (from: number, to: number) => {
     const piece = await source.slice(from, to)
     const got = piece instanceof Uint8Array ? piece.length : piece.size
-    if (got !== to - from) throw new Error(`the file changed while it was read: ${got} bytes instead of ${to - from}`)
+    if (got !== to - from) throw new VaultError('file-changed', 'The file became shorter while it was read.')
     return piece
   }
   const bytes = async (from: number, to: number) => {

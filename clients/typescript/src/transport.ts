@@ -1,5 +1,6 @@
 /** Sends requests: with the token, with retries where repeating is safe, and with a limit on how long nothing happens. */
 import { mayHaveArrived, type Retry, sleep, throwIfAborted, waitMs, wasRefusedForNow } from './backoff.ts'
+import { encoded } from './encoding.ts'
 import { refusalOf, VaultError } from './errors.ts'
 import type { TokenStore } from './tokens.ts'
 
@@ -31,7 +32,7 @@ export interface Transport {
   /** Reads a successful response with `read`. A refusal throws. */
   send<Result>(call: Call, read: (response: Response) => Result | Promise<Result>): Promise<Result>
   json<Result>(call: Call): Promise<Result>
-  /** For a response without a body. */
+  /** For a 204. */
   done(call: Call): Promise<void>
 }
 
@@ -51,7 +52,7 @@ export function openTransport({ server, token, user, fetch, retry, timeoutMs }: 
   const transport: Transport = {
     ...{ server, token, retry, timeoutMs, send },
     json: (call) => send(call, (response) => response.json()),
-    done: (call) => send(call, () => {}),
+    done: (call) => send(call, ({ status }) => expected(status === 204)),
   }
   return transport
 
@@ -118,6 +119,13 @@ export function openTransport({ server, token, user, fetch, retry, timeoutMs }: 
   }
 }
 
+/** A proxy, or a network, may answer 200 with a page of its own, also after a redirect that `fetch` follows. */
+export function expected(isOurs: boolean): void {
+  if (!isOurs) throw new VaultError('unexpected-response', 'The response is of something else than the vault.')
+}
+
+export const typeOf = ({ headers }: Response): string => headers.get('content-type') ?? ''
+
 /** The error of the platform, as one of ours. */
 export function faultOf(error: unknown, isLate: boolean): VaultError {
   if (isLate) return new VaultError('timeout', 'There was no response in time.', { cause: error })
@@ -158,13 +166,17 @@ export function timeLimit(ms: number, other: AbortSignal | undefined) {
 
 /** Leaves out `null` and `undefined`. */
 export function queryOf(query: Call['query'] = {}): string {
-  const pairs = Object.entries(query).flatMap(([name, value]) =>
-    value == null ? [] : [`${name}=${encodeURIComponent(value)}`],
-  )
+  const pairs = Object.entries(query).flatMap(([name, value]) => (value == null ? [] : [`${name}=${encoded(value)}`]))
   return pairs.length === 0 ? '' : `?${pairs.join('&')}`
 }
 
 export const pathOfExport = (ids?: readonly string[]): string =>
-  `/v1/me/export${ids ? `?ids=${ids.map(encodeURIComponent).join(',')}` : ''}`
+  `/v1/me/export${ids ? `?ids=${ids.map(encoded).join(',')}` : ''}`
 
-export const pathOfFile = (name: string): string => `/v1/files/${encodeURIComponent(name)}`
+export const pathOfFile = (name: string): string => `/v1/files/${segment(name)}`
+
+/** A name or an id in a path. URL parsers resolve `.` and `..`, also as `%2e`, and the request would be for another resource. */
+export function segment(text: string): string {
+  if (text === '.' || text === '..') throw new VaultError('invalid-name', `“${text}” cannot be a name.`)
+  return encoded(text)
+}

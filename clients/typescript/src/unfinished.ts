@@ -8,7 +8,10 @@ export interface Unfinished {
   terms?: string
 }
 
-/** Keys are the digest of the bytes and the wanted name. A lost entry costs the bytes that were sent, and nothing else. */
+/**
+ * Keys are the digest of the bytes and the wanted name. A lost entry costs the bytes that were sent, and nothing else. An upload goes
+ * on if the store fails.
+ */
 export interface UnfinishedStore {
   get(key: string): Promise<Unfinished | null>
   set(key: string, upload: Unfinished): Promise<void>
@@ -29,6 +32,22 @@ export function memoryStore(): UnfinishedStore {
   }
 }
 
+/** A store that fails, such as a full one, costs what a lost entry costs. */
+export function forgiving(store: UnfinishedStore): UnfinishedStore {
+  const attempt = async <Result>(act: () => Promise<Result>) => {
+    try {
+      return await act()
+    } catch {
+      return null
+    }
+  }
+  return {
+    get: (key) => attempt(() => store.get(key)),
+    set: async (key, upload) => void (await attempt(() => store.set(key, upload))),
+    delete: async (key) => void (await attempt(() => store.delete(key))),
+  }
+}
+
 const OBJECTS = 'uploads'
 
 /** For browsers. The tabs of one origin share it. */
@@ -38,13 +57,22 @@ export function indexedDbStore(database = 'minikeepsafe-uploads'): UnfinishedSto
     opening ??= new Promise<IDBDatabase>((resolve, reject) => {
       const request = indexedDB.open(database, 1)
       request.onupgradeneeded = () => request.result.createObjectStore(OBJECTS)
-      request.onsuccess = () => resolve(request.result)
+      request.onsuccess = () => {
+        // Another tab deletes the database, and would wait for this one.
+        request.result.onversionchange = () => request.result.close()
+        resolve(request.result)
+      }
       request.onerror = () => reject(request.error)
     })
     return opening
   }
+  const begin = async (mode: IDBTransactionMode) => (await open()).transaction(OBJECTS, mode)
   const run = async <Result>(mode: IDBTransactionMode, act: (uploads: IDBObjectStore) => IDBRequest<Result>) => {
-    const transaction = (await open()).transaction(OBJECTS, mode)
+    const transaction = await begin(mode).catch(() => {
+      // The browser has closed the database, as Safari does in the background, or could not open it.
+      opening = null
+      return begin(mode)
+    })
     return new Promise<Result>((resolve, reject) => {
       const request = act(transaction.objectStore(OBJECTS))
       transaction.oncomplete = () => resolve(request.result)

@@ -6,7 +6,7 @@ import { mayHaveArrived, sleep, throwIfAborted, waitMs, wasRefusedForNow } from 
 import { disposition, reprDigest } from './encoding.ts'
 import { VaultError } from './errors.ts'
 import type { Files } from './files.ts'
-import type { Transport } from './transport.ts'
+import { segment, type Transport } from './transport.ts'
 import type { UnfinishedStore } from './unfinished.ts'
 import type { Plan, UploadResult } from './upload.ts'
 import type { StoredFile } from './wire.ts'
@@ -68,7 +68,9 @@ export function openSendingInPieces(
         }
       } catch (error) {
         throwIfAborted(signal)
-        if (!(error instanceof VaultError) || breaks >= transport.retry.attempts) throw error
+        if (!(error instanceof VaultError)) throw error
+        if (id !== null && canNeverEnd(error)) await giveUp(key, id, signal)
+        if (breaks >= transport.retry.attempts) throw error
         offset = null
         if (error.status === 404) {
           // The upload has expired, or was complete before that.
@@ -98,6 +100,12 @@ export function openSendingInPieces(
     })
     await unfinished.delete(key)
     return null
+  }
+
+  /** So that its bytes do not count against the quota until it expires. */
+  async function giveUp(key: string, id: string, signal: AbortSignal | undefined): Promise<void> {
+    await unfinished.delete(key)
+    await uploads.cancel(id, { ...(signal && { signal }) }).catch(() => {})
   }
 
   /** Creates the upload without bytes, so that its address is known before the first break. */
@@ -160,7 +168,10 @@ export function openSendingInPieces(
   }
 }
 
-const pathOf = (id: string) => `/v1/uploads/${encodeURIComponent(id)}`
+const pathOf = (id: string) => `/v1/uploads/${segment(id)}`
+
+/** The file has other bytes than those that were hashed, and that the server was told of. */
+const canNeverEnd = ({ code }: VaultError) => code === 'file-changed' || code === 'digest-mismatch'
 
 /** The upload is still there, and an append at the right offset may succeed. */
 function canGoOn(error: VaultError): boolean {

@@ -1,5 +1,5 @@
 /** Uploads. A small file is one request. A larger one is sent in pieces. */
-import { disposition, reprDigest } from './encoding.ts'
+import { disposition, reprDigest, textOfDate } from './encoding.ts'
 import { isVaultError, VaultError } from './errors.ts'
 import type { Files } from './files.ts'
 import { digestOf, type Hashing } from './hashing.ts'
@@ -86,7 +86,7 @@ export function openUpload(
       ...{ name, sha256, source, signal },
       query: {
         onConflict: onConflict === 'fail' ? undefined : onConflict,
-        takenAt: takenAt instanceof Date ? takenAt.toISOString() : takenAt,
+        takenAt: textOfDate(takenAt),
       },
       contentType: options.contentType || given.type || undefined,
       isFoundSkipped: ({ state }) => (state === 'live' ? ifStored : ifTrashed) === 'skip',

@@ -73,6 +73,13 @@ describe('minikeepsafe-backup', () => {
     expect((await all(client.list())).length).toBe(3)
   })
 
+  it('prints no warning, however many files it sends at a time', async () => {
+    const { folder, config, pair } = await scene()
+    for (let n = 0; n < 40; n += 1) await fill(folder, `file-${n}`, 20_000)
+    const ended = await start(config, [folder, '--pair', pair, '--parallel', '16']).ended
+    expect([ended.code, ended.stderr, sentIn(ended)]).toEqual([0, '', 40])
+  })
+
   it('numbers a file that has changed, or replaces it', async () => {
     const { client, folder, config, pair } = await scene()
     await writeFile(join(folder, 'note.txt'), 'one')

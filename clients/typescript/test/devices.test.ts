@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { appForMany } from '../../../test/support/app.ts'
+import { faultyProxy } from '../../../test/support/faulty-proxy.ts'
 import { createClient, memoryToken } from '../src/node.ts'
 import { codeOf, signedIn } from './support.ts'
 
@@ -28,6 +29,39 @@ it('a page of the server’s own origin signs in with a cookie, and its script s
   expect(Buffer.from(await (await page.download('beach.txt')).bytes()).toString()).toBe('sand')
   await page.sessions.signOut()
   expect(await codeOf(page.account.get())).toBe('unauthorized')
+})
+
+it('a device whose session was ended elsewhere signs out, and forgets its token', async () => {
+  const { url } = await app()
+  const { client } = await signedIn({ url })
+  const token = memoryToken()
+  const tablet = createClient({ baseUrl: url, token })
+  await tablet.signInWithPairing((await client.pair()).text)
+  await client.sessions.endOthers()
+  await tablet.sessions.signOut()
+  expect(token.get()).toBeNull()
+})
+
+it('a device signs out even if the response is lost', async () => {
+  const { port, hostname } = new URL((await app()).url)
+  const proxy = await faultyProxy({ host: hostname, port: Number(port) })
+  const { client, token } = await signedIn({ url: `http://127.0.0.1:${proxy.port}` })
+  const lost = proxy.loseAnswerTo('DELETE /v1/sessions/current')
+  await client.sessions.signOut()
+  await lost
+  expect(token.get()).toBeNull()
+})
+
+it('a page whose cookie is of another user does not sign that one out', async () => {
+  const { url } = await app()
+  const [{ client: ada }, { client: ben }] = [await signedIn({ url }), await signedIn({ url })]
+  const browser = browserAt(url)
+  const ofBen = createClient({ baseUrl: url, fetch: browser })
+  await ofBen.signInWithPairing((await ben.pair()).text, { cookie: true })
+  const { userId } = await ada.account.get()
+  const ofAda = createClient({ baseUrl: url, fetch: browser, user: () => userId })
+  expect(await codeOf(ofAda.sessions.signOut())).toBe('unauthorized')
+  expect(await codeOf(ofBen.account.get())).toBe('none')
 })
 
 /** A fetch with what a browser adds on a page of this origin. */

@@ -2,6 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { runInNewContext } from 'node:vm'
+import { build } from 'esbuild'
 import { describe, expect, it } from 'vitest'
 import { appForMany, DAY, newDeviceId, temporaryFolder, testApp } from '../../../test/support/app.ts'
 import { type Changes, createClient, fileSource, memoryToken, sha256, VaultError } from '../src/node.ts'
@@ -152,6 +154,18 @@ describe('an upload', () => {
     expect(file).toMatchObject({ takenAt })
     const later = new Date(Date.UTC(2026, 7, 1))
     expect(await client.update('beach.jpg', { takenAt: later })).toMatchObject({ takenAt: later.toISOString() })
+  })
+
+  it('a date that is none is refused, and removes no date', async () => {
+    const { client } = await start()
+    const takenAt = '2026-07-14T12:00:00.000+02:00'
+    await client.upload(Buffer.from('sand'), { name: 'beach.jpg', takenAt })
+    const none = { takenAt: new Date('0000:00:00 00:00:00') }
+    expect(await codeOf(client.update('beach.jpg', none))).toBe('invalid-request')
+    expect(await codeOf(client.upload(Buffer.from('sea'), { name: 'sea.jpg', ...none }))).toBe('invalid-request')
+    expect(await client.find('beach.jpg')).toMatchObject({ takenAt })
+    expect(await client.rename('beach.jpg', 'sand.jpg')).toMatchObject({ takenAt })
+    expect(await client.update('sand.jpg', { takenAt: null })).toMatchObject({ takenAt: null })
   })
 
   it('needs a name', async () => {
@@ -345,6 +359,15 @@ describe('where fetch has no streams, as on React Native (simulated)', () => {
       json: async () => JSON.parse(Buffer.from(bytes).toString()),
     } as Response
   }
+
+  it('the client loads in an engine that has only ECMAScript', async () => {
+    const entry = join(import.meta.dirname, '..', 'src', 'index.ts')
+    const { outputFiles } = await build({ entryPoints: [entry], bundle: true, write: false, globalName: 'exported' })
+    const text = outputFiles[0]?.text ?? ''
+    // Older versions of Hermes refuse these when they compile.
+    expect(text).not.toContain('\\p{')
+    expect(runInNewContext(`${text}; Object.keys(exported)`)).toContain('createClient')
+  })
 
   it('files go in and come out', async () => {
     const { token } = await start()

@@ -1,10 +1,12 @@
 /** Connections that break, servers that restart, and clients that begin again. */
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { truncateSync, writeFileSync } from 'node:fs'
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { appForMany, memberWith, type TestApp, temporaryFolder, testApp } from '../../../test/support/app.ts'
 import { faultyProxy, type WayOfBreaking } from '../../../test/support/faulty-proxy.ts'
-import { createClient, folderStore, memoryStore, type UploadProgress } from '../src/node.ts'
+import { createClient, fileSource, folderStore, memoryStore, type UploadProgress } from '../src/node.ts'
 import { codeOf, MiB, SOON, signedIn } from './support.ts'
 
 const shared = appForMany()
@@ -105,11 +107,44 @@ describe('an upload', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
+  it('goes on if its store cannot write', async () => {
+    const file = join(await temporaryFolder(), 'file')
+    await writeFile(file, '')
+    const { again } = await scene()
+    const { outcome } = await again({ unfinished: folderStore(file) }).upload(film, { name: 'film.mp4' })
+    expect(outcome).toBe('stored')
+  })
+
+  it.each(['get', 'set', 'delete'] as const)('is stored if its store fails (%s)', async (method) => {
+    const full = async () => {
+      throw new DOMException('The quota has been exceeded.', 'QuotaExceededError')
+    }
+    const { again } = await scene()
+    const client = again({ unfinished: { ...memoryStore(), [method]: full } })
+    expect((await client.upload(film, { name: 'film.mp4' })).outcome).toBe('stored')
+    expect((await bytesOf(client, 'film.mp4')).equals(film)).toBe(true)
+  })
+
   it('begins again if the server has it no more', async () => {
     const { client, again } = await scene()
     await halfOf(client)
     for (const { id } of await client.uploads.list()) await client.uploads.cancel(id)
     expect(await firstStored(again())).toBe(0)
+  })
+
+  it.each([
+    ['file-changed', (path: string) => truncateSync(path, 3 * MiB)],
+    ['digest-mismatch', (path: string) => writeFileSync(path, randomBytes(film.length))],
+  ])('of a file that changes meanwhile leaves nothing behind (%s)', async (code, change) => {
+    const path = join(await temporaryFolder(), 'film.mp4')
+    const folder = await temporaryFolder()
+    await writeFile(path, film)
+    const { again } = await scene()
+    const client = again({ unfinished: folderStore(folder) })
+    const onProgress = at(MiB, () => change(path))
+    expect(await codeOf(client.upload(await fileSource(path), { onProgress }))).toBe(code)
+    expect([await client.uploads.list(), (await client.account.get()).usage.bytes]).toEqual([[], 0])
+    expect(await readdir(folder)).toEqual([])
   })
 
   it('that was refused at its end needs no byte once the cause is gone', async () => {

@@ -1,7 +1,7 @@
 /** Lookups: the client sends no file twice, and says which local files can be deleted. */
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { appForMany, testApp } from '../../../test/support/app.ts'
+import { appForMany, DAY, testApp } from '../../../test/support/app.ts'
 import { pathOf, spoil } from '../../../test/support/blobs.ts'
 import { createClient } from '../src/node.ts'
 import { MiB, signedIn } from './support.ts'
@@ -86,6 +86,18 @@ describe('the check before a phone deletes', () => {
     const file = randomBytes(5000)
     await client.upload(file, { name: 'beach.jpg' })
     await spoil(await pathOf(own, await client.account.get(), 'beach.jpg'), () => randomBytes(5000))
+    expect(await client.freeSpaceCheck([{ file }])).toMatchObject([{ isSafe: false }])
+  })
+
+  it('does not trust what the server read back long ago if the clock of the device is behind', async () => {
+    const own = await testApp()
+    own.clock.turn(100 * DAY)
+    const { client } = await signedIn(own)
+    const file = randomBytes(5000)
+    await client.upload(file, { name: 'beach.jpg' })
+    expect(await client.freeSpaceCheck([{ file }])).toMatchObject([{ isSafe: true }])
+    await spoil(await pathOf(own, await client.account.get(), 'beach.jpg'), () => randomBytes(5000))
+    own.clock.turn(10 * DAY)
     expect(await client.freeSpaceCheck([{ file }])).toMatchObject([{ isSafe: false }])
   })
 })

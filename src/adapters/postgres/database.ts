@@ -215,16 +215,24 @@ async function alone<T>(given: pg.ClientConfig, work: (ask: Ask) => Promise<T>):
     throw notReached(error)
   }
   try {
-    return await work(async <Row>(text: string, values: unknown[] = []) => {
-      try {
-        return (await client.query(text, values)).rows as Row[]
-      } catch (error) {
-        throw databaseFault(error).error
-      }
-    })
+    return await work(oneAtATime(client))
   } finally {
     // The end of the connection rolls an unfinished transaction back.
     await client.end()
+  }
+}
+
+/** A caller may ask several things at once. The driver warns of a statement that waits in its own queue. */
+function oneAtATime(client: pg.Client): Ask {
+  let last: Promise<unknown> = Promise.resolve()
+  return async <Row>(text: string, values: unknown[] = []) => {
+    const turn = last.then(() => client.query(text, values))
+    last = turn.catch(() => {})
+    try {
+      return (await turn).rows as Row[]
+    } catch (error) {
+      throw databaseFault(error).error
+    }
   }
 }
 

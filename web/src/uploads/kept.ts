@@ -42,18 +42,28 @@ function open(): Promise<IDBDatabase> {
         request.result.createObjectStore(name, keyPath ? { keyPath } : {})
       }
     }
-    request.onsuccess = () => resolve(request.result)
+    request.onsuccess = () => {
+      // Another tab deletes the database, and would wait for this one.
+      request.result.onversionchange = () => request.result.close()
+      resolve(request.result)
+    }
     request.onerror = () => reject(request.error)
   })
   return opening
 }
+
+const begin = async (store: Store, mode: IDBTransactionMode) => (await open()).transaction(store, mode)
 
 async function run<Result>(
   store: Store,
   mode: IDBTransactionMode,
   act: (objects: IDBObjectStore) => IDBRequest<Result> | null,
 ): Promise<Result | undefined> {
-  const transaction = (await open()).transaction(store, mode)
+  const transaction = await begin(store, mode).catch(() => {
+    // The browser has closed the database, as Safari does in the background, or could not open it.
+    opening = null
+    return begin(store, mode)
+  })
   return new Promise((resolve, reject) => {
     const request = act(transaction.objectStore(store))
     transaction.oncomplete = () => resolve(request?.result)

@@ -324,6 +324,20 @@ it('says which files must be chosen again, and which were changed', async () => 
   expect(namesOf(await stored(vault))).toEqual(['IMG_1.jpg', 'first.txt'])
 })
 
+it('keeps the queue after the browser has closed its database, as Safari does in the background', async () => {
+  const { app, page, context } = await member()
+  await choose(page, [text('first.txt', 'sand')])
+  await allStored(page)
+  const devTools = await context.newCDPSession(page)
+  await devTools.send('Storage.clearDataForOrigin', { origin: app.url, storageTypes: 'indexeddb' })
+  // Nothing gets through.
+  await context.route('**/v1/files/lookup', () => undefined)
+  await choose(page, [photo(1)])
+  const databases = () => page.evaluate(async () => (await indexedDB.databases()).length)
+  await expect.poll(databases, SOON).toBe(1)
+  await expect.poll(() => kept(page), SOON).toBe(1)
+})
+
 it('goes on in another tab of the same user, and in no page of another one', async () => {
   const vault = await member()
   const { app, page, context, headers } = vault

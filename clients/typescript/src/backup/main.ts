@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** minikeepsafe-backup: keeps a folder of a computer in the vault. */
+import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { isVaultError, VaultError } from '../errors.ts'
 import { argumentsIn, USAGE, UsageError } from './arguments.ts'
@@ -39,6 +40,8 @@ async function run(
   { folder, hidden, parallel, replace }: NonNullable<ReturnType<typeof argumentsIn>>,
 ): Promise<number> {
   const interrupt = new AbortController()
+  // Each file that is being sent listens to it. Node would warn of a leak above ten.
+  setMaxListeners(0, interrupt.signal)
   // The second Ctrl-C ends the process at once.
   process.once('SIGINT', () => interrupt.abort())
   process.once('SIGTERM', () => interrupt.abort())
