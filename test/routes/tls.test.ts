@@ -92,6 +92,24 @@ describe('a server with a certificate', () => {
     socket.destroy()
   })
 
+  it.each(['ffdhe2048', 'ffdhe8192', 'P-521'])('does not exchange keys in %s', async (ecdhCurve) => {
+    const { app, files } = await tlsApp()
+    const tls13 = { minVersion: 'TLSv1.3', ecdhCurve } as const
+    await expect(handshake(app.url, files.cert, tls13)).rejects.toThrow(/handshake failure/)
+  })
+
+  it.each([
+    ['TLSv1.2', 'P-256'],
+    ['TLSv1.3', 'X25519'],
+    ['TLSv1.3', 'P-256'],
+    ['TLSv1.3', 'P-384'],
+  ] as const)('exchanges keys over %s in %s', async (version, ecdhCurve) => {
+    const { app, files } = await tlsApp()
+    const socket = await handshake(app.url, files.cert, { minVersion: version, maxVersion: version, ecdhCurve })
+    expect(socket.getEphemeralKeyInfo()).toMatchObject({ type: 'ECDH' })
+    socket.destroy()
+  })
+
   it('gives nothing to plain HTTP, and goes on', async () => {
     const { app, files } = await tlsApp()
     const line = wire(app.url)
@@ -117,6 +135,7 @@ describe('a server with a certificate', () => {
     expect(await text(kept)).toMatch(/^HTTP\/1\.1 200 /)
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
     await expect(handshake(app.url, next.cert, old)).rejects.toThrow(/protocol version/)
+    await expect(handshake(app.url, next.cert, { ecdhCurve: 'ffdhe2048' })).rejects.toThrow(/handshake failure/)
   })
 
   it('stays with the former one while the new pair is written in part', async () => {
