@@ -9,7 +9,7 @@ import type { Appending } from './appending.ts'
 import type { Completing } from './completing.ts'
 import { contentOf } from './reading.ts'
 import type { StorePart } from './storing.ts'
-import type { Uploads } from './uploads.ts'
+import type { NewUpload, Uploads } from './uploads.ts'
 
 /** Parts that are moved in one transaction. Other requests wait for it. */
 const MOST_MOVED = 5000
@@ -44,7 +44,7 @@ export function openConcatenating({
     if (new Set(pieces).size < pieces.length) throw problems.uploadInUse()
     for (const id of pieces) await stop(owner, id)
     const whole = await begin(owner, given)
-    const left = await join(owner, whole, pieces).catch(async (error) => {
+    const left = await join(owner, whole, pieces, given).catch(async (error) => {
       await drop(owner, whole.id)
       throw error
     })
@@ -53,15 +53,17 @@ export function openConcatenating({
   }
 
   /** Returns the pieces that are still there. */
-  async function join(owner: string, whole: Upload, pieces: string[]): Promise<string[]> {
+  async function join(owner: string, whole: Upload, pieces: string[], given: NewUpload): Promise<string[]> {
     const moved = await movedParts(owner, whole, pieces)
-    if (areShort(moved)) {
-      await storeTogether(owner, whole, pieces)
-      return pieces
-    }
-    if ((await uploads.concatenate(owner, whole.id, moved, clock())) === 'stale') throw problems.uploadInUse()
+    const short = areShort(moved)
+    if (short) await storeTogether(owner, whole, pieces)
+    // The parts of short ones go to an upload that is removed: they are gone in one step, and of two requests for the same pieces one wins.
+    const { id } = short ? await begin(owner, { ...given, name: null, sizeBytes: null }) : whole
+    const answer = await uploads.concatenate(owner, id, moved, clock())
+    if (short) await drop(owner, id)
+    if (answer === 'stale') throw problems.uploadInUse()
     // A piece without bytes has no part that was moved.
-    return pieces.filter((id) => !moved.some(({ upload }) => upload === id))
+    return pieces.filter((piece) => !moved.some(({ upload }) => upload === piece))
   }
 
   async function storeTogether(owner: string, whole: Upload, pieces: string[]): Promise<void> {
