@@ -124,6 +124,24 @@ describe('a server with a certificate', () => {
     expect(await wire(app.url).ended).not.toContain('HTTP')
   })
 
+  it('closes a connection with a hello that is too long, and not one with a long request', async () => {
+    const { app, files } = await tlsApp()
+    const owner = await member(app)
+    const socket = await handshake(app.url, files.cert)
+    const fields = { authorization: `Bearer ${owner.token}`, 'content-length': 100_001, connection: 'close' }
+    socket.write(head('PUT /v1/files/film', fields))
+    socket.write('x'.repeat(100_000))
+    // The start of a ClientHello of 128 KiB, in records of 16 KiB.
+    const record = Buffer.alloc(5 + 16_384)
+    record.set([22, 3, 1, 0x40, 0, 1, 1, 0xff, 0xf0, 3, 3])
+    const rest = Buffer.from(record).fill(0, 5)
+    const line = wire(app.url)
+    line.socket.write(Buffer.concat([record, rest]))
+    expect(await line.ended).toBe('')
+    socket.write('y')
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 201 /)
+  })
+
   it('uses a renewed certificate without a new start', async () => {
     const { app, files } = await tlsApp({}, 20)
     const kept = await handshake(app.url, files.cert)
