@@ -10,6 +10,7 @@ import { dependencyLogs } from './http/request-logs.ts'
 import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
 import { connections, connectionsAtMost } from './plugins/connections/connections.ts'
+import { handshakes } from './plugins/connections/handshakes.ts'
 import { noiseResponses, type Refused } from './plugins/connections/last-response.ts'
 import { memoryPool, type PoolRules } from './plugins/connections/memory-pool.ts'
 import { clientAddress, proxyCheck } from './plugins/connections/network.ts'
@@ -153,7 +154,10 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
     await app.register(metrics, { ...http.metrics, pool })
   }
   await app.register(pace, http.pace)
-  if (http.tls && certificate) await app.register(certificateRenewal, { ...http.tls, first: certificate })
+  if (http.tls && certificate) {
+    await app.register(handshakes)
+    await app.register(certificateRenewal, { ...http.tls, first: certificate })
+  }
   if (http.trustProxy) await app.register(proxies)
   if (http.tracing) {
     const { tracing } = await import('./plugins/trace/tracing.ts')

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { Readable } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { brotliDecompressSync } from 'node:zlib'
 import { expect, it, onTestFinished } from 'vitest'
 import type { HttpRules } from '../../src/app.ts'
@@ -183,6 +184,19 @@ describeNginx('behind nginx', () => {
     const answer = await fetch(nginx.url.replace('https', 'http'))
     expect([answer.status, answer.headers.get('content-type')]).toEqual([400, 'application/problem+json'])
     expect(await answer.json()).toMatchObject({ code: 'malformed-http' })
+  })
+
+  it('exchanges keys in no finite field', async () => {
+    const { nginx } = await behindNginx()
+    const exchangedIn = (ecdhCurve: string) =>
+      new Promise<string>((resolve) => {
+        const to = { host: '127.0.0.1', port: Number(new URL(nginx.url).port), rejectUnauthorized: false, ecdhCurve }
+        const socket = connectTls(to, () => resolve('a secret'))
+        socket.on('error', ({ message }) => resolve(message))
+        onTestFinished(() => void socket.destroy())
+      })
+    expect(await exchangedIn('ffdhe8192')).toMatch(/handshake failure/)
+    expect(await exchangedIn('P-256')).toBe('a secret')
   })
 
   it('while no server is there, clients are told when to try again', async () => {

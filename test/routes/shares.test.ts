@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { HttpRules } from '../../src/app.ts'
 import { PIPELINE_DEPTH } from '../../src/plugins/connections/pipelining.ts'
-import { type Member, member, type TestApp, testApp } from '../support/app.ts'
+import { form, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 
 const SOMEBODY_ELSE = '127.0.0.2'
@@ -155,6 +155,36 @@ describe('transfers', () => {
     expect(answer.headers['retry-after']).toBe('5')
     stalled.socket.destroy()
     await expect.poll(async () => (await ask(ada)).status).toBeLessThan(300)
+  })
+
+  it.each([
+    ['a HEAD', { method: 'HEAD', headers: { 'tus-resumable': '1.0.0' } }],
+    ['an append without bytes', { method: 'PATCH', headers: { 'upload-complete': '?1', 'content-length': '0' } }],
+  ])('that store a form once more count as uploads, also if %s causes it', async (_what, { method, headers }) => {
+    const app = await testApp({}, undefined, { memory: budget({ userBytes: MiB, waitMs: 50 }) })
+    const ada = await member(app)
+    await ada.put('film', 'sand')
+    const whole = form([{ name: 'file', filename: 'film', content: 'other' }])
+    const draft = { 'upload-draft-interop-version': '6', 'upload-complete': '?1' }
+    const refused = await ada.request('/v1/files', {
+      ...whole,
+      method: 'POST',
+      headers: { ...whole.headers, ...draft },
+    })
+    expect(refused.status).toBe(409)
+    const stalled = wire(app.url)
+    stalled.socket.write(startOf(ada))
+    await expect.poll(async () => (await ada.get('film')).status).toBe(429)
+    const append = {
+      ...draft,
+      'upload-offset': String((whole.body as Buffer).length),
+      'content-type': 'application/partial-upload',
+    }
+    const again = { method, headers: { ...(method === 'PATCH' && append), ...headers } }
+    const path = new URL(refused.headers.location as string, app.url).pathname
+    expect((await ada.request(path, again)).status).toBe(429)
+    stalled.socket.destroy()
+    await expect.poll(async () => (await ada.request(path, again)).status).toBe(409)
   })
 
   it('of pages of the documentation are counted by network', async () => {

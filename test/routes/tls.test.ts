@@ -92,6 +92,24 @@ describe('a server with a certificate', () => {
     socket.destroy()
   })
 
+  it.each(['ffdhe2048', 'ffdhe8192', 'P-521'])('does not exchange keys in %s', async (ecdhCurve) => {
+    const { app, files } = await tlsApp()
+    const tls13 = { minVersion: 'TLSv1.3', ecdhCurve } as const
+    await expect(handshake(app.url, files.cert, tls13)).rejects.toThrow(/handshake failure/)
+  })
+
+  it.each([
+    ['TLSv1.2', 'P-256'],
+    ['TLSv1.3', 'X25519'],
+    ['TLSv1.3', 'P-256'],
+    ['TLSv1.3', 'P-384'],
+  ] as const)('exchanges keys over %s in %s', async (version, ecdhCurve) => {
+    const { app, files } = await tlsApp()
+    const socket = await handshake(app.url, files.cert, { minVersion: version, maxVersion: version, ecdhCurve })
+    expect(socket.getEphemeralKeyInfo()).toMatchObject({ type: 'ECDH' })
+    socket.destroy()
+  })
+
   it('gives nothing to plain HTTP, and goes on', async () => {
     const { app, files } = await tlsApp()
     const line = wire(app.url)
@@ -106,6 +124,24 @@ describe('a server with a certificate', () => {
     expect(await wire(app.url).ended).not.toContain('HTTP')
   })
 
+  it('closes a connection with a hello that is too long, and not one with a long request', async () => {
+    const { app, files } = await tlsApp()
+    const owner = await member(app)
+    const socket = await handshake(app.url, files.cert)
+    const fields = { authorization: `Bearer ${owner.token}`, 'content-length': 100_001, connection: 'close' }
+    socket.write(head('PUT /v1/files/film', fields))
+    socket.write('x'.repeat(100_000))
+    // The start of a ClientHello of 128 KiB, in records of 16 KiB.
+    const record = Buffer.alloc(5 + 16_384)
+    record.set([22, 3, 1, 0x40, 0, 1, 1, 0xff, 0xf0, 3, 3])
+    const rest = Buffer.from(record).fill(0, 5)
+    const line = wire(app.url)
+    line.socket.write(Buffer.concat([record, rest]))
+    expect(await line.ended).toBe('')
+    socket.write('y')
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 201 /)
+  })
+
   it('uses a renewed certificate without a new start', async () => {
     const { app, files } = await tlsApp({}, 20)
     const kept = await handshake(app.url, files.cert)
@@ -117,6 +153,7 @@ describe('a server with a certificate', () => {
     expect(await text(kept)).toMatch(/^HTTP\/1\.1 200 /)
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
     await expect(handshake(app.url, next.cert, old)).rejects.toThrow(/protocol version/)
+    await expect(handshake(app.url, next.cert, { ecdhCurve: 'ffdhe2048' })).rejects.toThrow(/handshake failure/)
   })
 
   it('stays with the former one while the new pair is written in part', async () => {

@@ -65,6 +65,38 @@ it('runs one piece of 96 timelines of one user in an iteration, and as many time
   expect(most).toBeLessThanOrEqual(16)
 })
 
+it('reads the parts of one upload of all concatenations in an iteration', async () => {
+  const { app, ada } = await noted()
+  const tus = { 'tus-resumable': '1.0.0', 'content-type': 'application/offset+octet-stream' }
+  const partial = {
+    method: 'POST',
+    headers: { ...tus, 'upload-length': '4', 'upload-concat': 'partial' },
+    body: 'part',
+  }
+  const urls = []
+  for (let n = 0; n < 4; n += 1) urls.push((await ada.request('/v1/uploads', partial)).headers.location)
+  const { parts } = app.ports.files
+  const read: number[] = []
+  app.ports.files.parts = async (...given) => {
+    read.push(iteration())
+    return parts(...given)
+  }
+  const name = Buffer.from('film').toString('base64')
+  const whole = {
+    method: 'POST',
+    // The last one does not exist. So nothing changes, and a client can repeat it.
+    headers: {
+      ...tus,
+      'upload-concat': `final;${urls.join(' ')} /v1/uploads/none`,
+      'upload-metadata': `filename ${name}`,
+    },
+  }
+  const answers = await Promise.all(Array.from({ length: 8 }, () => ada.request('/v1/uploads', whole)))
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([404]))
+  expect(read).toHaveLength(4 * 8)
+  expect(new Set(read).size).toBe(4 * 8)
+})
+
 it('runs one piece of all lists and look-ups in an iteration', async () => {
   const { app, ada, pieces } = await noted()
   const requests = new Array(8).fill(REQUESTS).flat() as typeof REQUESTS

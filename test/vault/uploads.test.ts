@@ -325,6 +325,32 @@ it('is made of others, in their order, which are gone then', async () => {
   expect(await uploads.list(owner)).toEqual([])
 })
 
+it('is made of others once, however many ask for it at the same time', async () => {
+  const { app, ada, owner, uploads } = await vaultOf({ QUOTA_BYTES: '6' })
+  const pieces: string[] = []
+  for (const text of ['sea', 'sun']) {
+    const { id } = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes: text.length }))
+    await uploads.append(owner, id, appending(0, Buffer.from(text)))
+    pieces.push(id)
+  }
+  // The second one stores its bytes once the first one is a file.
+  const film2 = film({ name: 'film2.mp4', protocol: 'tus' })
+  const { append } = app.ports.uploads
+  let first: Promise<unknown> | null = null
+  app.ports.uploads.append = async (...given) => {
+    if (!first) {
+      first = uploads.concatenate(owner, film({ protocol: 'tus' }), pieces)
+      await first
+    }
+    return append(...given)
+  }
+  await expect(uploads.concatenate(owner, film2, pieces)).rejects.toMatchObject({ code: 'upload-in-use' })
+  await first
+  expect([(await ada.get('film.mp4')).body, (await ada.get('film2.mp4')).status]).toEqual(['seasun', 404])
+  await app.settled()
+  expect([await uploads.list(owner), await blobsOnDisk(app)]).toEqual([[], [expect.anything()]])
+})
+
 it('is not made of others that are too large together', async () => {
   const { owner, uploads } = await vaultOf({ MAX_FILE_BYTES: '10' })
   const pieces: string[] = []

@@ -27,10 +27,17 @@ const CIPHERS = [
   ]),
 ].join(':')
 
+/**
+ * The groups of the key exchange. Without a list, OpenSSL also takes finite fields in TLS 1.3, and a client chooses the group: one
+ * ClientHello with `ffdhe8192` costs the server 90 ms, and its sender nothing.
+ */
+const GROUPS = 'X25519:P-256:P-384'
+
 export const secured = (certificate: Certificate) => ({
   ...certificate,
   minVersion: 'TLSv1.2' as const,
   ciphers: CIPHERS,
+  ecdhCurve: GROUPS,
 })
 
 export const certificateRenewal = fastifyPlugin<TlsRules & { first: Certificate }>(

@@ -61,7 +61,7 @@ export const shares = fastifyPlugin<ShareRules>(async function shares(
     const { memoryBytes } = request.routeOptions.config
     if (!memoryBytes) return
     const bytes = await memoryBytes(request, uploadBytes)
-    if (!isOver(reply)) await claim(request, reply, bytes)
+    if (bytes > 0 && !isOver(reply)) await claim(request, reply, bytes)
   })
 })
 

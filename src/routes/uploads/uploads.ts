@@ -1,13 +1,14 @@
 /** Uploads that can be resumed, in two protocols. `Tus-Resumable` marks a request of tus; any other is of the IETF's draft. */
 import multipart from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { sessionOf } from '../../http/caller.ts'
 import { pageBytes, pageCost } from '../../http/cursors.ts'
 import { FORM_LIMITS } from '../../http/forms/form-parts.ts'
 import type { KnownPaths } from '../../http/known-paths.ts'
 import { presentUpload } from '../../http/presenting.ts'
 import { takenInQuery } from '../../http/taken.ts'
-import { memoryBytes, takeAnyBytes } from '../../http/upload-requests.ts'
+import { takeAnyBytes } from '../../http/upload-requests.ts'
 import { failures, MOST_OF_A_PAGE, nothing } from '../../schemas/common.ts'
 import { RawBytes } from '../../schemas/files.ts'
 import { ById } from '../../schemas/trash.ts'
@@ -23,7 +24,7 @@ import {
 } from '../../schemas/uploads.ts'
 import { ANY_BYTES } from '../../vault/files/names.ts'
 import { createIetf, headIetf, limitOf, patchIetf, targetIn } from './ietf.ts'
-import type { UploadContext } from './requests.ts'
+import { idOf, type UploadContext } from './requests.ts'
 import { checkTus, createTus, headTus, isTus, patchTus, tusOptions } from './tus.ts'
 
 const APPEND_FAILURES = [
@@ -91,9 +92,20 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
 
 /** The routes that take bytes, or make a file of those that came. */
 const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context) => {
+  const { uploads } = context.vault
   // It also reads forms whose bytes came as an upload.
   await app.register(multipart, FORM_LIMITS)
   takeAnyBytes(app)
+
+  // The last bytes complete the upload, however few they are. Then all of it may be read back, and a form is stored once more.
+  const memoryBytes = (_request: FastifyRequest, uploadBytes: number) => uploadBytes
+
+  /** A HEAD of tus completes an upload whose last append broke off before that. Any other one uses no memory. */
+  async function memoryOfHead(request: FastifyRequest, uploadBytes: number): Promise<number> {
+    if (!isTus(request)) return 0
+    const { fileId, offset, sizeBytes } = await uploads.find(sessionOf(request).userId, idOf(request))
+    return fileId === null && offset === sizeBytes ? uploadBytes : 0
+  }
 
   app.post(
     '/v1/uploads',
@@ -127,7 +139,7 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
   app.head(
     '/v1/uploads/:id',
     {
-      config: { swagger: { exposeHeadRoute: true } },
+      config: { memoryBytes: memoryOfHead, swagger: { exposeHeadRoute: true } },
       schema: {
         operationId: 'uploadOffset',
         summary: 'How many bytes of an upload are stored',

@@ -83,7 +83,7 @@ export function openCompleting({
         onConflict,
         source,
       })
-      hashes.forget(upload.id)
+      hashes.forget(owner, upload.id)
       const { id: fileId, name: fileName } = placement.file
       return { upload: { ...upload, fileId, fileName }, isWhole: true, placement }
     } catch (error) {
@@ -101,7 +101,7 @@ export function openCompleting({
       upload.parts === 0
         ? { ...upload, ...(await store(owner, upload, fileKey, emptyPart())), name: upload.name, sizeBytes: 0 }
         : upload
-    const sha256 = await digestOf(whole, fileKey)
+    const sha256 = await digestOf(owner, whole, fileKey)
     if (finish.sha256 !== null && finish.sha256 !== sha256) {
       await drop(owner, whole.id)
       throw problems.digestMismatch('Repr-Digest')
@@ -135,18 +135,18 @@ export function openCompleting({
       const type = onConflict === 'replace' ? contentType : (spot.current?.contentType ?? contentType)
       return placing.place(owner, type, content, spot, replaced, taken)
     })
-    hashes.forget(whole.id)
+    hashes.forget(owner, whole.id)
     const { id: fileId, name: fileName } = placement.file
     return { upload: { ...whole, onConflict, contentType, name, fileId, fileName }, isWhole: true, placement }
   }
 
   /** If this process has not received all bytes in order, it reads them back. */
-  async function digestOf(upload: WholeUpload, fileKey: Buffer): Promise<string> {
-    const known = hashes.of(upload)
+  async function digestOf(owner: string, upload: WholeUpload, fileKey: Buffer): Promise<string> {
+    const known = hashes.of(owner, upload)
     if (known) return known.digest('hex')
     const hash = createHash('sha256')
     for await (const chunks of contentOf(ports, upload, fileKey)) for (const chunk of chunks) hash.update(chunk)
-    hashes.keep(upload.id, upload.offset, hash.copy())
+    hashes.keep(owner, upload.id, upload.offset, hash.copy())
     return hash.digest('hex')
   }
 }

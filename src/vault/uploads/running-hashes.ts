@@ -7,29 +7,48 @@ const MOST = 1000
 
 export interface RunningHashes {
   /** The hash of all bytes that are stored, to go on with; `null` if this process has not seen all of them. */
-  of(upload: Pick<Upload, 'id' | 'offset'>): Hash | null
+  of(owner: string, upload: Pick<Upload, 'id' | 'offset'>): Hash | null
   /** Replaces the hash of the upload: it is at `offset` now. `null`: the hash is not known any more. */
-  keep(id: string, offset: number, hash: Hash | null): void
-  forget(id: string): void
+  keep(owner: string, id: string, offset: number, hash: Hash | null): void
+  forget(owner: string, id: string): void
 }
 
-export function openRunningHashes(): RunningHashes {
-  const hashes = new Map<string, { offset: number; hash: Hash }>()
+/** If there are too many, whoever has the most loses the one that was used longest ago: the uploads of others keep theirs. */
+export function openRunningHashes(most = MOST): RunningHashes {
+  const hashes = new Map<string, Map<string, { offset: number; hash: Hash }>>()
+  let count = 0
+
   return {
-    of({ id, offset }) {
-      const known = hashes.get(id)
+    of(owner, { id, offset }) {
+      const known = hashes.get(owner)?.get(id)
       if (known?.offset === offset) return known.hash.copy()
       return offset === 0 ? createHash('sha256') : null
     },
 
-    keep(id, offset, hash) {
+    keep(owner, id, offset, hash) {
+      forget(owner, id)
+      if (!hash) return
+      const own = hashes.get(owner) ?? new Map()
       // The last used hash is at the end.
-      hashes.delete(id)
-      if (hash) hashes.set(id, { offset, hash })
-      const [oldest] = hashes.keys()
-      if (hashes.size > MOST && oldest !== undefined) hashes.delete(oldest)
+      hashes.set(owner, own.set(id, { offset, hash }))
+      count += 1
+      if (count > most) forgetOne()
     },
 
-    forget: (id) => void hashes.delete(id),
+    forget,
+  }
+
+  function forget(owner: string, id: string): void {
+    const own = hashes.get(owner)
+    if (!own?.delete(id)) return
+    count -= 1
+    if (own.size === 0) hashes.delete(owner)
+  }
+
+  function forgetOne(): void {
+    let [owner, size] = ['', 0]
+    for (const [other, own] of hashes) if (own.size > size) [owner, size] = [other, own.size]
+    const [oldest] = hashes.get(owner)?.keys() ?? []
+    if (oldest !== undefined) forget(owner, oldest)
   }
 }

@@ -52,7 +52,7 @@ export function openStoring({
     const short = await shortPart(upload)
     if (!short && upload.parts >= MOST_PARTS) throw problems.tooManyParts(MOST_PARTS)
     const key = chance.bytes(32)
-    const whole = hashes.of(upload)
+    const whole = hashes.of(owner, upload)
     let known = short?.sizeBytes ?? 0
     const both = {
       update(chunk: Uint8Array) {
@@ -71,7 +71,7 @@ export function openStoring({
       const touchedAt = await record(owner, upload, sealed, written, { overheadBytes, replaced })
       if (replaced) background('deleting a short part', collect([replaced]))
       const offset = part.start + part.sizeBytes
-      hashes.keep(upload.id, offset, whole)
+      hashes.keep(owner, upload.id, offset, whole)
       return { ...upload, offset, parts: upload.parts + (short ? 0 : 1), touchedAt }
     } finally {
       await written.dropUnlessPlaced()

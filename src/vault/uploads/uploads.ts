@@ -195,7 +195,7 @@ export function openUploads(
 
   async function drop(owner: string, id: string): Promise<boolean> {
     const removed = await uploads.remove(owner, id)
-    hashes.forget(id)
+    hashes.forget(owner, id)
     if (removed) await collect([id])
     return removed
   }
