@@ -1,11 +1,13 @@
 /** The database of the bare server: the same engine, pragmas, tables, indexes and queries as ours, without anything else. */
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import Database from 'better-sqlite3'
 
 /** The same as `src/adapters/sqlite/migrations`, for the columns that are used here. */
 const SCHEMA = `
 CREATE TABLE users (
   id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL, confirmed_by TEXT NOT NULL,
-  created_at INTEGER NOT NULL, file_count INTEGER NOT NULL DEFAULT 0, byte_count INTEGER NOT NULL DEFAULT 0
+  created_at INTEGER NOT NULL, file_count INTEGER NOT NULL DEFAULT 0, byte_count INTEGER NOT NULL DEFAULT 0,
+  revision INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE key_slots (
   user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE, kind TEXT NOT NULL, key_id TEXT NOT NULL,
@@ -20,13 +22,29 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_of_device ON sessions (user_id, device_id) WHERE ended_at IS NULL;
 CREATE TABLE files (
   id TEXT PRIMARY KEY, user_id TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, content_type TEXT NOT NULL,
-  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, blob TEXT NOT NULL UNIQUE, seal BLOB NOT NULL,
-  deleted_at INTEGER
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, blob TEXT NOT NULL, seal BLOB NOT NULL,
+  deleted_at INTEGER, tag BLOB, dated_at INTEGER NOT NULL, revision INTEGER NOT NULL, verified_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX files_by_name ON files (user_id, name) WHERE deleted_at IS NULL;
 CREATE INDEX files_by_created_at ON files (user_id, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX files_by_updated_at ON files (user_id, updated_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX files_by_size ON files (user_id, size, id) WHERE deleted_at IS NULL;
+CREATE INDEX files_by_tag ON files (user_id, tag, deleted_at, name);
+CREATE INDEX files_by_dated_at ON files (user_id, dated_at, id, deleted_at) WHERE deleted_at IS NULL;
+CREATE INDEX files_by_revision ON files (user_id, revision) WHERE deleted_at IS NULL;
+CREATE INDEX files_by_verified_at ON files (coalesce(verified_at, 0), id);
+CREATE TABLE parts (
+  version TEXT NOT NULL, start INTEGER NOT NULL, size INTEGER NOT NULL, blob TEXT NOT NULL UNIQUE, seal BLOB,
+  PRIMARY KEY (version, start)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE devices (
+  user_id TEXT NOT NULL, device_id TEXT NOT NULL, first_seen_at INTEGER NOT NULL, PRIMARY KEY (user_id, device_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE activity (
+  id TEXT PRIMARY KEY, user_id TEXT NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, device_id TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX activity_of_user ON activity (user_id, at, id);
+CREATE TABLE guesses (address BLOB PRIMARY KEY, wrong INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `
 
 export interface FileRow {
@@ -67,11 +85,17 @@ export function bareDatabase(path: string) {
   const byName = db.prepare<[string, string], FileRow>(
     'SELECT id, size, content_type AS contentType, seal, blob FROM files WHERE user_id = ? AND name = ? AND deleted_at IS NULL',
   )
-  const addFile = db.prepare('INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)')
+  const addFile = db.prepare('INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, NULL)')
+  const addPart = db.prepare('INSERT INTO parts VALUES (?, 0, ?, ?, NULL)')
   const replaceFile = db.prepare(
-    'UPDATE files SET size = ?, content_type = ?, seal = ?, updated_at = ?, blob = ? WHERE id = ?',
+    'UPDATE files SET size = ?, content_type = ?, seal = ?, updated_at = ?, blob = ?, tag = ?, revision = ? WHERE id = ?',
   )
-  const count = db.prepare('UPDATE users SET file_count = file_count + ?, byte_count = byte_count + ? WHERE id = ?')
+  const count = db
+    .prepare<[number, number, string], number>(
+      `UPDATE users SET file_count = file_count + ?, byte_count = byte_count + ?, revision = revision + 1 WHERE id = ?
+       RETURNING revision`,
+    )
+    .pluck()
   const pinUsed = db.prepare<[string], unknown>('SELECT 1 FROM sessions WHERE pin_id = ?')
   const addUser = db.prepare(
     `INSERT INTO users (id, email, name, confirmed_by, created_at) VALUES (?, ?, ?, 'response', ?)
@@ -86,6 +110,13 @@ export function bareDatabase(path: string) {
   )
   const addSession = db.prepare('INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, NULL)')
 
+  const addDevice = db.prepare('INSERT INTO devices VALUES (?, ?, ?)')
+  const addActivity = db.prepare("INSERT INTO activity VALUES (?, ?, ?, 'sign-in', ?)")
+  const countGuess = db.prepare(
+    'INSERT INTO guesses VALUES (?, 1) ON CONFLICT (address) DO UPDATE SET wrong = wrong + 1',
+  )
+  const forgiveGuess = db.prepare('UPDATE guesses SET wrong = wrong - 1 WHERE address = ?')
+
   return {
     ownerOf: (tokenHash: Buffer) => bySession.get(tokenHash)?.userId ?? null,
     slot: (owner: string) => slotOf.get(owner)?.sealed as Buffer,
@@ -98,9 +129,11 @@ export function bareDatabase(path: string) {
         const { id, size, contentType, seal, blob } = file
         const now = Date.now()
         const replaced = byName.get(owner, name)
-        if (replaced) replaceFile.run(size, contentType, seal, now, blob, id)
-        else addFile.run(id, owner, name, size, contentType, now, now, blob, seal)
-        count.run(replaced ? 0 : 1, size - (replaced?.size ?? 0), owner)
+        const revision = count.get(replaced ? 0 : 1, size - (replaced?.size ?? 0), owner)
+        const tag = randomBytes(16)
+        if (replaced) replaceFile.run(size, contentType, seal, now, blob, tag, revision, id)
+        else addFile.run(id, owner, name, size, contentType, now, now, blob, seal, tag, now, revision)
+        addPart.run(blob, size, blob)
         return replaced?.blob ?? null
       })
     },
@@ -110,10 +143,15 @@ export function bareDatabase(path: string) {
       return commit(() => {
         const { id, name, email } = pin.user
         const now = Date.now()
+        const address = createHash('sha256').update(email).digest()
+        countGuess.run(address)
         if (pinUsed.get(pin.id) || addUser.run(id, email, name, now).changes === 0) return false
         addSlot.run(id, slot.keyId, slot.sealed)
         endOfDevice.run(now, id, deviceId)
         addSession.run(sessionId, id, deviceId, tokenHash, pin.id, now, now)
+        addDevice.run(id, deviceId, now)
+        addActivity.run(randomUUID(), id, now, deviceId)
+        forgiveGuess.run(address)
         return true
       })
     },
