@@ -25,7 +25,7 @@ import { writeNew } from './writer.ts'
 
 const RUN = /^[A-Za-z0-9_-]+$/
 const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
-/** What a disk that is not mounted, or a file server that is gone, answers. */
+/** The errors of a disk that is not mounted, and of a file server that is gone. */
 const GONE = ['ENOENT', 'ENODEV', 'ENOTCONN', 'ESTALE']
 /** The number of folder entries that are read at a time. */
 const AT_A_TIME = 500

@@ -1,4 +1,4 @@
-/** Who gets the next free connection. Keys take turns, so the many statements of one key delay a statement of another by one of each. */
+/** Decides which statement gets the next free connection. Keys take turns: many statements of one key delay one of another key by one. */
 export interface FairQueue {
   /** Resolves once the statement may take a connection. `over` ends the wait; its error is thrown. */
   enter(key: string, over: Promise<never>): Promise<void>

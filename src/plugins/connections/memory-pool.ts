@@ -21,8 +21,8 @@ export interface MemoryPool {
   /**
    * Resolves once the bytes are reserved. They are released when the response closes. Throws after `waitMs`:
    * `too-many-requests` if the share of the caller is used up, `not-ready` if the total is. Of the waiting claims that fit, the
-   * first one of the network that has the least is granted. So the queues of others do not delay a network that waits for little. A claim that is larger than a share, or than the
-   * total, is granted when nothing else is reserved there.
+   * first one of the network that has the least is granted. So the queues of others do not delay a network that waits for little.
+   * A claim that is larger than a share, or than the total, is granted when nothing else is reserved there.
    */
   claim(claim: Claim, response: ServerResponse): Promise<void>
   /** How much is reserved, and by how many transfers; how many wait. */

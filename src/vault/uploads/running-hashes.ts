@@ -13,7 +13,7 @@ export interface RunningHashes {
   forget(owner: string, id: string): void
 }
 
-/** If there are too many, whoever has the most loses the one that was used longest ago: the uploads of others keep theirs. */
+/** If there are too many, the owner who has the most loses the one that was used longest ago: the uploads of others keep theirs. */
 export function openRunningHashes(most = MOST): RunningHashes {
   const hashes = new Map<string, Map<string, { offset: number; hash: Hash }>>()
   let count = 0
