@@ -53,21 +53,24 @@ const headline = (page: Page, name: string, timeout = SOON.timeout) =>
 const allStored = (page: Page, timeout?: number) => headline(page, 'Everything is in the vault', timeout)
 const press = (page: Page, name: string) => page.getByRole('button', { name, exact: true }).click()
 
-/** How many files the page would have after a reload. */
-const kept = (page: Page) =>
+/** What the page would have after a reload. */
+const keptIn = (page: Page, store: 'files' | 'choices') =>
   page.evaluate(
-    () =>
-      new Promise<number>((resolve) => {
+    (store) =>
+      new Promise<{ isPaused?: boolean }[]>((resolve) => {
         const opening = indexedDB.open('minikeepsafe-queue')
         opening.onsuccess = () => {
-          const count = opening.result.transaction('files').objectStore('files').count()
-          count.onsuccess = () => {
+          const all = opening.result.transaction(store).objectStore(store).getAll()
+          all.onsuccess = () => {
             opening.result.close()
-            resolve(count.result)
+            resolve(all.result.map(({ isPaused }) => ({ isPaused })))
           }
         }
       }),
+    store,
   )
+const kept = async (page: Page) => (await keptIn(page, 'files')).length
+const isPauseKept = async (page: Page) => (await keptIn(page, 'choices')).some(({ isPaused }) => isPaused)
 
 async function member(options: Parameters<typeof openStage>[0] = {}) {
   const stage = await openStage(options)
@@ -311,6 +314,7 @@ it('says which files must be chosen again, and which were changed', async () => 
   await headline(page, 'Waiting for the connection')
   await expect.poll(() => kept(page), SOON).toBe(1)
   await press(page, 'Pause uploads')
+  await expect.poll(() => isPauseKept(page), SOON).toBe(true)
   await context.setOffline(false)
   page.once('dialog', (dialog) => void dialog.accept())
   await page.reload()
