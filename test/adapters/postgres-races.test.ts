@@ -66,6 +66,26 @@ describePostgres('PostgreSQL, where many are at it', () => {
     expect([await users.find(ana), pool().waiting]).toEqual([expect.objectContaining({ id: ana }), 0])
   })
 
+  it(
+    'fails soon where the statements of its user have all connections, and the database is slow',
+    SHORTLY,
+    async () => {
+      const { url, sessions, files } = await kept()
+      const { session } = await opened(sessions)
+      const { userId } = (await sessions.findByTokenHash(session.tokenHash)) as { userId: string }
+      const locking = await connection(url)
+      await locking.query('BEGIN')
+      await locking.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [userId])
+      await expect(files.discard(userId, newFile('slow'), T)).rejects.toThrow()
+      const discards = Array.from({ length: 8 }, (_, n) => files.discard(userId, newFile(`file-${n}`), T))
+      const settled = Promise.allSettled(discards)
+      await expect(sessions.findByTokenHash(session.tokenHash)).rejects.toMatchObject({ code: 'EAGAIN' })
+      await settled
+      await locking.end()
+      expect(await sessions.findByTokenHash(session.tokenHash)).toMatchObject({ userId })
+    },
+  )
+
   it('finds a session whose token it knows before very many tokens that open nothing', async () => {
     const { sessions } = await kept()
     const { session } = await opened(sessions)

@@ -351,6 +351,23 @@ it('is made of others once, however many ask for it at the same time', async () 
   expect([await uploads.list(owner), await blobsOnDisk(app)]).toEqual([[], [expect.anything()]])
 })
 
+it('leaves tiny others as they were where they cannot be stored together', async () => {
+  const { app, ada, owner, uploads } = await vaultOf()
+  const pieces: string[] = []
+  for (const text of ['sea', 'shore']) {
+    const { id } = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes: text.length }))
+    await uploads.append(owner, id, appending(0, Buffer.from(text)))
+    pieces.push(id)
+  }
+  const { put } = app.ports.blobs
+  app.ports.blobs.put = () => Promise.reject(Object.assign(new Error('no room'), { code: 'ENOSPC' }))
+  await expect(uploads.concatenate(owner, film({ protocol: 'tus' }), pieces)).rejects.toThrow()
+  app.ports.blobs.put = put
+  expect((await uploads.list(owner)).map(({ id }) => id).sort()).toEqual(pieces.toSorted())
+  await uploads.concatenate(owner, film({ protocol: 'tus' }), pieces)
+  expect((await ada.get('film.mp4')).body).toBe('seashore')
+})
+
 it('is not made of others that are too large together', async () => {
   const { owner, uploads } = await vaultOf({ MAX_FILE_BYTES: '10' })
   const pieces: string[] = []
