@@ -16,11 +16,13 @@ const LANES_OF_EACH = 2
 const PAUSE_MS = 50
 const MiB = 1024 * 1024
 const NOTHING = Buffer.alloc(0)
+/** docs/operating.md: a request with a body that nginx sent in the very moment in which the server closed the idle connection. */
+const SENT_TO_A_CLOSING_CONNECTION = /^(?:POST|PUT|PATCH) \S+: 503 .*No server can be reached/
 
 const describeRolling = describeWith('PostgreSQL, Redis and nginx', 'TEST_DATABASE_URL', 'TEST_REDIS_URL', 'TEST_NGINX')
 
 describeRolling('a rolling restart', () => {
-  it(`of two servers, ${ROUNDS} times each, fails no request`, async () => {
+  it(`of two servers, ${ROUNDS} times each, fails no request but those that HTTP cannot save`, async () => {
     const { nginx, servers, restart, folder, environment } = await clusterOnFolder(2, {
       UPLOAD_INTERIM_RESPONSES: 'off',
     })
@@ -42,7 +44,10 @@ describeRolling('a rolling restart', () => {
       .split('\n')
       .filter((line) => /"status":5/.test(line)))
       process.stderr.write(`${line}\n`)
-    expect(failures).toEqual([])
+    // Those that HTTP cannot save are rare: none in most runs, of thousands of requests.
+    const lost = failures.filter((failure) => SENT_TO_A_CLOSING_CONNECTION.test(failure))
+    expect(failures.filter((failure) => !lost.includes(failure))).toEqual([])
+    expect(lost.length, lost.join('\n')).toBeLessThanOrEqual(2)
     for (const server of servers) expect(await server.stop('SIGTERM')).toBe(0)
     expect((await command(folder, ['verify'], environment)).report).toMatchObject({ damaged: [], missing: [] })
   }, 300_000)
