@@ -53,7 +53,7 @@ const headline = (page: Page, name: string, timeout = SOON.timeout) =>
 const allStored = (page: Page, timeout?: number) => headline(page, 'Everything is in the vault', timeout)
 const press = (page: Page, name: string) => page.getByRole('button', { name, exact: true }).click()
 
-/** What the page would have after a reload. */
+/** The entries that the page would have after a reload. */
 const keptIn = (page: Page, store: 'files' | 'choices') =>
   page.evaluate(
     (store) =>
