@@ -68,8 +68,15 @@ export function openOperator(shape: Shape, journal: Journal, outages: Outages, p
     restarting: [rotateKey, upgrade, upgrade],
     sparing: [...(shape.hasBackup ? [backup] : []), verify, endSessions, count],
 
+    /** A full disk takes no PIN. */
     async pinFor(email: string, deviceId: string): Promise<string> {
-      return ((await succeed(['pin', email, deviceId])) as { pin: string }).pin
+      for (;;) {
+        const wasCalm = outages.isCalm()
+        const made = await run(['pin', email, deviceId])
+        const isExcused = made.code !== 0 && !(wasCalm && outages.isCalm())
+        if (!isExcused) return (expectSuccess('pin', made) as { pin: string }).pin
+        await outages.calm()
+      }
     },
 
     /** While a server sweeps, or a backup of before holds the blobs, it is asked again. */
@@ -136,8 +143,11 @@ export function openOperator(shape: Shape, journal: Journal, outages: Outages, p
 
   /** A command that must exit with 0. Returns its report. */
   async function succeed(args: string[], at = folder): Promise<Record<string, unknown>> {
-    const { code, report, stderr } = await run(args, at)
-    if (code !== 0) journal.violation(`${args[0]} exited with ${code}: ${JSON.stringify(report)} ${stderr}`)
+    return expectSuccess(args[0] as string, await run(args, at))
+  }
+
+  function expectSuccess(name: string, { code, report, stderr }: Awaited<ReturnType<typeof run>>) {
+    if (code !== 0) journal.violation(`${name} exited with ${code}: ${JSON.stringify(report)} ${stderr}`)
     return report
   }
 }
