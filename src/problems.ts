@@ -49,6 +49,7 @@ const catalogue = {
   'internal-error': [500, 'Something went wrong on the server'],
   'unsupported-transfer-coding': [501, 'The transfer coding is not known here'],
   'not-ready': [503, 'The server cannot do its work at the moment'],
+  'outcome-unknown': [503, 'The change may have been made or not'],
   'read-only': [503, 'Nothing can be changed at the moment'],
   'insufficient-storage': [507, 'The server has no room left'],
   'quota-exceeded': [507, 'Your files would be more than your quota allows'],
@@ -253,6 +254,12 @@ export const problems = {
     ),
   notReady: (detail: string, cause?: unknown) =>
     new Problem('not-ready', detail, { headers: { 'retry-after': '5' }, cause }),
+  outcomeUnknown: (cause?: unknown) =>
+    new Problem(
+      'outcome-unknown',
+      'The connection to the storage broke before it answered. Check whether the change was made before you repeat the request.',
+      { headers: { 'retry-after': '5' }, cause },
+    ),
   readOnly: () =>
     new Problem('read-only', 'The vault is read-only until its operator ends the maintenance.', {
       headers: { 'retry-after': '60' },

@@ -8,6 +8,7 @@ import { PROBLEM_JSON } from '../schemas/common.ts'
 import { setSafeDefaults } from './headers/safe-defaults.ts'
 import { JSON_BODY_BYTES, refusedMediaType } from './intake/json-bodies.ts'
 import { sendRefusal } from './intake/unread-body.ts'
+import { mayChange } from './read-only.ts'
 
 export const errors = fastifyPlugin<{ paths: KnownPaths }>(async function errors(app, { paths }) {
   app.addHook('onRoute', ({ url, method }: RouteOptions) => paths.add(url, [method].flat()))
@@ -50,7 +51,7 @@ function logProblem(problem: Problem, request: FastifyRequest): void {
   if (status < 500 || NOT_LOGGED.includes(code)) return
   const cause = problem.cause ?? problem
   if ((cause as { logged?: true }).logged) return
-  if (code === 'not-ready' || code === 'insufficient-storage') {
+  if (['not-ready', 'outcome-unknown', 'insufficient-storage'].includes(code)) {
     logOf(request).warn({ cause: (cause as Error).message }, problem.title)
   } else {
     logOf(request).error({ err: cause }, problem.title)
@@ -58,7 +59,7 @@ function logProblem(problem: Problem, request: FastifyRequest): void {
 }
 
 /** The problem that a thrown error becomes. */
-export function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest): Problem {
+export function problemOf(error: unknown, { raw, method, routeOptions }: FastifyRequest): Problem {
   if (error instanceof Problem) return error
   const { code, statusCode } = (error ?? {}) as Partial<FastifyError>
   if (raw.destroyed && (!raw.complete || code === 'ECONNRESET')) return problems.incompleteBody(error)
@@ -70,10 +71,9 @@ export function problemOf(error: unknown, { raw, routeOptions }: FastifyRequest)
     case 'EAGAIN':
       return problems.notReady('The storage cannot be reached at the moment. Nothing was changed.', error)
     case 'ECONNABORTED':
-      return problems.notReady(
-        'The connection to the storage broke before it answered. Check whether the change was made, or repeat the request.',
-        error,
-      )
+      return mayChange(method, routeOptions.config)
+        ? problems.outcomeUnknown(error)
+        : problems.notReady('The connection to the storage broke before it answered.', error)
     case 'EFBIG':
       return problems.tooLargeForStorage(error)
     case 'EMFILE':

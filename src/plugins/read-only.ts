@@ -1,4 +1,5 @@
 /** With READ_ONLY=on, every request that could change something is refused before its body is read. */
+import type { FastifyContextConfig } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../problems.ts'
 
@@ -9,8 +10,11 @@ declare module 'fastify' {
   }
 }
 
+export const mayChange = (method: string, { changesNothing }: FastifyContextConfig): boolean =>
+  method !== 'GET' && method !== 'HEAD' && !changesNothing
+
 export const readOnly = fastifyPlugin(async function readOnly(app) {
   app.addHook('onRequest', async ({ method, routeOptions }) => {
-    if (method !== 'GET' && method !== 'HEAD' && !routeOptions.config.changesNothing) throw problems.readOnly()
+    if (mayChange(method, routeOptions.config)) throw problems.readOnly()
   })
 })

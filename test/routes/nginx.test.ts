@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
+import { type AddressInfo, createServer } from 'node:net'
 import { Readable } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { brotliDecompressSync } from 'node:zlib'
@@ -204,6 +205,21 @@ describeNginx('behind nginx', () => {
     await app.close()
     const answer = await ada.put('file', 'bytes')
     expect(answer).toBeProblem(503, 'not-ready')
+    expect(answer.headers['retry-after']).toBe('5')
+  })
+
+  it.each([
+    ['POST', '/v1/files/lookup', 'outcome-unknown'],
+    ['PATCH', '/v1/files/photo', 'outcome-unknown'],
+    ['DELETE', '/v1/files/photo', 'outcome-unknown'],
+    ['GET', '/v1/files/photo', 'not-ready'],
+  ])('a server that breaks off a %s may have carried it out', async (method, path, code) => {
+    const breaking = createServer((socket) => socket.once('data', () => socket.destroy())).listen(0, '127.0.0.1')
+    onTestFinished(() => void breaking.close())
+    await once(breaking, 'listening')
+    const nginx = await nginxBefore(`http://127.0.0.1:${(breaking.address() as AddressInfo).port}`)
+    const answer = await nginx.request(path, { method, headers: { 'content-type': 'application/json' }, body: '{}' })
+    expect(answer).toBeProblem(503, code)
     expect(answer.headers['retry-after']).toBe('5')
   })
 

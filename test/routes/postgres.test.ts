@@ -150,7 +150,7 @@ describePostgres('a server on PostgreSQL', () => {
   it('keeps the file of an upload whose commit was done and not answered', async () => {
     const { app, wire, ada } = await wiredApp()
     wire.holdOne(/commit_file/, 'answers')
-    expect(await ada.put('doubtful', 'bytes')).toBeProblem(503, 'not-ready')
+    expect(await ada.put('doubtful', 'bytes')).toBeProblem(503, 'outcome-unknown')
     app.sweep()
     await app.settled()
     expect((await ada.get('doubtful')).body).toBe('bytes')
@@ -160,7 +160,7 @@ describePostgres('a server on PostgreSQL', () => {
   it('lets no commit come late once its blob is swept', async () => {
     const { app, wire, ada } = await wiredApp()
     wire.holdOne(/commit_file/, 'everything')
-    expect(await ada.put('doubtful', 'bytes')).toBeProblem(503, 'not-ready')
+    expect(await ada.put('doubtful', 'bytes')).toBeProblem(503, 'outcome-unknown')
     app.sweep()
     await app.settled()
     expect(await blobsOnDisk(app)).toHaveLength(1)
@@ -307,7 +307,7 @@ describePostgres('a server whose PostgreSQL takes no commits', () => {
     await ada.put('photo', 'sand')
     expect((await app.request('/health/ready')).status).toBe(200)
     await standby('nobody')
-    expect(await ada.put('photo', 'more sand')).toBeProblem(503, 'not-ready')
+    expect(await ada.put('photo', 'more sand')).toBeProblem(503, 'outcome-unknown')
     const detail = async () => (await app.request('/health/ready')).body
     await expect.poll(detail, { timeout: 5000 }).toMatchObject({ detail: 'Not working: database.' })
     const registration = { name: 'Ada', email: 'eve@example.org', deviceId: 'a-device-of-eve-00000000000000000' }

@@ -198,6 +198,17 @@ it('occur where the database is broken', async () => {
   await expectEach(app, { ...scene, pin: scene.goodPin }, { 'internal-error': () => ({}) })
 })
 
+it('occur where the connection to the database breaks', async () => {
+  const app = await testApp()
+  const scene = await sceneOf(app)
+  const breaks = async () => {
+    throw Object.assign(new Error('the connection broke'), { code: 'ECONNABORTED' })
+  }
+  for (const repository of [app.ports.users, app.ports.sessions])
+    Object.assign(repository, Object.fromEntries(Object.keys(repository).map((name) => [name, breaks])))
+  await expectEach(app, { ...scene, pin: scene.goodPin }, { 'outcome-unknown': () => ({}) })
+})
+
 it('occur on a full disk', async ({ skip }: TestContext) => {
   const disk = smallDisk(skip)
   const app = await testApp({}, disk.path)
@@ -247,6 +258,7 @@ it('are all among these', async () => {
   const others = [
     'request-timeout',
     'not-ready',
+    'outcome-unknown',
     'too-many-requests',
     'read-only',
     'internal-error',

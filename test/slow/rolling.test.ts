@@ -17,7 +17,7 @@ const PAUSE_MS = 50
 const MiB = 1024 * 1024
 const NOTHING = Buffer.alloc(0)
 /** docs/operating.md: a request with a body that nginx sent in the very moment in which the server closed the idle connection. */
-const SENT_TO_A_CLOSING_CONNECTION = /^(?:POST|PUT|PATCH) \S+: 503 .*No server can be reached/
+const SENT_TO_A_CLOSING_CONNECTION = /^(?:POST|PUT|PATCH) \S+: 503 .*outcome-unknown/
 
 const describeRolling = describeWith('PostgreSQL, Redis and nginx', 'TEST_DATABASE_URL', 'TEST_REDIS_URL', 'TEST_NGINX')
 

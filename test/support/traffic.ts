@@ -166,7 +166,7 @@ const TOO_LATE = `no answer within ${PATIENCE_MS} ms`
 /** Whether a 503 has the right code and `Retry-After`. */
 function isRefusal({ status, headers, body }: Answer): boolean {
   const { code } = body as { code?: string }
-  return status === 503 && code === 'not-ready' && Number(headers['retry-after']) > 0
+  return status === 503 && ['not-ready', 'outcome-unknown'].includes(code ?? '') && Number(headers['retry-after']) > 0
 }
 
 async function answerTo(server: ServerProcess, path: string, call: Call): Promise<Answer | Error> {

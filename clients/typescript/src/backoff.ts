@@ -28,11 +28,12 @@ export function waitMs(
 }
 
 /** The server has not carried the request out: it was busy. */
-export const wasRefusedForNow = ({ status }: VaultError): boolean => status === 429 || status === 503
+export const wasRefusedForNow = ({ code, status }: VaultError): boolean =>
+  status === 429 || (status === 503 && code !== 'outcome-unknown')
 
 /** The request may have been carried out. It may be sent again if carrying it out twice is the same as once. */
 export function mayHaveArrived({ code, status }: VaultError): boolean {
-  if (code === 'network-error' || code === 'timeout' || code === 'incomplete-body') return true
+  if (['network-error', 'timeout', 'incomplete-body', 'outcome-unknown'].includes(code)) return true
   return status === 408 || status === 500 || status === 502 || status === 504
 }
 

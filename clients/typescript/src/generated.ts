@@ -484,7 +484,7 @@ export interface components {
              * @example file-not-found
              * @enum {string}
              */
-            code: "invalid-request" | "malformed-http" | "malformed-json" | "malformed-multipart" | "malformed-url" | "incomplete-body" | "invalid-name" | "invalid-cursor" | "invalid-digest" | "digest-mismatch" | "inconsistent-upload-length" | "range-not-allowed" | "unauthorized" | "invalid-pin" | "cross-site-request" | "final-upload" | "not-found" | "file-not-found" | "thumbnail-not-found" | "upload-not-found" | "session-not-found" | "method-not-allowed" | "request-timeout" | "email-taken" | "file-exists" | "mismatching-upload-offset" | "upload-in-use" | "cursor-expired" | "precondition-failed" | "body-too-large" | "file-too-large" | "unsupported-media-type" | "unsupported-encoding" | "range-not-satisfiable" | "checksum-mismatch" | "too-many-requests" | "headers-too-large" | "internal-error" | "unsupported-transfer-coding" | "not-ready" | "read-only" | "insufficient-storage" | "quota-exceeded";
+            code: "invalid-request" | "malformed-http" | "malformed-json" | "malformed-multipart" | "malformed-url" | "incomplete-body" | "invalid-name" | "invalid-cursor" | "invalid-digest" | "digest-mismatch" | "inconsistent-upload-length" | "range-not-allowed" | "unauthorized" | "invalid-pin" | "cross-site-request" | "final-upload" | "not-found" | "file-not-found" | "thumbnail-not-found" | "upload-not-found" | "session-not-found" | "method-not-allowed" | "request-timeout" | "email-taken" | "file-exists" | "mismatching-upload-offset" | "upload-in-use" | "cursor-expired" | "precondition-failed" | "body-too-large" | "file-too-large" | "unsupported-media-type" | "unsupported-encoding" | "range-not-satisfiable" | "checksum-mismatch" | "too-many-requests" | "headers-too-large" | "internal-error" | "unsupported-transfer-coding" | "not-ready" | "outcome-unknown" | "read-only" | "insufficient-storage" | "quota-exceeded";
             /**
              * @description As in X-Request-Id.
              * @example V1StGXR8_Z5jdHi6B-myT
@@ -1376,7 +1376,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -1557,7 +1557,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -1853,7 +1853,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -2028,7 +2028,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -2220,7 +2220,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -2597,7 +2597,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -3090,7 +3090,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -3302,7 +3302,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -3706,7 +3706,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -4562,7 +4562,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -4767,7 +4767,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -5219,7 +5219,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -5626,7 +5626,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -5836,7 +5836,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -6300,7 +6300,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -6512,7 +6512,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -6705,7 +6705,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */
@@ -7007,7 +7007,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `read-only`, `not-ready` */
+            /** @description `read-only`, `outcome-unknown`, `not-ready` */
             503: {
                 headers: {
                     /** @description Seconds. */

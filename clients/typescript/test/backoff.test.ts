@@ -1,9 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { sleep, waitMs } from '../src/backoff.ts'
+import { mayHaveArrived, sleep, waitMs, wasRefusedForNow } from '../src/backoff.ts'
+import { VaultError } from '../src/errors.ts'
 
 const retry = { attempts: 8, baseMs: 500, maxMs: 30_000 }
 const ms = (attempt: number, random: number, retryAfter: number | null = null) =>
   waitMs(attempt, { retryAfter }, retry, () => random)
+
+const refusal = (status: number, code: VaultError['code']) => new VaultError(code, '', { status })
+
+describe('a 503', () => {
+  it('was not carried out, if the code does not say that it may have been', () => {
+    const both = [refusal(503, 'not-ready'), refusal(503, 'outcome-unknown')]
+    expect(both.map(wasRefusedForNow)).toEqual([true, false])
+    expect(both.map(mayHaveArrived)).toEqual([false, true])
+  })
+})
 
 describe('the wait before another attempt', () => {
   it('doubles up to its maximum', () => {

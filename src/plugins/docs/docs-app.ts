@@ -5,6 +5,7 @@ import fastify, { type RouteOptions } from 'fastify'
 import { knownPaths } from '../../http/known-paths.ts'
 import { ProblemSchema } from '../../schemas/common.ts'
 import { errors } from '../errors.ts'
+import { mayChange } from '../read-only.ts'
 import { requestIdOf } from '../trace/request-id.ts'
 import { ABOUT } from './about.ts'
 import { credentials, narrowScreens, withViewport } from './docs-page.ts'
@@ -42,7 +43,7 @@ export async function docsApp(described: RouteOptions[]) {
       url,
       schema: schema.hide
         ? schema
-        : withEveryRefusal(schema, url, !/^(GET|HEAD)$/.test(String(route.method)), !route.config?.changesNothing),
+        : withEveryRefusal(schema, url, String(route.method), mayChange(String(route.method), route.config ?? {})),
     }),
     transformObject: (document) => ('openapiObject' in document ? finished(document.openapiObject) : {}),
   })

@@ -38,19 +38,15 @@ const EVERYWHERE: ProblemCode[] = [
 ]
 
 /** Adds the refusals that plugins send on any route to those of the route itself. */
-export function withEveryRefusal(
-  schema: FastifySchema,
-  url: string,
-  takesBody: boolean,
-  changes: boolean,
-): FastifySchema {
+export function withEveryRefusal(schema: FastifySchema, url: string, method: string, changes: boolean): FastifySchema {
+  const takesBody = method !== 'GET' && method !== 'HEAD'
   const response = schema.response as object
   const codes = [
     ...codesIn(response),
     ...(schema.security?.length === 0 ? [] : (['unauthorized'] as const)),
     ...(schema.security?.length !== 0 && takesBody ? (['cross-site-request'] as const) : []),
     ...(takesBody ? (['unsupported-encoding'] as const) : []),
-    ...(takesBody && changes ? (['read-only'] as const) : []),
+    ...(changes ? (['read-only', 'outcome-unknown'] as const) : []),
     ...(takesBody && !schema.consumes ? (['malformed-json', 'body-too-large', 'unsupported-media-type'] as const) : []),
     ...EVERYWHERE,
     // The health routes have no other way to fail.

@@ -26,6 +26,7 @@ export const words: Words = {
       'insufficient-storage': 'Auf dem Server ist kein Platz mehr.',
       'read-only': 'Der Server ändert zurzeit nichts. Ansehen und Herunterladen gehen.',
       'not-ready': 'Der Server ist zurzeit überlastet.',
+      'outcome-unknown': 'Es ist nicht sicher, ob das geklappt hat. Bitte vor dem nächsten Versuch nachsehen.',
       'internal-error': 'Auf dem Server ist etwas schiefgegangen.',
     },
     navigation: 'Hauptmenü',

@@ -29,6 +29,7 @@ export const words = {
       'insufficient-storage': 'The server has no room left.',
       'read-only': 'The server changes nothing at the moment. Looking and downloading work.',
       'not-ready': 'The server is busy at the moment.',
+      'outcome-unknown': 'It is not certain that this worked. Look before you try again.',
       'internal-error': 'Something went wrong on the server.',
     } as Record<string, string | undefined>,
     navigation: 'Main',
