@@ -1,21 +1,18 @@
 /**
  * Compares two processes behind nginx with one, on the same PostgreSQL, Redis and folder of files, to measure the gain of a second
- * process. wrk sends the requests, because it uses little CPU of the shared cores.
+ * process.
  */
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { configureNginx } from '../test/support/nginx-configuration.ts'
 import { postgresSchema } from './postgres-schema.ts'
 import { rawCall } from './raw-client.ts'
 import { type Server, serverWith, signedIn, startNginx } from './servers.ts'
+import { rateByWrk } from './wrk.ts'
 
-const CONNECTIONS = 64
 const PAGE = 50
 const block = randomBytes(20 * 1024)
-const run = promisify(execFile)
 
 export interface Engines {
   database: string
@@ -50,7 +47,7 @@ export async function clusterRates(folder: string, engines: Engines, rounds: num
     ]
     running.push(one, two)
     const headers = await signedIn((servers[0] as Server).port)
-    const header = `authorization: ${headers.authorization}`
+    const authorization = headers.authorization as string
     for (let n = 0; n < PAGE; n += 1) {
       const small = { method: 'PUT', path: `/v1/files/small${n || ''}`, headers, block, times: 1 }
       await rawCall((servers[0] as Server).port, small)
@@ -59,7 +56,7 @@ export async function clusterRates(folder: string, engines: Engines, rounds: num
     const sides: Side[] = []
     for (const [name, path, ...script] of ACTS) {
       const side: Side = { name, perSecond: [] }
-      const rate = (url: string, length: number) => rateOf(url + path, header, length, script)
+      const rate = (url: string, length: number) => rateByWrk(url + path, authorization, length, script)
       // Until V8 has optimised the code of each process.
       for (const { url } of [one, two, two]) await rate(url, 2 * seconds)
       for (let round = 0; round < rounds; round += 1) {
@@ -91,11 +88,4 @@ async function before(folder: string, servers: Server[]) {
   const urls = servers.map(({ port }) => `http://127.0.0.1:${port}`)
   const { port, stop } = await startNginx(folder, (port) => configureNginx(folder, port, urls))
   return { url: `https://127.0.0.1:${port}`, stop }
-}
-
-async function rateOf(url: string, header: string, seconds: number, script: readonly string[]): Promise<number> {
-  const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--timeout', '10s', '-H', header, ...script, url]
-  const { stdout } = await run('wrk', args)
-  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk at ${url}: ${stdout}`)
-  return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1])
 }

@@ -1,9 +1,10 @@
-/** Measures many parallel small requests with autocannon. */
+/** Measures many parallel small requests, with autocannon or wrk. */
 import { randomBytes } from 'node:crypto'
 import autocannon, { type Request } from 'autocannon'
 import { rawCall } from './raw-client.ts'
 import type { Sample } from './report.ts'
 import { cpuSeconds, type Server } from './servers.ts'
+import { rateByWrk } from './wrk.ts'
 
 const CONNECTIONS = 64
 const SMALL_BYTES = 20 * 1024
@@ -41,9 +42,9 @@ export async function prepareThumbnail(server: Server): Promise<void> {
   }
 }
 
-export function getThumbnail(server: Server, seconds: number): Promise<Sample> {
-  return fire(server, seconds, [{ method: 'GET', path: THUMBNAIL, headers: server.headers }])
-}
+/** By wrk: with autocannon, the client is the limit. */
+export const getThumbnail = (server: Server, seconds: number) => getByWrk(server, THUMBNAIL, seconds)
+export const getSmallByWrk = (server: Server, seconds: number) => getByWrk(server, SMALL, seconds)
 
 /** Each replaces the thumbnail of one of as many files as there are connections. */
 export function putThumbnails(server: Server, seconds: number): Promise<Sample> {
@@ -80,6 +81,16 @@ export async function signUp(server: Server, seconds: number): Promise<Sample> {
     },
   ])
   return { rate: rate / 2, cpu: cpu === null ? null : cpu * 2, ...rest }
+}
+
+async function getByWrk({ port, pid, headers }: Server, path: string, seconds: number): Promise<Sample> {
+  const cpu = cpuSeconds(pid)
+  const began = performance.now()
+  const rate = await rateByWrk(`http://127.0.0.1:${port}${path}`, headers.authorization as string, seconds)
+  const requests = (rate * (performance.now() - began)) / 1000
+  const cpuAfter = cpuSeconds(pid)
+  const used = cpu === null || cpuAfter === null ? null : ((cpuAfter - cpu) * 1000) / requests
+  return { rate, cpu: used, memory: null }
 }
 
 async function fire(server: Server, seconds: number, requests: Request[]): Promise<Sample> {

@@ -1,7 +1,7 @@
 /** Compares thumbnails, which are rows of the database, with small downloads, which are blobs, on one server. */
 import type { Compared, Sample } from './report.ts'
 import type { Server } from './servers.ts'
-import { getSmall, getThumbnail, prepareSmall, prepareThumbnail, putSmall, putThumbnails } from './small.ts'
+import { getSmallByWrk, getThumbnail, prepareSmall, prepareThumbnail, putSmall, putThumbnails } from './small.ts'
 
 const WARM_UP_SECONDS = 2
 
@@ -9,7 +9,7 @@ const WARM_UP_SECONDS = 2
 export async function* thumbnailsCompared(server: Server, rounds: number, seconds: number): AsyncGenerator<Compared> {
   await prepareSmall(server)
   await prepareThumbnail(server)
-  yield* compared('GET of 20 KiB: thumbnail / file', 1.5, getThumbnail, getSmall)
+  yield* compared('GET of 20 KiB: thumbnail / file', 1.5, getThumbnail, getSmallByWrk)
   yield* compared('PUT of 20 KiB: thumbnail / file', 1, putThumbnails, putSmall)
 
   async function* compared(
