@@ -5,8 +5,9 @@ import { NOT_TAKEN } from '../vault/files/placing.ts'
 
 /** RFC 3339, section 5.6. */
 const DATE_TIME =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(\.\d+)?([Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))$/
+  /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(\.\d+)?([Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))$/
 const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
 const SPACE_FOR_PLUS = / (?=\d\d:\d\d$)/
 
 /**
@@ -48,9 +49,15 @@ function parsed(value: string): Taken | string {
   const [, year, month, day, hour, minute, second, fraction = '', , sign, hours, minutes] = DATE_TIME.exec(value) ?? []
   if (year === undefined) return 'must be a date and time with an offset, such as 2026-11-22T10:30:00+02:00'
   const takenOffset = sign ? (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) : 0
-  const local = `${year}-${month}-${day}T${hour}:${minute}:${second}.${fraction.slice(1, 4).padEnd(3, '0')}Z`
+  // A leap second (RFC 3339, section 5.7) becomes the last millisecond before it, because our times have none.
+  const isLeap = second === '60'
+  const seconds = isLeap ? '59.999' : `${second}.${fraction.slice(1, 4).padEnd(3, '0')}`
+  const local = `${year}-${month}-${day}T${hour}:${minute}:${seconds}Z`
   const at = Date.parse(local)
+  const takenAt = at - takenOffset * MINUTE_MS
   // `Date.parse` reads 30 February as 2 March.
   if (Number.isNaN(at) || new Date(at).toISOString() !== local) return 'must be a date that exists'
-  return { takenAt: at - takenOffset * MINUTE_MS, takenOffset: takenOffset + 0 }
+  // A day has its leap second at its end in UTC.
+  if (isLeap && (takenAt + 1) % DAY_MS !== 0) return 'must be a time that exists'
+  return { takenAt, takenOffset: takenOffset + 0 }
 }

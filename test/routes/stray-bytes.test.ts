@@ -79,6 +79,17 @@ it('are none where a client says that it has sent all: the response comes', asyn
   expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
 })
 
+it('are none where a client says so after a change and a list: the response to the change comes', async () => {
+  const app = await sharedApp()
+  const ada = await member(app)
+  const line = wire(app.url)
+  const large = Buffer.alloc(500_000)
+  line.socket.write(head('PUT /v1/files/len.txt', { ...tokenOf(ada), 'content-length': large.length }))
+  line.socket.write(large)
+  line.socket.end(head('GET /v1/files', tokenOf(ada)))
+  expect(await line.ended).toMatch(/^HTTP\/1\.1 201 /)
+})
+
 it('in the middle of a body end the request, and nothing is stored', async () => {
   const app = await sharedApp()
   const ada = await member(app)

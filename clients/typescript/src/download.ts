@@ -7,7 +7,7 @@ import { chunksOf, streamOf } from './streams.ts'
 import { expected, pathOfFile, type Transport, timeLimit } from './transport.ts'
 
 export interface DownloadOptions {
-  /** The bytes from `from` to before `to`, or to the end. A part is not verified by digest. */
+  /** The bytes from `from` to before `to`, or to the end: one byte at least. A part is not verified by digest. */
   range?: { from: number; to?: number }
   /** Called after each chunk. */
   onProgress?: (progress: { received: number; size: number }) => void
@@ -36,9 +36,9 @@ interface Span {
 export function openDownload(transport: Transport, createHash: () => Hash) {
   return async function download(name: string, options: DownloadOptions = {}): Promise<Download> {
     const { range, onProgress, signal } = options
-    const first = await request(name, { range: rangeField(range) }, signal)
+    const first = await request(name, range, {}, signal)
     const { headers, status } = first.response
-    const span = spanOf(headers, status)
+    const span = spanOf(first.response)
     const size = span === null ? null : span.to - span.from
     const etag = headers.get('etag') ?? ''
     const sha256 = sha256In(headers.get('repr-digest'))
@@ -77,9 +77,9 @@ export function openDownload(transport: Transport, createHash: () => Hash) {
           if (ms === null || span === null) throw error
           breaks += 1
           await sleep(ms, signal)
+          const rest = { from: span.from + received, to: span.to }
           // `If-Match`: the other bytes must be of the same version.
-          const rest = { range: `bytes=${span.from + received}-${span.to - 1}`, 'if-match': etag }
-          if (span.from + received < span.to) current = await request(name, rest, signal)
+          current = rest.from < rest.to ? await request(name, rest, { 'if-match': etag }, signal) : null
         }
       }
       if (hash !== null && hexOf(hash.digest()) !== sha256) {
@@ -88,15 +88,24 @@ export function openDownload(transport: Transport, createHash: () => Hash) {
     }
   }
 
-  async function request(name: string, headers: Record<string, string | undefined>, signal: AbortSignal | undefined) {
+  async function request(
+    name: string,
+    range: DownloadOptions['range'],
+    conditions: Record<string, string>,
+    signal: AbortSignal | undefined,
+  ) {
+    const headers = { ...conditions, range: rangeField(range) }
     // Covers the body, too: it is aborted if no chunk comes for this long.
     const limit = timeLimit(transport.timeoutMs, signal)
     try {
       const call = { path: pathOfFile(name), headers, signal: limit.signal, isStream: true }
       const response = await transport.send(call, (response) => response)
       expected(response.headers.get('repr-digest') !== null)
+      if (range) expected(response.status === 206 && isPartOf(range, spanOf(response)))
       return { response, chunks: () => chunksOf(response, limit) }
     } catch (error) {
+      // Nobody reads the body.
+      limit.abort()
       limit.clear()
       throw error
     }
@@ -105,12 +114,20 @@ export function openDownload(transport: Transport, createHash: () => Hash) {
 
 const canGoOn = (error: VaultError) => mayHaveArrived(error) || wasRefusedForNow(error)
 
+/** A proxy may send the whole file, or another part. The file may end before the range does. */
+const isPartOf = ({ from, to = Number.POSITIVE_INFINITY }: { from: number; to?: number }, span: Span | null) =>
+  span !== null && span.from === from && span.to <= to
+
+/** To a server, an invalid `Range` is none, and it would send the whole file (RFC 9110, section 14.2). */
 function rangeField(range: DownloadOptions['range']): string | undefined {
   if (!range) return undefined
-  return `bytes=${range.from}-${range.to === undefined ? '' : range.to - 1}`
+  const { from, to = from + 1 } = range
+  const isValid = Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && to > from
+  if (!isValid) throw new VaultError('invalid-request', 'The range is not one of whole bytes, or it is empty.')
+  return `bytes=${from}-${range.to === undefined ? '' : to - 1}`
 }
 
-function spanOf(headers: Headers, status: number): Span | null {
+function spanOf({ headers, status }: Response): Span | null {
   if (status === 206) {
     const [, from, last] = /^bytes (\d+)-(\d+)\//.exec(headers.get('content-range') ?? '') ?? []
     return last === undefined ? null : { from: Number(from), to: Number(last) + 1 }

@@ -206,6 +206,19 @@ describe('a download', () => {
     expect(await codeOf(client.download('none'))).toBe('file-not-found')
   })
 
+  it.each([
+    { from: 5, to: 5 },
+    { from: 0, to: 0 },
+    { from: 5, to: 2 },
+    { from: -3 },
+    { from: 0.5 },
+    { from: Number.NaN },
+  ])('of the part %j, which no Range can name, is refused, and is not the whole file', async (range) => {
+    const { client } = await start()
+    await client.upload(Buffer.from('0123456789'), { name: 'digits' })
+    expect(await codeOf(client.download('digits', { range }))).toBe('invalid-request')
+  })
+
   it('fails at its end if the bytes do not have their digest', async () => {
     const { client, token } = await start()
     await client.upload(randomBytes(100), { name: 'beach.jpg' })

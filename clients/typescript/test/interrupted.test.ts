@@ -252,6 +252,30 @@ describe('a download', () => {
     expect(await codeOf(read())).toBe('precondition-failed')
   })
 
+  it.each<[string, string | null]>([
+    ['the whole file', null],
+    ['another part', 'bytes=1-'],
+  ])('of a part fails if a proxy sends %s instead, at once or after a break', async (_what, range) => {
+    const { again, proxy } = await stored()
+    let isHonest = false
+    const ofProxy: typeof fetch = (input, init) => {
+      const headers = new Headers(init?.headers)
+      if (!isHonest) headers.delete('range')
+      if (!isHonest && range !== null) headers.set('range', range)
+      return fetch(input, { ...init, headers })
+    }
+    const client = again({ fetch: ofProxy })
+    const part = { range: { from: 1000, to: 5 * MiB } }
+    expect(await codeOf(client.download('film.mp4', part))).toBe('unexpected-response')
+
+    isHonest = true
+    const cut = proxy.cutAfter(2.5 * MiB, 'down', 'reset')
+    const download = await client.download('film.mp4', part)
+    isHonest = false
+    expect(await codeOf(download.bytes())).toBe('unexpected-response')
+    expect(cut.happened()).toBe(true)
+  })
+
   it('does not wait for ever', async () => {
     const { again, proxy } = await stored()
     const client = again({ timeoutMs: 300, retry: { attempts: 0 } })

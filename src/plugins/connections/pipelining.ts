@@ -55,8 +55,8 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     // Node caches the address at the first read, and cannot read it after the connection is closed.
     void socket.remoteAddress
     const connection = connectionOf(socket)
-    if (!connection.latest) socket.on('end', () => !changes(connection.latest) && socket.end())
-    connection.latest = response
+    if (!connection.isUsed) socket.on('end', () => ![...connection.responses].some(changes) && socket.end())
+    connection.isUsed = true
     connection.responses.add(response)
     response.once('close', () => {
       connection.responses.delete(response)
@@ -105,8 +105,8 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
 const changeNothing = new WeakSet<ServerResponse>()
 
 /** Whether the response belongs to a request that can change something. A client that left does not need the response to a GET. */
-function changes(response: ServerResponse | null): boolean {
-  return response !== null && !['GET', 'HEAD'].includes(response.req.method ?? '') && !changeNothing.has(response)
+function changes(response: ServerResponse): boolean {
+  return !['GET', 'HEAD'].includes(response.req.method ?? '') && !changeNothing.has(response)
 }
 
 /**

@@ -5,8 +5,8 @@ import type { Socket } from 'node:net'
 export interface Connection {
   /** The unfinished responses, in the order of their requests. Node sends them in this order. */
   responses: Set<ServerResponse>
-  /** The response to the last request, also after it is finished. */
-  latest: ServerResponse | null
+  /** The client has sent a request. */
+  isUsed: boolean
   /** The client sent bytes that are no HTTP request. Node emits an error for each piece of them. */
   isNoisy: boolean
 }
@@ -16,7 +16,7 @@ const connections = new WeakMap<Socket, Connection>()
 export function connectionOf(socket: Socket): Connection {
   const known = connections.get(socket)
   if (known) return known
-  const connection: Connection = { responses: new Set(), latest: null, isNoisy: false }
+  const connection: Connection = { responses: new Set(), isUsed: false, isNoisy: false }
   connections.set(socket, connection)
   return connection
 }

@@ -56,9 +56,3 @@ async function replace(
   // Nothing that the former user saw may be shown to the new one.
   ended()
 }
-
-/** Four digits, or the code of 16 letters and digits, with or without spaces and hyphens, in any case. `null` for anything else. */
-export function asPin(typed: string): string | null {
-  const text = typed.replace(/[\s-]/g, '').toUpperCase()
-  return /^(?:\d{4}|[A-Z2-7]{16})$/.test(text) ? text : null
-}

@@ -9,6 +9,12 @@ interface Props {
   children: ComponentChildren
 }
 
+/** Safari ends the composition first, and tells only by the key's code. */
+const OF_INPUT_METHOD = 229
+
+/** Whoever writes Japanese or Chinese takes a word back with Escape before it is in the field. */
+const isForInputMethod = ({ isComposing, keyCode }: KeyboardEvent) => isComposing || keyCode === OF_INPUT_METHOD
+
 /** One thing to change, in place of what it shows. Escape leaves it as it was. */
 export function EditForm({ onSave, onCancel, children }: Props) {
   const form = useRef<HTMLFormElement>(null)
@@ -21,7 +27,7 @@ export function EditForm({ onSave, onCancel, children }: Props) {
       onKeyDown={(event) => {
         if (event.key !== 'Escape') return
         event.stopPropagation()
-        onCancel()
+        if (!isForInputMethod(event)) onCancel()
       }}
       onSubmit={(event) => {
         event.preventDefault()

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { type Color, jpegOf } from '../support/pictures.ts'
 import { filmIn } from '../support/webm.ts'
@@ -57,6 +57,17 @@ const pictureWidth = (page: Page) =>
   viewer(page)
     .locator('.pswp__item:not([inert]) img.pswp__img:not(.pswp__img--placeholder)')
     .evaluate((image) => Math.round(image.getBoundingClientRect().width))
+
+/** As with a Japanese keyboard: a word is begun, and Escape takes it back. */
+async function takeBackWord(page: Page, field: Locator) {
+  await field.focus()
+  const keyboard = await page.context().newCDPSession(page)
+  await keyboard.send('Input.imeSetComposition', { text: 'にほん', selectionStart: 3, selectionEnd: 3 })
+  const escapeKey = { key: 'Escape', code: 'Escape', windowsVirtualKeyCode: 27 }
+  await keyboard.send('Input.dispatchKeyEvent', { type: 'rawKeyDown', ...escapeKey })
+  await keyboard.send('Input.dispatchKeyEvent', { type: 'keyUp', ...escapeKey })
+  await keyboard.send('Input.imeSetComposition', { text: '', selectionStart: 0, selectionEnd: 0 })
+}
 
 it('shows pictures, one after the other, on a desktop', async () => {
   const { stage, page } = await filled({ viewport: DESKTOP })
@@ -119,6 +130,7 @@ it('tells what is known of a file, and changes it', async () => {
   expect(found.body).toMatchObject({ files: [{ takenAt: '2026-07-15T12:00:30.000+02:00' }] })
 
   await details.getByRole('button', { name: 'Rename' }).click()
+  await takeBackWord(page, details.getByLabel('Name'))
   await details.getByLabel('Name').fill('dusk.jpg')
   stage.allowErrors(/409/)
   await page.keyboard.press('Enter')
