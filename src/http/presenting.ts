@@ -21,14 +21,15 @@ import { presentTaken } from './taken.ts'
 /** Copies each field by name: object spread takes ten times as long, and a page has up to 1,000 files. */
 export function presentFile(file: StoredFile): Static<typeof FileShape> {
   const { id, name, sizeBytes, contentType, sha256, createdAt, updatedAt, thumbnail } = file
+  const created = timestamp(createdAt)
   return {
     id,
     name,
     size: sizeBytes,
     contentType,
     sha256,
-    createdAt: timestamp(createdAt),
-    updatedAt: timestamp(updatedAt),
+    createdAt: created,
+    updatedAt: updatedAt === createdAt ? created : timestamp(updatedAt),
     takenAt: presentTaken(file),
     thumbnail,
   }

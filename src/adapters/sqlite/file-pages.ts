@@ -1,7 +1,7 @@
 /** Pages of a user's files in each order, by seeks in an index. */
-import type { Database, Statement } from 'better-sqlite3'
-import type { FileQuery, FileRepository, FileSort, SealedFile } from '../../ports/files.ts'
-import { FILE_COLUMNS } from './file-rows.ts'
+import type { Database } from 'better-sqlite3'
+import type { FileQuery, FileRepository, FileSort } from '../../ports/files.ts'
+import { FILE_COLUMNS, type FileValues, fileOf } from './file-rows.ts'
 
 const SORT_COLUMN: Record<FileSort, string> = {
   name: 'name',
@@ -20,41 +20,37 @@ const SORT_FIELD: Record<FileSort, string> = {
 }
 
 export function sqliteFilePages(db: Database): Pick<FileRepository, 'list' | 'scan'> {
-  const pages = new Map<string, Statement<[Record<string, unknown>], SealedFile>>()
+  type Values = [Record<string, unknown>]
+  const page = preparedOnce((sql) => db.prepare<Values, FileValues>(sql).raw())
+  const lastPlace = preparedOnce((sql) => db.prepare<Values, FileQuery['after']>(sql))
 
   return {
     async list(owner, { prefix, sort, order, after, limit }) {
-      return pageStatement(prefix, sort, order, after !== null).all({
-        owner,
-        prefix,
-        beyond: successor(prefix),
-        key: after?.key,
-        id: after?.id,
-        limit,
-      })
+      const place = { owner, key: after?.key, id: after?.id }
+      const statement = pageStatement(prefix, sort, order, after !== null)
+      return statement.all({ ...place, prefix, beyond: successor(prefix), limit }).map(fileOf)
     },
 
     async scan(owner, { prefix, sort, order, after, limit }, rows) {
       const sql = scanSql({ sort, order, resumed: after !== null })
       const place = { owner, key: after?.key, id: after?.id, rows }
-      const found = prepared(sql.found).all({ ...place, prefix, beyond: successor(prefix), limit })
-      const last = prepared(sql.last).get(place) as unknown as FileQuery['after'] | undefined
-      return { found, last: last ?? null }
+      const found = page(sql.found).all({ ...place, prefix, beyond: successor(prefix), limit })
+      return { found: found.map(fileOf), last: lastPlace(sql.last).get(place) ?? null }
     },
   }
 
-  /** Each kind of page has one statement, which is prepared at its first use. */
   function pageStatement(prefix: string, sort: FileSort, order: FileQuery['order'], resumed: boolean) {
     const beyond = successor(prefix)
-    return prepared(pageSql({ sort, order, resumed, prefixed: prefix !== '', bounded: beyond !== null }))
+    return page(pageSql({ sort, order, resumed, prefixed: prefix !== '', bounded: beyond !== null }))
   }
+}
 
-  function prepared(sql: string) {
-    let statement = pages.get(sql)
-    if (!statement) {
-      statement = db.prepare<[Record<string, unknown>], SealedFile>(sql)
-      pages.set(sql, statement)
-    }
+/** Each kind of page has one statement, which is prepared at its first use. */
+function preparedOnce<Statement>(prepare: (sql: string) => Statement): (sql: string) => Statement {
+  const statements = new Map<string, Statement>()
+  return (sql) => {
+    const statement = statements.get(sql) ?? prepare(sql)
+    statements.set(sql, statement)
     return statement
   }
 }
