@@ -99,7 +99,7 @@ export async function blobsOf(config: Config, clock: Clock) {
     (await bucketOf(config, clock)) ??
     mapErrors(
       await naming('UPLOADS_DIR', config.UPLOADS_DIR, () =>
-        diskBlobs(config.UPLOADS_DIR, { shared: config.DATABASE_URL !== undefined }),
+        diskBlobs(config.UPLOADS_DIR, { shared: config.DATABASE_URL !== undefined, clock }),
       ),
     )
   )

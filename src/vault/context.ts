@@ -13,6 +13,7 @@ import type { Placing } from './files/placing.ts'
 import type { ReadBacks } from './files/read-backs.ts'
 import type { UnsealPage } from './files/stored-file.ts'
 import type { Trash } from './files/trash.ts'
+import type { CountUnrecorded } from './files/unrecorded.ts'
 import type { Notices } from './sign-in/notices.ts'
 import type { Sessions } from './sign-in/sessions.ts'
 import type { Turns } from './turns.ts'
@@ -29,6 +30,7 @@ export interface VaultContext {
   aside: Aside
   admission: Admission
   doubtfulBlobs: DoubtfulBlobs
+  unrecorded: CountUnrecorded
   collect: Collect
   unsealPage: UnsealPage
   readBacks: ReadBacks

@@ -23,6 +23,7 @@ import { openSweeper } from './files/sweeper.ts'
 import { openThumbnails, type Thumbnails } from './files/thumbnails.ts'
 import { openTimeline, type Timeline } from './files/timeline.ts'
 import { openTrash, type Trash } from './files/trash.ts'
+import { openUnrecorded } from './files/unrecorded.ts'
 import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
 import { openNotices } from './sign-in/notices.ts'
 import { openSessions, type Sessions } from './sign-in/sessions.ts'
@@ -102,6 +103,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
     repeat: work.repeat,
     observe,
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
+    unrecorded: openUnrecorded(rules),
     collect: openGarbageCollector({ ports }),
     unsealPage: openUnsealing({ turns }),
   }

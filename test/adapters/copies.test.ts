@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { blobCopies } from '../../src/adapters/disk/copies.ts'
@@ -35,6 +35,25 @@ it('takes nothing that is not there, or of another length', async () => {
   expect(await copies.lacking(wanted)).toEqual([null, 'damaged', 'missing'])
   expect(await copies.take(wanted)).toEqual(['copied', 'damaged', 'missing'])
   await expect(copies.take([{ blob: '../a', bytes: 1 }])).rejects.toThrow('not a blob id')
+})
+
+it('follows no link out of the folder', async () => {
+  const { from, to, copies } = await folders()
+  const secret = join(await temporaryFolder(), 'secret')
+  await writeFile(secret, '1')
+  await mkdir(join(to, 'run'))
+  for (const folder of [from, to]) await symlink(secret, join(folder, 'run', 'c'))
+  await symlink(join(from, 'run'), join(from, 'other'))
+  const wanted = [
+    { blob: 'run/c', bytes: 1 },
+    { blob: 'other/a', bytes: 1 },
+  ]
+  expect(await copies.lacking(wanted)).toEqual(['damaged', 'damaged'])
+  expect(await copies.take(wanted)).toEqual(['damaged', 'damaged'])
+  await rm(join(from, 'run', 'c'))
+  await writeFile(join(from, 'run', 'c'), '1')
+  expect(await copies.take([{ blob: 'run/c', bytes: 1 }])).toEqual(['copied'])
+  expect((await lstat(join(to, 'run', 'c'))).isFile()).toBe(true)
 })
 
 it('copies again what is of another length', async () => {

@@ -45,6 +45,27 @@ it('goes on reading a blob that is deleted meanwhile', async () => {
   await reader?.close()
 })
 
+it('fails a reader whose blob was deleted some minutes ago, and no other', async () => {
+  let now = 0
+  const blobs = await diskBlobs(await temporaryFolder(), { clock: () => now })
+  onTestFinished(blobs.close)
+  const readers = []
+  for (const blob of ['run/deleted', 'run/kept']) {
+    await blobs.put(blob, one('sand and stones'))
+    readers.push(await blobs.open(blob, 0, 15))
+  }
+  const [ofDeleted, ofKept] = readers
+  await blobs.delete(['run/deleted'])
+  for (const minutes of [0, 2, 11]) {
+    now = minutes * 60_000
+    for (const reader of readers) expect((await reader?.read(1))?.length).toBe(1)
+  }
+  now = 13 * 60_000
+  await expect(ofDeleted?.read(1)).rejects.toMatchObject({ code: 'ESTALE' })
+  expect((await ofKept?.read(12))?.toString()).toBe('d and stones')
+  for (const reader of readers) await reader?.close()
+})
+
 it('lists a run of very many blobs in batches of at most 500, each blob once', async () => {
   const folder = await temporaryFolder()
   const blobs = await store(folder)

@@ -61,6 +61,21 @@ describe('the port of the metrics', () => {
     expect((await app.request('/health/live')).status).toBe(503)
   })
 
+  it('closes a connection with requests that do not wait for a response, and answers others', async () => {
+    const { url } = await measuredApp()
+    const hasty = wire(url)
+    hasty.socket.write(head('GET /metrics').repeat(50))
+    expect((await hasty.ended).split('HTTP/1.1 200').length - 1).toBeLessThanOrEqual(1)
+    const patient = wire(url)
+    for (let n = 1; n <= 3; n += 1) {
+      patient.socket.write(head('GET /metrics'))
+      await expect.poll(() => patient.received().split('HTTP/1.1 200').length - 1).toBe(n)
+      await expect.poll(() => patient.received().split('minikeepsafe_build_info{').length - 1).toBe(n)
+      await expect.poll(() => patient.received().endsWith('\n')).toBe(true)
+    }
+    patient.socket.destroy()
+  })
+
   it('is closed with the server', async () => {
     const { app, url } = await measuredApp()
     await app.close()

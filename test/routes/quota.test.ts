@@ -101,6 +101,55 @@ describe('a quota', () => {
     expect(await blobsOnDisk(app)).toEqual([])
   })
 
+  it('bounds what unfinished uploads have on the disk together, and leaves room to send one again', async () => {
+    const app = await testApp({ QUOTA_BYTES: '4000000' })
+    const ada = await member(app)
+    const authorization = `Bearer ${ada.token}`
+    const begin = async (name: string) => {
+      const line = wire(app.url)
+      line.socket.write(head(`PUT /v1/files/${name}`, { authorization, 'content-length': 4_000_000 }))
+      line.socket.write(bytesOf(3_900_000))
+      return line
+    }
+    const first = await begin('film')
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    // The first connection is dead, but the server does not know it yet.
+    expect((await ada.put('film', bytesOf(3_900_000))).status).toBe(201)
+    first.socket.destroy()
+    await ada.request('/v1/files/film?replaced=discard', { method: 'PUT', body: '' })
+
+    const lines = await Promise.all(Array.from({ length: 8 }, (_, n) => begin(`film-${n}`)))
+    const refused = () => lines.filter((line) => line.received().includes('"quota-exceeded"'))
+    await expect.poll(() => refused().length).toBeGreaterThanOrEqual(6)
+    await expect.poll(async () => (await blobsOnDisk(app)).length).toBeLessThanOrEqual(3)
+    for (const line of lines) line.socket.destroy()
+    await expect.poll(() => blobsOnDisk(app)).toHaveLength(1)
+    expect((await ada.put('film', bytesOf(3_900_000))).status).toBe(200)
+  })
+
+  it('refuses an append with a digest in the middle once it is more than all of it', async () => {
+    const app = await testApp({ QUOTA_BYTES: '1000000' })
+    const ada = await member(app)
+    const tus = { authorization: `Bearer ${ada.token}`, 'tus-resumable': '1.0.0' }
+    const created = await ada.request('/v1/uploads', {
+      method: 'POST',
+      headers: { 'tus-resumable': '1.0.0', 'upload-defer-length': '1', 'upload-metadata': 'filename YQ==' },
+    })
+    const line = wire(app.url)
+    const headers = {
+      ...tus,
+      'content-type': 'application/offset+octet-stream',
+      'upload-offset': 0,
+      'upload-checksum': `sha1 ${Buffer.alloc(20).toString('base64')}`,
+      'transfer-encoding': 'chunked',
+    }
+    line.socket.write(head(`PATCH ${created.headers.location}`, headers))
+    line.socket.write(`${(1_100_000).toString(16)}\r\n`)
+    line.socket.write(bytesOf(1_100_000))
+    expect(await line.until('"requestId"')).toMatch(/^HTTP\/1\.1 507 .*connection: close/is)
+    expect(await blobsOnDisk(app)).toEqual([])
+  })
+
   it.each([
     ['raw', 'PUT /v1/files/b', 'video/mp4', '', ''],
     [

@@ -3,11 +3,11 @@ import { expect, it } from 'vitest'
 import { member, testApp } from '../support/app.ts'
 import type { Call } from '../support/http.ts'
 import { iteration } from '../support/iteration.ts'
-import { type Wire, wire } from '../support/wire.ts'
+import { head, type Wire, wire } from '../support/wire.ts'
 
 /** A server with a SQLite file, that notes the iteration of each piece. */
-async function noted() {
-  const app = await testApp()
+async function noted(settings: Record<string, string> = {}) {
+  const app = await testApp(settings)
   const pieces: number[] = []
   const { files, trash, changes, activity, sessions, uploads } = app.ports
   const note = <Given extends unknown[], Answer>(read: (...given: Given) => Answer) => {
@@ -22,6 +22,7 @@ async function noted() {
   files.list = note(files.list)
   files.scan = note(files.scan)
   files.withTags = note(files.withTags)
+  files.withIds = note(files.withIds)
   trash.list = note(trash.list)
   changes.page = note(changes.page)
   activity.list = note(activity.list)
@@ -118,6 +119,20 @@ it('runs one piece of all lists and look-ups in an iteration', async () => {
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   expect(pieces.length).toBeGreaterThanOrEqual(requests.length)
   expect(new Set(pieces).size).toBe(pieces.length)
+})
+
+it('chooses the files of one zip in an iteration', async () => {
+  const { app, ada, pieces } = await noted({ RATE_LIMIT: 'off' })
+  const { files } = (await ada.request('/v1/files')).body as { files: { id: string }[] }
+  pieces.length = 0
+  const path = `/v1/me/export?ids=${files.map(({ id }) => id).join()}`
+  const heads = Array.from({ length: 32 }, () => {
+    const line = wire(app.url)
+    line.socket.write(head(`HEAD ${path}`, { authorization: `Bearer ${ada.token}`, connection: 'close' }))
+    return line.ended
+  })
+  for (const answer of await Promise.all(heads)) expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+  expect(new Set(pieces).size).toBe(32)
 })
 
 it('runs one list of uploads in an iteration, and as many at once as long pages', async () => {

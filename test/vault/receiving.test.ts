@@ -19,8 +19,9 @@ it.each([
     admission: { admit: async () => {}, run: () => 'run', isOver: async () => false },
     background: () => {},
     doubtfulBlobs: { add: () => {} },
+    unrecorded: () => ({ add: () => {}, end: () => {} }),
   })
-  const received: Received = await receive(async (take) => {
+  const received: Received = await receive('ada', async (take) => {
     const received = await take(chunksOf(chunks), Number.POSITIVE_INFINITY)
     await received.offer(async () => 'done')
     return received

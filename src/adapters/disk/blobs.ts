@@ -17,6 +17,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { BlobStore } from '../../ports/blobs.ts'
+import type { Clock } from '../../ports/ports.ts'
 import { makeFolder, syncFolder } from './folders.ts'
 import { presenceOf } from './presence.ts'
 import { blobReader, openForReading } from './reader.ts'
@@ -46,7 +47,10 @@ interface RunFolder {
 /**
  * `shared`: a server may be writing into the folder of its run, so an emptied folder stays until its run is closed.
  */
-export async function diskBlobs(folder: string, { shared } = { shared: false }): Promise<DiskBlobs> {
+export async function diskBlobs(
+  folder: string,
+  { shared = false, clock = Date.now }: { shared?: boolean; clock?: Clock } = {},
+): Promise<DiskBlobs> {
   await makeFolder(folder)
   /** The runs that this process writes blobs of. The folder of each is kept open for syncing. */
   const runs = new Map<string, Promise<RunFolder>>()
@@ -86,7 +90,7 @@ export async function diskBlobs(folder: string, { shared } = { shared: false }):
 
     async open(blob, start, end) {
       const fd = await ifExists(() => openForReading(pathOf(blob)))
-      return fd === null ? null : blobReader(fd, start, end)
+      return fd === null ? null : blobReader(fd, start, end, clock)
     },
 
     async length(blob) {

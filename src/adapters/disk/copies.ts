@@ -1,6 +1,6 @@
 /** Copies blobs between folders. Each copy has a temporary name until it is synced, so a blob under its own name is complete. */
-import { constants, copyFile, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { constants, copyFile, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { BlobCopies, Taken } from '../../ports/operator.ts'
 import { diskBlobs } from './blobs.ts'
 import { syncFolder } from './folders.ts'
@@ -54,9 +54,10 @@ export async function blobCopies(from: string, to: string): Promise<BlobCopies> 
   }
 
   async function damageOf(blob: string, bytes: number): Promise<'missing' | 'damaged' | null> {
-    const length = await lengthOf(join(from, blob))
+    const path = join(from, blob)
+    const length = await lengthOf(path)
     if (length === null) return 'missing'
-    return length === bytes ? null : 'damaged'
+    return length === bytes && !(await isLink(dirname(path))) ? null : 'damaged'
   }
 }
 
@@ -70,14 +71,21 @@ async function finish(path: string): Promise<void> {
   }
 }
 
+/**
+ * -1 for what is not a file. Links are not followed: otherwise whoever keeps a backup could have a restore copy any file of the
+ * machine into the vault, and get it with the next backup.
+ */
 async function lengthOf(path: string): Promise<number | null> {
   try {
-    return (await stat(path)).size
+    const found = await lstat(path)
+    return found.isFile() ? found.size : -1
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
   }
 }
+
+const isLink = async (path: string) => (await lstat(path)).isSymbolicLink()
 
 async function inLanes<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const answers: R[] = new Array(items.length)

@@ -1,8 +1,12 @@
-import { close, closeSync, open, read } from 'node:fs'
+import { close, closeSync, fstat, open, read } from 'node:fs'
 import type { BlobReader } from '../../ports/blobs.ts'
+import type { Clock } from '../../ports/ports.ts'
 
 /** A blob up to this size is closed synchronously: closing it in another thread would add a tenth to the cost of a read. */
 const SMALL_BYTES = 64 * 1024
+/** A deleted blob stays on the disk while it is open. So slow clients could keep far more there than the quota of a user. */
+const DELETED_MS = 10 * 60_000
+const CHECK_MS = 60_000
 
 /** A plain descriptor: with many small files, file handles cost a fifth of the read. */
 export function openForReading(path: string): Promise<number> {
@@ -11,14 +15,17 @@ export function openForReading(path: string): Promise<number> {
 
 /**
  * Owns the descriptor. Reuses one buffer: new memory for every read costs several times as much as the read itself. It also
- * slows down the allocator for every later upload.
+ * slows down the allocator for every later upload. A read fails once the blob has been deleted for some minutes.
  */
-export function blobReader(fd: number, start: number, end: number): BlobReader {
+export function blobReader(fd: number, start: number, end: number, clock: Clock): BlobReader {
   let at = start
+  let checkedAt = clock()
+  let deletedSince: number | null = null
   let buffer = Buffer.alloc(0)
 
   return {
     async read(count) {
+      await checkDeleted()
       const wanted = Math.min(count, end - at)
       if (buffer.length < wanted) buffer = Buffer.allocUnsafeSlow(wanted)
       for (let filled = 0; filled < wanted; ) {
@@ -36,6 +43,20 @@ export function blobReader(fd: number, start: number, end: number): BlobReader {
       else await new Promise<void>((resolve, reject) => close(fd, (error) => (error ? reject(error) : resolve())))
     },
   }
+
+  async function checkDeleted(): Promise<void> {
+    const now = clock()
+    if (now - checkedAt < CHECK_MS) return
+    checkedAt = now
+    if ((await linksOf(fd)) > 0) return
+    deletedSince ??= now
+    if (now - deletedSince < DELETED_MS) return
+    throw Object.assign(new Error('a blob was deleted while it was read'), { code: 'ESTALE' })
+  }
+}
+
+function linksOf(fd: number): Promise<number> {
+  return new Promise((resolve, reject) => fstat(fd, (error, found) => (error ? reject(error) : resolve(found.nlink))))
 }
 
 function readInto(fd: number, buffer: Buffer, offset: number, length: number, position: number): Promise<number> {

@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Registry } from 'prom-client'
 import type { MetricsRules } from './rules.ts'
 
@@ -21,6 +21,8 @@ export async function listenForScrapes(
   { host, port, token }: MetricsRules,
 ): Promise<MetricsListener> {
   const mayRead = tokenCheck(token)
+  const underWay = new WeakSet<Socket>()
+  const shared = sharing(() => registry.metrics())
   const server = createServer(
     { headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_MS },
     (request, response) => void respond(request, response),
@@ -39,13 +41,31 @@ export async function listenForScrapes(
     },
   }
 
-  async function respond({ method, url = '', headers }: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function respond(
+    { method, url = '', headers, socket }: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    // No client of this port sends requests ahead, and thousands of them would hold the server.
+    if (underWay.has(socket)) return void socket.destroy()
+    underWay.add(socket)
+    response.once('close', () => underWay.delete(socket))
     // The body of a request is not read.
     if (method !== 'GET') return end(response, 405, { allow: 'GET', connection: 'close' })
     if (url.split('?')[0] !== '/metrics') return end(response, 404)
     if (!mayRead(headers.authorization)) return end(response, 401, { 'www-authenticate': 'Bearer' })
-    const text = await registry.metrics()
+    const text = await shared()
     end(response, 200, { 'content-type': registry.contentType }, text)
+  }
+}
+
+/** Calls at the same time share one result. */
+function sharing<T>(read: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null
+  return () => {
+    running ??= read().finally(() => {
+      running = null
+    })
+    return running
   }
 }
 

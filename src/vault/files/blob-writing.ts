@@ -4,6 +4,7 @@ import type { Needs } from '../context.ts'
 import { FRAME_BYTES, frameSealer } from '../crypto/envelope.ts'
 import { type Admission, changedNothing, runEnded, whileAdmitted } from './admission.ts'
 import type { DoubtfulBlobs } from './doubtful-blobs.ts'
+import type { UnrecordedBytes } from './unrecorded.ts'
 
 /** Bytes that are hashed, sealed and written at a time. Large pieces are several times cheaper than small ones. */
 const PIECE_BYTES = 16 * FRAME_BYTES
@@ -32,7 +33,7 @@ export interface WrittenBlob {
 
 export interface BlobWriting {
   /** Durable once resolved. If `bytes` throws, nothing is left, and it throws the same error. */
-  write(key: Buffer, bytes: AsyncIterable<Uint8Array>, hash: Hashing): Promise<WrittenBlob>
+  write(key: Buffer, bytes: AsyncIterable<Uint8Array>, hash: Hashing, unrecorded: UnrecordedBytes): Promise<WrittenBlob>
 }
 
 /** Gets all bytes in order. */
@@ -51,7 +52,12 @@ export function openBlobWriting({
   let underWay = 0
   return { write }
 
-  async function write(key: Buffer, bytes: AsyncIterable<Uint8Array>, hash: Hashing): Promise<WrittenBlob> {
+  async function write(
+    key: Buffer,
+    bytes: AsyncIterable<Uint8Array>,
+    hash: Hashing,
+    unrecorded: UnrecordedBytes,
+  ): Promise<WrittenBlob> {
     const ours = run()
     const blob = `${ours}/${chance.id()}`
     let sizeBytes = 0
@@ -61,17 +67,20 @@ export function openBlobWriting({
     } catch (error) {
       // A store that did not answer may have the blob.
       if ((error as NodeJS.ErrnoException).code === 'EUNREACHABLE') doubtfulBlobs.add(blob)
+      unrecorded.end()
       // A process that ended the run may also have removed the place where its blobs are stored.
       if (!(error instanceof Problem) && (await isOver(ours).catch(() => false))) throw runEnded(error)
       throw error
     } finally {
       underWay -= 1
     }
-    return offered(blob, sizeBytes)
+    return offered(blob, sizeBytes, unrecorded)
 
     async function* batches() {
       const seal = frameSealer(key, chance.bytes(32))
       for await (const { chunks, bytes: pieceBytes, last } of inPieces(bytes, bytesOfPiece)) {
+        // After the last piece the bytes are recorded or deleted at once.
+        if (!last) unrecorded.add(pieceBytes)
         for (const chunk of chunks) hash.update(chunk)
         sizeBytes += pieceBytes
         yield seal(chunks, pieceBytes, last)
@@ -83,7 +92,7 @@ export function openBlobWriting({
     return underWay > MANY ? PIECE_OF_MANY_BYTES : PIECE_BYTES
   }
 
-  function offered(blob: string, sizeBytes: number): WrittenBlob {
+  function offered(blob: string, sizeBytes: number, unrecorded: UnrecordedBytes): WrittenBlob {
     let state: 'not placed' | 'in doubt' | 'placed' = 'not placed'
     return {
       blob,
@@ -102,8 +111,12 @@ export function openBlobWriting({
       },
 
       async dropUnlessPlaced() {
-        if (state === 'in doubt') doubtfulBlobs.add(blob)
-        if (state === 'not placed') await blobs.delete([blob])
+        try {
+          if (state === 'in doubt') doubtfulBlobs.add(blob)
+          if (state === 'not placed') await blobs.delete([blob])
+        } finally {
+          unrecorded.end()
+        }
       },
     }
   }

@@ -60,6 +60,7 @@ export function openExports({
     },
 
     async choose(owner, ids) {
+      await turns.next(owner)
       const chosen = await present(owner, ids)
       if (chosen.length < ids.length) throw problems.fileNotFound('of one of these ids')
       return { begunAt: clock(), chosen, files: some(owner, ids) }

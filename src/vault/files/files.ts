@@ -96,6 +96,7 @@ export function openFiles(
     | 'admission'
     | 'background'
     | 'doubtfulBlobs'
+    | 'unrecorded'
     | 'activity'
     | 'unsealPage'
     | 'trash'
@@ -112,7 +113,7 @@ export function openFiles(
 
   return {
     put(owner, anyName, bytes, options) {
-      return tidily(async (receive) => {
+      return tidily(owner, async (receive) => {
         const name = fileName(anyName)
         let spot = await currentSpot(owner, name)
         options.guard(spot.current)
@@ -132,7 +133,7 @@ export function openFiles(
     },
 
     add(owner, readForm, { announced, onConflict, source }) {
-      return tidily<Placement>(async (receive) => {
+      return tidily<Placement>(owner, async (receive) => {
         const mostBytes = await admitted(owner, announced)
         const { contentType, taken, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
         const name = fileName(form.name)

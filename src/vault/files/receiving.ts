@@ -25,7 +25,10 @@ type ReceiveUpTo = (bytes: AsyncIterable<Uint8Array>, mostBytes: number) => Prom
  * Runs an upload, which receives bytes and returns the file with their blob. Received bytes that were not placed are
  * deleted before the result settles. Closing the vault waits for it, even if the client has left.
  */
-export type Receiving = <Placement>(upload: (receive: ReceiveUpTo) => Promise<Placement>) => Promise<Placement>
+export type Receiving = <Placement>(
+  owner: string,
+  upload: (receive: ReceiveUpTo) => Promise<Placement>,
+) => Promise<Placement>
 
 export function openReceiving({
   ports,
@@ -33,14 +36,15 @@ export function openReceiving({
   admission,
   background,
   doubtfulBlobs,
-}: Needs<'blobs' | 'chance', 'rules' | 'background'> & {
+  unrecorded,
+}: Needs<'blobs' | 'chance', 'rules' | 'background' | 'unrecorded'> & {
   admission: Pick<Admission, 'admit' | 'run' | 'isOver'>
   doubtfulBlobs: Pick<DoubtfulBlobs, 'add'>
 }): Receiving {
   const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
 
-  return (upload) => {
-    const placing = placeOrDelete(upload)
+  return (owner, upload) => {
+    const placing = placeOrDelete(owner, upload)
     background(
       'an upload',
       placing.then(
@@ -51,14 +55,17 @@ export function openReceiving({
     return placing
   }
 
-  async function placeOrDelete<Placement>(upload: (receive: ReceiveUpTo) => Promise<Placement>): Promise<Placement> {
+  async function placeOrDelete<Placement>(
+    owner: string,
+    upload: (receive: ReceiveUpTo) => Promise<Placement>,
+  ): Promise<Placement> {
     let last: WrittenBlob | null = null
     try {
       await admission.admit()
       return await upload(async (bytes, mostBytes) => {
         const fileKey = ports.chance.bytes(32)
         const hash = createHash('sha256')
-        const written = await write(fileKey, limited(bytes, mostBytes), hash)
+        const written = await write(fileKey, limited(bytes, mostBytes), hash, unrecorded(owner, false))
         last = written
         const { blob, sizeBytes, offer } = written
         return {

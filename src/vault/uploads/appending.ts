@@ -206,8 +206,12 @@ export function openAppending({
 
   async function* limited(bytes: AsyncIterable<Uint8Array>, { offset, sizeBytes }: Upload, overheadBytes: number) {
     let end = offset
+    // A part that is longer cannot fit the quota.
+    const most = rules.quota.bytes === null ? null : offset + rules.quota.bytes + overheadBytes
     for await (const chunk of bytes) {
       end += chunk.length
+      if (most !== null && end > most)
+        throw problems.quotaExceeded(rules.quota.bytes as number, 'bytes', { isUpload: true })
       if (sizeBytes !== null && end > sizeBytes) throw new TooManyBytes()
       if (end > rules.maxFileBytes + overheadBytes) throw problems.fileTooLarge(rules.maxFileBytes)
       yield chunk

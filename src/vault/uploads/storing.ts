@@ -38,10 +38,11 @@ export function openStoring({
   trash,
   background,
   collect,
+  unrecorded,
   hashes,
 }: Needs<
   'uploads' | 'files' | 'blobs' | 'clock' | 'chance',
-  'rules' | 'admission' | 'doubtfulBlobs' | 'trash' | 'background' | 'collect'
+  'rules' | 'admission' | 'doubtfulBlobs' | 'trash' | 'background' | 'collect' | 'unrecorded'
 > & {
   hashes: RunningHashes
 }): StorePart {
@@ -62,7 +63,8 @@ export function openStoring({
         hash?.update(added)
       },
     }
-    const written = await write(key, short ? behind(short, upload, fileKey, bytes) : bytes, both)
+    const all = short ? behind(short, upload, fileKey, bytes) : bytes
+    const written = await write(key, all, both, unrecorded(owner, true))
     try {
       check()
       const part = { start: short?.start ?? upload.offset, sizeBytes: written.sizeBytes }

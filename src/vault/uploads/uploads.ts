@@ -125,6 +125,7 @@ export function openUploads(
     | 'placing'
     | 'trash'
     | 'turns'
+    | 'unrecorded'
   > &
     Pick<Files, 'add'>,
 ): Uploads {
