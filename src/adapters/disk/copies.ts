@@ -72,7 +72,7 @@ async function finish(path: string): Promise<void> {
 }
 
 /**
- * -1 for what is not a file. Links are not followed: otherwise whoever keeps a backup could have a restore copy any file of the
+ * -1 for what is not a file. Links are not followed: otherwise a person who keeps a backup could have a restore copy any file of the
  * machine into the vault, and get it with the next backup.
  */
 async function lengthOf(path: string): Promise<number | null> {
