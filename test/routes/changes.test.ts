@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { copyFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -333,6 +334,15 @@ describe('a client that waits for changes', () => {
     app.drain()
     expect((await waiting).changes).toEqual([])
     await app.close()
+  })
+
+  it('leaves nothing behind at its client when it has waited', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('beach.jpg', 'sand')
+    const client = new AbortController()
+    await app.vault.changes.wait(ada.userId, null, client.signal, async () => true)
+    expect(getEventListeners(client.signal, 'abort')).toEqual([])
   })
 
   it('leaves nothing behind when it goes', async () => {
