@@ -1,12 +1,14 @@
 import { expect, it } from 'vitest'
 import { moveTargetOf, openMoveSource } from '../../src/compose/move.ts'
 import { readConfig } from '../../src/config/config.ts'
-import type { MoveSource } from '../../src/ports/operator.ts'
+import type { BlobStore } from '../../src/ports/blobs.ts'
+import type { MoveSource, MoveTarget } from '../../src/ports/operator.ts'
 import { cryptographicChance } from '../../src/vault/crypto/secrets.ts'
 import { move } from '../../src/vault/operator/move.ts'
 import { type Member, member, memberWith, type TestApp, temporaryFolder } from '../support/app.ts'
 import { pathOf, spoil } from '../support/blobs.ts'
 import { type MovePlace, migrate, movePlace } from '../support/move.ts'
+import { quietly } from '../support/operator.ts'
 import { describePostgres } from '../support/postgres.ts'
 
 /** A move beside a server that writes, in which something happens after the first look at the files. */
@@ -45,6 +47,32 @@ describePostgres('a move beside a server that writes', () => {
     await source.close()
     expect(await migrate(place)).toMatchObject({ ok: true, report: { blobs: { copied: 0, kept: 1 } } })
     expect((await memberWith(await place.target(), ada).get('beach.jpg')).body).toBe('sand and sea')
+  })
+
+  it('does not open again what an earlier run has opened there', async () => {
+    const place = await movePlace({ to: { UPLOADS_DIR: await temporaryFolder() } })
+    const ada = await member(await place.source())
+    await ada.put('beach.jpg', 'sand')
+    expect((await migrate(place)).report).toMatchObject({ moved: false, blobs: { copied: 1, kept: 0 } })
+    const source = await openMoveSource(readConfig(place.from), Date.now, cryptographicChance)
+    const target = moveTargetOf(readConfig(place.to), Date.now)
+    const read: string[] = []
+    const open: MoveTarget['open'] = async () => {
+      const { rows, blobs } = await target.open()
+      const noting: BlobStore['open'] = (blob, start, end) => {
+        read.push(blob)
+        return blobs.open(blob, start, end)
+      }
+      return { rows, blobs: { ...blobs, open: noting } }
+    }
+    try {
+      const report = await move(source, { ...target, open }, false, quietly)
+      expect(report).toMatchObject({ files: 1, bytes: 4, blobs: { copied: 0, kept: 1 } })
+      expect(read).toEqual([])
+    } finally {
+      await target.close()
+      await source.close()
+    }
   })
 
   it('does not miss a file that is gone meanwhile, nor one of a user who is', async () => {
