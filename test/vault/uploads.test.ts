@@ -1,5 +1,6 @@
 /** The rules of uploads that arrive in several requests, without HTTP. */
 import { createHash, randomBytes } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { openUploadKey, sealPartKey } from '../../src/vault/crypto/envelope.ts'
 import { openKeyring } from '../../src/vault/crypto/keyring.ts'
@@ -225,6 +226,30 @@ async function endless(uploads: Uploads, owner: string, id: string) {
   await hasArrived
   return { ended }
 }
+
+it('is not left by a closing vault while it gets bytes', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  let goOn = () => {}
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  async function* bytes() {
+    yield Buffer.from('sea')
+    await held
+  }
+  await app.settled()
+  const appended = uploads.append(owner, id, appending(0, Buffer.alloc(0), { bytes: bytes() }))
+  let isSettled = false
+  const settled = app.settled().then(() => {
+    isSettled = true
+  })
+  await turn()
+  expect(isSettled).toBe(false)
+  goOn()
+  await settled
+  await expect(appended).resolves.toMatchObject({ upload: { offset: 3 } })
+})
 
 it('ends the append that runs when it is removed, and keeps none of its bytes', async () => {
   const { app, owner, uploads } = await vaultOf()
