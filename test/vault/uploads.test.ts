@@ -340,6 +340,22 @@ it('of a wrong length stays, or is gone if the client asked for that', async () 
   await expect(uploads.begin(owner, film({ sizeBytes: 11 }))).rejects.toMatchObject({ code: 'file-too-large' })
 })
 
+it('ends the reading of bytes that are more than its length', async () => {
+  const { owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film({ sizeBytes: 3 }))
+  let isReading = true
+  async function* bytes() {
+    try {
+      for (;;) yield Buffer.from('sea')
+    } finally {
+      isReading = false
+    }
+  }
+  const tooMany = uploads.append(owner, id, appending(0, Buffer.alloc(0), { bytes: bytes() }))
+  await expect(tooMany).rejects.toMatchObject({ code: 'inconsistent-upload-length' })
+  expect(isReading).toBe(false)
+})
+
 it('whose digest of the whole is wrong is gone', async () => {
   const { app, owner, uploads } = await vaultOf()
   const { id } = await uploads.begin(owner, film())
