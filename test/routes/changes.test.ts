@@ -1,8 +1,19 @@
+import { getEventListeners } from 'node:events'
 import { copyFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { appForMany, DAY, type Member, member, memberWith, paired, temporaryFolder, testApp } from '../support/app.ts'
+import {
+  appForMany,
+  DAY,
+  type Member,
+  member,
+  memberWith,
+  paired,
+  type TestApp,
+  temporaryFolder,
+  testApp,
+} from '../support/app.ts'
 import { databaseOf } from '../support/operator.ts'
 
 const sharedApp = appForMany()
@@ -41,6 +52,16 @@ async function live(owner: Member): Promise<Map<string, string>> {
 }
 
 const json = { 'content-type': 'application/json' }
+
+/** Puts `file-0` and so on, without HTTP. */
+async function putMany(app: TestApp, owner: Member, count: number) {
+  const put = { contentType: null, taken: null, replaced: 'trash', announcedBytes: 1, guard() {}, check() {} } as const
+  async function* bytes() {
+    yield Buffer.from('x')
+  }
+  const names = Array.from({ length: count }, (_, n) => `file-${n}`)
+  await Promise.all(names.map((name) => app.vault.files.put(owner.userId, name, bytes(), put)))
+}
 
 describe('the changes feed', () => {
   it('begins with everything that is live, and goes on with what changes', async () => {
@@ -111,22 +132,20 @@ describe('the changes feed', () => {
     expect([names(all), all.more]).toEqual([['a', 'b', 'c'], false])
   })
 
+  it('has more after a page that is as long as one read of the database', async () => {
+    const app = await sharedApp()
+    const ada = await member(app)
+    await putMany(app, ada, 251)
+    const page = await feed(ada, { limit: 250 })
+    expect([page.changes.length, page.more]).toEqual([250, true])
+    const last = await feed(ada, { limit: 250, cursor: page.nextCursor })
+    expect([last.changes.length, last.more]).toEqual([1, false])
+  })
+
   it('misses nothing that is deleted while a new client reads a long first page', async () => {
     const app = await testApp()
     const ada = await member(app)
-    const put = {
-      contentType: null,
-      taken: null,
-      replaced: 'trash',
-      announcedBytes: 1,
-      guard() {},
-      check() {},
-    } as const
-    async function* bytes() {
-      yield Buffer.from('x')
-    }
-    const names = Array.from({ length: 520 }, (_, n) => `file-${n}`)
-    await Promise.all(names.map((name) => app.vault.files.put(ada.userId, name, bytes(), put)))
+    await putMany(app, ada, 520)
     const { changes } = app.ports
     const page = changes.page.bind(changes)
     let pieces = 0
@@ -166,11 +185,11 @@ describe('the changes feed', () => {
     await ada.put('a', 'a')
     const cursor = await followed(ada, has)
     await ada.request('/v1/files/a', { method: 'DELETE' })
-    app.clock.turn(2 * DAY - 1)
+    app.clock.turn(2 * DAY)
     app.sweep()
     await app.settled()
     expect(names(await feed(ada, { cursor }))).toEqual(['gone'])
-    app.clock.turn(2)
+    app.clock.turn(1)
     expect(await ada.request(`/v1/changes?cursor=${cursor}`)).toBeProblem(410, 'cursor-expired')
     // A change that was forgotten ends cursors from before it, also where the setting is longer now.
     app.clock.turn(DAY)
@@ -333,6 +352,15 @@ describe('a client that waits for changes', () => {
     app.drain()
     expect((await waiting).changes).toEqual([])
     await app.close()
+  })
+
+  it('leaves nothing behind at its client when it has waited', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    await ada.put('beach.jpg', 'sand')
+    const client = new AbortController()
+    await app.vault.changes.wait(ada.userId, null, client.signal, async () => true)
+    expect(getEventListeners(client.signal, 'abort')).toEqual([])
   })
 
   it('leaves nothing behind when it goes', async () => {

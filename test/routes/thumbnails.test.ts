@@ -141,6 +141,26 @@ describe('a thumbnail', () => {
     expect(await tagOf(ada, 'beach.jpg')).toBe(tag)
   })
 
+  it('is one of several that are put at the same time, and none is refused', async () => {
+    const { app, ada } = await withThumbnail(await sharedApp())
+    const pictures = Array.from({ length: 5 }, () => picture())
+    const { put: store } = app.vault.thumbnails
+    const tags = await Promise.all(
+      pictures.map((bytes) =>
+        store(
+          ada.userId,
+          'beach.jpg',
+          'image/jpeg',
+          async () => bytes,
+          () => {},
+        ),
+      ),
+    )
+    expect(new Set(tags).size).toBe(5)
+    const last = tags.indexOf((await tagOf(ada, 'beach.jpg')) as string)
+    expect((await get(ada, 'beach.jpg')).bytes.equals(pictures[last] as Buffer)).toBe(true)
+  })
+
   it('has at most 256 KiB, whether its length is announced or not', async () => {
     const { ada, tag } = await withThumbnail(await sharedApp())
     const large = picture(MOST + 1)

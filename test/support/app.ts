@@ -210,7 +210,8 @@ export function blobsIn(home: string): Promise<string[]> {
 
 async function filesUnder(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  return entries.filter((entry) => entry.isFile()).map(({ name }) => name)
+  // A slow machine makes the server try whether its store can be written.
+  return entries.filter((entry) => entry.isFile() && !entry.name.startsWith('probe-')).map(({ name }) => name)
 }
 
 export interface Member {

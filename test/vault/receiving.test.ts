@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { rulesOf } from '../../src/compose/rules.ts'
 import { openContent, wholeOf } from '../../src/vault/crypto/content.ts'
+import { openBlobWriting } from '../../src/vault/files/blob-writing.ts'
 import { openReceiving, type Received } from '../../src/vault/files/receiving.ts'
 import { testApp } from '../support/app.ts'
 
@@ -33,6 +34,20 @@ it.each([
   for (let batch = await reader?.next(); batch; batch = await reader?.next()) opened.push(...batch)
   await reader?.close()
   expect(Buffer.concat(opened).equals(whole)).toBe(true)
+})
+
+it('joins bytes that come one at a time, again and again', async () => {
+  const app = await testApp()
+  const { write } = openBlobWriting({
+    ports: app.ports,
+    admission: { admit: async () => {}, run: () => 'run', isOver: async () => false },
+    doubtfulBlobs: { add: () => {} },
+  })
+  const sizes: number[] = []
+  await write(randomBytes(32), chunksOf(Array.from({ length: 1000 }, () => randomBytes(1))), {
+    update: ({ length }) => sizes.push(length),
+  })
+  expect(sizes).toEqual([256, 256, 256, ...Array(232).fill(1)])
 })
 
 async function* chunksOf(chunks: Buffer[]) {

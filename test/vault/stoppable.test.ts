@@ -42,3 +42,15 @@ it('ends while it waits for bytes that do not come', async () => {
   expect(source.error()).toBe(reason)
   expect(await source.hasMore()).toBe(false)
 })
+
+it('has no more bytes once just all of them were taken', async () => {
+  async function* chunks() {
+    yield new Uint8Array(10)
+  }
+  const source = stoppable(chunks(), new Promise(() => {}))
+  const taken: number[] = []
+  for await (const { length } of source.upTo(4)) taken.push(length)
+  for await (const { length } of source.upTo(6)) taken.push(length)
+  expect(taken).toEqual([4, 6])
+  expect(await source.hasMore()).toBe(false)
+})

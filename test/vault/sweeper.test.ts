@@ -143,6 +143,31 @@ it('forgets PINs of the operator that have expired', async () => {
   expect(kept()).toEqual([])
 })
 
+it('gives up once what a fault left in doubt', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const { ledger, files } = app.ports
+  const { commit } = files
+  files.commit = async () => {
+    throw new Error('the database does not answer')
+  }
+  await ada.put('doubtful', 'bytes')
+  files.commit = commit
+  expect(await blobsOnDisk(app)).toHaveLength(1)
+  const { renounce } = ledger
+  const renounced: string[] = []
+  ledger.renounce = (blobs) => {
+    renounced.push(...blobs)
+    return renounce(blobs)
+  }
+  for (let n = 0; n < 2; n += 1) {
+    app.sweep()
+    await app.settled()
+  }
+  expect(renounced).toHaveLength(1)
+  expect(await blobsOnDisk(app)).toEqual([])
+})
+
 describe('while somebody holds the blobs', () => {
   it('deletes none, and all of them once the hold is over', async () => {
     const app = await testApp()

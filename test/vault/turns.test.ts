@@ -97,3 +97,19 @@ it('goes on after all pieces were done', async () => {
   for (const owner of ['ana', 'ana', 'ben']) await turns.next(owner)
   await Promise.all([turns.next('ana'), turns.next('ben')])
 })
+
+it('has no free piece while one waits', async () => {
+  const turns = openTurns(8)
+  const next = turns.next('ana')
+  expect(turns.takeFree()).toBe(false)
+  await next
+  expect(turns.takeFree()).toBe(true)
+})
+
+it('leaves the event loop idle once nothing waits', async () => {
+  const turns = openTurns()
+  turns.skip()
+  await turns.next('ana')
+  expect(turns.takeFree()).toBe(true)
+  await expect.poll(() => process.getActiveResourcesInfo().includes('Immediate')).toBe(false)
+})

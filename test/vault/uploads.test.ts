@@ -1,8 +1,13 @@
 /** The rules of uploads that arrive in several requests, without HTTP. */
 import { createHash, randomBytes } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
+import { openUploadKey, sealPartKey } from '../../src/vault/crypto/envelope.ts'
+import { openKeyring } from '../../src/vault/crypto/keyring.ts'
+import { openClaims } from '../../src/vault/uploads/claims.ts'
 import type { Append, Finish, NewUpload, Uploads } from '../../src/vault/uploads/uploads.ts'
 import { blobsOnDisk, DAY, member, type TestApp, testApp } from '../support/app.ts'
+import { databaseOf } from '../support/operator.ts'
 
 const FREE: Finish = { sha256: null, replaced: 'trash', taken: null, guard: () => {}, form: null }
 
@@ -181,6 +186,22 @@ it('is claimed once by a process, and again once another process has claimed it'
   expect(claims).toBe(2)
 })
 
+it('is claimed again if many others were used since', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const ids: string[] = []
+  for (let n = 0; n < 3; n += 1) ids.push((await uploads.begin(owner, film())).id)
+  const [first = '', second = '', third = ''] = ids
+  const { claim } = app.ports.uploads
+  const claims: string[] = []
+  app.ports.uploads.claim = (...given) => {
+    claims.push(given[1])
+    return claim(...given)
+  }
+  const claimed = openClaims(app, 2)
+  for (const id of [first, second, first, third, first, second]) await claimed(owner, id)
+  expect(claims).toEqual([first, second, third, second])
+})
+
 it('takes one of many appends at the same offset', async () => {
   const { owner, uploads } = await vaultOf()
   const { id } = await uploads.begin(owner, film())
@@ -205,6 +226,30 @@ async function endless(uploads: Uploads, owner: string, id: string) {
   await hasArrived
   return { ended }
 }
+
+it('is not left by a closing vault while it gets bytes', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film())
+  let goOn = () => {}
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  async function* bytes() {
+    yield Buffer.from('sea')
+    await held
+  }
+  await app.settled()
+  const appended = uploads.append(owner, id, appending(0, Buffer.alloc(0), { bytes: bytes() }))
+  let isSettled = false
+  const settled = app.settled().then(() => {
+    isSettled = true
+  })
+  await turn()
+  expect(isSettled).toBe(false)
+  goOn()
+  await settled
+  await expect(appended).resolves.toMatchObject({ upload: { offset: 3 } })
+})
 
 it('ends the append that runs when it is removed, and keeps none of its bytes', async () => {
   const { app, owner, uploads } = await vaultOf()
@@ -295,6 +340,22 @@ it('of a wrong length stays, or is gone if the client asked for that', async () 
   await expect(uploads.begin(owner, film({ sizeBytes: 11 }))).rejects.toMatchObject({ code: 'file-too-large' })
 })
 
+it('ends the reading of bytes that are more than its length', async () => {
+  const { owner, uploads } = await vaultOf()
+  const { id } = await uploads.begin(owner, film({ sizeBytes: 3 }))
+  let isReading = true
+  async function* bytes() {
+    try {
+      for (;;) yield Buffer.from('sea')
+    } finally {
+      isReading = false
+    }
+  }
+  const tooMany = uploads.append(owner, id, appending(0, Buffer.alloc(0), { bytes: bytes() }))
+  await expect(tooMany).rejects.toMatchObject({ code: 'inconsistent-upload-length' })
+  expect(isReading).toBe(false)
+})
+
 it('whose digest of the whole is wrong is gone', async () => {
   const { app, owner, uploads } = await vaultOf()
   const { id } = await uploads.begin(owner, film())
@@ -381,7 +442,7 @@ it('is not made of others that are too large together', async () => {
   expect((await uploads.list(owner)).map(({ id }) => id).sort()).toEqual(pieces.sort())
 })
 
-it('is not made of others that changed meanwhile, or of too many parts', async () => {
+it('is not made of others that changed meanwhile', async () => {
   const { app, owner, uploads } = await vaultOf()
   const { id } = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes: 3 }))
   await uploads.append(owner, id, appending(0, Buffer.from('sea')))
@@ -392,6 +453,30 @@ it('is not made of others that changed meanwhile, or of too many parts', async (
   app.ports.uploads.concatenate = concatenate
   expect(await uploads.list(owner)).toMatchObject([{ id }])
   await expect(uploads.remove(owner, 'none')).rejects.toMatchObject({ code: 'upload-not-found' })
+})
+
+it('is not made of others that have too many parts together', async () => {
+  const { app, owner, uploads } = await vaultOf()
+  const sizeBytes = 5001
+  const piece = await uploads.begin(owner, film({ name: null, protocol: 'tus', sizeBytes }))
+  const { masterKeys, keySlots, chance } = app.ports
+  const vaultKey = await openKeyring({ ports: { masterKeys, keySlots, chance } }).vaultKey(owner)
+  const fileKey = openUploadKey(vaultKey, owner, piece)
+  const db = databaseOf(app)
+  db.transaction(() => {
+    const add = db.prepare('INSERT INTO parts (version, start, size, blob, seal) VALUES (?, ?, 1, ?, ?)')
+    for (let start = 0; start < sizeBytes; start += 1) {
+      const seal = sealPartKey(fileKey, chance.bytes(12), { start, sizeBytes: 1 }, chance.bytes(32))
+      add.run(piece.id, start, `run/${start}`, seal)
+    }
+    db.prepare('UPDATE uploads SET received = size, parts = size WHERE id = ?').run(piece.id)
+  })()
+  const whole = uploads.concatenate(owner, film({ protocol: 'tus' }), [piece.id])
+  await expect(whole).rejects.toMatchObject({
+    code: 'inconsistent-upload-length',
+    message: expect.stringContaining('5000'),
+  })
+  expect(await uploads.list(owner)).toMatchObject([{ id: piece.id }])
 })
 
 it('whose bytes are gone from the disk is refused at its end', async () => {

@@ -109,6 +109,22 @@ describe('verify', () => {
     expect((await verified(app)).orphans.sort()).toEqual([`${run}/on-its-way`, 'unknown-run/blob'].sort())
   })
 
+  it('leaves alone what a run wrote that has begun, or ended, meanwhile', async () => {
+    const { app } = await vaultWith({ a: randomBytes(10) })
+    const [run] = await app.ports.blobs.runs()
+    await app.ports.blobs.put(`${run}/on-its-way`, one('bytes'))
+    const { ports, vault } = await operator(app)
+    const { livingRuns } = ports.ledger
+    const now = await livingRuns()
+    for (const looks of [
+      [[], now],
+      [now, []],
+    ]) {
+      ports.ledger.livingRuns = async () => looks.shift() ?? livingRuns()
+      expect((await vault.verify(() => {})).orphans).toEqual([])
+    }
+  })
+
   it('does not mind blobs that wait to be deleted', async () => {
     const { app, ada } = await vaultWith({ a: randomBytes(10) })
     await app.ports.ledger.hold('backup', app.clock(), app.clock() + 1000)

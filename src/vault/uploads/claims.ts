@@ -8,18 +8,17 @@ const MOST = 10_000
 /** The upload, taken from any other append, in any process; `null` if there is none. */
 export type Claim = (owner: string, id: string) => Promise<Upload | null>
 
-export function openClaims({ ports: { uploads } }: Needs<'uploads'>): Claim {
+export function openClaims({ ports: { uploads } }: Needs<'uploads'>, most = MOST): Claim {
   const ours = new Map<string, number>()
   return async (owner, id) => {
     const known = ours.get(id)
-    const upload = known === undefined ? null : await uploads.find(owner, id)
-    if (upload && upload.claim === known) return upload
-    const claimed = await uploads.claim(owner, id)
+    const found = known === undefined ? null : await uploads.find(owner, id)
+    const claimed = found && found.claim === known ? found : await uploads.claim(owner, id)
     // The last used claim is at the end.
     ours.delete(id)
     if (claimed) ours.set(id, claimed.claim)
     const [oldest] = ours.keys()
-    if (ours.size > MOST && oldest !== undefined) ours.delete(oldest)
+    if (ours.size > most && oldest !== undefined) ours.delete(oldest)
     return claimed
   }
 }
