@@ -1,4 +1,4 @@
-/** Sends one request over a raw socket. It uses little CPU: bytes are prepared once and never inspected. */
+/** Sends requests over raw sockets. It uses little CPU: bytes are prepared once and never inspected. */
 import { connect } from 'node:net'
 
 const READ_BYTES = 1024 * 1024
@@ -16,29 +16,50 @@ export interface RawRequest {
   after?: string
 }
 
-/** Sends the request and counts the bytes of the response body. Throws if the response is not a 2xx or breaks off. */
-export function rawCall(port: number, request: RawRequest): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const answer = answerReader()
-    const socket = connect({
-      port,
-      host: '127.0.0.1',
-      noDelay: true,
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-        callback(count, buffer) {
-          const end = answer.take(Buffer.from(buffer.buffer, buffer.byteOffset, count))
-          if (end instanceof Error) reject(end)
-          else if (end !== null) resolve(end)
-          if (end !== null) socket.destroy()
-          return true
-        },
+/** One connection, for one request after another. */
+export interface RawConnection {
+  /** Sends the request and counts the bytes of the response body. Throws if the response is not a 2xx or breaks off. */
+  call(request: RawRequest): Promise<number>
+  close(): void
+}
+
+/** Sends one request over a connection of its own. */
+export async function rawCall(port: number, request: RawRequest): Promise<number> {
+  const connection = rawConnection(port)
+  try {
+    return await connection.call(request)
+  } finally {
+    connection.close()
+  }
+}
+
+export function rawConnection(port: number): RawConnection {
+  let answer = answerReader()
+  let settle: (end: number | Error) => void = () => {}
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    noDelay: true,
+    onread: {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback(count, buffer) {
+        const end = answer.take(Buffer.from(buffer.buffer, buffer.byteOffset, count))
+        if (end !== null) settle(end)
+        return true
       },
-    })
-    socket.on('error', reject)
-    socket.on('close', () => reject(new Error(`${request.method} ${request.path}: no whole answer`)))
-    send(request, (bytes, sent) => socket.write(bytes, sent))
+    },
   })
+  socket.on('error', (error) => settle(error))
+  socket.on('close', () => settle(new Error('no whole answer')))
+  return {
+    call: (request) =>
+      new Promise((resolve, reject) => {
+        answer = answerReader()
+        settle = (end) => (typeof end === 'number' ? resolve(end) : reject(end))
+        send(request, (bytes, sent) => socket.write(bytes, sent))
+      }),
+    close: () => void socket.destroy(),
+  }
 }
 
 function send(request: RawRequest, write: (bytes: Buffer | string, sent?: () => void) => void): void {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { getLarge, putLarge, SETTLE_MS, timed } from './large.ts'
-import { rawCall } from './raw-client.ts'
+import { type RawRequest, rawCall, rawConnection } from './raw-client.ts'
 import type { Compared, Sample } from './report.ts'
 import type { Server, TusServer } from './servers.ts'
 
@@ -140,10 +140,15 @@ async function finish(server: Server, mib: number): Promise<number> {
 async function upload(server: Server | TusServer, mib: number): Promise<Sample> {
   const name = `resumable-${++uploads}`
   let path = ''
+  // As clients do, over one connection.
+  const connection = rawConnection(server.port)
   const sample = await timed(server, mib, async () => {
     path = await begin(server, name, mib)
-    for (let at = 0; at < mib; at += APPEND_MIB) await append(server, path, at, Math.min(APPEND_MIB, mib - at))
+    for (let at = 0; at < mib; at += APPEND_MIB) {
+      await connection.call(appending(server, path, at, Math.min(APPEND_MIB, mib - at)))
+    }
   })
+  connection.close()
   if (server.name === 'ours') await discard(server, `/v1/files/${name}`)
   else await rawCall(server.port, { method: 'DELETE', path, headers: TUS })
   await sleep(SETTLE_MS)
@@ -162,9 +167,12 @@ async function begin(server: Server | TusServer, name: string, mib: number): Pro
 }
 
 function append(server: Server | TusServer, path: string, atMib: number, mib: number): Promise<number> {
+  return rawCall(server.port, appending(server, path, atMib, mib))
+}
+
+function appending(server: Server | TusServer, path: string, atMib: number, mib: number): RawRequest {
   const type = { 'content-type': 'application/offset+octet-stream', 'upload-offset': String(atMib * MiB) }
-  const headers = { ...server.headers, ...TUS, ...type }
-  return rawCall(server.port, { method: 'PATCH', path, headers, block, times: mib })
+  return { method: 'PATCH', path, headers: { ...server.headers, ...TUS, ...type }, block, times: mib }
 }
 
 /** Frees the disk. */
