@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import type { Clock } from '../../ports/ports.ts'
 import type { PinMessenger } from '../../ports/sign-in.ts'
 import { type Letter, noticeLetter, pinLetter } from './letters.ts'
@@ -40,7 +41,7 @@ export function emailDelivery(
 ): EmailDelivery {
   const limits = { ...LIMITS, ...changed }
   const server = smtpServer(settings.url, settings.from, limits.timeoutMs)
-  const limited = concurrencyLimit(limits.atOnce)
+  const limited = pLimit(limits.atOnce)
   const closing = new AbortController()
   // Each waiting mail adds a listener. Node would warn of a leak above ten.
   setMaxListeners(0, closing.signal)
@@ -89,22 +90,5 @@ export function emailDelivery(
     if (closing.signal.aborted) return null
     if (clock() >= until) return { server: server.name, code: 'EXPIRED', isTemporary: false }
     return server.send(mail, closing.signal)
-  }
-}
-
-/** Runs at most `atOnce` tasks at a time, in the order of the calls. */
-function concurrencyLimit(atOnce: number) {
-  const waiting: (() => void)[] = []
-  let free = atOnce
-  return async <T>(task: () => Promise<T>): Promise<T> => {
-    if (free > 0) free -= 1
-    else await new Promise<void>((resolve) => waiting.push(resolve))
-    try {
-      return await task()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else free += 1
-    }
   }
 }

@@ -1,6 +1,7 @@
 /** Copies blobs between folders. Each copy has a temporary name until it is synced, so a blob under its own name is complete. */
 import { constants, copyFile, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import pLimit from 'p-limit'
 import type { BlobCopies, Taken } from '../../ports/operator.ts'
 import { diskBlobs } from './blobs.ts'
 import { syncFolder } from './folders.ts'
@@ -11,6 +12,7 @@ const AT_A_TIME = 4
 
 export async function blobCopies(from: string, to: string): Promise<BlobCopies> {
   const blobs = await diskBlobs(to)
+  const limit = pLimit(AT_A_TIME)
   for (const run of await blobs.runs()) {
     for (const name of await readdir(join(to, run))) if (name.endsWith(UNFINISHED)) await unlink(join(to, run, name))
   }
@@ -20,13 +22,13 @@ export async function blobCopies(from: string, to: string): Promise<BlobCopies> 
       const runs = new Set(wanted.map(({ blob }) => blob.slice(0, blob.indexOf('/'))))
       for (const run of runs) await mkdir(join(to, run), { recursive: true, mode: 0o700 })
       await syncFolder(to)
-      const answers = await inLanes(wanted, ({ blob, bytes }) => takeOne(blob, bytes))
+      const answers = await limit.map(wanted, ({ blob, bytes }) => takeOne(blob, bytes))
       // Also for kept blobs: an earlier, interrupted try may not have synced the folder.
       for (const run of runs) await syncFolder(join(to, run))
       return answers
     },
 
-    lacking: (wanted) => inLanes(wanted, ({ blob, bytes }) => damageOf(blob, bytes)),
+    lacking: (wanted) => limit.map(wanted, ({ blob, bytes }) => damageOf(blob, bytes)),
 
     async *all() {
       for (const run of await blobs.runs()) yield* blobs.list(run)
@@ -86,13 +88,3 @@ async function lengthOf(path: string): Promise<number | null> {
 }
 
 const isLink = async (path: string) => (await lstat(path)).isSymbolicLink()
-
-async function inLanes<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const answers: R[] = new Array(items.length)
-  const queue = [...items.entries()]
-  const lanes = Array.from({ length: AT_A_TIME }, async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) answers[next[0]] = await work(next[1])
-  })
-  await Promise.all(lanes)
-  return answers
-}

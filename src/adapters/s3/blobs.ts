@@ -13,6 +13,7 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
+import pLimit from 'p-limit'
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { Clock } from '../../ports/ports.ts'
 import { connection, type S3Settings, tryOut } from './connection.ts'
@@ -26,7 +27,7 @@ const BLOB = /^[A-Za-z0-9_-]+\/[A-Za-z0-9_-]+$/
 const DELETED_AT_ONCE = 1000
 const ABORTED_AT_ONCE = 50
 /** The number of parallel requests where the API has no batch request. */
-const LANES = 8
+const AT_ONCE = 8
 /** A request that waits for an unreachable store fails within the sum of these two. */
 const CHECK_EVERY_MS = 500
 const CHECK_MS = 1200
@@ -136,7 +137,7 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
       const page = await store.send(
         new ListMultipartUploadsCommand({ Bucket, Prefix, MaxUploads: ABORTED_AT_ONCE, ...marker }),
       )
-      await inLanes(page.Uploads ?? [], ({ Key, UploadId }) =>
+      await pLimit(AT_ONCE).map(page.Uploads ?? [], ({ Key, UploadId }) =>
         unlessGone(store.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))),
       )
       if (!page.IsTruncated) return
@@ -175,7 +176,7 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
         deletesMany = false
       }
     }
-    await inLanes(keys, (Key) => unlessGone(store.send(new DeleteObjectCommand({ Bucket, Key }))))
+    await pLimit(AT_ONCE).map(keys, (Key) => unlessGone(store.send(new DeleteObjectCommand({ Bucket, Key }))))
   }
 }
 
@@ -217,12 +218,4 @@ function onceIn(ms: number, clock: Clock, check: () => Promise<void>): () => Pro
     })
     return last
   }
-}
-
-async function inLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = [...items]
-  const lanes = Array.from({ length: LANES }, async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await work(next)
-  })
-  await Promise.all(lanes)
 }

@@ -1,4 +1,5 @@
 /** The files and uploads of a vault, as a command reads them one after the other while servers may change them. */
+import pLimit from 'p-limit'
 import type { UserRepository } from '../../ports/accounts.ts'
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { OwnedFile } from '../../ports/files.ts'
@@ -99,15 +100,11 @@ export async function* pagesOf<Entry>(
   }
 }
 
-/** Works on at most `lanes` entries at once. After an error no lane takes another one. Throws the first error once all lanes have stopped. */
-export async function inLanes<Entry>(lanes: number, entries: Entry[], work: (entry: Entry) => Promise<void>) {
-  const queue = [...entries]
+/** Works on at most `atOnce` entries at a time. After an error it begins no other one, and throws it once those under way have ended. */
+export async function forEachOf<Entry>(entries: Entry[], atOnce: number, work: (entry: Entry) => Promise<void>) {
   const errors: unknown[] = []
-  const lane = async () => {
-    for (let next = queue.shift(); next !== undefined && errors.length === 0; next = queue.shift()) {
-      await work(next).catch((error) => errors.push(error))
-    }
-  }
-  await Promise.all(Array.from({ length: lanes }, lane))
+  await pLimit(atOnce).map(entries, async (entry) => {
+    if (errors.length === 0) await work(entry).catch((error) => errors.push(error))
+  })
   if (errors.length > 0) throw errors[0]
 }

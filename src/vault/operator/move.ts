@@ -6,10 +6,10 @@ import type { Watch } from './backup.ts'
 import { openCopying } from './copying.ts'
 import { takeHold } from './hold.ts'
 import { openInspection } from './inspection.ts'
-import { departedUsers, type Item, inLanes, openItems, pagesOf, settled } from './items.ts'
+import { departedUsers, forEachOf, type Item, openItems, pagesOf, settled } from './items.ts'
 
 /** Files or uploads that are copied at once: while one is written, others are read, opened or waited for. */
-const LANES = 4
+const AT_ONCE = 4
 /** Key slots by which a target is recognised. */
 const SLOTS = 100
 
@@ -97,7 +97,7 @@ async function bringAll(
     // The target removes the rows of a removed user.
     const departed = await departedUsers(users)
     const present = page.filter(({ owner }) => !departed.has(owner))
-    await inLanes(LANES, present, bringItem)
+    await forEachOf(present, AT_ONCE, bringItem)
     check()
   }
 

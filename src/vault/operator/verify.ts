@@ -6,10 +6,10 @@ import type { Needs } from '../context.ts'
 import type { ReadBacks } from '../files/read-backs.ts'
 import { openPicture } from '../files/thumbnails.ts'
 import { openInspection } from './inspection.ts'
-import { departedUsers, type Item, inLanes, openItems, pagesOf, settled } from './items.ts'
+import { departedUsers, forEachOf, type Item, openItems, pagesOf, settled } from './items.ts'
 
 /** Files or uploads that are checked at once: one is read while another is opened. */
-const LANES = 2
+const AT_ONCE = 2
 const BATCH = 500
 
 export interface Verification {
@@ -90,10 +90,10 @@ async function checkContents(context: VerifyContext) {
   }
   // An upload that is complete meanwhile is checked as a file.
   for await (const page of pagesOf(uploads.page, ({ upload }) => upload.id)) {
-    await inLanes(LANES, page, (owned) => checkItem(items.ofUpload(owned)))
+    await forEachOf(page, AT_ONCE, (owned) => checkItem(items.ofUpload(owned)))
   }
   for await (const page of pagesOf(files.page, ({ file }) => file.id)) {
-    await inLanes(LANES, page, async (owned) => {
+    await forEachOf(page, AT_ONCE, async (owned) => {
       await checkItem(items.ofFile(owned))
       await checkThumbnail(owned)
     })
