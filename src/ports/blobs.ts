@@ -16,7 +16,7 @@ export interface BlobLedger {
   endedRuns(run: string | null): Promise<string[]>
   /** The runs that may still live, each with the master keys that it can open. */
   livingRuns(): Promise<{ run: string; keyIds: string[] }[]>
-  /** Those of the blobs that parts name, garbage included. */
+  /** Returns the blobs, out of these, that parts name, garbage included. */
   named(blobs: string[]): Promise<string[]>
   /**
    * Gives up blobs whose commit threw before it was answered. From now on such a commit has no effect, however late it

@@ -155,8 +155,8 @@ export interface FileRepository {
   snapshot(owner: string, name: string): Promise<Snapshot | null>
   /**
    * One transaction, durable once answered: puts the file under its name, with its parts. The bytes of an upload count for the
-   * owner already. In the same transaction the replaced version becomes the trash entry `displaced`, or, with `null`, garbage. Any result but `done` has changed
-   * nothing.
+   * owner already. In the same transaction the replaced version becomes the trash entry `displaced`, or, with `null`, garbage. Any
+   * result but `done` has changed nothing.
    *
    * - `replaces` is the version that the caller saw there, or `null` for none.
    * - `source`, if there is one, becomes complete with this file in the same transaction. Its own bytes are garbage then, and do
@@ -215,7 +215,7 @@ export interface FileRepository {
    * the year 9999 to its last month.
    */
   countByMonth(owner: string, after: DatedPlace | null, most: { files: number; months: number }): Promise<CountedMonths>
-  /** Those of the names that files of the owner have. */
+  /** Returns the names, out of these, that files of the owner have. */
   taken(owner: string, names: string[]): Promise<string[]>
   /**
    * At most `limit` files with this tag whose names come after `after`, ordered by name. The names start with the

@@ -24,7 +24,7 @@ export interface DatabaseCopy {
   totals(): Promise<{ files: number; uploads: number; bytes: number }>
   /** At most `limit` parts of its files, trash entries and uploads with blobs after this one, ordered by blob. */
   parts(after: string, limit: number): Promise<{ subject: Subject; blob: string; sizeBytes: number }[]>
-  /** Those of the blobs that it names. */
+  /** Returns the blobs, out of these, that the copy names. */
   named(blobs: string[]): Promise<string[]>
   countByKey(): Promise<Map<string, number>>
   /** Puts the copy in its final place and replaces what was there. Durable once resolved. */
@@ -46,7 +46,7 @@ export interface BlobCopies {
    * Durable once resolved.
    */
   take(wanted: { blob: string; bytes: number }[]): Promise<Taken[]>
-  /** What is wrong with each of these blobs in their source; `null` for nothing. Copies nothing. */
+  /** The error of each of these blobs in their source; `null` for none. Copies nothing. */
   lacking(wanted: { blob: string; bytes: number }[]): Promise<('missing' | 'damaged' | null)[]>
   /** All blobs that are here, run by run. */
   all(): AsyncIterable<string[]>

@@ -103,8 +103,8 @@ export interface PendingPin {
 }
 
 /**
- * The result of storing a PIN. `unlike`: the device has other pending PINs than those that were compared; `others` are
- * all of them. `full`: the maximum of users have a pending PIN for the device, so it accepts none of a further user;
+ * The result of storing a PIN. `unlike`: the device has another pending PIN that is not in `compared`; `others` is the
+ * present list. `full`: the maximum of users have a pending PIN for the device, so it accepts none of a further user;
  * the first of these PINs expires at `until`.
  */
 export type Put = { as: 'kept' } | { as: 'unlike'; others: PendingPin[] } | { as: 'full'; until: number }

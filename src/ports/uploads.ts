@@ -52,8 +52,9 @@ export interface MovedPart {
 
 export interface UploadRepository {
   /**
-   * `full`: the owner has this number of uploads that are not complete already. `gone`: there is no such user. Beyond twice the
-   * number in all, it deletes records of complete uploads, some of those that were touched longest ago.
+   * Records a new upload. `full`: the owner already has `most` uploads that are not complete. `gone`: there is no such user. If
+   * the owner would have more than 2 × `most` records, some records of complete uploads are deleted, the least recently touched
+   * first.
    */
   create(owner: string, upload: Upload, most: number): Promise<'done' | 'full' | 'gone'>
   find(owner: string, id: string): Promise<Upload | null>
@@ -63,8 +64,8 @@ export interface UploadRepository {
   claim(owner: string, id: string): Promise<Upload | null>
   /**
    * One transaction, durable once answered: adds a part behind the others, and raises what the owner uses. `sizeBytes` sets
-   * the length of the whole; `null` leaves it. With `replaced` the part takes the place of the last one, which begins where it
-   * does. That one then is the version `replaced`, which is garbage.
+   * the length of the whole; `null` leaves it. With `replaced` the new part replaces the last part, which has the same `start`.
+   * The old part moves to the version `replaced`, which is garbage.
    *
    * - `stale`: the upload was claimed since, has another offset or another last part, or is complete, or it or its owner is
    *   gone.

@@ -21,7 +21,7 @@ const EXPORT_BYTES = 4 * 1024 * 1024
 const EXPORT_BYTES_PER_FILE = 300
 /** More memory is claimed in such steps. */
 const MORE_BYTES = 1024 * 1024
-/** The digests of its name and of its id. */
+/** For each file: the digests of its name and of its id. */
 const NAME_BYTES = 160
 /** The row of a file that was chosen. */
 const CHOSEN_BYTES = 2048
@@ -134,7 +134,7 @@ async function* entriesOf(
 }
 
 interface KeptMemory {
-  /** So many more bytes are kept until the end of the response. */
+  /** Counts more bytes that are kept until the end of the response. */
   keep(bytes: number): void
   /** Resolves once as many bytes are claimed as are kept. */
   claimMore(): Promise<void>

@@ -7,7 +7,7 @@ import type { Ports } from '../ports/ports.ts'
 import type { Needs } from './context.ts'
 
 export const MOST_COUNTED_SESSIONS = 100_000
-/** New files are not ordered by their age. So many of them are looked at. */
+/** The index does not order new files by age. At most this many are read. */
 const MOST_NEW = 200
 
 export interface Figures {
@@ -16,8 +16,8 @@ export interface Figures {
   /** The sums of all users. */
   stored(): Promise<Usage>
   /**
-   * When the file that has waited longest was last read back, or was stored if it never was. Of new files that wait only
-   * some are looked at, so with many of them the real time may be earlier. `null` without files.
+   * When the file that has waited longest was last read back, or was stored if it never was. Only some
+   * of the new files are read, so with many of them the real time may be earlier. `null` without files.
    */
   unverifiedSince(): Promise<number | null>
   /** When the database of the last backup was copied; `null` if none is known. */

@@ -8,20 +8,23 @@ export interface Turns {
    * another owner by one piece. It is no lock: while a piece waits for a database on another machine, other pieces run.
    */
   next(owner: string): Promise<void>
-  /** Whether a piece may run at once: nothing waits, this iteration may run another one, and there is no crowd. If so, it counts. */
+  /** Whether a piece may run at once: no piece waits, this iteration may run another one, and there is no crowd. If so, it counts. */
   takeFree(): boolean
   /**
    * A connection was accepted in this iteration; an iteration accepts one. If it is one of a crowd, no piece runs in this iteration,
-   * but for one iteration of many in a row: while connections wait to be accepted, iterations must be short.
+   * but for one iteration of many in a row. While connections wait to be accepted, iterations must be short.
    */
   skip(): void
 }
 
-/** Calls of `skip` in so many iterations in a row are a crowd. Fewer skip nothing: a client that connects anew expects order. */
+/**
+ * This number of iterations in a row with a new connection is a crowd. Pieces are skipped from then on, and at least one iteration
+ * in 65 runs a piece. A smaller number skips nothing: a client that connects anew expects order.
+ */
 const CROWD = 8
-/** The maximum of iterations in a row without a piece: those who connect without a pause do not stop the pieces. */
+/** New connections delay pieces for at most this many iterations in a row. */
 const SKIPPED_IN_A_ROW = 64
-/** The maximum of CPU time without a piece: those who connect may also send what makes iterations long. */
+/** New connections delay pieces for at most this much CPU time, because an iteration can be long. */
 const SKIPPED_MS = 20
 
 /** `atOnce` is the number of pieces of one iteration. */

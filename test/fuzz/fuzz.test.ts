@@ -91,7 +91,7 @@ function targetOf(app: TestApp) {
   }
 }
 
-/** JSON lines, none about a fault, and none with a token or an address. */
+/** JSON lines, none about an error, and none with a token or an address. */
 function expectQuiet(log: string[]) {
   const lines = log.map((line) => JSON.parse(line) as { level: number })
   expect(lines.filter(({ level }) => level >= 50)).toEqual([])

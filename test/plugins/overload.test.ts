@@ -45,11 +45,11 @@ describe('a server whose event loop falls behind', { timeout: 60_000 }, () => {
 
     clearInterval(blocking)
     await expect.poll(put, patient).toBeLessThan(300)
-    const lines = app.log.filter((line) => line.includes('new uploads are'))
+    const lines = app.log.filter((line) => line.includes('new uploads and appends are'))
     // Another pause of the machine may add a pair.
     expect(lines.length % 2).toBe(0)
-    expect(lines[0]).toContain('the event loop falls behind: new uploads are refused')
-    expect(lines.at(-1)).toContain('new uploads are accepted again')
+    expect(lines[0]).toContain('the event loop falls behind: new uploads and appends are refused')
+    expect(lines.at(-1)).toContain('new uploads and appends are accepted again')
     expect(app.log.join('\n')).not.toContain('The server cannot do its work')
   })
 })

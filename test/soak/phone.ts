@@ -144,7 +144,7 @@ export async function newPhone(world: World, number: number, line: FaultyProxy, 
     if (!(error instanceof VaultError)) {
       journal.violation(`phone ${number}, ${kind}: ${error}`)
     } else if (error.status === 401) {
-      // A PIN is spent before its session is opened, so a fault in between loses it.
+      // A PIN is spent before its session is opened, so a failure in between loses it.
       if (error.code === 'invalid-pin' && !outages.isCalm()) return
       if (!isSessionOver()) journal.violation(`phone ${number}, ${kind}: 401 ${error.code} in a living session`)
       await patiently(signInAgain)

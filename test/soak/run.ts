@@ -16,7 +16,7 @@ import { watch } from './watch.ts'
 
 /** In this round of each five weeks a backup is restored. */
 const RESTORED = 3
-/** So long each round goes on without a fault of the servers. */
+/** The time at the end of each round without a failure of the servers. */
 const CALM_MS = 1500
 
 type Open = (clock: Clock, journal: Journal) => Promise<Shape>

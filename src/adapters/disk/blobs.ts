@@ -54,7 +54,7 @@ export async function diskBlobs(
   await makeFolder(folder)
   /** The runs that this process writes blobs of. The folder of each is kept open for syncing. */
   const runs = new Map<string, Promise<RunFolder>>()
-  /** Those of a disk that was unmounted: what is under way may still use them. */
+  /** The runs of a disk that was unmounted: operations under way may still use them. */
   const former: Promise<RunFolder>[] = []
   const presence = await presenceOf(
     folder,

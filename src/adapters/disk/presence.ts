@@ -7,8 +7,8 @@ export interface Presence {
 
 /**
  * Knows whether the disk of a folder is still there. After the disk is unmounted, there is no folder, or the one below the mount
- * point. Then a file that is not found is not missing, and nothing may be written. `isFilled` tells the disk that is mounted again,
- * under another number, from an empty folder below it. `onReturn` is called then.
+ * point. Then a file that is not found is not missing, and nothing may be written. A disk that is mounted again has another device
+ * number. `isFilled` is true for it, and false for the empty mount point. `onReturn` is called after the disk is back.
  */
 export async function presenceOf(
   folder: string,

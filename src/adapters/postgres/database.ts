@@ -19,15 +19,15 @@ const OPERATOR_LIMIT_MS = 60_000
  * processes stay within a server's default (`max_connections` is 100).
  */
 const CONNECTIONS = 10
-/** Of one user: statements that wait for the lock of the user's row must not have all connections. */
+/** The maximum for one user: statements that wait for the lock of the user's row must not occupy all connections. */
 const CONNECTIONS_OF_KEY = 8
-/** A statement without a time limit is looked for at this interval. */
+/** How often we check whether a statement without a time limit still runs. */
 const STILL_RUNS_MS = 500
 const WRITES = /\b(INSERT INTO|UPDATE|DELETE FROM)\b/
 /** The maximum of attempts at a transaction that PostgreSQL rolls back in favour of others. */
 const ATTEMPTS = 3
 
-/** Runs one statement and returns its rows. `key` is for the turns of statements; by default it is the first text of the values. */
+/** Runs one statement and returns its rows. `key` is for the fair queue; by default it is the first text or bytes of the values. */
 export type Ask = <Row>(text: string, values?: unknown[], key?: string) => Promise<Row[]>
 
 export interface Database {
@@ -41,8 +41,8 @@ export interface Database {
   /** Like `ask`, through a function of ours in the database, with named arguments. */
   call<Row>(name: string, values: Record<string, unknown>, how?: Ask): Promise<Row[]>
   /**
-   * Like `ask`, but its commit may take any time: PostgreSQL limits only the statement. It ends as soon as the database does not execute it any more, for
-   * example because the connection leads to a server that is away.
+   * Like `ask`, but its commit may take any time: PostgreSQL limits only the statement. It ends as soon as the database does not
+   * execute it any more, for example because the connection leads to a server that is away.
    */
   askOn(text: string, values: unknown[]): Promise<void>
   /** Statements that write throw this error from now on, without reaching the database; `null` ends that. */
@@ -188,8 +188,8 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
 }
 
 /**
- * Statements with the same first text or bytes are of one user, as a rule: an owner comes before other ids. Those that are about
- * nobody share a key.
+ * The key of the fair queue is the first argument that is a text or bytes, usually the owner's id. Statements without one share a
+ * key.
  */
 function keyOf(values: unknown[]): string {
   const first = values.find((value) => typeof value === 'string' || Buffer.isBuffer(value)) ?? ''

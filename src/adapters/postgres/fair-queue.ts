@@ -7,7 +7,10 @@ export interface FairQueue {
   waiting(): number
 }
 
-/** `most` statements use a connection at a time, `mostOfKey` of one key. The others are for keys whose statements are not slow. */
+/**
+ * At most `most` statements use a connection at a time, at most `mostOfKey` of one key. So slow statements of one key leave connections
+ * for others.
+ */
 export function fairQueue(most: number, mostOfKey: number): FairQueue {
   /** The waiting statements by key. The key whose turn is next is the first. */
   const lines = new Map<string, Set<() => void>>()

@@ -1,4 +1,7 @@
-/** Copies of a database. They are made while servers write, and placed by a rename. */
+/**
+ * Copies of a SQLite database. They are made while servers write, and placed by a rename. PostgreSQL has tools of its own, such as
+ * `pg_dump`, so `compose/backups.ts` refuses these commands with `DATABASE_URL`.
+ */
 import {
   chmodSync,
   constants,

@@ -1,8 +1,8 @@
 /**
  * Commits the transactions of several requests together. A commit costs one sync, however many transactions it contains.
- * So all transactions of one turn of the event loop share a commit. Each has its own savepoint, so one that throws undoes
- * only itself. Large transactions are spread over several turns, because all other requests wait for a commit. Small ones do not wait
- * for them.
+ * So all transactions of one iteration of the event loop share a commit. Each has its own savepoint, so one that throws undoes
+ * only itself. Large transactions are spread over several iterations, because all other requests wait for a commit. Small ones do
+ * not wait for them.
  */
 import type { Database } from 'better-sqlite3'
 
@@ -12,7 +12,7 @@ import type { Database } from 'better-sqlite3'
  */
 export type InTransaction = <T>(work: () => T, bytes?: number) => Promise<T>
 
-/** After so many bytes, no other large transaction is added to a commit. */
+/** After this many bytes, no other large transaction is added to a commit. */
 export const MOST_BYTES = 256 * 1024
 
 /** `rescue` may run a failed commit once more. */

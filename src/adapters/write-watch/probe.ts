@@ -83,7 +83,7 @@ export function openProbe(
   }
 }
 
-/** A full disk is no fault of the engine: its other work goes on, and it answers each write. */
+/** A full disk is not an error of the engine: its other work goes on, and it answers each write. */
 export function isFull(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOSPC'
 }

@@ -31,7 +31,7 @@ const SLOW_MS = 200
 const SMALL_BYTES = 8 * 1024 * 1024
 const LARGE_SLOW_MS = 10_000
 
-/** Work that waits for the store. `since`: the time since when; `null` while the client has to send. */
+/** Work that waits for the store. `since`: when the wait began; `null` while the work waits for its client. */
 interface Waiting {
   since: number | null
   bytes: number
@@ -39,9 +39,9 @@ interface Waiting {
 }
 
 /**
- * Watches `put` and `delete`. Once writes hang, running ones fail and new ones are refused with the code `EUNREACHABLE`. The store is
- * probed on, and is used again as soon as a probe succeeds. `restMs`: without uploads `check` sends no more probes than one in this
- * time.
+ * Watches `put` and `delete`. Once writes hang, running ones fail and new ones are refused with the code `EUNREACHABLE`. Probes go
+ * on, and the store is used again as soon as one succeeds. `restMs`: the minimum time between two probes of `check` while there are
+ * no uploads.
  */
 export function watchWrites(store: ProbedStore, restMs: number): WatchedStore {
   const { probe, refuse, stop } = openProbe(store.probe, (ms) =>

@@ -7,12 +7,15 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
 const CRUMB_BYTES = 1024
-/** The crumbs of a body that pass as they come. Further ones are gathered to pieces, and only bytes before a broken end can be lost. */
+/**
+ * The crumbs of a body that pass as they come. Further crumbs are buffered up to `PIECE_BYTES`. If the connection breaks, this
+ * buffer is lost.
+ */
 const PASSED = 64
 const PIECE_BYTES = 4096
 /**
- * The crumbs of all connections in one iteration of the event loop: about 20 ms, and more than one read can have. Beyond it, a
- * connection has a few.
+ * The maximum of crumbs in one iteration of the event loop: about 20 ms of work, and more than one read can have. After that, a
+ * connection with more than `OF_CONNECTION` crumbs in this iteration is closed.
  */
 const MOST_AT_ONCE = 20_000
 const OF_CONNECTION = 64

@@ -21,7 +21,7 @@ export interface MemoryPool {
   /**
    * Resolves once the bytes are reserved. They are released when the response closes. Throws after `waitMs`:
    * `too-many-requests` if the share of the caller is used up, `not-ready` if the total is. Of the waiting claims that fit, the
-   * first one of the network that has the least is granted. So the queues of others do not delay a network that waits for little.
+   * pool grants the oldest one of the network with the smallest reservation. So a queue of one network does not delay others.
    * A claim that is larger than a share, or than the total, is granted when nothing else is reserved there.
    */
   claim(claim: Claim, response: ServerResponse): Promise<void>
@@ -35,7 +35,7 @@ interface Waiter {
 }
 
 const RETRY_SECONDS = 5
-/** This part of the total is for networks that hold nothing. So a few networks that use up their shares lock nobody out. */
+/** This part of the total is for networks that hold nothing. So a few networks that use up their shares do not lock out others. */
 const LAST_PART = 1 / 16
 
 export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: PoolRules): MemoryPool {

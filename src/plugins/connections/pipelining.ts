@@ -92,7 +92,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     for (const response of running) if (!response.headersSent) response.shouldKeepAlive = false
   })
 
-  // Usually at once. So an append has begun before its client comes back on another connection and asks how far it came.
+  // A request usually begins at once. So an append has begun before its client asks on another connection for the offset.
   async function begin(request: IncomingMessage, response: ServerResponse) {
     if (!turns.takeFree()) await turns.next(networkOf(addressOf(request)))
     if (response.destroyed) return
@@ -111,8 +111,8 @@ function changes(response: ServerResponse): boolean {
 
 /**
  * One read may bring thousands of pipelined requests, and Node parses all of them. Node's parser calls the undocumented
- * `onIncoming` for each. Replacing it drops the further requests, which would otherwise be queued. After the result 2, which
- * is for a change of the protocol, the parser drops what is left of the read. The next read may begin within a request.
+ * `onIncoming` for each. Replacing it drops the further requests, which would otherwise be queued. The return value 2 (upgrade)
+ * makes the parser drop the rest of this read. The next read may begin within a request.
  */
 function ignoreFurtherRequests(socket: Socket) {
   const { parser } = socket as Socket & { parser?: { onIncoming: () => number } }

@@ -35,7 +35,7 @@ export const strictHttp = fastifyPlugin(async function strictHttp(app) {
     if (raw.httpVersion === '1.1' && raw.headers.host === undefined) throw problems.malformedHttp()
     if (raw.headers.host !== undefined && !HOST.test(raw.headers.host)) throw problems.malformedHttp()
     if (repeatsSingle(raw.rawHeaders)) throw problems.malformedHttp()
-    // RFC 9112, section 6.1: the framing is faulty, so the bytes after it are no request.
+    // RFC 9112, section 6.1: the framing is invalid, so the bytes after it are no request.
     if (raw.httpVersion === '1.0' && raw.headers['transfer-encoding'] !== undefined) {
       reply.header('connection', 'close')
       throw problems.malformedHttp()

@@ -16,7 +16,7 @@ import { type Interop, interopOf, isComplete } from './interop.ts'
 import { bytesIn, idOf, locateContent, mediaTypeOf, neededBytesIn, pathOf, type UploadContext } from './requests.ts'
 import { finishOf, type Terms, termsIn, termsOf } from './terms.ts'
 
-/** What the route of a creation knows, in contrast to its header fields. */
+/** Facts about a creation that come from its route, not from its header fields. */
 export interface Target
   extends Pick<NewUpload, 'name' | 'contentType' | 'onConflict'>,
     Partial<Pick<Terms, 'replaced' | 'taken' | 'form'>> {}
@@ -87,7 +87,10 @@ export async function patchIetf(context: UploadContext, request: FastifyRequest,
   return respond(context, interop, reply, appended, interop.appended)
 }
 
-/** A refusal says, too, that the upload is not complete: then the client knows that it is not about the file. */
+/**
+ * A refusal also has `Upload-Complete: ?0` (`Upload-Incomplete: ?1` in old versions), so the client does not take it for the response
+ * about the file.
+ */
 function beginIncomplete(reply: FastifyReply, { complete, version }: Interop): void {
   reply.header('upload-draft-interop-version', String(version)).header(complete.field, complete.no)
 }

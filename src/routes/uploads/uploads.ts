@@ -41,7 +41,7 @@ const APPEND_FAILURES = [
   'quota-exceeded',
 ] as const
 
-/** Those of a form, which is read when all its bytes are there. */
+/** Further failures of a form, which is read when all its bytes are there. */
 const FORM_FAILURES = ['malformed-multipart', 'invalid-name'] as const
 
 /** The list costs as much as the longest page, because a user may have 1,000 uploads. */

@@ -29,7 +29,7 @@ const SINGLE: ActivityKind[] = ['new-device', 'locked']
 /** Entries that are deleted in one transaction. Other requests wait for it. */
 const BATCH = 200
 
-/** What an event is about. The default for session and device is the caller's own. */
+/** The subject of an event. The default for session and device is the caller's own. */
 export interface Involved {
   sessionId?: string
   deviceId?: string

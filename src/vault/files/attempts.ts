@@ -1,9 +1,9 @@
 /**
- * Compare-and-swaps that may have to be tried again. Of many at one name only one wins each time. If all others tried again at once,
- * their work would grow with the square of their number.
+ * Retries compare-and-swaps. If many change one name, one of them succeeds each time. If all others retried at once, their work would
+ * grow with the square of their number.
  */
 export interface Attempts {
-  /** Repeats `attempt` until its result is not `null`. Those of one key that have failed once run one after the other. */
+  /** Repeats `attempt` until its result is not `null`. Attempts of one key that have failed once run one after the other. */
   repeat<Result>(key: string, attempt: () => Promise<Result | null>): Promise<Result>
 }
 

@@ -10,12 +10,12 @@ import { openWaiters } from './waiters.ts'
 const PIECE = 250
 /** Changes that are forgotten in one transaction. Other requests wait for it. */
 const BATCH = 100
-/** Changes are kept for so much longer than cursors are good, because the clocks of the servers differ. */
+/** Changes are kept for this time after their cursors have expired, because the clocks of the servers differ. */
 const SPARE_MS = 60 * 60 * 1000
 
 /** The position of a client in the feed: the content of its cursor. */
 export interface FeedPosition {
-  /** The user. The numbers of another user's changes are others, also after a deletion and another registration. */
+  /** The user id. Each user has a separate sequence of numbers, also a user who registers again. */
   owner: string
   history: string
   /** The number of the last change that the client has. */

@@ -1,7 +1,7 @@
 /** Stored data differs from the upload: a seal does not open, or a blob was changed, cut, exchanged or is missing. */
 export class Damage extends Error {
   readonly fileId: string
-  /** The fault as a sentence. Its subject is the blob, if there is one, otherwise the file. */
+  /** The error as a sentence. Its subject is the blob, if there is one, otherwise the file. */
   readonly how: string
   readonly blob: string | null
 

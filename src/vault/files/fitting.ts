@@ -39,7 +39,7 @@ export function openFitting({
 
   /** The largest upload that the quota allows for a form, whose name is not known yet. */
   async function admitted(owner: string, announced: AddOptions['announced']): Promise<number> {
-    // Without a quota of bytes, the commit refuses a form that arrives at once just as soon. This saves a round trip.
+    // Without a byte quota, a form that arrives at once skips this check, which saves a round trip: the commit checks again.
     if (rules.quota.bytes === null && !announced?.leastBytes) return Number.POSITIVE_INFINITY
     const { bytes, files, trashFiles } = await users.usage(owner)
     const used = { bytes, files: files + trashFiles }

@@ -11,7 +11,7 @@ import { freeNumberedName, numberedWithTag } from './stand-ins.ts'
 import { type StoredFile, unseal } from './stored-file.ts'
 import { tagOf } from './tags.ts'
 
-/** Of a file whose client gave no date. */
+/** The date of a file whose client gave none. */
 export const NOT_TAKEN: Taken = { takenAt: null, takenOffset: 0 }
 const NO_THUMBNAIL = { thumbnail: null, thumbnailBytes: 0 }
 
@@ -48,7 +48,7 @@ export interface Placing {
   /** The spot of a free name, or of the file that has these very bytes already. With `fail`, `file-exists` for any other. */
   spotFor(owner: string, name: string, content: Content, onConflict: 'fail' | 'rename'): Promise<Spot>
   /**
-   * Commits the content in place of the file of the spot. `null` if the spot must be read and tried again. The same bytes
+   * Commits the content in place of the file of the spot. `null` if the caller must read the spot again and retry. The same bytes
    * also replace their version: so a repeated upload repairs one that is damaged on the disk. They keep the date taken if the
    * caller gives none.
    */
@@ -60,7 +60,10 @@ export interface Placing {
     replaced: 'trash' | 'discard',
     taken: Taken | null,
   ): Promise<Placement | null>
-  /** Repeats an attempt at the file of a name until its result is not `null`, as `Attempts` does. Names with the same numbered names are one. */
+  /**
+   * Repeats an attempt at the file of a name until its result is not `null`, as `Attempts` does. Names whose numbered names collide
+   * share one queue.
+   */
   attempts<Result>(owner: string, name: string, attempt: () => Promise<Result | null>): Promise<Result>
   isOverBytes(used: Pick<Used, 'bytes'>, grownBytes: number): boolean
 }

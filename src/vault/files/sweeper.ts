@@ -1,6 +1,7 @@
 /**
- * Deletes blobs that no row names: those of replaced and removed files, and those that a crash left of unfinished
- * uploads.
+ * Regular work that no request waits for. Its steps delete expired rows, finish removals of users, delete blobs that no row names
+ * (those of replaced and removed files, and those that a crash left), give old files their tags, and return unused space of the
+ * database.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Needs } from '../context.ts'

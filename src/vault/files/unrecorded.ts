@@ -2,18 +2,21 @@
 import type { VaultRules } from '../../ports/ports.ts'
 import { problems } from '../../problems.ts'
 
-/** The largest multiple of the quota. A client whose connection died may send a large file again while the server still waits for the rest. */
+/**
+ * The maximum, as a multiple of the quota. A client whose connection died may send a large file again while the server still waits
+ * for the rest.
+ */
 const QUOTAS = 2
 
 /** The bytes of one request. */
 export interface UnrecordedBytes {
-  /** Throws `quota-exceeded` if the user's requests have too many bytes together. A request alone never has. */
+  /** Throws `quota-exceeded` if the user's requests have too many bytes together. One request alone is never refused. */
   add(bytes: number): void
   /** They are recorded or deleted now. */
   end(): void
 }
 
-/** Without it, each of many requests of a user could bring as much as the quota allows, and all of that is on the disk. */
+/** Without this bound, n parallel requests of a user can write n times the quota to the disk. */
 export type CountUnrecorded = (owner: string, isUpload: boolean) => UnrecordedBytes
 
 export function openUnrecorded({ quota }: Pick<VaultRules, 'quota'>): CountUnrecorded {

@@ -2,8 +2,8 @@
 
 const MOST_CHARACTERS = 60
 /**
- * Of a name that is not in NFC. NFC makes one character of six units of UTF-16 at most. A longer name is not converted: the time for
- * that grows with the square of the number of combining marks.
+ * The maximum for a name that is not in NFC yet. NFC makes one character of six units of UTF-16 at most. A longer name is not
+ * converted: the time for that grows with the square of the number of combining marks.
  */
 const MOST_TYPED_UNITS = 8 * MOST_CHARACTERS
 /** Control characters, and halves of surrogate pairs, which UTF-8 does not have. */
@@ -14,7 +14,7 @@ export function deviceName(typed: string): string {
   return typed.trim().normalize('NFC')
 }
 
-/** Returns the fault of a name, as the rest of a sentence about it; `null` if the name is valid. */
+/** Returns the error in a name, as the rest of a sentence about it; `null` if the name is valid. */
 export function deviceNameFault(typed: string): string | null {
   const name = typed.trim().length > MOST_TYPED_UNITS ? '' : deviceName(typed)
   const characters = [...name].length

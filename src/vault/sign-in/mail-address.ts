@@ -25,7 +25,7 @@ export function mailAddress(typed: string): string {
   return `${mailbox}@${asciiOf(domain)}`.toLowerCase()
 }
 
-/** What is wrong with an address, as the rest of a sentence about it; `null` if it is valid. */
+/** Returns the error in an address, as the rest of a sentence about it; `null` if it is valid. */
 export function mailAddressFault(typed: string): string | null {
   const { mailbox, domain } = partsOf(typed)
   if (mailbox === '' || domain === '') return 'must be an e-mail address, with a mailbox and a domain around an @'

@@ -7,7 +7,7 @@ import type { Needs } from '../context.ts'
 import { deviceNames, tokenHash } from '../crypto/secrets.ts'
 
 const MINUTE_MS = 60_000
-/** So many sessions are listed in no time. */
+/** A list of at most this many sessions needs no second piece. */
 const FEW = 50
 /** No session has this id. */
 const NO_SESSION = ''

@@ -1,4 +1,4 @@
-/** Begins an upload. What is certain to refuse it at its end refuses it now. */
+/** Begins an upload. An upload that is certain to be refused at its end is refused now. */
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { sealUploadKey } from '../crypto/envelope.ts'
@@ -6,7 +6,7 @@ import { fileName } from '../files/names.ts'
 import { refusals } from '../files/placing.ts'
 import type { NewUpload, Uploads } from './uploads.ts'
 
-/** The most uploads of one user that are not complete. */
+/** The maximum of one user's uploads that are not complete. */
 const MOST_OPEN = 1000
 
 export function openBeginning({

@@ -13,7 +13,7 @@ import type { NewUpload, Uploads } from './uploads.ts'
 
 /** Parts that are moved in one transaction. Other requests wait for it. */
 const MOST_MOVED = 5000
-/** If the parts are shorter on average, their bytes are stored again as one part. Those are at most 20 MiB. */
+/** If the parts are shorter on average, their bytes are stored again as one part of at most 20 MiB. */
 const SHORT_BYTES = 4096
 /** Parts whose keys are sealed in one piece, in about 2 ms. */
 const SEALED_AT_ONCE = 100
@@ -57,7 +57,7 @@ export function openConcatenating({
     const moved = await movedParts(owner, whole, pieces)
     const short = areShort(moved)
     if (short) await storeTogether(owner, whole, pieces)
-    // The parts of short ones go to an upload that is removed: they are gone in one step, and of two requests for the same pieces one wins.
+    // Short parts move to a temporary upload, which is then deleted. So one of two concurrent requests for the same pieces succeeds.
     const { id } = short ? await begin(owner, { ...given, name: null, sizeBytes: null }) : whole
     const answer = await uploads.concatenate(owner, id, moved, clock())
     if (short) await drop(owner, id)

@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Upload } from '../../ports/uploads.ts'
 
-/** Hashes that are kept. The bytes of an upload without one are read again when it is complete. */
+/** The maximum of hashes. The bytes of an upload without one are read again when it is complete. */
 const MOST = 1000
 
 export interface RunningHashes {
@@ -13,7 +13,7 @@ export interface RunningHashes {
   forget(owner: string, id: string): void
 }
 
-/** If there are too many, the owner who has the most loses the one that was used longest ago: the uploads of others keep theirs. */
+/** A full cache evicts the least recently used hash of the owner with the most hashes. So the uploads of others keep theirs. */
 export function openRunningHashes(most = MOST): RunningHashes {
   const hashes = new Map<string, Map<string, { offset: number; hash: Hash }>>()
   let count = 0

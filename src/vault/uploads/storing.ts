@@ -19,9 +19,9 @@ const SHORT_BYTES = 64 * 1024
 
 export interface PartBytes {
   bytes: AsyncIterable<Uint8Array>
-  /** Gets the bytes, too. */
+  /** A second hash that gets the bytes. */
   hash: Hash | null
-  /** How many of the upload's bytes do not count for the quota: those of a form around its file. */
+  /** The upload's bytes that do not count for the quota: those of a form around its file. */
   overheadBytes: number
   /** Called once the bytes have ended. If it throws, none of them is stored. */
   check(): void

@@ -96,11 +96,14 @@ export interface Uploads {
    * unless there is a `check`. A refused completion leaves the upload as it is: an empty append tries it again.
    */
   append(owner: string, id: string, append: (upload: Upload) => Append): Promise<Appended>
-  /** Makes one file of uploads that have all their bytes, in this order. Those uploads are gone then. No bytes are moved, unless the parts are tiny. */
+  /**
+   * Makes one file of uploads that have all their bytes, in this order, and removes those uploads. No bytes are moved, unless the
+   * parts are tiny.
+   */
   concatenate(owner: string, upload: NewUpload, pieces: string[]): Promise<Appended>
   /** The uploads of the owner that are not complete, the oldest first. */
   list(owner: string): Promise<ListedUpload[]>
-  /** Removes an upload and its bytes. Of a complete one, only the record is removed, and the file stays. */
+  /** Removes an upload and its bytes. If the upload is complete, only its record is removed, and the file stays. */
   remove(owner: string, id: string): Promise<void>
   /** When an upload expires if nothing is appended. */
   expiresAt(upload: Pick<Upload, 'touchedAt'>): number
