@@ -1,4 +1,4 @@
-/** What must hold of every answer, whatever was asked. Each error is a sentence; a right answer has none. */
+/** The rules for every response. Each error is a sentence; a right answer has none. */
 import { createHash } from 'node:crypto'
 import { problemCatalogue } from '../../src/problems.ts'
 import { codesOf, type Document, type Operation, type Route } from './document.ts'

@@ -1,4 +1,4 @@
-/** What a person types or pastes as a PIN. */
+/** A PIN, as a person types or pastes it. */
 
 /** Spaces, hyphens and dashes of any kind, and the invisible characters that chats put around numbers. */
 const AROUND = /[\s\p{Pd}\p{Cf}]/gu

@@ -12,7 +12,7 @@ interface Props {
 /** Safari ends the composition first, and tells only by the key's code. */
 const OF_INPUT_METHOD = 229
 
-/** Whoever writes Japanese or Chinese takes a word back with Escape before it is in the field. */
+/** A Japanese or Chinese input method uses Escape to cancel a word before it is in the field. */
 const isForInputMethod = ({ isComposing, keyCode }: KeyboardEvent) => isComposing || keyCode === OF_INPUT_METHOD
 
 /** One thing to change, in place of what it shows. Escape leaves it as it was. */
