@@ -42,19 +42,11 @@ export interface Scrubber {
    * again.
    */
   scrub(): Promise<void>
-  /** How far it is. Reads two rows, however many files there are. */
-  state(): Promise<ScrubState>
   /** Ends the running call. */
   stop(): Promise<void>
 }
 
-export interface ScrubState {
-  /** The time of the last read-back of the file that has waited longest, or of the creation of one that was never read back. */
-  oldestAt: number | null
-  /** What this process has read since it began its present round. A round ends when every file was read back since its start. */
-  round: Round
-}
-
+/** What this process has read since it began its present round. A round ends when every file was read back since its start. */
 interface Round {
   startedAt: number
   files: number
@@ -95,15 +87,6 @@ export function openScrubber({
           running = null
         })
       return running
-    },
-
-    async state() {
-      const [[oldest], [fresh]] = await Promise.all([
-        files.readBack({ from: 1, before: Number.MAX_SAFE_INTEGER }, 1),
-        files.readBack({ from: 0, before: 1 }, 1),
-      ])
-      const times = [oldest?.at, fresh?.file.createdAt].filter((at) => at !== undefined)
-      return { oldestAt: times.length > 0 ? Math.min(...times) : null, round: { ...round } }
     },
 
     async stop() {
