@@ -1,5 +1,15 @@
 /** Opens one SQLite file so that a commit survives a power cut, migrates it to the newest schema, and locks its folder. */
-import { accessSync, chmodSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import type { InTransaction } from './group-commit.ts'
@@ -196,6 +206,14 @@ export function makeFolder(folder: string): void {
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+/** Renames a complete file in its folder, durably. Only its user can read it. */
+export function placeFile(fresh: string, path: string): void {
+  chmodSync(fresh, 0o600)
+  syncPath(fresh)
+  renameSync(fresh, path)
+  syncPath(dirname(path))
 }
 
 /** Syncs a file's bytes or a folder's entries. */
