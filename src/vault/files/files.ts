@@ -99,13 +99,13 @@ export function openFiles(
 ): Files {
   const { ports, keys, activity, trash, placing, readBacks } = context
   const { files, clock, changeNotices } = ports
-  const tidily = openReceiving(context)
+  const whileReceiving = openReceiving(context)
   const { currentSpot, spotFor, place } = placing
   const { refusalOf, largestFitting, admitted } = openFitting(context)
 
   return {
     put(owner, anyName, bytes, options) {
-      return tidily(owner, async (receive) => {
+      return whileReceiving(owner, async (receive) => {
         const name = fileName(anyName)
         let spot = await currentSpot(owner, name)
         options.guard(spot.current)
@@ -125,7 +125,7 @@ export function openFiles(
     },
 
     add(owner, readForm, { announced, onConflict, source }) {
-      return tidily<Placement>(owner, async (receive) => {
+      return whileReceiving<Placement>(owner, async (receive) => {
         const mostBytes = await admitted(owner, announced)
         const { contentType, taken, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
         const name = fileName(form.name)

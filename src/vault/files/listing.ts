@@ -1,7 +1,7 @@
 /** Pages of a user's files. */
 import type { FileQuery, SealedFile } from '../../ports/files.ts'
 import type { Needs } from '../context.ts'
-import { inPieces, type StoredFile, sortKeyOf } from './stored-file.ts'
+import { readInPieces, type StoredFile, sortKeyOf } from './stored-file.ts'
 
 /** Rows of a scan that are read in one piece. That takes a few milliseconds, and other requests wait for it. */
 const SCAN = 250
@@ -34,7 +34,7 @@ export function openListing({
   }
 
   function listed(owner: string, query: Parameters<typeof files.list>[1]) {
-    return inPieces(
+    return readInPieces(
       () => turns.next(owner),
       query,
       (piece) => files.list(owner, { ...query, ...piece }),
