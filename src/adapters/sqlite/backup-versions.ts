@@ -2,7 +2,8 @@
 import { constants, copyFileSync, existsSync, readdirSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BackupVersions } from '../../ports/operator.ts'
-import { DATABASE, makeFolder, placeFile, syncPath } from './database.ts'
+import { DATABASE } from './database.ts'
+import { makeFolder, placeFile, syncPath } from './folders.ts'
 
 const VERSIONS = 'versions'
 /** `2026-11-28T19-03-05.123Z`: a time that is a valid name on every file system. */
