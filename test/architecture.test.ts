@@ -109,6 +109,14 @@ describe('the layers', () => {
     expect(imports.filter(({ target }) => /clients\/|@minikeepsafe\//.test(target))).toEqual([])
   })
 
+  it('let only commands import the part of the vault that is for the operator', () => {
+    const wrong = ours.filter(
+      ({ from, to }) =>
+        to.startsWith('vault/operator/') && !from.startsWith('vault/operator/') && layerOf(from) !== 'commands',
+    )
+    expect(wrong).toEqual([])
+  })
+
   it('keep SQL and files out of the vault', () => {
     const wrong = imports.filter(({ from, target }) => layerOf(from) === 'vault' && /^node:fs|sqlite/.test(target))
     expect(wrong).toEqual([])

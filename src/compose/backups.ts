@@ -9,7 +9,7 @@ import {
   isBackupFolder,
   openBackup,
 } from '../adapters/sqlite/backup.ts'
-import { holdFolder, makeFolder } from '../adapters/sqlite/database.ts'
+import { holdFolder, makeFolder } from '../adapters/sqlite/folders.ts'
 import type { Config } from '../config/config.ts'
 import type { BackupSource, BackupTarget } from '../ports/operator.ts'
 import { masterKeysOf } from './master-keys.ts'

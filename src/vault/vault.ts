@@ -17,7 +17,7 @@ import { openGarbageCollector } from './files/garbage.ts'
 import { type Lookup, openLookup } from './files/lookup.ts'
 import { openPlacing } from './files/placing.ts'
 import { openReadBacks } from './files/read-backs.ts'
-import { openScrubber, type ScrubState } from './files/scrubber.ts'
+import { openScrubber } from './files/scrubber.ts'
 import { openUnsealing } from './files/stored-file.ts'
 import { openSweeper } from './files/sweeper.ts'
 import { openThumbnails, type Thumbnails } from './files/thumbnails.ts'
@@ -52,8 +52,6 @@ export interface Vault {
   sweep(): void
   /** Reads back what is due now. An error is logged. */
   scrub(): Promise<void>
-  /** How far the reading back is. Its cost does not grow with the files. */
-  scrubState(): Promise<ScrubState>
   /** Records when files were read back. Until then this is only in memory. */
   recordReadBacks(): Promise<void>
   /** Throws `not-ready`, with the names of the engines that do not work. */
@@ -64,7 +62,7 @@ export interface Vault {
   skipTurn(): void
   /** From now on the vault is not ready. Running requests go on. */
   drain(): void
-  /** Waits for work in the background. */
+  /** Waits for work in the background. Only tests need it: they look at what a response leaves behind. */
   settled(): Promise<void>
   /** Finishes work in the background, except what a later start can finish, and closes every engine. */
   close(): Promise<void>
@@ -169,7 +167,6 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
     },
 
     scrub: scrubber.scrub,
-    scrubState: scrubber.state,
     recordReadBacks: readBacks.record,
 
     async ready() {

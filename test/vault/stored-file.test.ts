@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { sealSecrets } from '../../src/vault/crypto/envelope.ts'
-import { inPieces, openUnsealing } from '../../src/vault/files/stored-file.ts'
+import { openUnsealing, readInPieces } from '../../src/vault/files/stored-file.ts'
 import { openTurns, type Turns } from '../../src/vault/turns.ts'
 
 const T = Date.UTC(2026, 10, 22)
@@ -72,7 +72,7 @@ it('reads a page in pieces of bounded length, without a gap or a row twice', asy
     return piece
   }
   const turn = () => openTurns().next('ana')
-  const page = (after: number | null, limit: number) => inPieces(turn, { after, limit }, read, (row) => row)
+  const page = (after: number | null, limit: number) => readInPieces(turn, { after, limit }, read, (row) => row)
   for (const limit of [1, 250, 251, 1001]) expect(await page(null, limit)).toEqual(rows.slice(0, limit))
   expect(await page(699, 1001)).toEqual(rows.slice(700))
   expect(await page(1199, 10)).toEqual([])

@@ -1,6 +1,6 @@
 /** Numbered migrations. Each runs once and never changes after its release (docs/migrations.md). */
 import type { Ask, Database } from './database.ts'
-import { functions } from './functions.ts'
+import { functions } from './functions/functions.ts'
 import { tables } from './migrations/008-tables.ts'
 import { parts } from './migrations/009-parts.ts'
 import { uploads } from './migrations/010-uploads.ts'

@@ -2,28 +2,16 @@
  * Copies of a SQLite database. They are made while servers write, and placed by a rename. PostgreSQL has tools of its own, such as
  * `pg_dump`, so `compose/backups.ts` refuses these commands with `DATABASE_URL`.
  */
-import {
-  chmodSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { BackupVersions, DatabaseCopy, Subject } from '../../ports/operator.ts'
-import { DATABASE, lockFile, makeFolder, openBeside, syncPath } from './database.ts'
+import { versionPath, versionsIn } from './backup-versions.ts'
+import { DATABASE, openBeside } from './database.ts'
+import { lockFile, placeFile } from './folders.ts'
 import { checkMigratable } from './migrate.ts'
 
 const LOCK = 'backup.lock'
-const VERSIONS = 'versions'
-/** `2026-11-28T19-03-05.123Z`: a time that is a valid name on every file system. */
-const VERSION = /^(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z)\.db$/
 /** Pages that are copied at a time. Between two batches the event loop runs other work. */
 const PAGES = 1000
 
@@ -73,49 +61,9 @@ export async function copyDatabase(from: string, to: string): Promise<DatabaseCo
   )
 }
 
-/** The former versions of the backup in a folder: `versions/<time>.db`. */
+/** The former versions of the backup in a folder. */
 export function backupVersions(folder: string): BackupVersions {
-  const versions = join(folder, VERSIONS)
-  const pathOf = (name: string) => join(versions, `${name}.db`)
-  const names = () => versionsIn(folder)
-
-  return {
-    async keep() {
-      const last = join(folder, DATABASE)
-      const found = statSync(last, { throwIfNoEntry: false })
-      if (!found) return
-      const path = pathOf(found.mtime.toISOString().replaceAll(':', '-'))
-      // An earlier attempt stopped after this step.
-      if (existsSync(path)) return
-      makeFolder(versions)
-      const fresh = join(versions, 'new')
-      copyFileSync(last, fresh, constants.COPYFILE_FICLONE)
-      move(fresh, path)
-    },
-
-    async thin(most) {
-      const old = names().slice(most)
-      for (const name of old) unlinkSync(pathOf(name))
-      if (old.length > 0) syncPath(versions)
-    },
-
-    async names() {
-      return names()
-    },
-
-    async open(name) {
-      return openBackup(folder, folder, name)
-    },
-  }
-}
-
-function versionsIn(folder: string): string[] {
-  const versions = join(folder, VERSIONS)
-  const found = existsSync(versions) ? readdirSync(versions) : []
-  return found
-    .flatMap((name) => VERSION.exec(name)?.[1] ?? [])
-    .sort()
-    .reverse()
+  return { ...versionsIn(folder), open: async (name) => openBackup(folder, folder, name) }
 }
 
 /**
@@ -123,10 +71,7 @@ function versionsIn(folder: string): string[] {
  * program cannot use it.
  */
 export function openBackup(from: string, to: string, version?: string): DatabaseCopy {
-  if (version !== undefined && !versionsIn(from).includes(version)) {
-    throw new Error(`there is no version ${version} in ${from}, but: ${versionsIn(from).join(', ') || 'none'}`)
-  }
-  const path = version === undefined ? join(from, DATABASE) : join(from, VERSIONS, `${version}.db`)
+  const path = version === undefined ? join(from, DATABASE) : versionPath(from, version)
   if (!existsSync(path)) throw new Error(`there is no backup in ${from}`)
   const db = new Database(path, { readonly: true })
   try {
@@ -257,14 +202,6 @@ function freshPath(folder: string): string {
 /** Places the copy and returns its new path. */
 function placed(fresh: string): string {
   const path = join(dirname(fresh), DATABASE)
-  move(fresh, path)
+  placeFile(fresh, path)
   return path
-}
-
-/** Renames a file in its folder, durably. */
-function move(fresh: string, path: string): void {
-  chmodSync(fresh, 0o600)
-  syncPath(fresh)
-  renameSync(fresh, path)
-  syncPath(dirname(path))
 }

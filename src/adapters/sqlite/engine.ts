@@ -3,20 +3,12 @@ import type { DatabaseEngine, Repositories } from '../../ports/database.ts'
 import { sqliteActivity } from './activity.ts'
 import { sqliteCensus } from './census.ts'
 import { sqliteChanges } from './changes.ts'
-import {
-  commitProbe,
-  type Database,
-  databaseCheck,
-  holdFolder,
-  openBeside,
-  openDatabase,
-  openReadOnly,
-  shareFolder,
-} from './database.ts'
+import { commitProbe, type Database, databaseCheck, openBeside, openDatabase, openReadOnly } from './database.ts'
 import { shrink } from './erasure.ts'
 import { damageFault } from './faults.ts'
 import { sqliteFigures } from './figures.ts'
 import { sqliteFiles } from './files.ts'
+import { holdFolder, shareFolder } from './folders.ts'
 import { groupCommit, type InTransaction } from './group-commit.ts'
 import { sqliteKeySlots } from './key-slots.ts'
 import { sqliteLedger, sqliteLedgerBeside } from './ledger.ts'

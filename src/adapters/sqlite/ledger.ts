@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { BlobLedger } from '../../ports/blobs.ts'
-import { tryHoldFolder } from './database.ts'
+import { tryHoldFolder } from './folders.ts'
 import type { InTransaction } from './group-commit.ts'
 
 /** An expired hold is kept for this time, so that its renewal is not taken for a new hold. */

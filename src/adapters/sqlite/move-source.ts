@@ -1,6 +1,7 @@
 /** The source of a move: reads every row of a vault while no process writes. */
 import type { MoveBatch, MoveSourceRows, MoveTable } from '../../ports/operator.ts'
-import { checkIntegrity, type Database, openBeside, shareFolder } from './database.ts'
+import { checkIntegrity, type Database, openBeside } from './database.ts'
+import { shareFolder } from './folders.ts'
 
 /** A table comes after the tables that it refers to. */
 const TABLES: MoveTable[] = [

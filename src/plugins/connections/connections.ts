@@ -32,7 +32,7 @@ const CLOSE_IDLE_EVERY_MS = 100
 const FIRST_BYTE_MS = 1000
 
 export const connections = fastifyPlugin<ConnectionRules>(async function connections(app, rules) {
-  // Not in the register: a TLS connection counts before its handshake is done, and its requests come on another socket.
+  // Not in `open-connections.ts`: a TLS connection counts before its handshake is done, and its requests come on another socket.
   const open = new Set<Socket>()
   const openOfTls = new Set<Socket>()
   const openOfNetwork = tally()

@@ -9,7 +9,7 @@ import type { OriginHeaders } from '../headers/cross-origin.ts'
 import { safeDefaultsOn } from '../headers/safe-defaults.ts'
 import { isReadableTarget } from '../intake/strict-http.ts'
 import { requestIdOf } from '../trace/request-id.ts'
-import { connectionOf, replaceBy } from './register.ts'
+import { connectionOf, replaceBy } from './open-connections.ts'
 
 /** How long a client may continue to send after the last response of its connection. */
 const LAST_RESPONSE_MS = 1000

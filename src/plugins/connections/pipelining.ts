@@ -13,7 +13,7 @@ import { requestIdOf } from '../trace/request-id.ts'
 import { gatherCrumbs } from './crumbs.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
 import { type ClientAddress, networkOf } from './network.ts'
-import { connectionOf } from './register.ts'
+import { connectionOf } from './open-connections.ts'
 import { limitTrailers } from './trailers.ts'
 
 /** The maximum of pipelined requests of one connection. The last one ends the connection. */

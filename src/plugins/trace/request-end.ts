@@ -1,7 +1,7 @@
 /** The end of a request, whatever it is. */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { hasLeft, replacementOf } from '../connections/register.ts'
+import { hasLeft, replacementOf } from '../connections/open-connections.ts'
 
 export interface RequestEnd {
   /** The status of the response; `null` if none was sent. */

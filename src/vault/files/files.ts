@@ -1,19 +1,16 @@
 /** Files. An upload is stored whole or not at all, under one name of its owner. */
 import type { Caller } from '../../ports/accounts.ts'
-import type { FileQuery, SealedFile, Source, Taken } from '../../ports/files.ts'
+import type { Source, Taken } from '../../ports/files.ts'
 import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { type ContentReader, openContent, type Range } from '../crypto/content.ts'
 import { missingBlob } from './damage.ts'
 import { openFitting } from './fitting.ts'
+import { type Listing, openListing } from './listing.ts'
 import { fileName } from './names.ts'
 import type { Placement, Spot } from './placing.ts'
 import { openReceiving, type Receive, type Received } from './receiving.ts'
-import { inPieces, type StoredFile, sortKeyOf, unseal } from './stored-file.ts'
-
-/** Rows of a scan that are read in one piece. That takes a few milliseconds, and other requests wait for it. */
-const SCAN = 250
-const MOST_SCANNED = 20_000
+import { type StoredFile, unseal } from './stored-file.ts'
 
 /** Throws if the file of the name, or its absence, is not what the caller requires. */
 export type Guard = (current: StoredFile | null) => void
@@ -57,7 +54,7 @@ export interface Edit {
   taken: Taken | null
 }
 
-export interface Files {
+export interface Files extends Listing {
   /** Puts the bytes under exactly this name and replaces the file there (PUT, RFC 9110, section 9.3.4). */
   put(owner: string, anyName: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<Placement>
   /**
@@ -77,11 +74,6 @@ export interface Files {
     name: string,
     choose: (file: StoredFile) => Choice,
   ): Promise<{ choice: Choice; bytes: ContentReader | null }>
-  /**
-   * One page of the owner's files. If few files match, the page may be short; then `goOn` is not `null` and the list
-   * goes on there.
-   */
-  list(owner: string, query: FileQuery): Promise<{ files: StoredFile[]; goOn: FileQuery['after'] }>
   /** Gives a file another name, another date, or both. `file-exists` if another file has the name. */
   edit(owner: string, name: string, edit: Edit, guard: Guard): Promise<StoredFile>
   /** Moves a file to the trash. */
@@ -105,15 +97,15 @@ export function openFiles(
     | 'turns'
   >,
 ): Files {
-  const { ports, keys, activity, unsealPage, trash, placing, readBacks, turns } = context
+  const { ports, keys, activity, trash, placing, readBacks } = context
   const { files, clock, changeNotices } = ports
-  const tidily = openReceiving(context)
+  const whileReceiving = openReceiving(context)
   const { currentSpot, spotFor, place } = placing
   const { refusalOf, largestFitting, admitted } = openFitting(context)
 
   return {
     put(owner, anyName, bytes, options) {
-      return tidily(owner, async (receive) => {
+      return whileReceiving(owner, async (receive) => {
         const name = fileName(anyName)
         let spot = await currentSpot(owner, name)
         options.guard(spot.current)
@@ -133,7 +125,7 @@ export function openFiles(
     },
 
     add(owner, readForm, { announced, onConflict, source }) {
-      return tidily<Placement>(owner, async (receive) => {
+      return whileReceiving<Placement>(owner, async (receive) => {
         const mostBytes = await admitted(owner, announced)
         const { contentType, taken, received, ...form } = await readForm((bytes) => receive(bytes, mostBytes))
         const name = fileName(form.name)
@@ -146,6 +138,7 @@ export function openFiles(
     },
 
     find,
+    list: openListing(context).list,
 
     async open(owner, name, choose) {
       let missing = ''
@@ -160,16 +153,6 @@ export function openFiles(
         if (bytes) return { choice, bytes: readBacks.watch(file, choice.range, bytes) }
         missing = file.version
       }
-    },
-
-    async list(owner, query) {
-      const vaultKey = await keys.vaultKey(owner)
-      const { prefix, sort } = query
-      const { found, goOn } =
-        prefix === '' || sort === 'name'
-          ? { found: await listed(owner, query), goOn: null }
-          : await scanned(owner, { ...query, sort })
-      return { files: await unsealPage(vaultKey, owner, found), goOn }
     },
 
     async edit(owner, name, { name: anyNewName, taken }, guard) {
@@ -196,32 +179,6 @@ export function openFiles(
         return activity.note(owner, 'file-deleted', caller, { fileId: current.id })
       }
     },
-  }
-
-  function listed(owner: string, query: Parameters<typeof files.list>[1]) {
-    return inPieces(
-      () => turns.next(owner),
-      query,
-      (piece) => files.list(owner, { ...query, ...piece }),
-      (row) => ({ key: sortKeyOf(row, query.sort), id: row.id }),
-    )
-  }
-
-  /**
-   * In any order but by name, a prefix is found only by reading all rows. One request reads at most `MOST_SCANNED`
-   * rows.
-   */
-  async function scanned(owner: string, query: Parameters<typeof files.scan>[1]) {
-    const found: SealedFile[] = []
-    let goOn = query.after
-    for (let scannedRows = 0; scannedRows < MOST_SCANNED; scannedRows += SCAN) {
-      await turns.next(owner)
-      const step = await files.scan(owner, { ...query, after: goOn, limit: query.limit - found.length }, SCAN)
-      found.push(...step.found)
-      goOn = step.last
-      if (goOn === null || found.length === query.limit) break
-    }
-    return { found, goOn }
   }
 
   /** The sealed row of the name, and the key that opens it. */

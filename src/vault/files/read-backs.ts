@@ -3,9 +3,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SealedFile } from '../../ports/files.ts'
 import type { Needs } from '../context.ts'
 import type { ContentReader, Range } from '../crypto/content.ts'
-import { damageOf, type Openable, openInspection } from '../operator/inspection.ts'
 import { changedNothing } from './admission.ts'
 import type { Damage } from './damage.ts'
+import { damageOf, type Openable, openInspection } from './inspection.ts'
 
 /** Read-backs that wait to be recorded: about 300 KiB of memory. Further ones of downloads are dropped. */
 const MOST_WAITING = 1000

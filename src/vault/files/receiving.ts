@@ -25,10 +25,7 @@ type ReceiveUpTo = (bytes: AsyncIterable<Uint8Array>, mostBytes: number) => Prom
  * Runs an upload, which receives bytes and returns the file with their blob. Received bytes that were not placed are
  * deleted before the result settles. Closing the vault waits for it, even if the client has left.
  */
-export type Receiving = <Placement>(
-  owner: string,
-  upload: (receive: ReceiveUpTo) => Promise<Placement>,
-) => Promise<Placement>
+export type Receiving = <Answer>(owner: string, upload: (receive: ReceiveUpTo) => Promise<Answer>) => Promise<Answer>
 
 export function openReceiving({
   ports,
@@ -55,10 +52,10 @@ export function openReceiving({
     return placing
   }
 
-  async function placeOrDelete<Placement>(
+  async function placeOrDelete<Answer>(
     owner: string,
-    upload: (receive: ReceiveUpTo) => Promise<Placement>,
-  ): Promise<Placement> {
+    upload: (receive: ReceiveUpTo) => Promise<Answer>,
+  ): Promise<Answer> {
     let last: WrittenBlob | null = null
     try {
       await admission.admit()

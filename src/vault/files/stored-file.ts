@@ -31,7 +31,7 @@ export function unseal<Row extends SealedFile>(
 }
 
 /** Reads a page of rows in pieces. `nextTurn` comes before each piece, and `placeOf` is where the next one begins. */
-export async function inPieces<Row, Place>(
+export async function readInPieces<Row, Place>(
   nextTurn: () => Promise<void>,
   { after: first, limit }: { after: Place | null; limit: number },
   read: (piece: { after: Place | null; limit: number }) => Promise<Row[]>,

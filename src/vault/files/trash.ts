@@ -5,7 +5,7 @@ import { problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { openAttempts } from './attempts.ts'
 import { freeNumberedName } from './stand-ins.ts'
-import { inPieces, type StoredFile, unseal } from './stored-file.ts'
+import { readInPieces, type StoredFile, unseal } from './stored-file.ts'
 
 /** Files that are removed in one transaction. Other requests wait for it. */
 const BATCH = 25
@@ -56,7 +56,7 @@ export function openTrash({
     async list(owner, page) {
       const vaultKey = await keys.vaultKey(owner)
       const since = clock() - rules.trashMs
-      const rows = await inPieces(
+      const rows = await readInPieces(
         () => turns.next(owner),
         page,
         (piece) => trash.list(owner, { since, ...piece }),

@@ -6,7 +6,7 @@ import type { Ports } from '../../ports/ports.ts'
 import { partsFrom } from '../crypto/content.ts'
 import { blobBytes } from '../crypto/envelope.ts'
 import { damageIn } from '../files/damage.ts'
-import { type Finding, lengthFault } from './inspection.ts'
+import { type Finding, lengthFault } from '../files/inspection.ts'
 import type { Item } from './items.ts'
 
 const BATCH_BYTES = 1024 * 1024

@@ -6,7 +6,7 @@ import type { OwnedFile } from '../../ports/files.ts'
 import type { Subject } from '../../ports/operator.ts'
 import type { Ports } from '../../ports/ports.ts'
 import type { OwnedUpload } from '../../ports/uploads.ts'
-import type { Finding, Inspection } from './inspection.ts'
+import type { Finding, Inspection } from '../files/inspection.ts'
 
 const PAGE = 100
 

@@ -2,10 +2,10 @@
 import type { BlobStore } from '../../ports/blobs.ts'
 import type { MoveSource, MoveTable, MoveTarget, MoveTargetRows, Subject } from '../../ports/operator.ts'
 import { type Keyring, openKeyring } from '../crypto/keyring.ts'
+import { openInspection } from '../files/inspection.ts'
 import type { Watch } from './backup.ts'
 import { openCopying } from './copying.ts'
 import { takeHold } from './hold.ts'
-import { openInspection } from './inspection.ts'
 import { departedUsers, forEachOf, type Item, openItems, pagesOf, settled } from './items.ts'
 
 /** Files or uploads that are copied at once: while one is written, others are read, opened or waited for. */

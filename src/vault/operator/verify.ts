@@ -3,9 +3,9 @@ import type { Usage } from '../../ports/accounts.ts'
 import type { OwnedFile } from '../../ports/files.ts'
 import type { Subject } from '../../ports/operator.ts'
 import type { Needs } from '../context.ts'
+import { openInspection } from '../files/inspection.ts'
 import type { ReadBacks } from '../files/read-backs.ts'
 import { openPicture } from '../files/thumbnails.ts'
-import { openInspection } from './inspection.ts'
 import { departedUsers, forEachOf, type Item, openItems, pagesOf, settled } from './items.ts'
 
 /** Files or uploads that are checked at once: one is read while another is opened. */

@@ -1,9 +1,10 @@
-/** Appends bytes to an upload, as sealed parts. One append of an upload runs at a time. */
+/** Appends bytes to an upload, as sealed parts. */
 import { createHash } from 'node:crypto'
 import type { Upload } from '../../ports/uploads.ts'
 import { type Problem, problems } from '../../problems.ts'
 import type { Needs } from '../context.ts'
 import { openUploadKey } from '../crypto/envelope.ts'
+import { type AppendLock, openAppendLock } from './append-lock.ts'
 import type { Completing } from './completing.ts'
 import { type Stoppable, stoppable } from './stoppable.ts'
 import type { StorePart } from './storing.ts'
@@ -12,16 +13,7 @@ import type { Append, Appended, Uploads } from './uploads.ts'
 /** Bytes after which a long append is stored. After a crash the client sends at most these again. */
 const PART_BYTES = 32 * 1024 * 1024
 
-export interface Appending extends Pick<Uploads, 'append'> {
-  /** Ends the append of this process that still receives bytes. Those that arrived are stored before this resolves. */
-  stop(owner: string, id: string): Promise<void>
-}
-
-interface Running {
-  stop(): void
-  /** Resolves once the bytes that arrived are stored. */
-  stored: Promise<void>
-}
+export type Appending = Pick<Uploads, 'append'> & Pick<AppendLock, 'stop'>
 
 export function openAppending({
   ports: { uploads, clock },
@@ -41,9 +33,7 @@ export function openAppending({
     drop(owner: string, id: string): Promise<boolean>
     refuseQuota(owner: string, bytes: number, isUpload: boolean): Promise<void>
   }): Appending {
-  const running = new Map<string, Running>()
-  /** The last append of each upload that waits until the running one has ended. */
-  const waiting = new Map<string, { isOvertaken: boolean }>()
+  const lock = openAppendLock()
 
   return {
     append(owner, id, request) {
@@ -57,41 +47,11 @@ export function openAppending({
       return appending
     },
 
-    stop,
-  }
-
-  async function stop(owner: string, id: string): Promise<void> {
-    overtake(keyOf(owner, id))
-    await end(keyOf(owner, id))
-  }
-
-  /** An append that waits is refused. Its client has come back on another connection, and must not find its bytes there later. */
-  function overtake(key: string): void {
-    const other = waiting.get(key)
-    if (other) other.isOvertaken = true
-  }
-
-  async function end(key: string): Promise<void> {
-    for (let other = running.get(key); other; other = running.get(key)) {
-      other.stop()
-      await other.stored
-    }
-  }
-
-  /** Waits until no other append runs. Throws if another request for the upload comes meanwhile. */
-  async function waitForTurn(key: string): Promise<void> {
-    const turn = { isOvertaken: false }
-    overtake(key)
-    waiting.set(key, turn)
-    await end(key)
-    if (waiting.get(key) === turn) waiting.delete(key)
-    if (turn.isOvertaken) throw problems.uploadInUse()
+    stop: lock.stop,
   }
 
   async function append(owner: string, id: string, request: (upload: Upload) => Append): Promise<Appended> {
-    const key = keyOf(owner, id)
-    if (running.has(key)) await waitForTurn(key)
-    const { stopped, release } = register(key)
+    const { stopped, release } = await lock.take(owner, id)
     let appended: { upload: Upload; append: Append }
     try {
       const known = await claimed(owner, id)
@@ -112,22 +72,6 @@ export function openAppending({
     if (upload.sizeBytes !== null && upload.offset !== upload.sizeBytes) throw problems.inconsistentLength()
     if (upload.name === null && !asked.finish.form) return { upload, isWhole: true, placement: null }
     return complete(owner, upload, asked.finish)
-  }
-
-  function register(key: string) {
-    let release = () => {}
-    let stopNow = () => {}
-    const stopped = new Promise<Problem>((resolve) => {
-      stopNow = () => resolve(problems.uploadInUse())
-    })
-    const stored = new Promise<void>((resolve) => {
-      release = () => {
-        running.delete(key)
-        resolve()
-      }
-    })
-    running.set(key, { stop: stopNow, stored })
-    return { stopped, release }
   }
 
   /** Returns the upload with the bytes of the append. */
@@ -229,9 +173,6 @@ class TooManyBytes extends Error {}
 
 /** The bytes of a form around its file. */
 const overheadOf = ({ finish }: Append): number => finish.form?.overheadBytes ?? 0
-
-/** Ids of users and uploads have no spaces. */
-const keyOf = (owner: string, id: string) => `${owner} ${id}`
 
 /** The length of the whole, by the upload and by all that the append says: its length, and the end of its last bytes. */
 function lengthOf(upload: Upload, { sizeBytes, offset, isLast, announcedBytes }: Append): number | null {

@@ -17,8 +17,8 @@ import {
   openUploadKey,
   type Secrets,
 } from '../crypto/envelope.ts'
-import { Damage, damageIn } from '../files/damage.ts'
-import { tagOf } from '../files/tags.ts'
+import { Damage, damageIn } from './damage.ts'
+import { tagOf } from './tags.ts'
 
 /** The fault of a content and of one of its blobs, if there is one. `unreadable`: the store has an error of its own. */
 export type Finding =

@@ -1,4 +1,4 @@
-/** The register of connections that have sent something: their unfinished responses. */
+/** A record of open connections that have sent something: their unfinished responses. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
