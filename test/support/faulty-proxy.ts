@@ -1,7 +1,8 @@
 /** A TCP proxy that can fail on request: it hangs, refuses, cuts or delays connections. It does not parse a protocol. */
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
+import { lastingPort } from './lasting-port.ts'
 
 export interface FaultyProxy {
   /** Its port on 127.0.0.1. */
@@ -60,8 +61,9 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
   }
-  await listen(0)
-  const { port } = server.address() as AddressInfo
+  // It must get this port again after it has refused connections.
+  const port = await lastingPort()
+  await listen(port)
   const cut = () => {
     for (const client of clients) client.resetAndDestroy()
   }

@@ -1,10 +1,10 @@
-/** Ports that servers keep over restarts, while other tests run on the same machine. */
+/** Ports that servers and proxies keep while they are down, beside other tests on the same machine. */
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Below those of `test/support/engines.ts` and of the system. */
-const [FROM, TO] = [10_000, 12_000]
+/** Below those of `engines.ts`, and of the system, which takes any of its own for an outgoing connection. */
+const [FROM, TO] = [8000, 12_000]
 
 export async function lastingPort(): Promise<number> {
   for (;;) {
