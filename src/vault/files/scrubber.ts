@@ -27,7 +27,7 @@ export interface Scrubber {
   stop(): Promise<void>
 }
 
-/** What this process has read since it began its present round. A round ends when every file was read back since its start. */
+/** The counts of the present round of this process. A round ends when every file was read back since its start. */
 interface Round {
   startedAt: number
   files: number
