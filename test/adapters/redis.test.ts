@@ -41,6 +41,19 @@ describeRedis('on Redis', () => {
     clearInterval(publishing)
   })
 
+  it('hears no changes of another database of the same server', async () => {
+    const url = await newDatabase()
+    const [one, other, neighbour] = [await hearing(url), await hearing(url), await hearing(await newDatabase())]
+    const heard: (string | null)[] = []
+    neighbour.listen((owner) => heard.push(owner))
+    const arrived = new Promise<void>((resolve) => one.listen((owner) => owner === 'last' && resolve()))
+    other.publish('first')
+    other.publish('last')
+    await arrived
+    neighbour.publish('own')
+    expect(heard).toEqual(['own'])
+  })
+
   const clock = testClock()
   const pin = (fields: Partial<PendingPin> = {}) => pendingPin(clock, { address: randomBytes(32), ...fields })
 

@@ -249,7 +249,7 @@ describeRedis('a Redis server', () => {
   it.each([
     ['the password', '//default:wr0ng@', '', 'WRONGPASS'],
     ['the rights', '//limited:s3cret@', '', 'NOPERM'],
-    ['the database', '//default:r1ght@', '/99', 'ERR DB index is out of range'],
+    ['the database', '//default:r1ght@', '/9999', 'ERR DB index is out of range'],
   ])('that does not take %s keeps a server from starting, which does not repeat it', async (_, login, path, reason) => {
     const { url } = await ownRedis()
     await clientOf(url).call('ACL', 'SETUSER', 'limited', 'on', '>s3cret', '~other:*', '+@all')

@@ -9,6 +9,8 @@ export type Log = (message: string) => void
 type Script = (...keysAndArguments: (string | number)[]) => Promise<unknown>
 
 export interface RedisConnection {
+  /** The number of the database that the commands go to. */
+  database: number
   /**
    * A script that the server runs atomically. The first `keys` arguments are keys. Throws an error with `EUNREACHABLE` if the
    * server does not answer in time. The script may have run nevertheless.
@@ -76,6 +78,7 @@ export async function redisConnection(url: string, log: Log): Promise<RedisConne
   }
   const subscribers: Redis[] = []
   return {
+    database: client.options.db ?? 0,
     script,
     subscribe,
     check,
