@@ -24,7 +24,7 @@ await import('./main.js')
 const STAMP = join('dist', '.built-from')
 /** Packages that stay in node_modules: they have binaries, files or threads of their own, or are loaded only where they are set. */
 const APART =
-  /^(?:better-sqlite3|pino|pino-pretty|@fastify\/(?:static|swagger-ui)|pg|ioredis|@aws-sdk|nodemailer|@opentelemetry|@fastify\/otel)(?:\/|$)/
+  /^(?:better-sqlite3|pino|pino-pretty|@fastify\/swagger-ui|pg|ioredis|@aws-sdk|nodemailer|@opentelemetry|@fastify\/otel)(?:\/|$)/
 /** The licences of the packages that became part of `dist/`, which must go with them. */
 const NOTICES = join('dist', 'THIRD-PARTY.txt')
 /** Packages that are not ES modules call `require`. */
@@ -68,15 +68,10 @@ async function build() {
       target: 'node20.19',
       format: 'esm',
       banner: { js: REQUIRE },
-      // Fewer bytes to read, and fewer lines for the source map. Names stay.
-      minifyWhitespace: true,
-      sourcemap: true,
-      sourcesContent: false,
       logLevel: 'warning',
       plugins: [{ name: 'packages apart', setup: ({ onResolve }) => onResolve({ filter: APART }, apart) }],
     })
     parts = packagesOf(Object.keys(metafile.inputs))
-    dropMapsOfPackages()
   } catch {
     // esbuild has printed the reason.
     return 1
@@ -134,18 +129,6 @@ async function buildWeb(vite) {
     }
   }
   return parts
-}
-
-/** Node reads the source maps at each start, so scripts that are packages (almost) only have none. */
-function dropMapsOfPackages() {
-  for (const map of filesIn('dist').filter((path) => path.endsWith('.js.map'))) {
-    const { sources } = JSON.parse(readFileSync(map, 'utf8'))
-    const fromPackages = sources.filter((path) => path.includes('node_modules/'))
-    if (fromPackages.length <= sources.length * 0.8) continue
-    const script = map.slice(0, -'.map'.length)
-    writeFileSync(script, readFileSync(script, 'utf8').replace(/\n\/\/# sourceMappingURL=.*\n$/, '\n'))
-    rmSync(map)
-  }
 }
 
 function apart({ path }) {

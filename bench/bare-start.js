@@ -1,7 +1,6 @@
 /** The bare server of the measurement `start`: the framework, the plugins and the database that our server uses, and one route. */
 import { join } from 'node:path'
 import multipart from '@fastify/multipart'
-import files from '@fastify/static'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import Database from 'better-sqlite3'
@@ -13,7 +12,6 @@ const app = fastify({ logger: { level: 'error' } })
 await app.register(multipart)
 await app.register(swagger, { openapi: { openapi: '3.1.0', info: { title: 'bare', version: '1' } } })
 await app.register(swaggerUi, { routePrefix: '/docs' })
-await app.register(files, { root: DATA_DIR, serve: false })
 const response = { 200: { type: 'object', properties: { status: { type: 'string' } } } }
 app.get('/health/ready', { schema: { response } }, async () => {
   database.prepare('SELECT id FROM users LIMIT 1').get()

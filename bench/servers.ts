@@ -31,7 +31,7 @@ export interface Booted {
 }
 
 /** Both read the database in this folder of an earlier `ourServer`. */
-export const bootOurs = (folder: string) => boot(['--enable-source-maps', 'dist/server.js'], settingsOf(folder))
+export const bootOurs = (folder: string) => boot(['dist/server.js'], settingsOf(folder))
 export const bootBare = (folder: string) => boot(['bench/bare-start.js'], { DATA_DIR: dataFolder(folder) })
 
 async function boot(args: string[], settings: Record<string, string>): Promise<Booted> {

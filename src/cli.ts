@@ -57,7 +57,6 @@ async function main(args: string[]): Promise<number> {
 
 /** Starts the server in this process. From then on its log, its signals and its exit codes are those of `server.ts`. */
 async function serve(): Promise<number> {
-  process.setSourceMapsEnabled(true)
   if (process.env.npm_command === 'exec') stopWithParent(process.ppid)
   await import('./server.ts')
   return EXIT_OK

@@ -47,7 +47,7 @@ describe('the packages', () => {
     load(server)
     expect(loaded).toContain('better-sqlite3')
     const atFirstUse =
-      /^(?:@aws-sdk|@fastify\/(?:swagger|otel)|@opentelemetry|ioredis|nodemailer|pg|pino-pretty|prom-client)/
+      /^(?:@aws-sdk|@fastify\/(?:swagger|otel)|@opentelemetry|ioredis|mime-types|nodemailer|pg|pino-pretty|prom-client)/
     expect([...loaded].filter((path) => atFirstUse.test(path))).toEqual([])
   })
 

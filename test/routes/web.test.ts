@@ -44,11 +44,11 @@ const webApp = (settings: Record<string, string>) => testApp(settings, undefined
 describe('the web vault', () => {
   it.each([
     ['/', 'text/html; charset=utf-8', 'no-cache'],
-    ['/sw.js', 'application/javascript; charset=utf-8', 'no-cache'],
-    ['/manifest.webmanifest', 'application/manifest+json', 'public, max-age=86400'],
+    ['/sw.js', 'text/javascript; charset=utf-8', 'no-cache'],
+    ['/manifest.webmanifest', 'application/manifest+json; charset=utf-8', 'public, max-age=86400'],
     ['/icon.svg', 'image/svg+xml', 'public, max-age=86400'],
     ['/icon-192.png', 'image/png', 'public, max-age=86400'],
-    [SCRIPT, 'application/javascript; charset=utf-8', 'public, max-age=31536000, immutable'],
+    [SCRIPT, 'text/javascript; charset=utf-8', 'public, max-age=31536000, immutable'],
   ])('has %s, as %s, to be cached as %j', async (path, type, caching) => {
     const app = await sharedApp()
     const { status, headers, bytes } = await app.request(path)
@@ -217,15 +217,24 @@ describe('the web vault', () => {
     await expect.poll(lines).toContainEqual(expect.objectContaining({ route: SCRIPT, status: 412 }))
   })
 
-  it('says of a part that is gone from the disk that it is not there, and lets nobody cache that', async () => {
-    const app = await sharedApp()
-    const bytes = FILES['icon.svg'] as string
+  it('says of a part that is gone from the disk before its first use that it is not there, and lets nobody cache that', async () => {
+    const app = await webApp({})
     await rm(join(folder, 'icon.svg'))
     const answer = await app.request('/icon.svg')
-    await writeFile(join(folder, 'icon.svg'), bytes)
+    await writeFile(join(folder, 'icon.svg'), FILES['icon.svg'] as string)
     expect(answer).toBeProblem(404, 'not-found')
     expect(answer.headers).toMatchObject({ 'cache-control': 'no-store' })
     expect(answer.headers).not.toHaveProperty('etag')
+    expect((await app.request('/icon.svg')).status).toBe(200)
+  })
+
+  it('has the parts that it has sent before, while a new build replaces them', async () => {
+    const app = await webApp({})
+    const before = await app.request(SCRIPT)
+    await rm(join(folder, SCRIPT))
+    const during = await app.request(SCRIPT)
+    await writeFile(join(folder, SCRIPT), CODE)
+    expect([during.status, during.headers.etag]).toEqual([200, before.headers.etag])
   })
 
   it.each([

@@ -103,7 +103,7 @@ function launch(
   settings: Record<string, string>,
   under: string[] = [],
 ) {
-  const command = [...under, process.execPath, '--enable-source-maps', join(root, 'dist', `${file}.js`), ...args]
+  const command = [...under, process.execPath, join(root, 'dist', `${file}.js`), ...args]
   const child: ChildProcess = spawn(command[0] as string, command.slice(1), {
     cwd: folder,
     env: { PATH: process.env.PATH, ...settings },

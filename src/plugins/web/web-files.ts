@@ -1,4 +1,4 @@
-/** The built files of the web vault: their paths, how long each may be cached, and the entity tags of their codings. */
+/** The built files of the web vault: their paths, how long each may be cached, and their contents in each coding. */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
@@ -16,8 +16,12 @@ export interface WebFile {
 
 interface Variant {
   coding: Coding
-  /** Where it is on the disk. */
-  file: string
+  /** Read from the disk at the first call, and kept. Throws if the file is gone by then. */
+  content(): Promise<Content>
+}
+
+interface Content {
+  bytes: Buffer
   /** The same bytes have the same tag, on every server. */
   tag: string
 }
@@ -42,18 +46,16 @@ export async function webFilesIn(folder: string): Promise<WebFile[]> {
   const names = await namesIn(folder)
   const coded = names.filter((name) => CODED.some(([extension]) => name.endsWith(extension)))
   const plain = names.filter((name) => !coded.includes(name) && SERVED.test(name) && !SOURCE_MAP.test(name))
-  return Promise.all(
-    plain.map(async (name) => {
-      const smaller = CODED.filter(([extension]) => coded.includes(name + extension))
-      const variants = smaller.map(([extension, coding]) => variant(join(folder, name + extension), coding))
-      return {
-        name,
-        path: name === 'index.html' ? '/' : `/${name}`,
-        cacheControl: cacheControlOf(name),
-        variants: [...(await Promise.all(variants)), await variant(join(folder, name), 'identity')],
-      }
-    }),
-  )
+  return plain.map((name) => {
+    const smaller = CODED.filter(([extension]) => coded.includes(name + extension))
+    const variants = smaller.map(([extension, coding]) => variant(join(folder, name + extension), coding))
+    return {
+      name,
+      path: name === 'index.html' ? '/' : `/${name}`,
+      cacheControl: cacheControlOf(name),
+      variants: [...variants, variant(join(folder, name), 'identity')],
+    }
+  })
 }
 
 function cacheControlOf(name: string): string {
@@ -61,11 +63,17 @@ function cacheControlOf(name: string): string {
   return IMMUTABLE.test(name) ? 'public, max-age=31536000, immutable' : 'public, max-age=86400'
 }
 
-async function variant(file: string, coding: Coding): Promise<Variant> {
-  const tag = createHash('sha256')
-    .update(await readFile(file))
-    .digest('base64url')
-  return { coding, file, tag }
+function variant(file: string, coding: Coding): Variant {
+  let kept: Content | null = null
+  return {
+    coding,
+    async content() {
+      if (kept !== null) return kept
+      const bytes = await readFile(file)
+      kept = { bytes, tag: createHash('sha256').update(bytes).digest('base64url') }
+      return kept
+    },
+  }
 }
 
 /** The names of the regular files; links are none. */

@@ -2,11 +2,12 @@
  * The web vault at `/`. Each file of the build is a route, so no path of a request reaches the disk. Without the files `/` is a
  * short page.
  */
-import fastifyStatic from '@fastify/static'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { extname } from 'node:path/posix'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { evaluateUndated, quotedTag } from '../../http/conditions.ts'
 import { problems } from '../../problems.ts'
+import { ANY_BYTES } from '../../vault/files/names.ts'
 import { chosenVariant } from './content-codings.ts'
 import { disabledPage, missingPage } from './short-page.ts'
 import { type WebFile, webFilesIn } from './web-files.ts'
@@ -39,67 +40,53 @@ const PAGE = { 'content-security-policy': CONTENT_SECURITY_POLICY, 'permissions-
 /** The maximum of memory for a file while its client does not read. */
 const FILE_BYTES = 256 * 1024
 
-/** They are the server's to check: it alone knows the tags. @fastify/send would compare them with its own. */
-const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since']
-
-/** `folder` has the built files; `null` for none. */
 export const web = fastifyPlugin<{ folder: string | null }>(async function web(app, { folder }) {
   const files = folder === null ? [] : await webFilesIn(folder)
   if (folder !== null && files.some(({ path }) => path === '/')) {
-    await app.register(async (scope) => serve(scope, folder, files))
+    serve(app, files)
   } else {
     sendAtRoot(app, folder === null ? disabledPage : missingPage)
   }
 })
 
 /** A `Range` is ignored, as RFC 9110, section 14.2 allows. */
-async function serve(app: FastifyInstance, root: string, files: WebFile[]) {
-  const headers = new Map(files.flatMap((file) => file.variants.map((one) => [one.file, headersOf(file, one)])))
-  await app.register(fastifyStatic, {
-    root,
-    serve: false,
-    preCompressed: true,
-    ...{ acceptRanges: false, cacheControl: false, etag: false, lastModified: false },
-    // Only for a file that is there: another response must not be cached.
-    setHeaders: (reply, file) => void reply.headers(headers.get(file) ?? {}),
-  })
-  for (const file of files) {
-    const { name, path, variants } = file
+function serve(app: FastifyInstance, files: WebFile[]) {
+  for (const { name, path, cacheControl, variants } of files) {
     app.route({
       method: ['GET', 'HEAD'],
       url: path,
       schema: { hide: true, security: [] },
       config: { memoryBytes: () => FILE_BYTES, oneOfMany: path !== '/' },
-      handler: (request, reply) => {
+      handler: async (request, reply) => {
         const chosen = chosenVariant(request.headers['accept-encoding'], variants)
-        const verdict = evaluateUndated(request.headers, chosen.tag)
+        const content = await chosen.content().catch(absent)
+        if (content === null) return reply.callNotFound()
+        const verdict = evaluateUndated(request.headers, content.tag)
         if (verdict === 'failed') throw problems.preconditionFailed('')
-        if (verdict === 'not-modified') {
-          const vary = [reply.getHeader('vary') ?? [], 'accept-encoding'].flat().join(', ')
-          return reply
-            .code(304)
-            .headers({ ...headersOf(file, chosen), vary })
-            .send()
-        }
-        prepare(request, chosen.coding)
-        return reply.sendFile(name)
+        reply.headers({
+          'cache-control': cacheControl,
+          etag: quotedTag(content.tag),
+          vary: [reply.getHeader('vary') ?? [], 'accept-encoding'].flat().join(', '),
+          ...(path === '/' ? PAGE : { 'content-security-policy': CONTENT_SECURITY_POLICY }),
+        })
+        if (verdict === 'not-modified') return reply.code(304).send()
+        if (chosen.coding !== 'identity') reply.header('content-encoding', chosen.coding)
+        return reply.type(await contentTypeOf(name)).send(content.bytes)
       },
     })
   }
 }
 
-/** Leaves nothing to decide for @fastify/static. */
-function prepare({ raw }: FastifyRequest, coding: string) {
-  for (const name of CONDITIONS) delete raw.headers[name]
-  raw.headers['accept-encoding'] = coding
+/** Rethrows all errors but that of a file that is gone. */
+function absent(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null
+  throw error
 }
 
-function headersOf({ path, cacheControl }: WebFile, { tag }: { tag: string }): Record<string, string> {
-  return {
-    'cache-control': cacheControl,
-    etag: quotedTag(tag),
-    ...(path === '/' ? PAGE : { 'content-security-policy': CONTENT_SECURITY_POLICY }),
-  }
+/** The type for the extension, with its `charset`. */
+async function contentTypeOf(name: string): Promise<string> {
+  const { default: types } = await import('mime-types')
+  return types.contentType(extname(name)) || ANY_BYTES
 }
 
 function sendAtRoot(app: FastifyInstance, page: string) {
