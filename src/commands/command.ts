@@ -10,7 +10,7 @@ import type { Config } from '../config/config.ts'
 import type { CommandPorts, Subject } from '../ports/operator.ts'
 import { cryptographicChance } from '../vault/crypto/secrets.ts'
 import type { Lacking } from '../vault/operator/backup.ts'
-import { type OperatorsVault, openOperatorsVault } from '../vault/operator/operator.ts'
+import { OPERATOR, type OperatorsVault, openOperatorsVault } from '../vault/operator/operator.ts'
 
 export interface Command {
   /** One line for the list of all commands. */
@@ -49,6 +49,14 @@ export interface Outcome {
 /** The command was called with wrong arguments. */
 export class UsageError extends Error {}
 
+/** The audit of a command. Its log has no addresses of clients. */
+const audit = auditTo(printAudit, false)
+
+/** Logs an event of the whole vault for an audit. */
+export function auditVault(event: 'vault-moved' | 'vault-restored'): void {
+  audit(event, { caller: OPERATOR })
+}
+
 /** Opens the engines, runs `work`, and closes them. A server may be running at the same time. */
 export async function withPorts<T>(config: Config, work: (ports: CommandPorts) => Promise<T>): Promise<T> {
   const alarms: Error[] = []
@@ -56,7 +64,7 @@ export async function withPorts<T>(config: Config, work: (ports: CommandPorts) =
     alarm: (cause, doing) => {
       alarms.push(new Error(`${doing} failed: ${(cause as Error).message}`, { cause }))
     },
-    audit: auditTo(printAudit, false),
+    audit,
   })
   try {
     const result = await work(ports)

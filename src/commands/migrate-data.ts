@@ -2,7 +2,7 @@ import { moveTargetOf, openMoveSource } from '../compose/move.ts'
 import { type Config, ConfigError, readSettings } from '../config/config.ts'
 import { cryptographicChance } from '../vault/crypto/secrets.ts'
 import { type MoveReport, move } from '../vault/operator/move.ts'
-import { bytesText, type Command, contentsText, counted, subjectText, UsageError } from './command.ts'
+import { auditVault, bytesText, type Command, contentsText, counted, subjectText, UsageError } from './command.ts'
 
 export const migrateData: Command = {
   summary: 'move a vault from SQLite to PostgreSQL, and its files to another folder or bucket',
@@ -24,6 +24,7 @@ damaged or missing, nothing is moved; --incomplete moves the rest. Pending PINs 
     const target = moveTargetOf(to, Date.now)
     try {
       const report = await move(source, target, options.incomplete === true, progress)
+      if (report.moved && report.state !== 'there') auditVault('vault-moved')
       const ok = report.moved && report.lost.length === 0
       return { ok, report: { ok, ...report }, lines: linesOf(report) }
     } finally {

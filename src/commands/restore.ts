@@ -1,6 +1,6 @@
 import { backupSource } from '../compose/backups.ts'
 import { restore as restoreVault } from '../vault/operator/backup.ts'
-import { bytesText, type Command, contentsText, counted, lackingLines } from './command.ts'
+import { auditVault, bytesText, type Command, contentsText, counted, lackingLines } from './command.ts'
 
 export const restore: Command = {
   summary: 'restore a vault from the backup in a folder, while no server runs',
@@ -17,6 +17,7 @@ restores the rest. The database is copied last, so an interrupted restore leaves
     try {
       const report = await restoreVault(source, options.incomplete === true, progress)
       const { restored, bytes, lacking, masterKeys } = report
+      if (restored) auditVault('vault-restored')
       const ok = restored && lacking.length === 0
       return {
         ok,

@@ -73,7 +73,13 @@ export type Alarm = (error: unknown, doing: string) => void
  * The events of the activity lists, and more. The same event may concern no user: a `wrong-pin` for no account, a `pin-issued` for an
  * address that has no account yet.
  */
-export type AuditEvent = ActivityKind | 'account-created' | 'account-deleted' | 'master-key-rotated'
+export type AuditEvent =
+  | ActivityKind
+  | 'account-created'
+  | 'account-deleted'
+  | 'master-key-rotated'
+  | 'vault-moved'
+  | 'vault-restored'
 
 /** Logs an event for an audit, with the ids of what it is about. */
 export type Audit = (

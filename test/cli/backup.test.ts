@@ -61,14 +61,18 @@ describe('backup and restore', () => {
     const fresh = await withKeyOf(folder)
     await rm(join(folder, 'data'), { recursive: true })
     await rm(join(folder, 'uploads'), { recursive: true })
-    expect(await command(fresh, ['restore', backup])).toMatchObject({ code: 0, report: { restored: true, files: 40 } })
+    const restored = await command(fresh, ['restore', backup])
+    expect(restored).toMatchObject({ code: 0, report: { restored: true, files: 40 } })
+    expect(JSON.parse(restored.stderr)).toMatchObject({ audit: 'vault-restored' })
     expect(await command(fresh, ['verify'])).toMatchObject({ code: 0, report: { files: 40, blobs: 40 } })
     for (const [name, bytes] of await contentsIn(fresh, headers, acknowledged.keys())) {
       const versions = acknowledged.get(name) as Buffer[]
       const found = versions.findIndex((version) => version.equals(bytes))
       expect(found).toBeGreaterThanOrEqual((before.get(name) as number) - 1)
     }
-    expect(await command(fresh, ['restore', backup])).toMatchObject({ code: 1, report: { ok: false } })
+    const refused = await command(fresh, ['restore', backup])
+    expect(refused).toMatchObject({ code: 1, report: { ok: false } })
+    expect(refused.stderr).not.toContain('"audit"')
   }, 60_000)
 
   it('copy only what is new the second time, and say which key opens it', async () => {

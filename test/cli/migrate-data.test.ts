@@ -259,12 +259,17 @@ describePostgres('migrate-data', () => {
     expect((await memberWith(await place.target(), ada).get('beach.jpg')).body).toBe('sand and sea')
   })
 
-  it('prints its result and no warning, though it asks for several blobs at once', async () => {
+  it('prints its result and one line for an audit, and no warning, though it asks for several blobs at once', async () => {
     const { place, source, ada } = await placeInFolder()
     await files(ada, 8)
     await source.close()
     const { code, stderr } = await commandProcess(place.home, ARGS).ended
-    expect([code, stderr]).toEqual([0, ''])
+    expect([code, JSON.parse(stderr)]).toEqual([
+      0,
+      { level: 30, time: expect.any(Number), audit: 'vault-moved', msg: 'audit' },
+    ])
+    // The vault is there already.
+    expect(await commandProcess(place.home, ARGS).ended).toMatchObject({ code: 0, stderr: '' })
   })
 
   it('does not trust the length of what was never looked at', async () => {

@@ -20,6 +20,8 @@ const EVENTS: Record<AuditEvent, true> = {
   export: true,
   'damaged-read': true,
   'master-key-rotated': true,
+  'vault-moved': true,
+  'vault-restored': true,
 }
 
 type Line = Record<string, unknown>

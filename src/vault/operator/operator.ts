@@ -144,8 +144,8 @@ const BATCH = 100
 
 const DEVICE_ID = /^[A-Za-z0-9._:-]{8,128}$/
 
-/** The caller in the activity list of an account. */
-const OPERATOR: Caller = { address: '', userAgent: 'the operator of this server', requestId: '' }
+/** The caller in the activity list of an account and in the audit. */
+export const OPERATOR: Caller = { address: '', userAgent: 'the operator of this server', requestId: '' }
 
 /** All users, ordered by id. */
 export async function* allUsers({ page }: Pick<UserRepository, 'page'>): AsyncGenerator<ListedUser> {
