@@ -1,10 +1,11 @@
 /** Two servers on PostgreSQL, Redis and S3, behind the shipped nginx. The lines to the engines can fail. */
 import { randomBytes } from 'node:crypto'
+import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
 import { faultyProxy } from '../support/faulty-proxy.ts'
 import { lastingPort } from '../support/lasting-port.ts'
 import { nginxBefore } from '../support/nginx.ts'
-import { emptySchema } from '../support/postgres.ts'
+import { connection, emptySchema } from '../support/postgres.ts'
 import { gated, newDatabase } from '../support/redis.ts'
 import { newBucket, objectsIn, overFaultyLine, s3Environment, unfinishedIn } from '../support/s3.ts'
 import type { Clock } from './clock.ts'
@@ -31,6 +32,8 @@ export async function many(clock: Clock, journal: Journal): Promise<Shape> {
     TRUST_PROXY: '127.0.0.1',
     UPLOAD_INTERIM_RESPONSES: 'off',
   }
+  const probing = await connection(databaseUrl)
+  onTestFinished(() => probing.end())
   const postgres = await lineTo(databaseUrl)
   const redis = await gated(redisUrl)
   const s3 = await overFaultyLine(bucket)
@@ -55,6 +58,7 @@ export async function many(clock: Clock, journal: Journal): Promise<Shape> {
     killing: [0, 1].map((n) => ({ name: 'a server is killed', run: () => fleet.crash(n) })),
     sparing: [...sparing, s3Breaks, redisBreaks].filter((fault) => fault !== undefined),
     hasBackup: false,
+    commit: () => probing.query(`SELECT pg_logical_emit_message(true, 'soak', 'a commit')`),
     stored: async () => ({ blobs: await objectsIn(bucket), unfinished: await unfinishedIn(bucket) }),
   }
 }

@@ -1,5 +1,6 @@
-/** Knows when an engine, a server or a disk is out of order: then errors are allowed. */
+/** Knows when an engine, a server, a disk or the machine is out of order: then errors are allowed. */
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Stalls } from './stalls.ts'
 
 export interface Outages {
   /** Runs `fault`, and then waits until every server is ready again. */
@@ -14,10 +15,10 @@ export interface Outages {
 const AFTER_MS = 1500
 const POLL_MS = 100
 
-export function openOutages(untilReady: () => Promise<void>): Outages {
+export function openOutages(untilReady: () => Promise<void>, stalls: Stalls): Outages {
   let running = 0
   let endedAt = Number.NEGATIVE_INFINITY
-  const isCalm = () => running === 0 && performance.now() - endedAt > AFTER_MS
+  const isCalm = () => running === 0 && performance.now() - endedAt > AFTER_MS && !stalls.within(AFTER_MS)
   return {
     isCalm,
     async during(fault) {

@@ -12,6 +12,7 @@ import { randomFrom } from './random.ts'
 import { printReport, type Row } from './report.ts'
 import { DAYS_PER_ROUND, LEAST_ROUNDS, LONGEST_ROUND_MINUTES, PHONES, SEED } from './settings.ts'
 import { type Fault, type Shape, suffer } from './shape.ts'
+import { watchStalls } from './stalls.ts'
 import { watch } from './watch.ts'
 
 /** In this round of each five weeks a backup is restored. */
@@ -26,7 +27,7 @@ type Run = Awaited<ReturnType<typeof begin>>
 export async function soak(open: Open, minutes: number): Promise<string[]> {
   const startedAt = performance.now()
   const run = await begin(open)
-  const { shape, journal, clock, phones, operator, watching } = run
+  const { shape, stalls, journal, clock, phones, operator, watching } = run
   const rounds = Math.max(LEAST_ROUNDS, Math.ceil(minutes / LONGEST_ROUND_MINUTES))
   const rows: Row[] = []
   for (let round = 0; round < rounds; round += 1) rows.push(await live(run, round, rounds, (minutes * 60_000) / rounds))
@@ -41,6 +42,7 @@ export async function soak(open: Open, minutes: number): Promise<string[]> {
     ...watching.reasonsOf(journal.violations),
     ...ends,
     `processes: ${shape.fleet.all.length}, of which ${compared} were compared early and late`,
+    `stalls of the machine: ${stalls.count}`,
     `changes feeds that began again after an expired cursor: ${restarts}`,
   ])
   return journal.violations
@@ -50,7 +52,8 @@ async function begin(open: Open) {
   const journal = openJournal()
   const clock = clockIn(await temporaryFolder())
   const shape = await open(clock, journal)
-  const outages = openOutages(shape.fleet.untilReady)
+  const stalls = watchStalls(shape.commit)
+  const outages = openOutages(shape.fleet.untilReady, stalls)
   const random = randomFrom(SEED)
   const phones: Phone[] = []
   const operator = openOperator(shape, journal, outages, phones, random.fork('operator'))
@@ -60,7 +63,7 @@ async function begin(open: Open) {
     const line = await faultyProxy({ host: '127.0.0.1', port: shape.port })
     phones.push(await newPhone(world, n, line, shape.scheme))
   }
-  return { journal, clock, shape, outages, phones, operator, watching }
+  return { journal, clock, shape, stalls, outages, phones, operator, watching }
 }
 
 /** One round and its night. */

@@ -22,6 +22,8 @@ export interface Shape {
   killing: Fault[]
   sparing: Fault[]
   hasBackup: boolean
+  /** A commit in the database that has a time limit, past its faulty line. */
+  commit(): Promise<unknown>
   /** The names of everything stored, and of uploads that are neither complete nor aborted. */
   stored(): Promise<{ blobs: string[]; unfinished: string[] }>
 }
