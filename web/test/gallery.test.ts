@@ -216,6 +216,13 @@ describe('sections', () => {
     expect(fill(all, 's', page([]), BY_NAME, ALL)).toEqual([])
   })
 
+  it('sorts names as the server does', () => {
+    const names = ['a', 'aa', 'a（', 'a😀', 'a😀b', 'a🙂', 'b']
+    const places = names.map((name) => BY_NAME.placeOf({ ...file('2026-07-03T10:00:00.000Z', name), name }))
+    for (const [n, one] of places.entries())
+      expect(places.map((other) => BY_NAME.isBefore(one, other))).toEqual(places.map((_, at) => n < at))
+  })
+
   it('keeps a photo on the day of its own place', () => {
     expect(BY_DATE.dayOf(file('2026-07-01T00:30:00.000+02:00'))).toBe('2026-07-01')
     expect(BY_DATE.monthOf(file('2026-07-01T00:30:00.000+02:00'))).toBe('2026-06')

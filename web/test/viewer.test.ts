@@ -1,5 +1,5 @@
 import type { StoredFile } from '@minikeepsafe/client'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openStrip, START } from '../src/viewer/strip.ts'
 
 // The dates are written in the language of the browser.
@@ -84,5 +84,13 @@ describe('the date that the user changes', () => {
     const file = { takenAt: '2026-07-14T23:30:05.000+12:00', createdAt: '2026-07-20T10:00:00.000Z' }
     expect(takenText(file)).toMatch(/^Tuesday,? 14 July 2026, 23:30$/)
     expect(takenInShort({ ...file, takenAt: '2019-07-14T23:30:05.000+12:00' })).toBe('14 Jul 2019, 23:30')
+  })
+
+  it('is shown so also in the hour that summer time leaves out here', () => {
+    vi.stubEnv('TZ', 'Europe/Berlin')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const file = { takenAt: '2026-03-29T02:30:05.000-04:00', createdAt: '2026-07-20T10:00:00.000Z' }
+    expect(takenText(file)).toMatch(/^Sunday,? 29 March 2026, 02:30$/)
+    expect(takenText({ ...file, takenAt: null })).toMatch(/^Monday,? 20 July 2026, 12:00$/)
   })
 })

@@ -38,9 +38,16 @@ export const BY_DATE: Order = {
 /** The order of `sort=name`. It has no days. */
 export const BY_NAME: Order = {
   placeOf: ({ name, id }) => ({ at: name, id }),
-  isBefore: (one, other) => one.at < other.at,
+  isBefore: (one, other) => isNameBefore(String(one.at), String(other.at)),
   monthOf: () => '',
   dayOf: () => '',
+}
+
+/** By code points: the server's order of bytes in UTF-8. In UTF-16, as `<` compares, an emoji stands before a wide bracket. */
+function isNameBefore(one: string, other: string): boolean {
+  let at = 0
+  while (at < one.length && one[at] === other[at]) at += 1
+  return (one.codePointAt(at) ?? -1) < (other.codePointAt(at) ?? -1)
 }
 
 /** A file without a date stands on the day of this browser on which it was stored. */

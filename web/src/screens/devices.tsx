@@ -51,7 +51,7 @@ export function Devices() {
       <h1>{t.value.common.devices}</h1>
       <div class="above">
         <p class="soft">{words.intro}</p>
-        <Button kind="main" icon={QrCode} disabled={sessions === null} onClick={() => setAsked({ what: 'add' })}>
+        <Button kind="main" icon={QrCode} onClick={() => setAsked({ what: 'add' })}>
           {words.add}
         </Button>
       </div>
@@ -76,9 +76,8 @@ export function Devices() {
           </Button>
         </div>
       )}
-      {asked?.what === 'add' && sessions && (
+      {asked?.what === 'add' && (
         <PairingDialog
-          known={sessions}
           onClose={close}
           onJoined={() => {
             close()

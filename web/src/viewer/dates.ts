@@ -2,7 +2,7 @@
 import type { StoredFile } from '@minikeepsafe/client'
 import { shortDay } from '../gallery/day-names.ts'
 import { inOwnZone, ownOffset } from '../pictures/taken-at.ts'
-import { formatDay, formatTime } from '../words/formats.ts'
+import { formatClock, formatDay } from '../words/formats.ts'
 
 const TO_SECONDS = 'YYYY-MM-DDTHH:MM:SS'.length
 const TO_MINUTES = 'YYYY-MM-DDTHH:MM'.length
@@ -17,8 +17,7 @@ export const takenInShort = (file: Dated): string => textOf(file, shortDay)
 
 function textOf({ takenAt, createdAt }: Dated, dayText: (day: string) => string): string {
   const local = (takenAt ?? inOwnZone(new Date(createdAt))).slice(0, TO_SECONDS)
-  // Without an offset it is the browser's own time: it is shown as it is.
-  return `${dayText(local.slice(0, 10))}, ${formatTime(local)}`
+  return `${dayText(local.slice(0, 10))}, ${formatClock(local)}`
 }
 
 /** What a field for date and time shows, and the offset that belongs to it. */

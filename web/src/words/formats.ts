@@ -56,6 +56,10 @@ export const formatDate = (time: Time): string => dates('date', { dateStyle: 'lo
 /** 14:05 */
 export const formatTime = (time: Time): string => dates('time', { timeStyle: 'short' }).format(new Date(time))
 
+/** 14:05. `local` is `2026-07-14T14:05:00`, of a clock anywhere: here summer time may leave this hour out. */
+export const formatClock = (local: string): string =>
+  dates('clock', { timeStyle: 'short', timeZone: 'UTC' }).format(new Date(`${local}Z`))
+
 /** 14 July 2026, 14:05 */
 export const formatDateTime = (time: Time): string =>
   dates('date and time', { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time))

@@ -96,6 +96,37 @@ it('shows a picture only as long as it counts', async () => {
   await page.getByRole('button', { name: 'Sign out all others' }).waitFor({ state: 'detached' })
 })
 
+it('shows a picture until a new device is there', async () => {
+  const stage = await openStage({ viewport: DESKTOP })
+  stage.allowErrors(/status of 401/)
+  inStep(stage)
+  const { page, app } = stage
+  const headers = await signIn(stage)
+  const enter = async (deviceId: string, deviceName: string) => {
+    const { pin } = (await app.post('/v1/pins', { deviceId }, headers)).body as { pin: string }
+    expect((await app.post('/v1/sessions', { deviceId, pin, deviceName })).status).toBe(201)
+  }
+  const looks = async (times: number) => {
+    for (let n = 0; n < times; n += 1) await page.waitForResponse((response) => response.url().endsWith('/v1/sessions'))
+  }
+  await page.goto(`${app.url}/#/devices`)
+  await page.getByText('This device').waitFor()
+
+  // It came while the list was on the screen, and signs in anew while the picture is.
+  await enter('tablet-0123456789', 'Tablet')
+  await page.getByRole('button', { name: 'Add a device' }).click()
+  const picture = page.getByRole('img', { name: 'QR code that signs a device in' })
+  await picture.waitFor()
+  await looks(2)
+  await enter('tablet-0123456789', 'Tablet')
+  await looks(2)
+  expect(await picture.isVisible()).toBe(true)
+
+  await enter('phone-0123456789', 'Phone')
+  await page.getByText('Phone is signed in.').waitFor()
+  await picture.waitFor({ state: 'detached' })
+})
+
 it('says that a link for pairing is cut', async () => {
   const stage = await openStage()
   stage.allowErrors(/status of 401/)

@@ -266,3 +266,18 @@ it('plays a film by ranges, and stops it when it is left', async () => {
   const [download] = await Promise.all([page.waitForEvent('download'), link.click()])
   expect(download.suggestedFilename()).toBe('phone.heic')
 })
+
+it('goes through what a search found in the order of the gallery', async () => {
+  const { stage, headers, page } = await filled({ viewport: DESKTOP })
+  // In UTF-16 the emoji would come first: its first unit is less than the bracket.
+  const found = ['写真か.jpg', '写真（1）.jpg', '写真😀.jpg']
+  for (const name of found) await put(stage, headers, name, landscape([1, 2, 3]), 'image/jpeg', '2026-07-12T12:00:00Z')
+  await page.getByRole('searchbox', { name: 'Search by name' }).fill('写真')
+  await page.getByTitle('写真😀.jpg', { exact: true }).waitFor()
+  await open(page, '写真か.jpg')
+  for (const name of found.slice(1)) {
+    await press(page, 'Next')
+    await title(page, name)
+  }
+  await viewer(page).getByRole('button', { name: 'Next' }).waitFor({ state: 'hidden' })
+})

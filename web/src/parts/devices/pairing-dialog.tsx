@@ -1,6 +1,7 @@
 import './pairing-dialog.css'
 import { isVaultError, type Session, type ShownPin } from '@minikeepsafe/client'
 import { Copy } from 'lucide'
+import type { RefObject } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { notify } from '../../state/notices.ts'
 import { attempt, client, failed } from '../../state/session.ts'
@@ -16,26 +17,29 @@ const LOOK_EVERY_MS = 2500
 const IS_LOCAL = /^(localhost|127\.|\[::1\])/.test(location.hostname)
 
 interface Props {
-  /** The sessions before. */
-  known: Session[]
   onJoined: () => void
   onClose: () => void
 }
 
 /** Shows the picture that signs a new device in, until that has happened. */
-export function PairingDialog({ known, onJoined, onClose }: Props) {
+export function PairingDialog({ onJoined, onClose }: Props) {
   const words = t.value.devices
   const [shown, setShown] = useState<(ShownPin & { text: string }) | null>(null)
   const leftMs = useCountdown(shown && Date.parse(shown.pinExpiresAt))
   const isGood = shown !== null && leftMs > 0
+  /** The devices before the first code. A session is no sign of a new one: a device that signs in anew has another. */
+  const known = useRef<Set<string> | null>(null)
 
   const renew = async () => {
-    const made = await attempt(() => client.pair())
+    const made = await attempt(async () => {
+      known.current ??= new Set((await client.sessions.list()).map(({ deviceId }) => deviceId))
+      return client.pair()
+    })
     if (made) setShown(made)
     else onClose()
   }
   useEffect(() => void renew(), [])
-  useNewSession(known, (session) => {
+  useNewDevice(known, (session) => {
     notify(words.joined(session.deviceName ?? words.unnamed))
     onJoined()
   })
@@ -88,20 +92,19 @@ function PairingLink({ text }: { text: string }) {
 }
 
 /** Asks every few seconds, while somebody looks at the page. */
-function useNewSession(known: Session[], onNew: (session: Session) => void) {
+function useNewDevice(known: RefObject<Set<string> | null>, onNew: (session: Session) => void) {
   const latest = useRef(onNew)
   latest.current = onNew
   useEffect(() => {
     const leaving = new AbortController()
-    const before = new Set(known.map(({ sessionId }) => sessionId))
     const timer = setInterval(async () => {
-      if (document.hidden) return
+      if (document.hidden || known.current === null) return
       const sessions = await client.sessions.list({ signal: leaving.signal }).catch((error) => {
         // Without a connection it is tried again. A session that is over leads to the sign-in.
         if (isVaultError(error, 'unauthorized')) failed(error)
         return []
       })
-      const added = sessions.find(({ sessionId }) => !before.has(sessionId))
+      const added = sessions.find(({ deviceId }) => !known.current?.has(deviceId))
       if (!added || leaving.signal.aborted) return
       clearInterval(timer)
       latest.current(added)
