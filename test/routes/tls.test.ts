@@ -124,6 +124,17 @@ describe('a server with a certificate', () => {
     expect(await wire(app.url).ended).not.toContain('HTTP')
   })
 
+  it('takes one handshake for each connection', async () => {
+    const { app, files } = await tlsApp()
+    const socket = await handshake(app.url, files.cert, { maxVersion: 'TLSv1.2' })
+    const refused = new Promise<Error>((resolve) => {
+      socket.once('error', resolve)
+      socket.renegotiate({}, (error) => resolve(error ?? new Error('the server took it')))
+    })
+    expect((await refused).message).toMatch(/no renegotiation/i)
+    expect((await over(app.url, files.cert)).status).toBe(200)
+  })
+
   it('closes a connection with a hello that is too long, and not one with a long request', async () => {
     const { app, files } = await tlsApp()
     const owner = await member(app)

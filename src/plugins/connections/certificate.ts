@@ -1,4 +1,5 @@
 /** Reads the server's certificate again at an interval, so a renewed certificate needs no restart. */
+import { constants } from 'node:crypto'
 import type { Server } from 'node:https'
 import fastifyPlugin from 'fastify-plugin'
 
@@ -38,6 +39,8 @@ export const secured = (certificate: Certificate) => ({
   minVersion: 'TLSv1.2' as const,
   ciphers: CIPHERS,
   ecdhCurve: GROUPS,
+  // No client of HTTP needs a second handshake, and it would not have the limits of the first one. TLS 1.3 has none.
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
 })
 
 export const certificateRenewal = fastifyPlugin<TlsRules & { first: Certificate }>(
