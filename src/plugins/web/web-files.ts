@@ -64,16 +64,22 @@ function cacheControlOf(name: string): string {
 }
 
 function variant(file: string, coding: Coding): Variant {
-  let kept: Content | null = null
+  let kept: Promise<Content> | null = null
   return {
     coding,
-    async content() {
-      if (kept !== null) return kept
-      const bytes = await readFile(file)
-      kept = { bytes, tag: createHash('sha256').update(bytes).digest('base64url') }
+    content() {
+      kept ??= contentOf(file).catch((error) => {
+        kept = null
+        throw error
+      })
       return kept
     },
   }
+}
+
+async function contentOf(file: string): Promise<Content> {
+  const bytes = await readFile(file)
+  return { bytes, tag: createHash('sha256').update(bytes).digest('base64url') }
 }
 
 /** The names of the regular files; links are none. */
