@@ -11,6 +11,8 @@ export interface FaultyProxy {
   open(): number
   /** The number of client connections so far. */
   connections(): number
+  /** Counts the requests with this text from now on, also those that are held. */
+  counting(text: string): () => number
   /** Accepts connections, but passes no bytes from now on. */
   hang(): void
   /** Answers GET and HEAD of HTTP, and passes no byte of another request from now on. */
@@ -54,6 +56,7 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
   let cutting: { left: number; direction: Direction; way: WayOfBreaking } | null = null
   /** The server's sides of connections that broke in silence. */
   const silent = new Set<Socket>()
+  const counters: { text: string; count: number }[] = []
   let delayMs = 0
   let accepted = 0
   const server = createServer(accept)
@@ -77,6 +80,11 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
     port,
     open: () => clients.size,
     connections: () => accepted,
+    counting(text) {
+      const counter = { text, count: 0 }
+      counters.push(counter)
+      return () => counter.count
+    },
     hang() {
       held ??= []
     },
@@ -158,6 +166,7 @@ export async function faultyProxy(first: { host: string; port: number }): Promis
     }
     forward(client, upstream, cutIn('up'), (chunk) => {
       if (trap && chunk.includes(trap.text)) trap.armed = client
+      for (const counter of counters) if (chunk.includes(counter.text)) counter.count += 1
     })
     forward(upstream, client, cutIn('down'), () => {
       if (trap?.armed === client) trap.spring(client)
