@@ -1,11 +1,20 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { blobsOnDisk, form, type Member, member, testApp } from '../support/app.ts'
+import { blobsOnDisk, form, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { atOnce } from '../support/at-once.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 
 /** The server's own patience is counted in minutes. */
 const HURRIED = { headerMs: 400, pace: { everyMs: 400, bodyBytes: 1024, checksPerWrite: 3 } }
+
+/** On a busy machine these requests may be too slow, too. */
+async function signedIn(app: TestApp): Promise<Member> {
+  for (;;) {
+    const owner = await member(app)
+    if (owner.token) return owner
+  }
+}
+
 const ada = JSON.stringify({ name: 'Ada', email: 'ada@example.org', deviceId: 'ios-6f1c2b9a4d8e4f7a' })
 
 describe('a client that says next to nothing', () => {
@@ -19,7 +28,7 @@ describe('a client that says next to nothing', () => {
 
   const inBody = async (request: (owner: Member) => string) => {
     const app = await testApp({}, undefined, HURRIED)
-    const owner = await member(app)
+    const owner = await signedIn(app)
     const line = wire(app.url)
     line.socket.write(request(owner))
     trickle(line)
@@ -31,7 +40,7 @@ describe('a client that says next to nothing', () => {
 
   const afterwards = async (request: (owner: Member) => string, rest: string) => {
     const app = await testApp({}, undefined, HURRIED)
-    const owner = await member(app)
+    const owner = await signedIn(app)
     const line = wire(app.url)
     line.socket.write(request(owner))
     const answer = await line.until('"requestId"')
@@ -59,7 +68,7 @@ describe('a client that says next to nothing', () => {
 
   it('and reads next to nothing of a download is cut', async () => {
     const app = await testApp({}, undefined, HURRIED)
-    const owner = await member(app)
+    const owner = await signedIn(app)
     await owner.put('film', Buffer.alloc(30_000_000))
     const line = wire(app.url)
     line.socket.write(head('GET /v1/files/film', tokenOf(owner)))
@@ -73,7 +82,7 @@ describe('a client that says next to nothing', () => {
 describe('a client that is slow', () => {
   it('uploads for as long as it takes', async () => {
     const app = await testApp({}, undefined, HURRIED)
-    const owner = await member(app)
+    const owner = await signedIn(app)
     const line = wire(app.url)
     line.socket.write(head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 60_000, connection: 'close' }))
     for (let sent = 0; sent < 60_000; sent += 1000) {
@@ -85,7 +94,7 @@ describe('a client that is slow', () => {
 
   it('downloads for as long as it takes', async () => {
     const app = await testApp({}, undefined, HURRIED)
-    const owner = await member(app)
+    const owner = await signedIn(app)
     await owner.put('film', Buffer.alloc(30_000_000))
     const line = wire(app.url)
     line.socket.write(head('GET /v1/files/film', { ...tokenOf(owner), connection: 'close' }))
@@ -99,7 +108,7 @@ describe('a client that is slow', () => {
 
   it('is not blamed where the server is', async () => {
     const app = await testApp({}, undefined, { pace: { everyMs: 50, bodyBytes: 1024, checksPerWrite: 3 } })
-    const owner = await member(app)
+    const owner = await signedIn(app)
     const { put } = app.ports.blobs
     app.ports.blobs.put = async (id, batches) => {
       await pause(400)

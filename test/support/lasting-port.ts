@@ -3,8 +3,11 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Below those of `engines.ts`, and of the system, which takes any of its own for an outgoing connection. */
-const [FROM, TO] = [8000, 12_000]
+/**
+ * Below those of `engines.ts`, and of the system, which takes any of its own for an outgoing connection. `fetch` refuses 10080
+ * (Fetch Standard, "bad port").
+ */
+const [FROM, TO] = [10_081, 13_000]
 
 export async function lastingPort(): Promise<number> {
   for (;;) {
