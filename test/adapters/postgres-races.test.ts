@@ -1,6 +1,7 @@
 /** What only shows where many connections, or many processes, are at one database. */
 import { randomBytes } from 'node:crypto'
 import { expect, it, onTestFinished } from 'vitest'
+import { databaseCheck } from '../../src/adapters/postgres/database.ts'
 import { repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { postgresLedger, postgresLedgerBeside } from '../../src/adapters/postgres/ledger.ts'
 import { EACH, forUser, newEvent, newFile, newSession, opened, standing, T, withOwners } from '../contracts/rows.ts'
@@ -103,6 +104,27 @@ describePostgres('PostgreSQL, where many are at it', () => {
     expect(await sessions.findByTokenHash(session.tokenHash)).toMatchObject({ id: session.id })
     expect(ended).toBeLessThan(150)
     await Promise.all(strangers)
+  })
+
+  it('finds a session, and checks its health, before very many guesses and their notes', async () => {
+    const db = await kept()
+    const { sessions, pinLedger } = db
+    const { session } = await opened(sessions)
+    await sessions.findByTokenHash(session.tokenHash)
+    let ended = 0
+    const end = () => {
+      ended += 1
+    }
+    const rule = { every: 5, firstPauseMs: MINUTE }
+    const guess = (n: number) =>
+      pinLedger.count({ deviceId: `device-${n}`, kind: 'pin', address: null, at: T, maxAttempts: 5, rule })
+    // On a slow machine the time of some is over before their turn.
+    const strangers = Array.from({ length: 300 }, (_, n) => [guess(n), pinLedger.noteNothing(T)]).flat()
+    const all = strangers.map((work) => work.then(end, end))
+    expect(await sessions.findByTokenHash(session.tokenHash)).toMatchObject({ id: session.id })
+    await databaseCheck(db)()
+    expect(ended).toBeLessThan(300)
+    await Promise.all(all)
   })
 
   it('gives a turn to one of many, and to the next where that one is cut off', async () => {
