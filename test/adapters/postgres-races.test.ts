@@ -1,6 +1,7 @@
 /** What only shows where many connections, or many processes, are at one database. */
 import { randomBytes } from 'node:crypto'
 import { expect, it, onTestFinished } from 'vitest'
+import { databaseCheck } from '../../src/adapters/postgres/database.ts'
 import { repositoriesOf } from '../../src/adapters/postgres/engine.ts'
 import { postgresLedger, postgresLedgerBeside } from '../../src/adapters/postgres/ledger.ts'
 import { EACH, forUser, newEvent, newFile, newSession, opened, standing, T, withOwners } from '../contracts/rows.ts'
@@ -23,6 +24,11 @@ async function repositories() {
 async function kept() {
   const db = await repositories()
   return { ...db, ...(await withOwners(async () => db)) }
+}
+
+/** Opens all connections. Otherwise one statement waits for its new connection, while many others share those that are open. */
+async function connected({ ask }: Awaited<ReturnType<typeof kept>>) {
+  await Promise.all(Array.from({ length: 10 }, (_, n) => ask('SELECT $1::text', [`key-${n}`])))
 }
 
 /** Makes a run look as if its process had not beaten for so long. */
@@ -87,9 +93,11 @@ describePostgres('PostgreSQL, where many are at it', () => {
   )
 
   it('finds a session whose token it knows before very many tokens that open nothing', async () => {
-    const { sessions } = await kept()
+    const db = await kept()
+    const { sessions } = db
     const { session } = await opened(sessions)
     await sessions.findByTokenHash(session.tokenHash)
+    await connected(db)
     let ended = 0
     // On a slow machine the time of some is over before their turn.
     const strangers = Array.from({ length: 300 }, () =>
@@ -103,6 +111,28 @@ describePostgres('PostgreSQL, where many are at it', () => {
     expect(await sessions.findByTokenHash(session.tokenHash)).toMatchObject({ id: session.id })
     expect(ended).toBeLessThan(150)
     await Promise.all(strangers)
+  })
+
+  it('finds a session, and checks its health, before very many guesses and their notes', async () => {
+    const db = await kept()
+    const { sessions, pinLedger } = db
+    const { session } = await opened(sessions)
+    await sessions.findByTokenHash(session.tokenHash)
+    await connected(db)
+    let ended = 0
+    const end = () => {
+      ended += 1
+    }
+    const rule = { every: 5, firstPauseMs: MINUTE }
+    const guess = (n: number) =>
+      pinLedger.count({ deviceId: `device-${n}`, kind: 'pin', address: null, at: T, maxAttempts: 5, rule })
+    // On a slow machine the time of some is over before their turn.
+    const strangers = Array.from({ length: 300 }, (_, n) => [guess(n), pinLedger.noteNothing(T)]).flat()
+    const all = strangers.map((work) => work.then(end, end))
+    expect(await sessions.findByTokenHash(session.tokenHash)).toMatchObject({ id: session.id })
+    await databaseCheck(db)()
+    expect(ended).toBeLessThan(300)
+    await Promise.all(all)
   })
 
   it('gives a turn to one of many, and to the next where that one is cut off', async () => {

@@ -27,6 +27,9 @@ const WRITES = /\b(INSERT INTO|UPDATE|DELETE FROM)\b/
 /** The maximum of attempts at a transaction that PostgreSQL rolls back in favour of others. */
 const ATTEMPTS = 3
 
+/** The key of statements that anybody can cause. So all strangers have one turn, however many tokens and device ids they make up. */
+export const STRANGERS = 'strangers'
+
 /** Runs one statement and returns its rows. `key` is for the fair queue; by default it is the first text or bytes of the values. */
 export type Ask = <Row>(text: string, values?: unknown[], key?: string) => Promise<Row[]>
 
@@ -189,7 +192,7 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
 
 /**
  * The key of the fair queue is the first argument that is a text or bytes, usually the owner's id. Statements without one share a
- * key.
+ * key: they are the server's own, such as the check of its health.
  */
 function keyOf(values: unknown[]): string {
   const first = values.find((value) => typeof value === 'string' || Buffer.isBuffer(value)) ?? ''

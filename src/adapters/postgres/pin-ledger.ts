@@ -1,5 +1,5 @@
 import type { PendingPin, PinLedger } from '../../ports/sign-in.ts'
-import type { Database } from './database.ts'
+import { type Ask, type Database, STRANGERS } from './database.ts'
 
 interface Guess {
   counted: 'nobody' | 'paused' | 'counted'
@@ -7,7 +7,12 @@ interface Guess {
   handed_out: { id: string; userId: string; digest: string; expiresAt: number }[]
 }
 
+/** Their own turn: they run after the response, so a client can cause them faster than they are done, and guesses must not wait for them. */
+const NOBODY = 'nobody'
+
 export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger {
+  const guessing: Ask = (text, values) => askFirst(text, values, STRANGERS)
+
   return {
     async count({ deviceId, kind, address, at, maxAttempts, rule }) {
       const guessed = {
@@ -19,7 +24,7 @@ export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger 
         every: rule.every,
         first_pause: rule.firstPauseMs,
       }
-      const [row] = await call<Guess>('count_guess', guessed, askFirst)
+      const [row] = await call<Guess>('count_guess', guessed, guessing)
       const { counted: as, pauses, handed_out } = row as Guess
       const handedOut = handed_out.map((pin) => pinOf(deviceId, pin))
       return { counted: as === 'counted' ? { as, pauses } : { as }, handedOut }
@@ -32,6 +37,7 @@ export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger 
          VALUES (set_byte('\\x00', 0, floor(random() * 256)::integer), 0, $1)
          ON CONFLICT (address) DO UPDATE SET paused_until = excluded.paused_until`,
         [at],
+        NOBODY,
       )
     },
 

@@ -1,5 +1,5 @@
 import type { NamedSession, Redemption, Session, SessionRepository } from '../../ports/sign-in.ts'
-import { type Ask, type Database, jsonOf } from './database.ts'
+import { type Ask, type Database, jsonOf, STRANGERS } from './database.ts'
 
 const SESSION = `id, user_id AS "userId", device_id AS "deviceId", created_at AS "createdAt",
   last_used_at AS "lastUsedAt"`
@@ -8,7 +8,6 @@ const BATCH = 5000
 
 /** Tokens whose user is remembered, about 2 MiB. */
 const MOST_KNOWN = 10_000
-const STRANGERS = ''
 
 type Answer = 'new-device' | 'known-device' | 'spent' | 'taken' | 'gone'
 
