@@ -215,14 +215,15 @@ export function repositoriesContract(name: string, make: () => Promise<Repositor
 
     it('undoes an act that fails and keeps those committed with it', async () => {
       const { files, ana } = await withOwners(make)
-      const [good, bad, alsoGood] = [newFile('a'), newFile('b'), newFile('c')]
+      const [first, good, bad, alsoGood] = [newFile('0'), newFile('a'), newFile('b'), newFile('c')]
+      await files.commit(ana, first, null, null)
       const answers = await Promise.allSettled([
         files.commit(ana, good, null, null),
-        files.commit(ana, { ...bad, blob: good.blob }, null, null),
+        files.commit(ana, { ...bad, blob: first.blob }, null, null),
         files.commit(ana, alsoGood, null, null),
       ])
       expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
-      expect(await names(files, ana, {})).toEqual(['a', 'c'])
+      expect(await names(files, ana, {})).toEqual(['0', 'a', 'c'])
     })
 
     const sizes = { a: 3, b: 1, c: 2, d: 2 }
