@@ -40,6 +40,7 @@ const PAGE = { 'content-security-policy': CONTENT_SECURITY_POLICY, 'permissions-
 /** The maximum of memory for a file while its client does not read. */
 const FILE_BYTES = 256 * 1024
 
+/** `folder` has the built files; `null` for none. */
 export const web = fastifyPlugin<{ folder: string | null }>(async function web(app, { folder }) {
   const files = folder === null ? [] : await webFilesIn(folder)
   if (folder !== null && files.some(({ path }) => path === '/')) {
