@@ -54,7 +54,7 @@ export type Clock = () => number
 
 /** The source of randomness; cryptographic outside tests. */
 export interface Chance {
-  /** A nanoid: 21 URL-safe characters, 126 bits. */
+  /** A nanoid: 21 URL-safe characters, 126 bits. It does not begin with a hyphen. */
   id(): string
   /** Four digits, uniform, leading zeros included. */
   pin(): string

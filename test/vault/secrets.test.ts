@@ -37,6 +37,12 @@ it('draws no secret from Math.random', () => {
   expect(random).not.toHaveBeenCalled()
 })
 
+it('makes ids that no command takes for an option', () => {
+  const ids = Array.from({ length: 5000 }, cryptographicChance.id)
+  expect(new Set(ids).size).toBe(5000)
+  expect(ids.filter((id) => !/^\w[\w-]{20}$/.test(id))).toEqual([])
+})
+
 it('makes tokens of 256 bits that never come twice', () => {
   const tokens = new Set(Array.from({ length: 1000 }, cryptographicChance.token))
   expect(tokens.size).toBe(1000)

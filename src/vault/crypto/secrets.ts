@@ -16,7 +16,8 @@ const TOKEN = /^mks_[A-Za-z0-9_-]{43,128}$/
 
 /** Randomness from the operating system's cryptographic source. */
 export const cryptographicChance: Chance = {
-  id: () => nanoid(),
+  // Without a hyphen in front, because a command would take such an id or such a blob's path for an option.
+  id: () => nanoid().replace(/^-/, '0'),
   pin: () => String(randomInt(10_000)).padStart(4, '0'),
   code: () => Array.from(randomBytes(CODE_CHARACTERS), (byte) => BASE32[byte % 32]).join(''),
   token: () => `mks_${randomBytes(32).toString('base64url')}`,
