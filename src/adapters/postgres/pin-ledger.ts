@@ -42,7 +42,8 @@ export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger 
     },
 
     async isPaused(address, at) {
-      return (await ask('SELECT FROM guesses WHERE address = $1 AND paused_until > $2', [address, at])).length === 1
+      const paused = 'SELECT FROM guesses WHERE address = $1 AND paused_until > $2'
+      return (await ask(paused, [address, at], STRANGERS)).length === 1
     },
 
     async handOut({ id, deviceId, digest, expiresAt, grant: { userId } }) {
@@ -52,6 +53,7 @@ export function postgresPinLedger({ ask, askFirst, call }: Database): PinLedger 
          ON CONFLICT (device_id, user_id) DO UPDATE SET pin_id = excluded.pin_id, digest = excluded.digest,
            expires_at = excluded.expires_at, guesses = 0`,
         [deviceId, id, userId, digest, expiresAt],
+        userId,
       )
     },
 

@@ -1,5 +1,5 @@
 import type { ListedUser, Usage, User, UserRepository } from '../../ports/accounts.ts'
-import type { Database } from './database.ts'
+import { type Database, STRANGERS } from './database.ts'
 
 const USER = 'SELECT id, name, email, confirmed_by AS "confirmedBy", created_at AS "createdAt" FROM users'
 const COUNTS = 'file_count AS files, trash_count AS "trashFiles", byte_count AS bytes'
@@ -19,7 +19,7 @@ export function postgresUsers({ ask, call }: Database): UserRepository {
     },
 
     async findByEmail(email) {
-      const [user] = await ask<User>(`${USER} WHERE email = $1`, [email])
+      const [user] = await ask<User>(`${USER} WHERE email = $1`, [email], STRANGERS)
       return user ?? null
     },
 
