@@ -22,6 +22,8 @@ type Opening = (headers: Headers, n: number) => string
 
 const film = randomBytes(16 * MiB)
 const chunk = 'x'.repeat(200_000)
+const crumb = '1\r\nx\r\n'
+const crumbs = `${crumb.repeat(64)}${`${crumb}400\r\n${'x'.repeat(1024)}\r\n`.repeat(200)}`
 
 const kinds: [what: string, opening: Opening][] = [
   ['connections that say nothing', () => ''],
@@ -30,6 +32,10 @@ const kinds: [what: string, opening: Opening][] = [
   [
     'uploads that stop',
     (headers, n) => `${head(`PUT /v1/files/u${n}`, { ...headers, 'content-length': 16 * MiB })}${chunk}`,
+  ],
+  [
+    'uploads of small and larger chunks that stop',
+    (headers, n) => `${head(`PUT /v1/files/u${n}`, { ...headers, 'transfer-encoding': 'chunked' })}${crumbs}`,
   ],
   ['pages that are not read', (headers) => head('GET /v1/files?limit=1000', headers).repeat(450)],
   ['scripts of the documentation that are not read', () => head('GET /docs/json').repeat(450)],
