@@ -18,6 +18,7 @@ import { type Pace, pace } from './plugins/connections/pace.ts'
 import { pipelining } from './plugins/connections/pipelining.ts'
 import { proxies } from './plugins/connections/proxies.ts'
 import { memoryClaims, shares } from './plugins/connections/shares.ts'
+import { tlsWrites } from './plugins/connections/tls-writes.ts'
 import { docs } from './plugins/docs/docs.ts'
 import { errors, respondEarly } from './plugins/errors.ts'
 import { crossOrigin, crossOriginHeaders, preflights } from './plugins/headers/cross-origin.ts'
@@ -156,6 +157,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   await app.register(pace, http.pace)
   if (http.tls && certificate) {
     await app.register(handshakes)
+    await app.register(tlsWrites)
     await app.register(certificateRenewal, { ...http.tls, first: certificate })
   }
   if (http.trustProxy) await app.register(proxies)

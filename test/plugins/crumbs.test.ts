@@ -10,13 +10,18 @@ const CHUNKED = { 'transfer-encoding': 'chunked', connection: 'close' }
 
 const crumbsOf = (text: string) => [...text].map((byte) => `1\r\n${byte}\r\n`).join('')
 
-/** The pieces of the body that a handler gets which begins to read when all of it was received. */
-async function piecesOf(body: string): Promise<Buffer[]> {
+/** The pieces of the body that a handler gets which begins to read when all of it was received. `kept` gets those that wait for it. */
+async function piecesOf(body: string, kept: Buffer[] = []): Promise<Buffer[]> {
   const server = createServer()
   onTestFinished(() => void server.close())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const received = new Promise<IncomingMessage>((resolve) => {
     server.on('request', (request) => {
+      const push = request.push.bind(request)
+      request.push = (piece: Buffer | null) => {
+        if (piece) kept.push(piece)
+        return push(piece)
+      }
       gatherCrumbs(request)
       resolve(request)
     })
@@ -39,6 +44,15 @@ it('are gathered, and arrive whole and in order', async () => {
 
 it('pass as they come where there are few', async () => {
   expect((await piecesOf(`${crumbsOf('few')}0\r\n\r\n`)).map(String)).toEqual(['f', 'e', 'w'])
+})
+
+it('between larger pieces keep no more memory than they need', async () => {
+  const pair = `1\r\nx\r\n400\r\n${'y'.repeat(1024)}\r\n`
+  const kept: Buffer[] = []
+  await piecesOf(`${crumbsOf('x'.repeat(64))}${pair.repeat(50)}0\r\n\r\n`, kept)
+  // A piece keeps the whole memory that it is a part of.
+  const memory = [...new Set(kept.map(({ buffer }) => buffer))].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  expect(memory).toBeLessThan(2 * Buffer.concat(kept).length)
 })
 
 it('of one connection make a file', async () => {

@@ -11,7 +11,7 @@ import { head, wire } from '../support/wire.ts'
 
 const MiB = 1024 * 1024
 /** As docs/security.md states it. */
-const BOUND_MIB = 800
+const BOUND_MIB = 900
 const CONNECTIONS = 4096
 const NETWORKS = 16
 const NETWORK_SHARE = CONNECTIONS / 4
@@ -22,14 +22,20 @@ type Opening = (headers: Headers, n: number) => string
 
 const film = randomBytes(16 * MiB)
 const chunk = 'x'.repeat(200_000)
+const crumb = '1\r\nx\r\n'
+const crumbs = `${crumb.repeat(64)}${`${crumb}400\r\n${'x'.repeat(1024)}\r\n`.repeat(200)}`
 
 const kinds: [what: string, opening: Opening][] = [
   ['connections that say nothing', () => ''],
   ['heads of requests that do not end', () => `GET /health/live HTTP/1.1\r\nx-long: ${'x'.repeat(15_000)}`],
-  ['downloads that are not read', (headers) => head('GET /v1/files/film', headers)],
+  ['downloads that are not read', (headers, n) => head('GET /v1/files/film', { ...headers, ...manyFields(n) })],
   [
     'uploads that stop',
     (headers, n) => `${head(`PUT /v1/files/u${n}`, { ...headers, 'content-length': 16 * MiB })}${chunk}`,
+  ],
+  [
+    'uploads of small and larger chunks that stop',
+    (headers, n) => `${head(`PUT /v1/files/u${n}`, { ...headers, 'transfer-encoding': 'chunked' })}${crumbs}`,
   ],
   ['pages that are not read', (headers) => head('GET /v1/files?limit=1000', headers).repeat(450)],
   ['scripts of the documentation that are not read', () => head('GET /docs/json').repeat(450)],
@@ -107,6 +113,11 @@ async function fill(server: ServerProcess, headers: Headers) {
     const name = encodeURIComponent(`${n}-${'ü'.repeat(120)}`)
     await server.request(`/v1/files/${name}`, { method: 'PUT', headers, body: '' })
   }
+}
+
+/** As many as a request may have, and about as long. Each request has others, because Node keeps equal names once. */
+function manyFields(n: number): Headers {
+  return Object.fromEntries(Array.from({ length: 96 }, (_, field) => [`x-${n}-${field}-${'x'.repeat(140)}`, 'x']))
 }
 
 /** A client that sends and never reads. */

@@ -23,31 +23,36 @@ const OF_CONNECTION = 64
 let iteration = 0
 let inIteration = 0
 
-/** Gathers the crumbs of the body of this request. Call it before the body is parsed. */
+/**
+ * Gathers the crumbs of the body of this request, and larger chunks between them: a piece with few bytes would use the memory of a
+ * full one. Call it before the body is parsed.
+ */
 export function gatherCrumbs(request: IncomingMessage): void {
   const push = request.push.bind(request)
   let [crumbs, piece, bytes] = [0, null as Buffer | null, 0]
   const own = { iteration: 0, crumbs: 0 }
 
   request.push = (chunk: Buffer | null) => {
-    if (chunk !== null && chunk.length < CRUMB_BYTES) {
-      if (isTooMany(own)) return close(request.socket)
-      crumbs += 1
-      if (crumbs > PASSED) return gather(chunk)
-    }
+    const isCrumb = chunk !== null && chunk.length < CRUMB_BYTES
+    if (isCrumb && isTooMany(own)) return close(request.socket)
+    if (isCrumb) crumbs += 1
+    if (chunk !== null && (piece || (isCrumb && crumbs > PASSED))) return gather(chunk)
     flush()
     return push(chunk)
   }
 
-  function gather(crumb: Buffer): boolean {
-    const isFull = bytes + crumb.length > PIECE_BYTES
-    const goesOn = isFull ? flush() : true
+  /** False if nothing more should be read for now. */
+  function gather(chunk: Buffer): boolean {
     piece ??= Buffer.allocUnsafe(PIECE_BYTES)
-    bytes += crumb.copy(piece, bytes)
-    return goesOn
+    const copied = chunk.copy(piece, bytes)
+    bytes += copied
+    if (bytes < PIECE_BYTES) return true
+    const goesOn = flush()
+    const rest = chunk.subarray(copied)
+    if (rest.length === 0) return goesOn
+    return rest.length < PIECE_BYTES ? gather(rest) && goesOn : push(rest)
   }
 
-  /** False if nothing more should be read for now. */
   function flush(): boolean {
     const whole = piece?.subarray(0, bytes)
     piece = null

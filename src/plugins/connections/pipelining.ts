@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
 import { openTurns } from '../../vault/turns.ts'
+import { MOST_FIELDS } from '../intake/strict-http.ts'
 import { requestIdOf } from '../trace/request-id.ts'
 import { gatherCrumbs } from './crumbs.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
@@ -18,9 +19,6 @@ import { limitTrailers } from './trailers.ts'
 
 /** The maximum of pipelined requests of one connection. The last one ends the connection. */
 export const PIPELINE_DEPTH = 8
-
-/** A request with more header fields is the last one of its connection. So the requests of one read have few fields in all. */
-const MANY_FIELDS = 100
 
 /** The requests that begin in one iteration of the event loop. All other work waits for them, so they take a few milliseconds. */
 const BEGUN_AT_ONCE = 8
@@ -65,7 +63,8 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     // A waiting request uses no memory of a response. If the client leaves first, the request never begins.
     if (response.socket) void begin(request, response)
     else response.once('socket', () => void begin(request, response))
-    if (connection.responses.size < PIPELINE_DEPTH && request.rawHeaders.length <= 2 * MANY_FIELDS) return
+    // A request with too many fields will be refused, but further ones in the same read would be parsed before.
+    if (connection.responses.size < PIPELINE_DEPTH && request.rawHeaders.length <= 2 * MOST_FIELDS) return
     // RFC 9112, section 9.6: requests after the last one of a connection are not processed. The client sends them again.
     response.shouldKeepAlive = false
     ignoreFurtherRequests(socket)
