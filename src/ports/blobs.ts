@@ -63,11 +63,6 @@ export interface BlobStore {
   /** How many of the following blobs a reader of small ones opens ahead: a store that answers late needs several. At least one. */
   readonly opensAhead: number
   /**
-   * Bytes. A part of an upload that is shorter is stored again together with the next append, if that is not much shorter. 0 for a
-   * store in which many small blobs are read about as fast as one large blob.
-   */
-  readonly joinsBelow: number
-  /**
    * Durable once resolved: bytes and directory entry survive a power cut. Each batch is a list of chunks, about 1 MiB
    * together. If `batches` throws, nothing is left, and `put` throws the same error. Once `signal` aborts, the result is not
    * wanted any more, and the store may stop; the blob may be there or not.

@@ -7,7 +7,6 @@ import { measureBlobs } from '../../src/vault/operator/operator.ts'
 import { member, memberWith, type TestApp, temporaryFolder, testApp } from '../support/app.ts'
 import { listed } from '../support/blobs.ts'
 import { operator } from '../support/operator.ts'
-import { appending, beginning, type Sending } from '../support/resuming.ts'
 import {
   beginUpload,
   clientOf,
@@ -64,23 +63,6 @@ describeS3('files in S3', () => {
     await next.settled()
     expect([(await blobsIn(next)).length, await unfinishedIn(bucket)]).toEqual([1, []])
     expect((await again.get('note')).body).toBe('a few words')
-  })
-
-  it('are few objects also where they came in many small appends', async () => {
-    const bucket = await newBucket()
-    const app = await testApp(s3Environment(bucket))
-    const ada = await member(app)
-    const send = ({ path, call }: Sending) => ada.request(path, call)
-    const begun = await send(beginning('tus', 'film', { bytes: Buffer.alloc(0), isLast: false, size: FILM.length }))
-    const path = begun.headers.location as string
-    for (let at = 0; at < FILM.length; at += MiB) {
-      const part = { bytes: FILM.subarray(at, at + MiB), isLast: at + MiB >= FILM.length }
-      expect((await send(appending('tus', path, at, part))).status).toBe(204)
-    }
-    expect((await ada.get('film')).bytes.equals(FILM)).toBe(true)
-    await app.settled()
-    // Five times 4 MiB, and 5 bytes.
-    expect(await blobsIn(app)).toHaveLength(6)
   })
 
   it('leave nothing where an upload breaks off', async () => {

@@ -63,41 +63,6 @@ it('is one file whatever its appends are, and its digest is that of the whole', 
   expect(found.headers.etag).toBe(`"${createHash('sha256').update(bytes).digest('hex')}"`)
 })
 
-it('has few parts in a store where each costs a request, and moves none for a few bytes', async () => {
-  const { app, ada, owner, uploads } = await vaultOf()
-  Object.assign(app.ports.blobs, { joinsBelow: 300_000 })
-  const bytes = randomBytes(1_000_000)
-  const { id } = await uploads.begin(owner, film())
-  const blobs: number[] = []
-  let from = 0
-  for (const [count, isAnnounced] of [
-    [100_000, true],
-    [100_000, true],
-    [100_000, true],
-    // The part has 300,000 bytes, and is not small any more.
-    [100_000, true],
-    // Less than a quarter of the part before it.
-    [24_999, true],
-    // Short parts are stored again always, others only with a known number of bytes.
-    [75_001, false],
-    [200_000, false],
-    [50_000, true],
-    [250_000, true],
-  ] as const) {
-    const to = from + count
-    const announcedBytes = isAnnounced ? count : null
-    const fields = { announcedBytes, isLast: to === bytes.length }
-    await uploads.append(owner, id, appending(from, bytes.subarray(from, to), fields))
-    await app.settled()
-    blobs.push((await blobsOnDisk(app)).length)
-    from = to
-  }
-  expect([from, blobs]).toEqual([bytes.length, [1, 1, 1, 2, 3, 3, 4, 4, 4]])
-  const found = await ada.get('film.mp4')
-  expect(found.bytes.equals(bytes)).toBe(true)
-  expect(found.headers.etag).toBe(`"${createHash('sha256').update(bytes).digest('hex')}"`)
-})
-
 it('is read back at its end by a process that has not received all of it', async () => {
   const { app, ada, owner, uploads } = await vaultOf()
   const bytes = randomBytes(100_000)

@@ -67,7 +67,6 @@ export async function diskBlobs(
 
   return {
     opensAhead: 1,
-    joinsBelow: 0,
 
     async put(blob, batches) {
       const path = pathOf(blob)

@@ -28,8 +28,6 @@ const DELETED_AT_ONCE = 1000
 const ABORTED_AT_ONCE = 50
 /** The number of parallel requests where the API has no batch request. */
 const AT_ONCE = 8
-/** Each blob of a download is a request of its own, which takes as long as a MiB of bytes. */
-const JOINS_BELOW = 4 * 1024 * 1024
 /** A request that waits for an unreachable store fails within the sum of these two. */
 const CHECK_EVERY_MS = 500
 const CHECK_MS = 1200
@@ -67,7 +65,6 @@ export async function s3Blobs(settings: S3Settings, clock: Clock, abortAgainMs =
 
   return {
     opensAhead: 4,
-    joinsBelow: JOINS_BELOW,
     check,
 
     async probe() {

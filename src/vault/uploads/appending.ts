@@ -138,7 +138,6 @@ export function openAppending({
     const bytes = limited(source.upTo(check ? Number.POSITIVE_INFINITY : PART_BYTES), upload, overheadBytes)
     return store(owner, upload, fileKey, {
       bytes,
-      announcedBytes: append.announcedBytes,
       hash,
       overheadBytes,
       check() {

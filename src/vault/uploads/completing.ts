@@ -153,4 +153,4 @@ export function openCompleting({
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-const emptyPart = (): PartBytes => ({ bytes: nothing(), announcedBytes: 0, hash: null, overheadBytes: 0, check() {} })
+const emptyPart = (): PartBytes => ({ bytes: nothing(), hash: null, overheadBytes: 0, check() {} })

@@ -76,7 +76,7 @@ export function openConcatenating({
     }
     // Until the pieces are removed, their bytes count twice.
     const overheadBytes = found.reduce((sum, { offset }) => sum + offset, 0)
-    const part = { bytes: bytes(), announcedBytes: null, hash: null, overheadBytes, check() {} }
+    const part = { bytes: bytes(), hash: null, overheadBytes, check() {} }
     await store(owner, whole, openUploadKey(vaultKey, owner, whole), part).catch(async (error) => {
       // Another request may have concatenated them meanwhile. Then this throws `upload-not-found`.
       for (const id of pieces) await claimed(owner, id)

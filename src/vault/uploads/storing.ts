@@ -1,4 +1,4 @@
-/** Stores bytes behind those of an upload, as a new part or together with a small last part. */
+/** Stores bytes behind those of an upload, as a new part or together with a short last part. */
 import type { Hash } from 'node:crypto'
 import type { Part } from '../../ports/files.ts'
 import type { Upload } from '../../ports/uploads.ts'
@@ -16,13 +16,9 @@ const MOST_PARTS = 20_000
  * without this rule a user of a small quota could fill the disk with parts of one byte.
  */
 const SHORT_BYTES = 64 * 1024
-/** A small part is stored again only with at least a quarter as many bytes, so tiny appends do not move it again and again. */
-const MOST_TIMES = 4
 
 export interface PartBytes {
   bytes: AsyncIterable<Uint8Array>
-  /** How many come, as far as the client says; `null` if it does not say. */
-  announcedBytes: number | null
   /** A second hash that gets the bytes. */
   hash: Hash | null
   /** The upload's bytes that do not count for the quota: those of a form around its file. */
@@ -50,15 +46,15 @@ export function openStoring({
 > & {
   hashes: RunningHashes
 }): StorePart {
-  const { uploads, files, blobs, clock, chance } = ports
+  const { uploads, files, clock, chance } = ports
   const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
 
-  return async (owner, upload, fileKey, { bytes, announcedBytes, hash, overheadBytes, check }) => {
-    const small = await smallPart(upload, announcedBytes)
-    if (!small && upload.parts >= MOST_PARTS) throw problems.tooManyParts(MOST_PARTS)
+  return async (owner, upload, fileKey, { bytes, hash, overheadBytes, check }) => {
+    const short = await shortPart(upload)
+    if (!short && upload.parts >= MOST_PARTS) throw problems.tooManyParts(MOST_PARTS)
     const key = chance.bytes(32)
     const whole = hashes.of(owner, upload)
-    let known = small?.sizeBytes ?? 0
+    let known = short?.sizeBytes ?? 0
     const both = {
       update(chunk: Uint8Array) {
         const added = chunk.subarray(known)
@@ -67,29 +63,27 @@ export function openStoring({
         hash?.update(added)
       },
     }
-    const all = small ? behind(small, upload, fileKey, bytes) : bytes
+    const all = short ? behind(short, upload, fileKey, bytes) : bytes
     const written = await write(key, all, both, unrecorded(owner, true))
     try {
       check()
-      const part = { start: small?.start ?? upload.offset, sizeBytes: written.sizeBytes }
+      const part = { start: short?.start ?? upload.offset, sizeBytes: written.sizeBytes }
       const sealed = { ...part, blob: written.blob, seal: sealPartKey(fileKey, chance.bytes(12), part, key) }
-      const replaced = small ? chance.id() : undefined
+      const replaced = short ? chance.id() : undefined
       const touchedAt = await record(owner, upload, sealed, written, { overheadBytes, replaced })
-      if (replaced) background('deleting a small part', collect([replaced]))
+      if (replaced) background('deleting a short part', collect([replaced]))
       const offset = part.start + part.sizeBytes
       hashes.keep(owner, upload.id, offset, whole)
-      return { ...upload, offset, parts: upload.parts + (small ? 0 : 1), touchedAt }
+      return { ...upload, offset, parts: upload.parts + (short ? 0 : 1), touchedAt }
     } finally {
       await written.dropUnlessPlaced()
     }
   }
 
-  /** The last part, if it is small enough to be stored again with what comes. */
-  async function smallPart({ id, offset }: Upload, announcedBytes: number | null): Promise<Part | null> {
+  /** The last part, if it is short. */
+  async function shortPart({ id, offset }: Upload): Promise<Part | null> {
     const [last] = offset > 0 ? await files.parts(id, offset - 1, 1) : []
-    if (!last) return null
-    const isSmall = last.sizeBytes < blobs.joinsBelow && last.sizeBytes <= MOST_TIMES * (announcedBytes ?? 0)
-    return isSmall || last.sizeBytes < SHORT_BYTES ? last : null
+    return last && last.sizeBytes < SHORT_BYTES ? last : null
   }
 
   async function* behind({ start }: Part, upload: Upload, fileKey: Buffer, bytes: AsyncIterable<Uint8Array>) {
