@@ -12,7 +12,8 @@ import type { ContentReader } from '../vault/crypto/content.ts'
 import type { Found } from '../vault/files/lookup.ts'
 import { whileAlive } from './uploads/interim.ts'
 
-const BODY_BYTES = 128 * 1024
+/** Room for 1,000 digests with indents. A body of numbers is parsed to several times as much memory, so the limit is not higher. */
+const BODY_BYTES = 80 * 1024
 /** A digest in JSON with its quotes and a comma. */
 const DIGEST_BYTES = 67
 /** Entries of a response in one piece. A longer one is streamed, because a user may have a million files of one content. */

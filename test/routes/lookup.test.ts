@@ -100,13 +100,13 @@ describe('a lookup', () => {
     expect((answer.body as { errors: { path: string }[] }).errors[0]?.path).toBe(path)
   })
 
-  it('takes a body of 128 KiB and 1,000 digests, and names its limit', async () => {
+  it('takes a body of 80 KiB and 1,000 digests, and names its limit', async () => {
     const { ada: one } = await ada({ a: 'sand' })
     const digests = Array.from({ length: 999 }, (_, n) => sha256(String(n)))
-    expect(await found(one, [...digests, sha256('sand')], { more: 'x'.repeat(60_000) })).toHaveLength(1)
-    const refused = await lookup(one, digests, { more: 'x'.repeat(70_000) })
+    expect(await found(one, [...digests, sha256('sand')], { more: 'x'.repeat(10_000) })).toHaveLength(1)
+    const refused = await lookup(one, digests, { more: 'x'.repeat(20_000) })
     expect(refused).toBeProblem(413, 'body-too-large')
-    expect((refused.body as { detail: string }).detail).toContain('131072')
+    expect((refused.body as { detail: string }).detail).toContain('81920')
     // Every other body is still limited to 16 KiB.
     const headers = { 'content-type': 'application/json' }
     const body = JSON.stringify({ name: 'x', more: 'x'.repeat(17_000) })
@@ -117,12 +117,12 @@ describe('a lookup', () => {
 
   it('lists a bounded number of errors of a large body', async () => {
     const { ada: one } = await ada()
-    const answer = await lookup(one, Array(60_000).fill(1))
+    const answer = await lookup(one, Array(40_000).fill(1))
     expect(answer).toBeProblem(400, 'invalid-request')
     const { errors } = answer.body as { errors: { path: string; message: string }[] }
     expect(errors[0]).toEqual({ path: '/sha256', message: 'must have at most 1000 items' })
     expect(errors).toHaveLength(100)
-    const nested = `{"sha256":${'['.repeat(60_000)}${']'.repeat(60_000)}}`
+    const nested = `{"sha256":${'['.repeat(40_000)}${']'.repeat(40_000)}}`
     const headers = { 'content-type': 'application/json' }
     const refused = await one.request('/v1/files/lookup', { method: 'POST', headers, body: nested })
     expect(refused).toBeProblem(400, 'invalid-request')
