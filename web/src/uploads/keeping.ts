@@ -50,7 +50,10 @@ async function taken(userId: string): Promise<kept.KeptFile[]> {
   const entries = await kept.keptFiles()
   for (const entry of entries) if (entry.userId !== userId) await kept.forgetFile(entry.id)
   const own = entries.filter((entry) => entry.userId === userId)
-  const closed = await closedPages(own.map((entry) => entry.pageId))
+  const closed = await closedPages(
+    own.map((entry) => entry.pageId),
+    openAgain,
+  )
   const left = own.filter((entry) => closed.has(entry.pageId))
   await kept.adopt(left, pageId)
   return left
@@ -86,6 +89,10 @@ effect(() => {
   })
 })
 
+function openAgain(): void {
+  if (user.value !== null) open(user.value)
+}
+
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && user.value !== null) open(user.value)
+  if (!document.hidden) openAgain()
 })

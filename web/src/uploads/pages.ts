@@ -21,12 +21,24 @@ export async function alone<Result>(act: () => Promise<Result>): Promise<Result>
   return navigator.locks ? navigator.locks.request('uploads', act) : act()
 }
 
-/** Those of the pages that are closed. */
-export async function closedPages(pages: string[]): Promise<Set<string>> {
+/** Those of the pages that are closed. `later` is called when one of the others is closed, where there are locks. */
+export async function closedPages(pages: string[], later: () => void): Promise<Set<string>> {
   const others = new Set([...pages].filter((page) => page !== pageId))
   if (others.size === 0) return others
   const open = navigator.locks ? await holders() : await answering(others)
+  for (const page of others) if (open.has(page)) void awaitClosing(page, later)
   return new Set([...others].filter((page) => !open.has(page)))
+}
+
+const awaited = new Set<string>()
+
+/** A page may keep its lock for a moment after it was closed, when the user sees another one already. */
+async function awaitClosing(page: string, later: () => void): Promise<void> {
+  if (!navigator.locks || awaited.has(page)) return
+  awaited.add(page)
+  await navigator.locks.request(lockOf(page), () => {})
+  awaited.delete(page)
+  later()
 }
 
 async function holders(): Promise<Set<string>> {

@@ -359,7 +359,6 @@ it('goes on in another tab of the same user, and in no page of another one', asy
   expect(await uploads(tab).count()).toBe(0)
   await page.close()
   isOpen = true
-  await tab.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
   await allStored(tab)
   expect(namesOf(await stored(vault)).sort()).toEqual(['IMG_1.jpg', 'IMG_2.jpg'])
 
