@@ -43,7 +43,7 @@ export function gatherCrumbs(request: IncomingMessage): void {
 
   /** False if nothing more should be read for now. */
   function gather(chunk: Buffer): boolean {
-    piece ??= Buffer.allocUnsafe(PIECE_BYTES)
+    piece ??= Buffer.allocUnsafeSlow(PIECE_BYTES)
     const copied = chunk.copy(piece, bytes)
     bytes += copied
     if (bytes < PIECE_BYTES) return true
