@@ -104,8 +104,8 @@ export interface PendingPin {
 
 /**
  * The result of storing a PIN. `unlike`: the device has another pending PIN that is not in `compared`; `others` is the
- * present list. `full`: the maximum of users have a pending PIN for the device, so it accepts none of a further user;
- * the first of these PINs expires at `until`.
+ * present list. `full`: the maximum of users have a pending PIN for the device, so it accepts none of a further user, or another
+ * pending PIN of the device was compared with the maximum of PINs. The first of these PINs expires at `until`.
  */
 export type Put = { as: 'kept' } | { as: 'unlike'; others: PendingPin[] } | { as: 'full'; until: number }
 
@@ -115,8 +115,11 @@ export interface PendingPinStore {
    * Stores a PIN, in one step. Replaces the device's earlier PIN of the same origin and, if that is `vouched`, of the
    * same user. Stores it only if the ids of all other pending PINs of the device are in `compared`, so that no two of
    * them have the same digits.
+   *
+   * A caller who is shown the new PIN learns that the others are not this number. So each of the others was compared with at most
+   * `mostCompared` PINs that were stored after it.
    */
-  put(pin: PendingPin, than: { compared: string[]; mostUsers: number }): Promise<Put>
+  put(pin: PendingPin, than: { compared: string[]; mostUsers: number; mostCompared: number }): Promise<Put>
   /**
    * Counts one guess against every PIN of this kind of the device, and returns those that had guesses left, in one step.
    * So of any number of callers, at most `maxAttempts` see a given PIN. A code has any number of guesses.

@@ -19,7 +19,7 @@ export function pendingPin(clock: Clock, fields: Partial<PendingPin> = {}): Pend
   }
 }
 
-const MOST = { mostUsers: 16 }
+const MOST = { mostUsers: 16, mostCompared: 32 }
 
 /** Stores a PIN beside all other pending PINs of the device. */
 export async function keep(store: PendingPinStore, pin: PendingPin): Promise<Put> {
@@ -41,9 +41,9 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
         expect(await store.guess(deviceId, 'pin', 5)).toEqual([])
         const lasting = pin({ deviceId, expiresAt: Number.MAX_SAFE_INTEGER })
         expect(await store.spend(lasting)).toBe(false)
-        await store.put(pin({ deviceId, expiresAt: 0 }), { compared: [], mostUsers: 16 })
+        await store.put(pin({ deviceId, expiresAt: 0 }), { compared: [], ...MOST })
         expect(await store.guess(deviceId, 'pin', 5)).toEqual([])
-        await store.put(lasting, { compared: [], mostUsers: 16 })
+        await store.put(lasting, { compared: [], ...MOST })
         expect(await store.guess(deviceId, 'pin', 0)).toEqual([])
         expect(await store.guess(deviceId, 'pin', Number.MAX_SAFE_INTEGER)).toEqual([lasting])
         expect(await store.spend({ ...lasting, id: '' })).toBe(false)
@@ -128,6 +128,40 @@ export function pendingPinsContract(name: string, make: (clock: Clock) => Promis
       expect(await store.guess('device-1', 'pin', 5)).toHaveLength(17)
       clock.turn(begun + 5 * MINUTE - clock())
       expect(await keep(store, further)).toEqual({ as: 'kept' })
+    })
+
+    it('compares a PIN with so many later ones of its device, and then takes no other until it is over, spent or replaced', async () => {
+      const store = await make(clock)
+      const [open, until] = [pin(), clock() + 5 * MINUTE]
+      await keep(store, open)
+      clock.turn(MINUTE)
+      for (let n = 0; n < 32; n += 1) expect(await keep(store, of('ada'))).toEqual({ as: 'kept' })
+      expect(await keep(store, of('ada'))).toEqual({ as: 'full', until })
+      expect(await keep(store, of('ben'))).toEqual({ as: 'full', until })
+      expect(await keep(store, of('ada', { deviceId: 'device-2' }))).toEqual({ as: 'kept' })
+      expect(await store.guess('device-1', 'pin', 5)).toHaveLength(2)
+      expect(await keep(store, pin())).toEqual({ as: 'kept' })
+      for (let n = 0; n < 32; n += 1) expect(await keep(store, of('ada'))).toEqual({ as: 'kept' })
+      expect(await keep(store, of('ada'))).toMatchObject({ as: 'full' })
+      clock.turn(5 * MINUTE)
+      expect(await keep(store, of('ada'))).toEqual({ as: 'kept' })
+      const latest = pin()
+      await keep(store, latest)
+      for (let n = 0; n < 32; n += 1) await keep(store, of('ada'))
+      await store.spend(latest)
+      expect(await keep(store, of('ada'))).toEqual({ as: 'kept' })
+      // The open PIN is compared with, and so are all those of users.
+      for (let n = 0; n < 32; n += 1) expect(await keep(store, pin())).toEqual({ as: 'kept' })
+      expect(await keep(store, pin())).toMatchObject({ as: 'full' })
+    })
+
+    it('compares no PIN with more, however many race', async () => {
+      const store = await make(clock)
+      const open = pin()
+      await keep(store, open)
+      const compared = { compared: [open.id], ...MOST }
+      const puts = await Promise.all(Array.from({ length: 50 }, () => store.put(of('ada'), compared)))
+      expect(puts.filter(({ as }) => as === 'kept')).toHaveLength(32)
     })
 
     it('counts the guesses at each PIN by itself', async () => {

@@ -73,6 +73,23 @@ describe('guessing at delivered PINs', () => {
     expect((await delivered(app, newDeviceId())).kind).toBe('PIN')
   })
 
+  it('cannot exclude more than a few numbers by asking for PINs of another user, which all differ', async () => {
+    const app = await consoleApp(undefined, { RATE_LIMIT: 'off' })
+    const own = newDeviceId()
+    const { secret } = await delivered(app, own, 'eve@example.org')
+    const { token } = (await signIn(app, own, secret)).body as { token: string }
+    const deviceId = newDeviceId()
+    const { secret: waiting } = await delivered(app, deviceId)
+    const shown = []
+    for (let n = 0; n < 40; n += 1) {
+      shown.push(await app.post('/v1/pins', { deviceId }, { authorization: `Bearer ${token}` }))
+    }
+    expect(shown.filter(({ status }) => status === 201)).toHaveLength(32)
+    expect(shown.at(-1)).toBeProblem(429, 'too-many-requests')
+    expect(Number(shown.at(-1)?.headers['retry-after'])).toBeGreaterThan(0)
+    expect((await signIn(app, deviceId, waiting)).status).toBe(201)
+  })
+
   it('takes a code once, in any case and in groups', async () => {
     const { app } = await paused()
     const deviceId = newDeviceId()

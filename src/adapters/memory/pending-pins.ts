@@ -4,6 +4,8 @@ import type { PendingPin, PendingPinStore } from '../../ports/sign-in.ts'
 interface Pending {
   pin: PendingPin
   guesses: number
+  /** The PINs that were stored for the device after this one, and so differ from it. */
+  compared: number
 }
 
 /** The maximum of PINs that were requested without a session. Above it the oldest is evicted. */
@@ -24,16 +26,17 @@ export function memoryPendingPins(clock: Clock): PendingPinStore {
   const devicesOf = new Map<string, Set<string>>()
 
   return {
-    async put(pin, { compared, mostUsers }) {
+    async put(pin, { compared, mostUsers, mostCompared }) {
       removeExpired()
       const others = pinsOf(pin.deviceId).filter((other) => keyOf(other.pin) !== keyOf(pin))
       const users = others.filter((other) => other.pin.origin === 'vouched')
-      if (pin.origin === 'vouched' && users.length >= mostUsers) {
-        return { as: 'full', until: Math.min(...users.map((other) => other.pin.expiresAt)) }
-      }
+      const isFull = pin.origin === 'vouched' && users.length >= mostUsers
+      const blocking = isFull ? users : others.filter((other) => other.compared >= mostCompared)
+      if (blocking.length > 0) return { as: 'full', until: Math.min(...blocking.map((other) => other.pin.expiresAt)) }
       if (!others.every((other) => compared.includes(other.pin.id))) {
         return { as: 'unlike', others: others.map((other) => other.pin) }
       }
+      for (const other of others) other.compared += 1
       keep(pin)
       return { as: 'kept' }
     },
@@ -64,7 +67,7 @@ export function memoryPendingPins(clock: Clock): PendingPinStore {
 
   function keep(pin: PendingPin) {
     drop(pin)
-    pins(pin).set(keyOf(pin), { pin, guesses: 0 })
+    pins(pin).set(keyOf(pin), { pin, guesses: 0, compared: 0 })
     if (pin.origin === 'open') {
       if (open.size > MOST_OPEN) dropFirst(open)
       return

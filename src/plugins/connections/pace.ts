@@ -30,15 +30,17 @@ interface Progress {
 export const pace = fastifyPlugin<Pace>(async function pace(app, { everyMs, bodyBytes, checksPerWrite }) {
   const underWay = new Map<ServerResponse, Progress | null>()
   app.server.on('request', (_request, response: ServerResponse) => {
-    underWay.set(response, null)
-    response.once('close', () => underWay.delete(response))
+    // A pipelined request waits for its socket. If the connection is closed before, nothing reports that: then it would stay here
+    // with its head until the next check, and a client could fill the memory with closed connections.
+    if (response.socket) begin(response)
+    else response.once('socket', () => begin(response))
   })
   const timer = setInterval(() => {
     for (const [response, before] of underWay) {
       const { socket } = response.req
       const now = progressOf(response, before)
       underWay.set(response, now)
-      // A pipelined response that never got the socket emits no `close`.
+      // A pipelined response that got a closed socket emits no `close`.
       if (socket.destroyed) underWay.delete(response)
       else if (now.stuck >= checksPerWrite) socket.destroy()
       else if (before?.awaited && now.awaited && now.bytesRead - before.bytesRead < bodyBytes) {
@@ -48,6 +50,11 @@ export const pace = fastifyPlugin<Pace>(async function pace(app, { everyMs, body
     }
   }, everyMs)
   app.addHook('onClose', async () => clearInterval(timer))
+
+  function begin(response: ServerResponse) {
+    underWay.set(response, null)
+    response.once('close', () => underWay.delete(response))
+  }
 })
 
 function progressOf({ req: { socket, complete, readableLength } }: ServerResponse, before: Progress | null): Progress {

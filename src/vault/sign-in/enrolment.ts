@@ -26,6 +26,14 @@ export const PAUSES: PauseRule = { every: 5, firstPauseMs: 15 * 60 * 1000 }
  */
 const MOST_USERS = 16
 
+/**
+ * The maximum of later PINs from which a pending PIN of the same device differs. Each of them excludes a number: without a maximum,
+ * a user who asks for very many learns the PIN that was mailed to another one.
+ */
+const MOST_COMPARED = 32
+
+const BOUNDS = { mostUsers: MOST_USERS, mostCompared: MOST_COMPARED }
+
 /** No user has this id. */
 export const NOBODY = 'nobody'
 
@@ -167,13 +175,13 @@ export function openEnrolment({
     let secret = chance[pin.kind]()
     for (let compared: string[] = []; ; ) {
       const digest = pinDigest(key, issued, secret)
-      const put = await pendingPins.put({ ...issued, digest }, { compared, mostUsers: MOST_USERS })
+      const put = await pendingPins.put({ ...issued, digest }, { compared, ...BOUNDS })
       if (put.as === 'kept') {
         observe({ kind: 'pin', event: 'issued' })
         return secret
       }
       if (put.as === 'full')
-        throw problems.tooManyRequests('users with a PIN for one device', Math.ceil((put.until - clock()) / 1000))
+        throw problems.tooManyRequests('PINs for one device', Math.ceil((put.until - clock()) / 1000))
       while (put.others.some((other) => sameDigest(other.digest, pinDigest(key, other, secret)))) {
         secret = chance[pin.kind]()
       }
