@@ -72,6 +72,7 @@ export function openExports({
     for (const id of ids) {
       let missing = ''
       for (let left = true; left; ) {
+        await turns.next(owner)
         const [row] = await present(owner, [id])
         left = false
         if (!row) continue
@@ -125,6 +126,8 @@ export function openExports({
         // Otherwise a client that uploads all the time could keep the export from ending.
         if (!byName && row.createdAt > begunAt) continue
         left = true
+        // Small files cost much more than their bytes.
+        await turns.next(owner)
         const { file, secrets } = unseal(vaultKey, owner, row)
         const bytes = await open(file, secrets)
         if (bytes) {
