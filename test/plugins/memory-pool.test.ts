@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as nextIteration } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { type Claim, type MemoryPool, memoryPool } from '../../src/plugins/connections/memory-pool.ts'
 
@@ -80,6 +80,36 @@ describe('memory for transfers', () => {
     expect(await huge.granted()).toBe(true)
   })
 
+  it('goes to those that wait before those that come while it is released', async () => {
+    const pool = memoryPool(PATIENT)
+    const first = await held(pool, { bytes: 40 })
+    const before = waiting(pool, { bytes: 40 })
+    first.emit('close')
+    const after = waiting(pool, { bytes: 40 })
+    expect([await before.granted(), await after.granted()]).toEqual([true, false])
+  })
+
+  it('is looked for once, however many of the transfers and of the waiting ones close at the same time', async () => {
+    const pool = memoryPool({ ...PATIENT, totalBytes: 5000, networkBytes: 4000, userBytes: 4000 })
+    const open = await Promise.all(Array.from({ length: 4000 }, () => held(pool, {})))
+    let looked = 0
+    const claim = {
+      user: 'ada',
+      bytes: 1,
+      get network() {
+        looked += 1
+        return 'home'
+      },
+    }
+    const responses = Array.from({ length: 1000 }, () => new EventEmitter() as ServerResponse)
+    for (const response of responses) pool.claim(claim, response).catch(() => {})
+    looked = 0
+    for (const response of [...open, ...responses]) response.emit('close')
+    const last = waiting(pool, { bytes: 4000 })
+    expect(await last.granted()).toBe(true)
+    expect(looked).toBe(0)
+  })
+
   it('is not kept for a client that left while it waited', async () => {
     const pool = memoryPool(PATIENT)
     const first = await held(pool, { bytes: 40 })
@@ -101,7 +131,7 @@ function waiting(pool: MemoryPool, claim: Partial<Claim>) {
     },
     () => {},
   )
-  return { response, granted: () => pause(0).then(() => granted) }
+  return { response, granted: () => nextIteration().then(() => granted) }
 }
 
 async function held(pool: MemoryPool, claim: Partial<Claim>): Promise<ServerResponse> {

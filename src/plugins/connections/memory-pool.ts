@@ -44,10 +44,13 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
   const ofNetwork = shareOf(networkBytes)
   const ofUser = shareOf(userBytes)
   const waiting = new Set<Waiter>()
+  /** `grantWaiting` is scheduled. */
+  let isGranting = false
 
   return {
     async claim(claim, response) {
-      if (fits(claim)) reserve(claim, response)
+      // What is released goes to those that wait first.
+      if (!isGranting && fits(claim)) reserve(claim, response)
       else await waitFor(claim, response)
     },
 
@@ -87,17 +90,42 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
     open -= 1
     ofNetwork.add(network, -bytes)
     ofUser.add(user, -bytes)
-    for (let next = nextWaiter(); next; next = nextWaiter()) next.grant()
+    if (isGranting || waiting.size === 0) return
+    isGranting = true
+    setImmediate(grantWaiting)
   }
 
-  function nextWaiter(): Waiter | null {
-    let [next, least] = [null as Waiter | null, Number.POSITIVE_INFINITY]
-    for (const waiter of waiting) {
-      const reserved = ofNetwork.of(waiter.claim.network)
-      if (reserved < least && fits(waiter.claim)) [next, least] = [waiter, reserved]
-      if (least === 0) break
+  /** Once for all that was released in an iteration: thousands of connections may close at the same time. */
+  function grantWaiting() {
+    isGranting = false
+    const lines = new Map<string, Waiter[]>()
+    let leastBytes = Number.POSITIVE_INFINITY
+    // The oldest ones are the last of their lines.
+    for (const waiter of [...waiting].reverse()) {
+      const { network, bytes } = waiter.claim
+      const line = lines.get(network)
+      if (line) line.push(waiter)
+      else lines.set(network, [waiter])
+      leastBytes = Math.min(leastBytes, bytes)
     }
-    return next
+    // Nothing is released meanwhile, so a claim that does not fit is not looked at again.
+    while (lines.size > 0 && (reservedBytes === 0 || reservedBytes + leastBytes <= totalBytes)) {
+      const network = leastReserved(lines.keys())
+      const line = lines.get(network)
+      let next = line?.pop()
+      while (next && !fits(next.claim)) next = line?.pop()
+      if (next) next.grant()
+      else lines.delete(network)
+    }
+  }
+
+  function leastReserved(networks: Iterable<string>): string {
+    let [found, least] = ['', Number.POSITIVE_INFINITY]
+    for (const network of networks) {
+      const reserved = ofNetwork.of(network)
+      if (reserved < least) [found, least] = [network, reserved]
+    }
+    return found
   }
 
   function reserve(claim: Claim, response: ServerResponse) {
