@@ -111,6 +111,16 @@ it('takes the long code that is mailed while PINs are paused, as people type it'
   const deviceId = await page.evaluate(() => localStorage.getItem('device-id'))
   const sent = /\b\d{4}\b/.exec(sink.mails[0]?.plain ?? '')?.[0] ?? ''
   for (let guess = 0; guess < 5; guess += 1) await app.post('/v1/sessions', { deviceId, pin: otherThan(sent) })
+  // The mail is faster than the response: what is typed meanwhile stays.
+  let respond = () => {}
+  const isTyped = new Promise<void>((resolve) => {
+    respond = resolve
+  })
+  await page.route(/\/v1\/(users|pins)$/, async (route) => {
+    const response = await route.fetch()
+    await isTyped
+    await route.fulfill({ response })
+  })
   await page.getByRole('button', { name: 'Neue PIN anfordern' }).click()
   await expect.poll(() => sink.mails, PATIENCE).toHaveLength(2)
   const code = /\b[A-Z2-7]{4}(?:[ -]?[A-Z2-7]{4}){3}\b/.exec(sink.mails[1]?.plain ?? '')?.[0] ?? ''
@@ -119,6 +129,8 @@ it('takes the long code that is mailed while PINs are paused, as people type it'
   await page.getByRole('button', { name: 'In meiner E-Mail steht ein langer Code' }).click()
   expect(await pin.getAttribute('inputmode')).toBe('text')
   await pin.fill(` ${code.toLowerCase().replaceAll('-', ' ')} `)
+  respond()
+  await page.getByText('Es gibt eine neue PIN.').waitFor()
   await page.getByRole('button', { name: 'Anmelden' }).click()
   await page.getByRole('heading', { name: 'Fotos' }).waitFor()
 })

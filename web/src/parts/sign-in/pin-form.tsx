@@ -47,7 +47,8 @@ export function PinForm({ sent, email, onAgain, onBack }: Props) {
   const requestAgain = () =>
     again.run(async () => {
       await onAgain?.()
-      setTyped('')
+      // What was typed meanwhile may be the new one: a mail can be faster than the response.
+      setTyped((now) => (now === typed ? '' : now))
       notify(words.newPinMade)
     })
 
