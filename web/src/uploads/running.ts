@@ -24,14 +24,10 @@ export const isAsking = signal(false)
 const isBusy = signal(false)
 
 const isAllowed = computed(
-  () =>
-    owner.value !== null &&
-    phase.value === 'signed-in' &&
-    connection.value !== 'offline' &&
-    !isPaused.value &&
-    stop.value === null,
+  () => owner.value !== null && phase.value === 'signed-in' && connection.value !== 'offline' && !isPaused.value,
 )
-const canBegin = computed(() => isAllowed.value && connection.value === 'good' && !isBusy.value)
+// What runs when an upload is refused goes on: there may be room for it, and a response that is lost leaves its file in doubt.
+const canBegin = computed(() => isAllowed.value && stop.value === null && connection.value === 'good' && !isBusy.value)
 
 effect(() => {
   if (canBegin.value) untracked(pump)

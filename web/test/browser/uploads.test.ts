@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
@@ -239,6 +240,17 @@ it('stops when the vault is full, and tries again', async () => {
   await shot('uploads-full')
   await app.request('/v1/files/first.txt', { method: 'DELETE', headers })
   await app.request('/v1/trash', { method: 'DELETE', headers })
+  // There is room for one of them, and its response comes after the refusal of the other.
+  const refusal = once(app.server, 'refused')
+  app.server.prependListener('request', (_, response) => {
+    const end = response.end.bind(response)
+    response.end = (...given: unknown[]) => {
+      if (response.statusCode === 507) app.server.emit('refused')
+      if (response.statusCode === 201) void refusal.then(() => setTimeout(() => end(...(given as [])), 500))
+      else end(...(given as []))
+      return response
+    }
+  })
   await press(page, 'Try all again')
   await expect.poll(async () => (await stored(vault)).length, SOON).toBe(1)
   await uploads(page).getByText('Your vault is full.').waitFor()
