@@ -17,6 +17,8 @@ import { AddButton } from '../uploads/add-button.tsx'
 import { formatBytes, formatNumber } from '../words/formats.ts'
 import { t } from '../words/words.ts'
 
+/** Nothing is known yet. */
+const isFirstWait = computed(() => state.value === 'loading' && sections.value.length === 0)
 /** There is nothing to look for. */
 const isVaultEmpty = computed(
   () => state.value === 'ready' && prefix.value === '' && shownKind.value === 'all' && sections.value.length === 0,
@@ -43,7 +45,8 @@ export function Gallery() {
             <h1>{t.value.common.photos}</h1>
             <Usage />
           </div>
-          {!isEmpty && <AddButton />}
+          {/* An empty vault has the button in another place. It must not go away under an open menu. */}
+          {!isFirstWait.value && !isEmpty && <AddButton />}
         </div>
         {!isEmpty && <FindBar />}
       </header>
@@ -81,7 +84,7 @@ function Files() {
       </div>
     )
   }
-  if (state.value === 'loading' && sections.value.length === 0) {
+  if (isFirstWait.value) {
     return <div class="first-wait waiting" aria-busy="true" role="status" aria-label={t.value.common.loading} />
   }
   return (

@@ -214,8 +214,8 @@ it('selects by a long press, says what went wrong, and forgets all when the sess
   await page.getByRole('button', { name: 'Try again' }).click()
   await cellWith(page, 'photo-1.jpg').waitFor()
 
-  await request('/v1/sessions', { method: 'DELETE' })
   await page.getByRole('radio', { name: 'Photos' }).check()
+  await request('/v1/sessions', { method: 'DELETE' })
   await page.getByRole('searchbox').fill('photo-2')
   await page.getByRole('heading', { name: 'Open your vault' }).waitFor()
   expect(await page.locator('.cell').count()).toBe(0)
