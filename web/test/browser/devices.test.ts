@@ -92,6 +92,8 @@ it('shows a picture only as long as it counts', async () => {
   await page.getByRole('button', { name: 'Sign out all others' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Sign out all others' }).click()
   await page.getByText('All other devices are signed out.').waitFor()
+  // Its button has the name of the one on the page.
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
   expect((await app.request('/v1/me', { headers: { authorization } })).status).toBe(401)
   await page.getByRole('button', { name: 'Sign out all others' }).waitFor({ state: 'detached' })
 })

@@ -87,6 +87,7 @@ it('shows pictures, one after the other, on a desktop', async () => {
   await page.keyboard.press('ArrowLeft')
   await page.keyboard.press('ArrowLeft')
   await title(page, 'dusk.jpg')
+  await expect.poll(() => pictureWidth(page)).toBe(1200)
   await page.keyboard.press('+')
   await expect.poll(() => pictureWidth(page)).toBe(1800)
   await viewer(page).getByRole('button', { name: 'Zoom out' }).waitFor()
