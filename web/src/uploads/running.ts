@@ -81,9 +81,11 @@ function refused(item: Item, reason: Reason, error: unknown): void {
     moveToFront(item)
     waitFor(reason.seconds)
   } else if (code === 'conflict') {
+    // A user who has put the question off is not asked again for each further file.
+    const isFirst = sums.peek().conflicts === 0
     move(item, 'conflict', reason)
-    if (choice.value === null) isAsking.value = true
-    else settle(item)
+    if (choice.value !== null) settle(item)
+    else if (isFirst) isAsking.value = true
   } else {
     move(item, 'failed', reason)
     if (stopsAll(reason)) stop.value = reason

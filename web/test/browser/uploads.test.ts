@@ -158,12 +158,19 @@ it('asks once what to do about names that are taken', async () => {
   await choose(page, version('old'))
   await allStored(page)
 
+  let goOn = () => {}
+  const isPutOff = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  await page.route('**/v1/files/d.txt*', (route) => isPutOff.then(() => route.continue()))
   await choose(page, [...version('new'), text('e.txt', 'no conflict')])
   await page.getByRole('dialog').getByText('b.txt').waitFor()
   await shot('uploads-conflict')
-  // Later is possible, too.
+  // Later is possible, too, and the next conflict does not ask again.
   await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+  goOn()
   await headline(page, 'Names that are taken: 4')
+  expect(await page.getByRole('dialog').count()).toBe(0)
   await press(page, 'Decide')
   await choice('Keep both').click()
   await allStored(page)
