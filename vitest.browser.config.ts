@@ -6,5 +6,7 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts', 'test/support/run-folder.ts'],
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 120_000,
+    // A shared machine can stop for a second.
+    expect: { poll: { timeout: 10_000 } },
   },
 })

@@ -8,5 +8,7 @@ export default defineConfig({
     setupFiles: ['test/support/matchers.ts'],
     fileParallelism: false,
     testTimeout: 600_000,
+    // A shared machine can stop for a second.
+    expect: { poll: { timeout: 10_000 } },
   },
 })

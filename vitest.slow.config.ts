@@ -8,5 +8,7 @@ export default defineConfig({
     setupFiles: ['test/support/matchers.ts'],
     maxWorkers: 2,
     testTimeout: 60_000,
+    // A shared machine can stop for a second.
+    expect: { poll: { timeout: 10_000 } },
   },
 })

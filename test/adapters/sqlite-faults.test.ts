@@ -112,7 +112,7 @@ describe('the reserve', () => {
     expect(existsSync(join(folder, 'reserve'))).toBe(false)
     expect(told).toHaveLength(1)
     await expect(reserve.take()).rejects.toMatchObject({ code: 'ENOSPC' })
-    await expect.poll(() => reserve.take().then(() => 'taken', codeOf), { timeout: 5000 }).toBe('taken')
+    await expect.poll(() => reserve.take().then(() => 'taken', codeOf)).toBe('taken')
     expect(told).toHaveLength(2)
   })
 

@@ -450,7 +450,7 @@ it('cuts a download whose session was ended', async () => {
   line.socket.pause()
   const served = app.connections.at(-1)
   await ada.request('/v1/sessions/current', { method: 'DELETE' })
-  await expect.poll(() => served?.destroyed, { timeout: 5000 }).toBe(true)
+  await expect.poll(() => served?.destroyed).toBe(true)
   line.socket.resume()
   expect((await line.ended).length).toBeLessThan(30_000_000)
 })

@@ -309,7 +309,7 @@ describePostgres('a server whose PostgreSQL takes no commits', () => {
     await standby('nobody')
     expect(await ada.put('photo', 'more sand')).toBeProblem(503, 'outcome-unknown')
     const detail = async () => (await app.request('/health/ready')).body
-    await expect.poll(detail, { timeout: 5000 }).toMatchObject({ detail: 'Not working: database.' })
+    await expect.poll(detail).toMatchObject({ detail: 'Not working: database.' })
     const registration = { name: 'Ada', email: 'eve@example.org', deviceId: 'a-device-of-eve-00000000000000000' }
     const { pin } = (await app.post('/v1/users', registration)).body as { pin: string }
     for (let n = 0; n < 5; n += 1) {

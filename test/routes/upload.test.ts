@@ -146,6 +146,7 @@ describe('uploading a form', () => {
     expect(again.status).toBe(200)
     expect(again.body).toEqual(first.body)
     expect(again.headers.location).toBe('/v1/files/beach.jpg')
+    await app.settled()
     expect(await blobsOnDisk(app)).toHaveLength(1)
   })
 
@@ -372,6 +373,7 @@ describe('uploading raw bytes', () => {
     const again = await ada.put('beach.jpg', 'sand')
     expect(again.status).toBe(200)
     expect(again.body).toEqual(first.body)
+    await app.settled()
     expect(await blobsOnDisk(app)).toHaveLength(1)
   })
 

@@ -95,7 +95,7 @@ describe('on a full disk', () => {
     expect(app.log.join()).toContain(`the disk of ${app.config.DATA_DIR} is full: its reserve is given up`)
 
     disk.free()
-    await expect.poll(async () => (await ada.put('photo', 'more sand')).status, { timeout: 5000 }).toBe(200)
+    await expect.poll(async () => (await ada.put('photo', 'more sand')).status).toBe(200)
     expect(statSync(reserveOf(app)).size).toBe(RESERVE_BYTES)
     expect(app.log.join()).toContain(`there is room in ${app.config.DATA_DIR} again`)
     await expectSound(app, disk)
@@ -163,7 +163,7 @@ describe('on a full disk', () => {
     expect(answer.body).toMatchObject({ detail: 'Not working: space.' })
     expect((await app.request('/health/live')).status).toBe(200)
     disk.free()
-    await expect.poll(async () => (await app.request('/health/ready')).status, { timeout: 5000 }).toBe(200)
+    await expect.poll(async () => (await app.request('/health/ready')).status).toBe(200)
   })
 })
 
@@ -194,7 +194,7 @@ describe('of two disks', () => {
     expect(await ada.put('photo', 'sand')).toBeProblem(507, 'insufficient-storage')
     data.free()
     expect((await phone.request('/v1/sessions/current', { method: 'DELETE' })).status).toBe(204)
-    await expect.poll(async () => (await ada.put('photo', 'sand')).status, { timeout: 5000 }).toBe(201)
+    await expect.poll(async () => (await ada.put('photo', 'sand')).status).toBe(201)
     await expectSound(app, data)
   })
 })
@@ -213,7 +213,7 @@ describe('a server that starts on a full disk', () => {
     expect((await ada('GET', 'photo')).body).toBe('sand')
     expect(await ada('PUT', 'film')).toBeProblem(507, 'insufficient-storage')
     disk.free()
-    await expect.poll(async () => (await ada('PUT', 'film')).status, { timeout: 5000 }).toBe(201)
+    await expect.poll(async () => (await ada('PUT', 'film')).status).toBe(201)
     await expectSound(app, disk)
   })
 
@@ -231,7 +231,7 @@ describe('a server that starts on a full disk', () => {
     expect((await ada('GET', 'photo')).body).toBe('sand')
     expect(await ada('PUT', 'film')).toBeProblem(507, 'insufficient-storage')
     disk.free()
-    await expect.poll(async () => (await ada('PUT', 'film')).status, { timeout: 5000 }).toBe(201)
+    await expect.poll(async () => (await ada('PUT', 'film')).status).toBe(201)
     await expectSound(app, disk)
   })
 

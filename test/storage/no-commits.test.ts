@@ -16,7 +16,7 @@ it('is not ready while another process holds the lock for writing, and refuses w
   onTestFinished(() => void other.close())
   other.exec('BEGIN IMMEDIATE')
   const detail = async () => (await app.request('/health/ready')).body
-  await expect.poll(detail, { timeout: 5000 }).toMatchObject({ detail: 'Not working: database.' })
+  await expect.poll(detail).toMatchObject({ detail: 'Not working: database.' })
   const deviceId = newDeviceId()
   const { pin } = (await app.post('/v1/users', { name: 'Eve', email: 'eve@example.org', deviceId })).body as {
     pin: string
@@ -26,7 +26,7 @@ it('is not ready while another process holds the lock for writing, and refuses w
   expect((await ada.get('photo')).body).toBe('sand')
 
   other.exec('ROLLBACK')
-  await expect.poll(detail, { timeout: 5000 }).toEqual({ status: 'ok' })
+  await expect.poll(detail).toEqual({ status: 'ok' })
   expect((await ada.put('film', 'bytes')).status).toBe(201)
 })
 

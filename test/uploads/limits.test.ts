@@ -136,7 +136,7 @@ it('a full disk refuses an append, and the upload goes on once there is room', a
   expect(await send(ada, rest)).toBeProblem(507, 'insufficient-storage')
   expect(toldOffset(await send(ada, asking('tus', path)))).toBe(2 * MiB)
   disk.free()
-  await expect.poll(async () => (await send(ada, rest)).status, { timeout: 5000 }).toBe(204)
+  await expect.poll(async () => (await send(ada, rest)).status).toBe(204)
   expect((await ada.get('film')).bytes.equals(bytes)).toBe(true)
   await expect.poll(() => blobsOnDisk(app)).toHaveLength(2)
 })

@@ -8,9 +8,10 @@ import { Icon } from '../parts/icon.tsx'
 import { client } from '../state/session.ts'
 import { t } from '../words/words.ts'
 import { takenInShort } from './dates.ts'
-import { InfoPanel } from './info-panel.tsx'
+import { InfoPanel, type Measured } from './info-panel.tsx'
 import { whenOpen } from './open-ended.ts'
 import { moveToTrash } from './remove.ts'
+import { knownLength, knownSize } from './sizes.ts'
 import type { Strip } from './strip.ts'
 
 /** Shorter loading is not worth a word. */
@@ -23,8 +24,8 @@ interface State {
   zoom: Signal<'none' | 'in' | 'out'>
   isLoading: Signal<boolean>
   isInfoOpen: Signal<boolean>
-  /** Grows when a size or a length becomes known. */
-  measurements: Signal<number>
+  /** Of the file: what is known by now. */
+  measured: Signal<Measured>
 }
 
 export interface Controls {
@@ -46,7 +47,7 @@ export function mountControls(
   const file = signal(strip.at(strip.first()) as StoredFile)
   const state: State = {
     ...{ file, hasBefore: signal(false), hasAfter: signal(false), zoom: signal<'none' | 'in' | 'out'>('none') },
-    ...{ isLoading: signal(false), isInfoOpen: signal(false), measurements: signal(0) },
+    ...{ isLoading: signal(false), isInfoOpen: signal(false), measured: signal<Measured>({}) },
   }
   const root = document.createElement('div')
   root.className = 'viewer-controls'
@@ -94,13 +95,14 @@ export function mountControls(
       const shown = strip.at(pswp.currIndex)
       if (!shown) return
       file.value = shown
+      controls.measured()
       state.hasBefore.value = strip.at(pswp.currIndex - 1) !== undefined
       state.hasAfter.value = strip.at(pswp.currIndex + 1) !== undefined
       readZoom()
       readLoading()
     },
     measured() {
-      state.measurements.value += 1
+      state.measured.value = { size: knownSize(file.value), lengthMs: knownLength(file.value) }
     },
     unmount() {
       clearTimeout(timer)
@@ -142,8 +144,13 @@ export function mountControls(
             onClick={() => whenOpen(pswp, () => pswp.next())}
           />
         </div>
-        {state.isInfoOpen.value && state.measurements.value >= 0 && (
-          <InfoPanel key={file.value.id} file={file.value} onClose={controls.closeInfo} />
+        {state.isInfoOpen.value && (
+          <InfoPanel
+            key={file.value.id}
+            file={file.value}
+            measured={state.measured.value}
+            onClose={controls.closeInfo}
+          />
         )}
       </>
     )

@@ -3,25 +3,31 @@ import { Copy, Pencil, X } from 'lucide'
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { Button } from '../parts/button.tsx'
+import type { Size } from '../pictures/encoding.ts'
 import { notify } from '../state/notices.ts'
 import { formatBytes, formatCountdown, formatDateTime, formatNumber } from '../words/formats.ts'
 import { t } from '../words/words.ts'
 import { DateForm } from './date-form.tsx'
 import { takenText } from './dates.ts'
 import { NameForm } from './name-form.tsx'
-import { knownLength, knownSize } from './sizes.ts'
+
+/** The server does not know it. It becomes known when the file is opened. */
+export interface Measured {
+  size?: Size | undefined
+  lengthMs?: number | undefined
+}
 
 interface Props {
   file: StoredFile
+  measured: Measured
   onClose: () => void
 }
 
 /** What is known of the file. Its name and its date can be changed. */
-export function InfoPanel({ file, onClose }: Props) {
+export function InfoPanel({ file, measured: { size, lengthMs }, onClose }: Props) {
   const [editing, setEditing] = useState<'name' | 'date' | null>(null)
   const words = t.value.viewer
   const done = () => setEditing(null)
-  const [size, length] = [knownSize(file), knownLength(file)]
   return (
     <aside class="viewer-info" aria-label={words.info}>
       <header>
@@ -45,7 +51,7 @@ export function InfoPanel({ file, onClose }: Props) {
       <Fact name={words.added}>{formatDateTime(file.createdAt)}</Fact>
       <Fact name={words.size}>{formatBytes(file.size)}</Fact>
       {size && <Fact name={words.dimensions}>{`${formatNumber(size.width)} × ${formatNumber(size.height)}`}</Fact>}
-      {length !== undefined && <Fact name={words.duration}>{formatCountdown(length)}</Fact>}
+      {lengthMs !== undefined && <Fact name={words.duration}>{formatCountdown(lengthMs)}</Fact>}
       <Fact name={words.type}>{file.contentType}</Fact>
       <Digest sha256={file.sha256} />
     </aside>

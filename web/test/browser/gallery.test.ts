@@ -157,8 +157,13 @@ it('selects, downloads, renames, deletes and takes back', async () => {
   await stage.shot('gallery-rename-desktop')
   await dialog.getByLabel('New name').fill('sea.jpg')
   await page.keyboard.press('Enter')
-  await cellWith(page, 'sea.jpg').waitFor()
   await dialog.waitFor({ state: 'detached' })
+  // Its picture has another URL now.
+  const isLoaded = () =>
+    cellWith(page, 'sea.jpg')
+      .locator('img')
+      .evaluate((image) => (image as HTMLImageElement).complete)
+  await expect.poll(isLoaded).toBe(true)
 
   // To the trash and back.
   await page.getByRole('button', { name: 'Select sea.jpg' }).click()
@@ -178,7 +183,9 @@ it('selects, downloads, renames, deletes and takes back', async () => {
 
   // Another device adds a file, and the page sees it by itself.
   await page.clock.install()
+  const counted = page.waitForResponse('**/v1/timeline*')
   await page.reload()
+  await (await counted).finished()
   await cellWith(page, 'sea.jpg').waitFor()
   await request('/v1/files/other.jpg?takenAt=2026-09-01T10:00:00Z', { method: 'PUT', body: 'other' })
   await page.clock.fastForward('01:05')

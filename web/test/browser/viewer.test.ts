@@ -112,11 +112,21 @@ it('shows pictures, one after the other, on a desktop', async () => {
 
 it('tells what is known of a file, and changes it', async () => {
   const { stage, page, headers } = await filled({ viewport: DESKTOP })
+  // After its thumbnail, nothing else changes the file.
+  await page.getByRole('img', { name: 'noon.jpg' }).waitFor()
+  let deliver = () => {}
+  const mayCome = new Promise<void>((resolve) => {
+    deliver = resolve
+  })
+  await page.route('**/v1/files/noon.jpg?*', (route) => mayCome.then(() => route.continue()))
   await open(page, 'noon.jpg')
   await press(page, 'Details')
   const details = viewer(page).getByRole('complementary', { name: 'Details' })
-  await details.getByText('600 × 400').waitFor()
   await details.getByText('image/jpeg').waitFor()
+  expect(await details.getByText('600 × 400').count()).toBe(0)
+  // The details show it once the picture is there.
+  deliver()
+  await details.getByText('600 × 400').waitFor()
   await stage.shot('viewer-details')
 
   await details.getByRole('button', { name: 'Change the date' }).click()
