@@ -22,6 +22,8 @@ export interface S3Settings {
 
 /** The timeout for the header of a response, retries included. A download must be answered within two seconds, also while Redis hangs. */
 const ANSWER_MS = 1500
+/** The same at the start of the server: no client waits, and a busy machine starts slowly. */
+const FIRST_ANSWER_MS = 10_000
 const CONNECT_MS = 900
 /** The idle timeout of a slow request. A slow request has no other timeout. */
 const STALL_MS = 10_000
@@ -84,7 +86,7 @@ export function connection(settings: S3Settings) {
 export async function tryOut(store: Connection, { bucket, endpoint }: S3Settings): Promise<void> {
   try {
     // Not HeadBucket: its error responses have no body, and so no reason.
-    await store.ask(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }))
+    await store.ask(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }), FIRST_ANSWER_MS)
   } catch (error) {
     const { reason, status, message } = error as StoreError
     const advice: Record<string, string> = {
