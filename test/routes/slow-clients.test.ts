@@ -120,7 +120,7 @@ describe('a client that is slow', () => {
 
 describe('connections beyond what the server takes', () => {
   it('are refused with a 503 and closed, and taken again once the silent ones were closed', async () => {
-    const app = await testApp({}, undefined, { headerMs: 1000, mostConnections: 20, networkShare: 1 })
+    const app = await testApp({}, undefined, { headerMs: 3000, mostConnections: 20, networkShare: 1 })
     const silent = Array.from({ length: 20 }, () => wire(app.url))
     await expect.poll(() => app.connections.length).toBe(20)
     const refused = await Promise.all(Array.from({ length: 200 }, () => wire(app.url).ended))

@@ -52,8 +52,8 @@ export async function trafficThrough(servers: readonly ServerProcess[]): Promise
 
   const still = { small: randomBytes(20_000), large: randomBytes(3 * MiB) }
   for (const [name, body] of Object.entries(still)) {
-    const stored = await first.request(`/v1/files/${name}`, { method: 'PUT', headers, body })
-    expect(stored.status).toBe(201)
+    const store = () => first.request(`/v1/files/${name}`, { method: 'PUT', headers, body })
+    await expect.poll(async () => (await store()).status).toBeLessThan(300)
   }
   const film = randomBytes(9 * MiB)
   const lanes = servers.flatMap((_, n) => [
