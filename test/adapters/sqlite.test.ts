@@ -11,7 +11,7 @@ import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
 import { pageSql } from '../../src/adapters/sqlite/file-pages.ts'
 import { holdFolder, tryHoldFolder } from '../../src/adapters/sqlite/folders.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
-import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
+import { dropPartsSql, sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
 import { countSql, newestSql, placeSql } from '../../src/adapters/sqlite/months.ts'
 import { lastReadBackSql } from '../../src/adapters/sqlite/read-backs.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
@@ -302,6 +302,15 @@ it('counts the uploads of a user, and finds the expired ones, in an index alone'
   expect(planOf(hasSoManySql, '', 1)).toEqual([expect.stringContaining('SEARCH uploads USING COVERING INDEX')])
   expect(planOf(oldestOfSql, '', 0, 1)).toEqual([
     'SEARCH uploads USING INDEX uploads_of_user_by_age (user_id=? AND touched_at<?)',
+  ])
+})
+
+it('looks for the part of a deleted blob once, however much garbage there is', async () => {
+  const db = await database()
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${dropPartsSql}`).all('[]') as { detail: string }[]
+  expect(plan.map(({ detail }) => detail).filter((detail) => /SEARCH|garbage/.test(detail))).toEqual([
+    'SEARCH parts USING INDEX sqlite_autoindex_parts_1 (blob=?)',
+    'SEARCH garbage USING COVERING INDEX sqlite_autoindex_garbage_1 (version=?)',
   ])
 })
 
