@@ -32,6 +32,7 @@ import { thumbnailsContract } from '../contracts/thumbnails.ts'
 import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { temporaryFolder } from '../support/app.ts'
+import { iteration } from '../support/iteration.ts'
 
 async function database(folder?: string) {
   const db = openDatabase(folder ?? (await temporaryFolder()))
@@ -128,6 +129,24 @@ it('leaves nothing of a removed user’s keys on the disk', async () => {
   reader.close()
   expect(await users.forget('u')).toBe(true)
   expect(await isThere()).toBe(false)
+})
+
+it('removes each user in a commit of its own, and erases the remains of all together', async () => {
+  const db = await database()
+  const { users, sessions } = repositoriesOn(db)
+  const gone: string[] = []
+  while (gone.length < 8) gone.push((await opened(sessions)).user.id)
+  const commits = await Promise.all(gone.map((id) => users.remove(id).then(iteration)))
+  expect(new Set(commits).size).toBe(gone.length)
+
+  // Each rewriting of the database changes its number.
+  const rewritings = () => db.pragma('schema_version', { simple: true }) as number
+  const before = rewritings()
+  expect(new Set(await Promise.all(gone.slice(1).map(users.forget)))).toEqual(new Set([true]))
+  expect(rewritings()).toBe(before + 1)
+  expect(await users.forget(gone[0] as string)).toBe(true)
+  expect(rewritings()).toBe(before + 2)
+  expect(await users.departed(1)).toEqual([])
 })
 
 it.each([
