@@ -102,7 +102,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
     observe,
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
     unrecorded: openUnrecorded(rules),
-    collect: openGarbageCollector({ ports }),
+    collect: openGarbageCollector({ ports, turns }),
     unsealPage: openUnsealing({ turns }),
   }
   const readBacks = openReadBacks(shared)

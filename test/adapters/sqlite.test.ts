@@ -11,7 +11,7 @@ import { emptyLog } from '../../src/adapters/sqlite/erasure.ts'
 import { pageSql } from '../../src/adapters/sqlite/file-pages.ts'
 import { holdFolder, tryHoldFolder } from '../../src/adapters/sqlite/folders.ts'
 import { groupCommit } from '../../src/adapters/sqlite/group-commit.ts'
-import { sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
+import { dropPartsSql, sqliteLedger, sqliteLedgerBeside } from '../../src/adapters/sqlite/ledger.ts'
 import { countSql, newestSql, placeSql } from '../../src/adapters/sqlite/months.ts'
 import { lastReadBackSql } from '../../src/adapters/sqlite/read-backs.ts'
 import { sqliteSessions } from '../../src/adapters/sqlite/sessions.ts'
@@ -32,6 +32,7 @@ import { thumbnailsContract } from '../contracts/thumbnails.ts'
 import { uploadsContract } from '../contracts/uploads.ts'
 import { vacatedNamesContract } from '../contracts/vacated-names.ts'
 import { temporaryFolder } from '../support/app.ts'
+import { iteration } from '../support/iteration.ts'
 
 async function database(folder?: string) {
   const db = openDatabase(folder ?? (await temporaryFolder()))
@@ -128,6 +129,24 @@ it('leaves nothing of a removed user’s keys on the disk', async () => {
   reader.close()
   expect(await users.forget('u')).toBe(true)
   expect(await isThere()).toBe(false)
+})
+
+it('removes each user in a commit of its own, and erases the remains of all together', async () => {
+  const db = await database()
+  const { users, sessions } = repositoriesOn(db)
+  const gone: string[] = []
+  while (gone.length < 8) gone.push((await opened(sessions)).user.id)
+  const commits = await Promise.all(gone.map((id) => users.remove(id).then(iteration)))
+  expect(new Set(commits).size).toBe(gone.length)
+
+  // Each rewriting of the database changes its number.
+  const rewritings = () => db.pragma('schema_version', { simple: true }) as number
+  const before = rewritings()
+  expect(new Set(await Promise.all(gone.slice(1).map(users.forget)))).toEqual(new Set([true]))
+  expect(rewritings()).toBe(before + 1)
+  expect(await users.forget(gone[0] as string)).toBe(true)
+  expect(rewritings()).toBe(before + 2)
+  expect(await users.departed(1)).toEqual([])
 })
 
 it.each([
@@ -302,6 +321,15 @@ it('counts the uploads of a user, and finds the expired ones, in an index alone'
   expect(planOf(hasSoManySql, '', 1)).toEqual([expect.stringContaining('SEARCH uploads USING COVERING INDEX')])
   expect(planOf(oldestOfSql, '', 0, 1)).toEqual([
     'SEARCH uploads USING INDEX uploads_of_user_by_age (user_id=? AND touched_at<?)',
+  ])
+})
+
+it('looks for the part of a deleted blob once, however much garbage there is', async () => {
+  const db = await database()
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${dropPartsSql}`).all('[]') as { detail: string }[]
+  expect(plan.map(({ detail }) => detail).filter((detail) => /SEARCH|garbage/.test(detail))).toEqual([
+    'SEARCH parts USING INDEX sqlite_autoindex_parts_1 (blob=?)',
+    'SEARCH garbage USING COVERING INDEX sqlite_autoindex_garbage_1 (version=?)',
   ])
 })
 

@@ -98,6 +98,52 @@ it('reads the parts of one upload of all concatenations in an iteration', async 
   expect(new Set(read).size).toBe(4 * 8)
 })
 
+it('removes one batch of all requests that empty the trash in an iteration', async () => {
+  const { app, ada } = await noted()
+  const { trash, ledger } = app.ports
+  const { empty } = trash
+  const { garbage } = ledger
+  const [removed, collected]: [number[], number[]] = [[], []]
+  trash.empty = (...given) => {
+    removed.push(iteration())
+    return empty(...given)
+  }
+  ledger.garbage = (limit, versions) => {
+    collected.push(iteration())
+    return garbage(limit, versions)
+  }
+  for (let n = 0; n < 60; n += 1) {
+    await ada.put(`${n}`, `${n}`)
+    await ada.request(`/v1/files/${n}`, { method: 'DELETE' })
+  }
+  const answers = await Promise.all(Array.from({ length: 32 }, () => ada.request('/v1/trash', { method: 'DELETE' })))
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]))
+  expect(removed.length).toBeGreaterThanOrEqual(32)
+  expect(new Set(removed).size).toBe(removed.length)
+  expect(collected.length).toBeGreaterThanOrEqual(3)
+  expect(new Set([...removed, ...collected]).size).toBe(removed.length + collected.length)
+})
+
+it('deletes the blobs of one file of all purges in an iteration', async () => {
+  const { app, ada } = await noted()
+  const { ledger } = app.ports
+  const { garbage } = ledger
+  const collected: number[] = []
+  ledger.garbage = (limit, versions) => {
+    collected.push(iteration())
+    return garbage(limit, versions)
+  }
+  for (let n = 0; n < 16; n += 1) {
+    await ada.put(`${n}`, `${n}`)
+    await ada.request(`/v1/files/${n}`, { method: 'DELETE' })
+  }
+  const { files } = (await ada.request('/v1/trash')).body as { files: { id: string }[] }
+  const answers = await Promise.all(files.map(({ id }) => ada.request(`/v1/trash/${id}`, { method: 'DELETE' })))
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]))
+  expect(collected).toHaveLength(16)
+  expect(new Set(collected).size).toBe(16)
+})
+
 it('runs one piece of all lists and look-ups in an iteration', async () => {
   const { app, ada, pieces } = await noted()
   const requests = new Array(8).fill(REQUESTS).flat() as typeof REQUESTS

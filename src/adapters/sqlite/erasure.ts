@@ -3,6 +3,7 @@
  * row, and if SQLite had moved the row to another page, the unused space of the former page may have it too.
  */
 import { statSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Database } from 'better-sqlite3'
 import { type InTransaction, MOST_BYTES } from './group-commit.ts'
 
@@ -21,6 +22,30 @@ export function erase(db: Database): boolean {
   if (!emptyLog(db)) return false
   rewrite(db)
   return emptyLog(db)
+}
+
+/** After `erase`, the next one waits for this many times as long as it took. */
+const REST = 10
+
+/**
+ * `erase` for many removals at the same time. All requests wait for an erasure, so removals that come soon after one share the
+ * next.
+ */
+export function sharedErasure(db: Database): () => Promise<boolean> {
+  let next: Promise<boolean> | null = null
+  let earliestAt = 0
+  return () => {
+    next ??= pause(Math.max(0, earliestAt - performance.now())).then(() => {
+      next = null
+      const startedAt = performance.now()
+      try {
+        return erase(db)
+      } finally {
+        earliestAt = performance.now() + REST * (performance.now() - startedAt)
+      }
+    })
+    return next
+  }
 }
 
 /** Moves the whole log into the database and empties the log. False if another process is reading. */

@@ -6,6 +6,10 @@ import type { InTransaction } from './group-commit.ts'
 /** An expired hold is kept for this time, so that its renewal is not taken for a new hold. */
 const DAY_MS = 24 * 60 * 60 * 1000
 
+/** With `version IN (…)` SQLite would look for each blob under each version of the garbage. */
+export const dropPartsSql = `DELETE FROM parts WHERE blob IN (SELECT value FROM json_each(?))
+  AND EXISTS (SELECT 1 FROM garbage WHERE garbage.version = parts.version) RETURNING version`
+
 /** `alone`: this process holds the folder (`holdFolder`), so every other run is over. */
 export function sqliteLedger(db: Database, inTransaction: InTransaction, alone: boolean): BlobLedger {
   const open = db.prepare<[string, number, string]>(
@@ -28,10 +32,7 @@ export function sqliteLedger(db: Database, inTransaction: InTransaction, alone: 
     `SELECT blob FROM garbage JOIN parts USING (version) WHERE version IN (SELECT value FROM json_each(?))
      ORDER BY position, start LIMIT ?`,
   )
-  const dropParts = db.prepare<[string], { version: string }>(
-    `DELETE FROM parts WHERE blob IN (SELECT value FROM json_each(?)) AND version IN (SELECT version FROM garbage)
-     RETURNING version`,
-  )
+  const dropParts = db.prepare<[string], { version: string }>(dropPartsSql)
   const dropVersions = db.prepare<[string]>(
     `DELETE FROM garbage WHERE version IN (SELECT value FROM json_each(?))
        AND NOT EXISTS (SELECT 1 FROM parts WHERE parts.version = garbage.version)`,

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { ListedUser, Usage, User, UserRepository } from '../../ports/accounts.ts'
-import { erase } from './erasure.ts'
-import type { InTransaction } from './group-commit.ts'
+import { sharedErasure } from './erasure.ts'
+import { type InTransaction, MOST_BYTES } from './group-commit.ts'
 import { thumbnailDrop } from './thumbnails.ts'
 
 const COLUMNS = 'id, name, email, confirmed_by AS confirmedBy, created_at AS createdAt FROM users'
@@ -62,6 +62,7 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
        SELECT file_id FROM tombstones WHERE user_id = :owner LIMIT :limit)`,
   )
   const forget = db.prepare<[string]>('DELETE FROM departed WHERE user_id = ?')
+  const erased = sharedErasure(db)
 
   return {
     async find(owner) {
@@ -96,7 +97,8 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
         dropSlots.run(owner)
         depart.run(owner)
         return true
-      })
+        // A user may have thousands of sessions, devices and activity entries. So a commit has one removal.
+      }, MOST_BYTES)
     },
 
     async departed(limit) {
@@ -125,7 +127,7 @@ export function sqliteUsers(db: Database, inTransaction: InTransaction): UserRep
     },
 
     async forget(owner) {
-      if (!erase(db)) return false
+      if (!(await erased())) return false
       await inTransaction(() => forget.run(owner))
       return true
     },

@@ -69,7 +69,7 @@ export function openAccounts({
   /** False once nothing is left. */
   async function clearOut(owner: string): Promise<boolean> {
     const { removed, versions } = await users.clearOut(owner, BATCH)
-    await collect(versions)
+    await collect(owner, versions)
     return removed === BATCH
   }
 }

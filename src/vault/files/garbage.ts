@@ -4,19 +4,26 @@ import type { Needs } from '../context.ts'
 
 /** Blobs that are deleted at a time. */
 const BATCH = 500
+/** Takes turns with the owners. No user has this id. */
+const SWEEPER = ''
 
-export type Collect = (versions: string[]) => Promise<void>
+/** `owner` is whose versions they are; `null` for those of several users, which the sweeper deletes. */
+export type Collect = (owner: string | null, versions: string[]) => Promise<void>
 
 /**
  * Deletes the blobs of versions that are recorded as garbage. During a hold they wait for the sweeper. The hold is
  * checked after the versions were recorded: a later hold sees rows that do not name them. An error is logged and does
  * not reach the caller, because the sweeper retries the deletion.
  */
-export function openGarbageCollector({ ports }: Needs<'blobs' | 'ledger' | 'clock' | 'alarm'>): Collect {
-  return async (versions) => {
+export function openGarbageCollector({
+  ports,
+  turns,
+}: Needs<'blobs' | 'ledger' | 'clock' | 'alarm', 'turns'>): Collect {
+  return async (owner, versions) => {
     if (versions.length === 0) return
     try {
-      while (await deleteGarbage(ports, versions));
+      do await turns.next(owner ?? SWEEPER)
+      while (await deleteGarbage(ports, versions))
     } catch (error) {
       ports.alarm(error, 'deleting blobs that no file has any more')
     }

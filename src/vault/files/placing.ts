@@ -128,8 +128,8 @@ export function openPlacing({
         throw refusals[answer](rules, keeps, blob === null || content.source !== null)
       }
       changeNotices.publish(owner)
-      if (content.source) background('deleting a form that is a file now', collect([content.source.upload]))
-      if (current && !displaced) background('deleting a replaced version', collect([current.version]))
+      if (content.source) background('deleting a form that is a file now', collect(owner, [content.source.upload]))
+      if (current && !displaced) background('deleting a replaced version', collect(owner, [current.version]))
       const { thumbnail, thumbnailBytes, ...kept } = sameContent ? current : { ...NOT_TAKEN, ...NO_THUMBNAIL }
       const { takenAt, takenOffset } = taken ?? kept
       return {

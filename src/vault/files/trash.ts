@@ -86,12 +86,13 @@ export function openTrash({
       const version = await trash.remove(owner, id)
       if (!version) throw problems.fileNotFound(IN_TRASH)
       activity.note(owner, 'file-purged', caller, { fileId: id })
-      await collect([version])
+      await collect(owner, [version])
     },
 
     async empty(owner, caller) {
       const now = clock()
       await inBatches(
+        owner,
         () => trash.empty(owner, now, BATCH),
         () => activity.note(owner, 'file-purged', caller),
       )
@@ -101,6 +102,7 @@ export function openTrash({
       if (rules.readOnly) return false
       let some = false
       await inBatches(
+        owner,
         () => trash.empty(owner, clock() - rules.trashMs, BATCH),
         () => {
           some = true
@@ -113,17 +115,18 @@ export function openTrash({
       const expired = clock() - rules.trashMs
       await repeat(async () => {
         const garbage = await trash.expire(expired, BATCH)
-        await collect(garbage)
+        await collect(null, garbage)
         return garbage.length === BATCH
       })
     },
   }
 
-  async function inBatches(removeSome: () => Promise<string[]>, begun: () => void): Promise<void> {
+  async function inBatches(owner: string, removeSome: () => Promise<string[]>, begun: () => void): Promise<void> {
     for (let first = true; ; first = false) {
+      await turns.next(owner)
       const garbage = await removeSome()
       if (first && garbage.length > 0) begun()
-      await collect(garbage)
+      await collect(owner, garbage)
       if (garbage.length < BATCH) return
     }
   }

@@ -59,7 +59,7 @@ export function openOperatorsVault(ports: OperatorPorts, rules: VaultRules): Ope
     repeat: work.repeat,
     // There are no uploads here, so no blob is ever doubtful.
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
-    collect: openGarbageCollector({ ports }),
+    collect: openGarbageCollector({ ports, turns }),
     observe: () => {},
     unsealPage: openUnsealing({ turns }),
   }

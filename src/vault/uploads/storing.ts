@@ -71,7 +71,7 @@ export function openStoring({
       const sealed = { ...part, blob: written.blob, seal: sealPartKey(fileKey, chance.bytes(12), part, key) }
       const replaced = short ? chance.id() : undefined
       const touchedAt = await record(owner, upload, sealed, written, { overheadBytes, replaced })
-      if (replaced) background('deleting a short part', collect([replaced]))
+      if (replaced) background('deleting a short part', collect(owner, [replaced]))
       const offset = part.start + part.sizeBytes
       hashes.keep(owner, upload.id, offset, whole)
       return { ...upload, offset, parts: upload.parts + (short ? 0 : 1), touchedAt }

@@ -200,7 +200,7 @@ export function openUploads(
   async function drop(owner: string, id: string): Promise<boolean> {
     const removed = await uploads.remove(owner, id)
     hashes.forget(owner, id)
-    if (removed) await collect([id])
+    if (removed) await collect(owner, [id])
     return removed
   }
 
@@ -229,7 +229,7 @@ export async function expireUploads({
 }: Needs<'uploads' | 'clock', 'rules' | 'repeat' | 'collect'>): Promise<void> {
   await repeat(async () => {
     const { removed, versions } = await uploads.expire(clock() - uploadExpiryMs, BATCH, null)
-    await collect(versions)
+    await collect(null, versions)
     return removed === BATCH
   })
 }
@@ -242,7 +242,7 @@ export async function expireUploadsOf(
   if (rules.readOnly) return false
   for (let some = false; ; some = true) {
     const { removed, versions } = await uploads.expire(clock() - rules.uploadExpiryMs, BATCH, owner)
-    await collect(versions)
+    await collect(owner, versions)
     if (removed < BATCH) return some || removed > 0
   }
 }
