@@ -45,12 +45,12 @@ async function main(args: string[]): Promise<number> {
       throw new UsageError(`usage: ${usageOf(found.name, found.command)}`)
     }
     const outcome = await run(found.command, positionals, values)
-    print(json ? JSON.stringify(outcome.report) : outcome.lines.join('\n'))
+    print(json ? JSON.stringify(outcome.report) : outcome.lines.map((line) => visible(line, '')).join('\n'))
     return outcome.ok ? EXIT_OK : EXIT_FAILED
   } catch (error) {
     const { message } = error as Error
     if (json) print(JSON.stringify({ ok: false, error: message }))
-    process.stderr.write(`minikeepsafe: ${message}\n`)
+    process.stderr.write(`minikeepsafe: ${visible(message, '\n')}\n`)
     return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED
   }
 }
@@ -174,6 +174,16 @@ function usageOf(name: string, { operands, options, optional = {} }: Command): s
 
 function helpOf(name: string, command: Command): string {
   return `usage: ${usageOf(name, command)} [--json]\n\n${command.help}`
+}
+
+/**
+ * Shows control characters as `\u{…}`, but those in `kept`. The ids in a backup are what its keeper wrote there, and a terminal would
+ * obey them.
+ */
+function visible(text: string, kept: string): string {
+  return text.replace(/\p{C}/gu, (character) =>
+    kept.includes(character) ? character : `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  )
 }
 
 function print(text: string): number {

@@ -25,6 +25,8 @@ export interface VaultContext {
   keys: Keyring
   background: Background
   turns: Turns
+  /** For the pieces of uploads. */
+  receivingTurns: Turns
   repeat: Repeat
   observe: Observe
   aside: Aside

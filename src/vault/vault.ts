@@ -71,6 +71,9 @@ export interface Vault {
 /** Half MiB of downloads that an iteration of the event loop opens and sends. Each takes less than a millisecond. */
 const SENT_AT_ONCE = 8
 
+/** Pieces of uploads that an iteration seals: of 256 KiB if many uploads run. Each takes less than a millisecond. */
+const RECEIVED_AT_ONCE = 4
+
 /** Opens the vault for one run of this process. Throws if slots are sealed under a master key that is not given. */
 export async function openVault(given: Ports, rules: VaultRules): Promise<Vault> {
   let observer: Observe = () => {}
@@ -88,6 +91,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
   let draining = false
   const turns = openTurns()
   const sendingTurns = openTurns(SENT_AT_ONCE)
+  const receivingTurns = openTurns(RECEIVED_AT_ONCE)
   const admission = openAdmission({ ports, keys })
   if (!rules.readOnly) await begin()
 
@@ -98,6 +102,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
     admission,
     background: work.run,
     turns,
+    receivingTurns,
     repeat: work.repeat,
     observe,
     doubtfulBlobs: openDoubtfulBlobs({ ports }),
@@ -190,6 +195,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
     skipTurn() {
       turns.skip()
       sendingTurns.skip()
+      receivingTurns.skip()
     },
 
     drain() {

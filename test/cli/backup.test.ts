@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../support/app.ts'
 import { command, commandProcess, serverProcess, signedIn } from '../support/process.ts'
@@ -150,5 +151,25 @@ describe('backup and restore', () => {
     expect((await command(folder, ['backup', 'elsewhere'])).code).toBe(0)
     await rm(join(folder, 'elsewhere'), { recursive: true })
     expect(await error(['restore', 'nowhere'])).toContain('there is no backup in nowhere')
+  })
+
+  it('send no control characters of a backup to a terminal', async () => {
+    const folder = await temporaryFolder()
+    const backup = join(folder, 'backup')
+    const server = serverProcess(folder)
+    const headers = await signedIn(server)
+    await server.request('/v1/files/file', { method: 'PUT', headers, body: 'bytes' })
+    await command(folder, ['backup', backup])
+    await server.stop('SIGTERM')
+    const db = new Database(join(backup, 'minikeepsafe.db'))
+    const id = '\x1b]0;title\x07\x1b[2K\r\nrestored\x9b31m\u202e'
+    db.prepare('UPDATE files SET id = ?').run(id)
+    db.prepare('UPDATE parts SET blob = ?').run(`run/${id}`)
+    db.close()
+
+    const { code, stdout } = await commandProcess(await withKeyOf(folder), ['restore', backup]).ended
+    expect(code).toBe(1)
+    expect(stdout).toContain('missing: file \\u{1b}]0;title\\u{7}\\u{1b}[2K\\u{d}\\u{a}restored\\u{9b}31m\\u{202e}: ')
+    expect(stdout).toMatch(/^[^\p{C}]*\n[^\p{C}]*\n$/u)
   })
 })

@@ -1,6 +1,6 @@
 /** Requests with much work, at the same time: an iteration of the event loop has one piece of it. */
-import { expect, it } from 'vitest'
-import { member, testApp } from '../support/app.ts'
+import { describe, expect, it } from 'vitest'
+import { member, type TestApp, testApp } from '../support/app.ts'
 import type { Call } from '../support/http.ts'
 import { iteration } from '../support/iteration.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
@@ -216,6 +216,55 @@ it('runs hardly a piece in iterations that accept a crowd of connections', async
   // Before the eighth, and one in 65.
   expect(pieces.filter((piece) => accepted.has(piece)).length).toBeLessThan(10)
   for (const { socket } of lines) socket.destroy()
+})
+
+describe('16 uploads at once', () => {
+  async function uploads(onPiece: (app: TestApp) => void, bytes = Buffer.alloc(3 * 1024 * 1024 + 10)) {
+    const app = await testApp()
+    const ada = await member(app)
+    const pieces: number[] = []
+    const { put } = app.ports.blobs
+    app.ports.blobs.put = (blob, batches, signal) => {
+      async function* noted() {
+        for await (const batch of batches) {
+          // A piece of ten bytes, the last of 3 MiB and ten bytes, waits for no turn.
+          if (batch.reduce((sum, { length }) => sum + length, 0) > 1000) {
+            pieces.push(iteration())
+            onPiece(app)
+          }
+          yield batch
+        }
+      }
+      return put(blob, noted(), signal)
+    }
+    const answers = await Promise.all(Array.from({ length: 16 }, (_, n) => ada.put(`${n}`, bytes)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
+    return pieces
+  }
+
+  it('have few pieces sealed in an iteration', async () => {
+    for (const bytes of [3 * 1024 * 1024 + 10, 256 * 1024]) {
+      const counts = new Map<number, number>()
+      for (const piece of await uploads(() => {}, Buffer.alloc(bytes))) counts.set(piece, (counts.get(piece) ?? 0) + 1)
+      expect([...counts.values()].reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(16)
+      expect(Math.max(...counts.values())).toBeLessThanOrEqual(4)
+    }
+  })
+
+  it('have hardly one sealed in iterations that accept a crowd of connections', async () => {
+    const accepted: number[] = []
+    const lines: Wire[] = []
+    const pieces = await uploads((app) => {
+      if (lines.length > 0) return
+      app.server.on('connection', () => accepted.push(iteration()))
+      lines.push(...Array.from({ length: 60 }, () => wire(app.url)))
+    })
+    const crowded = new Set(accepted.slice(10))
+    expect(crowded.size).toBeGreaterThan(20)
+    // One iteration in 65 seals some.
+    expect(pieces.filter((piece) => crowded.has(piece)).length).toBeLessThan(10)
+    for (const { socket } of lines) socket.destroy()
+  })
 })
 
 it('sends each half MiB of a download in a turn of its user', async () => {

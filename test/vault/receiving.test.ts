@@ -4,6 +4,7 @@ import { rulesOf } from '../../src/compose/rules.ts'
 import { openContent, wholeOf } from '../../src/vault/crypto/content.ts'
 import { openBlobWriting } from '../../src/vault/files/blob-writing.ts'
 import { openReceiving, type Received } from '../../src/vault/files/receiving.ts'
+import { openTurns } from '../../src/vault/turns.ts'
 import { testApp } from '../support/app.ts'
 
 it.each([
@@ -21,6 +22,7 @@ it.each([
     background: () => {},
     doubtfulBlobs: { add: () => {} },
     unrecorded: () => ({ add: () => {}, end: () => {} }),
+    receivingTurns: openTurns(),
   })
   const received: Received = await receive('ada', async (take) => {
     const received = await take(chunksOf(chunks), Number.POSITIVE_INFINITY)
@@ -42,10 +44,11 @@ it('joins bytes that come one at a time, again and again', async () => {
     ports: app.ports,
     admission: { admit: async () => {}, run: () => 'run', isOver: async () => false },
     doubtfulBlobs: { add: () => {} },
+    receivingTurns: openTurns(),
   })
   const sizes: number[] = []
   const hash = { update: ({ length }: Uint8Array) => sizes.push(length) }
-  await write(randomBytes(32), chunksOf(Array.from({ length: 1000 }, () => randomBytes(1))), hash, {
+  await write('ada', randomBytes(32), chunksOf(Array.from({ length: 1000 }, () => randomBytes(1))), hash, {
     add: () => {},
     end: () => {},
   })

@@ -33,7 +33,13 @@ export interface WrittenBlob {
 
 export interface BlobWriting {
   /** Durable once resolved. If `bytes` throws, nothing is left, and it throws the same error. */
-  write(key: Buffer, bytes: AsyncIterable<Uint8Array>, hash: Hashing, unrecorded: UnrecordedBytes): Promise<WrittenBlob>
+  write(
+    owner: string,
+    key: Buffer,
+    bytes: AsyncIterable<Uint8Array>,
+    hash: Hashing,
+    unrecorded: UnrecordedBytes,
+  ): Promise<WrittenBlob>
 }
 
 /** Gets all bytes in order. */
@@ -45,7 +51,8 @@ export function openBlobWriting({
   ports: { blobs, chance },
   admission: { admit, run, isOver },
   doubtfulBlobs,
-}: Needs<'blobs' | 'chance'> & {
+  receivingTurns,
+}: Needs<'blobs' | 'chance', 'receivingTurns'> & {
   admission: Pick<Admission, 'admit' | 'run' | 'isOver'>
   doubtfulBlobs: Pick<DoubtfulBlobs, 'add'>
 }): BlobWriting {
@@ -53,6 +60,7 @@ export function openBlobWriting({
   return { write }
 
   async function write(
+    owner: string,
     key: Buffer,
     bytes: AsyncIterable<Uint8Array>,
     hash: Hashing,
@@ -81,6 +89,8 @@ export function openBlobWriting({
       for await (const { chunks, bytes: pieceBytes, last } of inPieces(bytes, bytesOfPiece)) {
         // After the last piece the bytes are recorded or deleted at once.
         if (!last) unrecorded.add(pieceBytes)
+        // Sealing a single frame costs about as much as a turn.
+        if (pieceBytes > FRAME_BYTES) await receivingTurns.next(owner)
         for (const chunk of chunks) hash.update(chunk)
         sizeBytes += pieceBytes
         yield seal(chunks, pieceBytes, last)

@@ -89,6 +89,7 @@ export function openFiles(
     | 'background'
     | 'doubtfulBlobs'
     | 'unrecorded'
+    | 'receivingTurns'
     | 'activity'
     | 'unsealPage'
     | 'trash'

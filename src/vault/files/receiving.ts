@@ -34,11 +34,12 @@ export function openReceiving({
   background,
   doubtfulBlobs,
   unrecorded,
-}: Needs<'blobs' | 'chance', 'rules' | 'background' | 'unrecorded'> & {
+  receivingTurns,
+}: Needs<'blobs' | 'chance', 'rules' | 'background' | 'unrecorded' | 'receivingTurns'> & {
   admission: Pick<Admission, 'admit' | 'run' | 'isOver'>
   doubtfulBlobs: Pick<DoubtfulBlobs, 'add'>
 }): Receiving {
-  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
+  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs, receivingTurns })
 
   return (owner, upload) => {
     const placing = placeOrDelete(owner, upload)
@@ -62,7 +63,7 @@ export function openReceiving({
       return await upload(async (bytes, mostBytes) => {
         const fileKey = ports.chance.bytes(32)
         const hash = createHash('sha256')
-        const written = await write(fileKey, limited(bytes, mostBytes), hash, unrecorded(owner, false))
+        const written = await write(owner, fileKey, limited(bytes, mostBytes), hash, unrecorded(owner, false))
         last = written
         const { blob, sizeBytes, offer } = written
         return {

@@ -39,15 +39,16 @@ export function openStoring({
   background,
   collect,
   unrecorded,
+  receivingTurns,
   hashes,
 }: Needs<
   'uploads' | 'files' | 'blobs' | 'clock' | 'chance',
-  'rules' | 'admission' | 'doubtfulBlobs' | 'trash' | 'background' | 'collect' | 'unrecorded'
+  'rules' | 'admission' | 'doubtfulBlobs' | 'trash' | 'background' | 'collect' | 'unrecorded' | 'receivingTurns'
 > & {
   hashes: RunningHashes
 }): StorePart {
   const { uploads, files, clock, chance } = ports
-  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs })
+  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs, receivingTurns })
 
   return async (owner, upload, fileKey, { bytes, hash, overheadBytes, check }) => {
     const short = await shortPart(upload)
@@ -64,7 +65,7 @@ export function openStoring({
       },
     }
     const all = short ? behind(short, upload, fileKey, bytes) : bytes
-    const written = await write(key, all, both, unrecorded(owner, true))
+    const written = await write(owner, key, all, both, unrecorded(owner, true))
     try {
       check()
       const part = { start: short?.start ?? upload.offset, sizeBytes: written.sizeBytes }

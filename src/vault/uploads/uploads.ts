@@ -129,6 +129,7 @@ export function openUploads(
     | 'trash'
     | 'turns'
     | 'unrecorded'
+    | 'receivingTurns'
   > &
     Pick<Files, 'add'>,
 ): Uploads {
