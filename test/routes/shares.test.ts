@@ -7,7 +7,7 @@ import { head, type Wire, wire } from '../support/wire.ts'
 
 const SOMEBODY_ELSE = '127.0.0.2'
 
-/** What the first connections got that were ended: the server need not take the requests in the order of their connections. */
+/** The responses on the connections that end first. The server need not take requests in the order of their connections. */
 async function firstEnded(lines: Wire[], count: number): Promise<string[]> {
   const answers: string[] = []
   for (const { ended } of lines) void ended.then((answer) => answers.push(answer))

@@ -3,8 +3,8 @@ import { openBackgroundWork } from '../../src/vault/background.ts'
 import { openKeyring } from '../../src/vault/crypto/keyring.ts'
 import { openExports } from '../../src/vault/files/export.ts'
 import { openReadBacks } from '../../src/vault/files/read-backs.ts'
-import { openTurns, type Turns } from '../../src/vault/turns.ts'
 import { member, testApp } from '../support/app.ts'
+import { notedTurns } from '../support/turns.ts'
 
 it('takes a turn for each page and each file, so that small files delay nobody', async () => {
   const app = await testApp()
@@ -12,15 +12,7 @@ it('takes a turn for each page and each file, so that small files delay nobody',
   const ids: string[] = []
   for (let n = 0; n < 5; n += 1) ids.push(((await ada.put(`file-${n}`, `bytes ${n}`)).body as { id: string }).id)
   await app.settled()
-  const { next, ...others } = openTurns()
-  const taken: string[] = []
-  const turns: Turns = {
-    ...others,
-    next(owner) {
-      taken.push(owner)
-      return next(owner)
-    },
-  }
+  const { turns, taken } = notedTurns()
   const { ports, vault } = app
   const { rules } = vault
   const keys = openKeyring({ ports })

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { sealSecrets } from '../../src/vault/crypto/envelope.ts'
 import { openUnsealing, readInPieces } from '../../src/vault/files/stored-file.ts'
-import { openTurns, type Turns } from '../../src/vault/turns.ts'
+import { openTurns } from '../../src/vault/turns.ts'
+import { notedTurns } from '../support/turns.ts'
 
 const T = Date.UTC(2026, 10, 22)
 const vaultKey = randomBytes(32)
@@ -43,15 +44,7 @@ it('opens more rows than it remembers, each with what its own seal told', async 
 
 it('takes a turn for each hundred rows, and one for the response', async () => {
   const rows = Array.from({ length: 250 }, (_, n) => sealedRow(n).row)
-  const { next, ...others } = openTurns()
-  const taken: string[] = []
-  const turns: Turns = {
-    ...others,
-    next(owner) {
-      taken.push(owner)
-      return next(owner)
-    },
-  }
+  const { turns, taken } = notedTurns()
   await openUnsealing({ turns })(vaultKey, 'ana', rows)
   expect(taken).toEqual(['ana', 'ana', 'ana', 'ana'])
 })

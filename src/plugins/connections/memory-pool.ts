@@ -49,7 +49,7 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
 
   return {
     async claim(claim, response) {
-      // What is released goes to those that wait first.
+      // Claims that wait get released memory before later claims.
       if (!isGranting && fits(claim)) reserve(claim, response)
       else await waitFor(claim, response)
     },

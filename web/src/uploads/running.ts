@@ -26,7 +26,7 @@ const isBusy = signal(false)
 const isAllowed = computed(
   () => owner.value !== null && phase.value === 'signed-in' && connection.value !== 'offline' && !isPaused.value,
 )
-// What runs when an upload is refused goes on: there may be room for it, and a response that is lost leaves its file in doubt.
+// After a refusal, running uploads go on. There may be room for them, and without its response the outcome of one is not known.
 const canBegin = computed(() => isAllowed.value && stop.value === null && connection.value === 'good' && !isBusy.value)
 
 effect(() => {

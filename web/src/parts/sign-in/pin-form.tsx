@@ -47,7 +47,7 @@ export function PinForm({ sent, email, onAgain, onBack }: Props) {
   const requestAgain = () =>
     again.run(async () => {
       await onAgain?.()
-      // What was typed meanwhile may be the new one: a mail can be faster than the response.
+      // A mail can be faster than the response, so the user may have typed the new PIN already.
       setTyped((now) => (now === typed ? '' : now))
       notify(words.newPinMade)
     })
