@@ -16,7 +16,7 @@ await trial(
         return answer.data
       },
       async put(name, photo) {
-        const answer = await putFile(name, photo, { headers: { ...options.headers, 'Content-Type': 'image/jpeg' } })
+        const answer = await putFile(name, photo, {}, { headers: { ...options.headers, 'Content-Type': 'image/jpeg' } })
         if (answer.status !== 200 && answer.status !== 201) throw new Error(answer.data.code)
         return answer.data
       },

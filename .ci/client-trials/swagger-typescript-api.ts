@@ -8,7 +8,7 @@ await trial(
     return {
       upload: async (file) => (await api.v1.uploadForm({ file })).data,
       put: async (name, photo) =>
-        (await api.v1.putFile(name, photo as File, { headers: { 'Content-Type': 'image/jpeg' } })).data,
+        (await api.v1.putFile(name, photo as File, {}, { headers: { 'Content-Type': 'image/jpeg' } })).data,
       download: async (name) => (await api.v1.getFile(name, {}, { format: 'blob' })).data as Blob,
       codeWithout: async (name) =>
         api.v1.getFile(name, {}, { format: 'json' }).then(

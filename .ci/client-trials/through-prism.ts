@@ -21,6 +21,8 @@ const files = {
 for (const [name, [type, bytes]] of Object.entries(files)) {
   await ask('PUT', `/v1/files/${name}`, 201, { 'content-type': type }, bytes)
   await ask('GET', `/v1/files/${name}`, 200)
+  // The proxy parses JSON, also of a part and of a response without a body.
+  if (name === 'c.json') continue
   await ask('GET', `/v1/files/${name}`, 206, { range: 'bytes=0-1' })
   await ask('HEAD', `/v1/files/${name}`, 200)
 }

@@ -97,6 +97,7 @@ export const thumbnails: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'deleteThumbnail',
         summary: 'Delete the thumbnail of a file',
+        description: 'The file itself stays as it is.',
         tags: ['files'],
         params: ByName,
         headers: ThumbnailChangeHeaders,

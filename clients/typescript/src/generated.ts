@@ -259,7 +259,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List your uploads that are not complete */
+        /**
+         * List your uploads that are not complete
+         * @description Each with its offset, and the time at which it expires.
+         */
         get: operations["listUploads"];
         put?: never;
         /**
@@ -283,10 +286,16 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Cancel an upload */
+        /**
+         * Cancel an upload
+         * @description Its bytes are deleted, and its URL is a 404 from then on.
+         */
         delete: operations["cancelUpload"];
         options?: never;
-        /** How many bytes of an upload are stored */
+        /**
+         * How many bytes of an upload are stored
+         * @description Ends an append that is still running, and keeps the bytes that have arrived.
+         */
         head: operations["uploadOffset"];
         /**
          * Append bytes to an upload
@@ -313,7 +322,10 @@ export interface paths {
          */
         put: operations["putThumbnail"];
         post?: never;
-        /** Delete the thumbnail of a file */
+        /**
+         * Delete the thumbnail of a file
+         * @description The file itself stays as it is.
+         */
         delete: operations["deleteThumbnail"];
         options?: never;
         /**

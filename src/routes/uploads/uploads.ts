@@ -62,6 +62,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
       schema: {
         operationId: 'listUploads',
         summary: 'List your uploads that are not complete',
+        description: 'Each with its offset, and the time at which it expires.',
         tags: ['uploads'],
         response: { 200: UploadList },
       },
@@ -78,6 +79,7 @@ export const uploads: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (a
       schema: {
         operationId: 'cancelUpload',
         summary: 'Cancel an upload',
+        description: 'Its bytes are deleted, and its URL is a 404 from then on.',
         tags: ['uploads'],
         params: ById,
         response: { 204: nothing('Nothing of it is left.'), ...failures('upload-not-found', 'precondition-failed') },
@@ -143,6 +145,7 @@ const receiving: FastifyPluginAsyncTypebox<UploadContext> = async (app, context)
       schema: {
         operationId: 'uploadOffset',
         summary: 'How many bytes of an upload are stored',
+        description: 'Ends an append that is still running, and keeps the bytes that have arrived.',
         tags: ['uploads'],
         params: ById,
         headers: OffsetHeaders,
