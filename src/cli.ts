@@ -36,7 +36,7 @@ async function main(args: string[]): Promise<number> {
   const json = args.includes('--json')
   try {
     const found = commandIn(args)
-    if (!found && args.includes('--version')) return print(json ? JSON.stringify({ version: VERSION }) : VERSION)
+    if (!found && args.includes('--version')) return print(json ? document({ version: VERSION }) : VERSION)
     if (!found && args[0] === SERVE) return helpWithServing(args)
     if (!found) return help(args)
     const { values, positionals } = parse(found.rest, found.command)
@@ -45,11 +45,11 @@ async function main(args: string[]): Promise<number> {
       throw new UsageError(`usage: ${usageOf(found.name, found.command)}`)
     }
     const outcome = await run(found.command, positionals, values)
-    print(json ? JSON.stringify(outcome.report) : outcome.lines.map((line) => visible(line, '')).join('\n'))
+    print(json ? document(outcome.report) : outcome.lines.map((line) => visible(line, '')).join('\n'))
     return outcome.ok ? EXIT_OK : EXIT_FAILED
   } catch (error) {
     const { message } = error as Error
-    if (json) print(JSON.stringify({ ok: false, error: message }))
+    if (json) print(document({ ok: false, error: message }))
     process.stderr.write(`minikeepsafe: ${visible(message, '\n')}\n`)
     return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED
   }
@@ -183,6 +183,16 @@ function helpOf(name: string, command: Command): string {
 function visible(text: string, kept: string): string {
   return text.replace(/\p{C}/gu, (character) =>
     kept.includes(character) ? character : `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  )
+}
+
+/** JSON without control characters: `JSON.stringify` escapes only those below U+0020. */
+function document(value: unknown): string {
+  return JSON.stringify(value).replace(/\p{C}/gu, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`,
+    ).join(''),
   )
 }
 

@@ -171,5 +171,9 @@ describe('backup and restore', () => {
     expect(code).toBe(1)
     expect(stdout).toContain('missing: file \\u{1b}]0;title\\u{7}\\u{1b}[2K\\u{d}\\u{a}restored\\u{9b}31m\\u{202e}: ')
     expect(stdout).toMatch(/^[^\p{C}]*\n[^\p{C}]*\n$/u)
+
+    const asJson = await commandProcess(await withKeyOf(folder), ['restore', backup, '--json']).ended
+    expect(asJson.stdout).toMatch(/^[^\p{C}]*\n$/u)
+    expect(JSON.stringify(JSON.parse(asJson.stdout))).toContain(JSON.stringify(id).slice(1, -1))
   })
 })
