@@ -1,0 +1,62 @@
+/** What one user leaves in a page is not shown to the next one. */
+import { randomBytes } from 'node:crypto'
+import type { Page } from 'playwright-core'
+import { expect, it } from 'vitest'
+import { openStage, type Stage, signIn } from './stage.ts'
+
+const photos = (page: Page) => page.getByRole('heading', { name: 'Photos' })
+
+/** Another user, and what signs that user in. */
+async function stranger(app: Stage['app']) {
+  const own = `own-${randomBytes(8).toString('hex')}`
+  const person = { name: 'Eve', email: 'eve@example.org', deviceId: own }
+  const { pin } = (await app.post('/v1/users', person)).body as { pin: string }
+  const { token } = (await app.post('/v1/sessions', { deviceId: own, pin })).body as { token: string }
+  const headers = { authorization: `Bearer ${token}` }
+  const deviceId = `link-${randomBytes(8).toString('hex')}`
+  const shown = (await app.post('/v1/pins', { deviceId }, headers)).body as { pin: string }
+  return { headers, deviceId, pin: shown.pin }
+}
+
+/** Signs another user in by another tab, and tells the other tabs so, as the page does. */
+async function enterInAnotherTab({ app, context }: Stage, { deviceId, pin }: { deviceId: string; pin: string }) {
+  const tab = await context.newPage()
+  await tab.goto(`${app.url}/icon.svg`)
+  const status = await tab.evaluate(
+    async ([deviceId, pin]) => {
+      const headers = { 'content-type': 'application/json' }
+      const body = JSON.stringify({ deviceId, pin, cookie: true })
+      const response = await fetch('/v1/sessions', { method: 'POST', headers, body })
+      const { userId } = await response.json()
+      new BroadcastChannel('session').postMessage({ userId })
+      return response.status
+    },
+    [deviceId, pin],
+  )
+  expect(status).toBe(201)
+}
+
+it('files of another app', async () => {
+  const stage = await openStage()
+  stage.allowErrors(/status of 401/)
+  const { app, page } = stage
+  await signIn(stage)
+  await photos(page).waitFor()
+  await expect
+    .poll(() => page.evaluate(() => navigator.serviceWorker.controller !== null), { timeout: 30_000 })
+    .toBe(true)
+  await page.evaluate(async () => {
+    const form = new FormData()
+    form.append('files', new File(['shared'], 'diary of Ada.txt', { type: 'text/plain' }))
+    await fetch('/share', { method: 'POST', body: form })
+  })
+  await page.reload()
+  await page.getByRole('dialog', { name: 'Add to the vault?' }).getByText('diary of Ada.txt').waitFor()
+  const eve = await stranger(app)
+  await app.request('/v1/files/shell.txt', { method: 'PUT', headers: eve.headers, body: 'pearl' })
+  await enterInAnotherTab(stage, eve)
+  await page.getByText('shell.txt').first().waitFor()
+  // The panel would ask.
+  await page.locator('p[role=status]').waitFor({ state: 'attached' })
+  expect(await page.getByText('diary of Ada.txt').count()).toBe(0)
+})
