@@ -60,3 +60,31 @@ it('files of another app', async () => {
   await page.locator('p[role=status]').waitFor({ state: 'attached' })
   expect(await page.getByText('diary of Ada.txt').count()).toBe(0)
 })
+
+it('the list that was requested before it was known who is signed in', async () => {
+  const stage = await openStage()
+  stage.allowErrors(/status of 401|ERR_FAILED/)
+  const { app, page, context } = stage
+  const ada = await signIn(stage)
+  await app.request('/v1/files/diary.txt', { method: 'PUT', headers: ada, body: 'dear' })
+  await photos(page).waitFor()
+  await page.reload()
+  await page.getByText('diary.txt').first().waitFor()
+  // The page remembers that it has shown the gallery.
+  await expect.poll(() => page.evaluate(() => Object.keys(localStorage).length)).toBe(2)
+  await context.route('**/v1/me', (route) => route.abort())
+  await page.reload()
+  await page.getByText('The server cannot be reached.').waitFor()
+  const eve = await stranger(app)
+  await app.request('/v1/files/shell.txt', { method: 'PUT', headers: eve.headers, body: 'pearl' })
+  await page.evaluate(() => {
+    const look = () => {
+      if (document.body.textContent?.includes('diary.txt')) Object.assign(window, { hasShown: true })
+    }
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true, characterData: true })
+  })
+  await enterInAnotherTab(stage, eve)
+  await context.unroute('**/v1/me')
+  await page.getByText('shell.txt').first().waitFor()
+  expect(await page.evaluate(() => 'hasShown' in window)).toBe(false)
+})
