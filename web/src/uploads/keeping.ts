@@ -1,6 +1,7 @@
 /** Whose queue it is: it comes back after a reload, waits for a user whose session was lost, and nobody else gets it. */
 import { batch, computed, effect, untracked } from '@preact/signals'
 import { account, phase, wasLost } from '../state/session.ts'
+import { announcement } from './announcing.ts'
 import { all, clear, type Item, isKnown, newItem, put } from './items.ts'
 import * as kept from './kept.ts'
 import { alone, closedPages, pageId } from './pages.ts'
@@ -67,6 +68,7 @@ function forget(): void {
     stop.value = null
     isAsking.value = false
     isPaused.value = false
+    announcement.value = ''
   })
   for (const { attempt } of items) attempt?.abort()
 }

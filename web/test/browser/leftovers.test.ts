@@ -2,9 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import type { Page } from 'playwright-core'
 import { expect, it } from 'vitest'
+import { picture } from '../../../clients/typescript/demo/pictures.ts'
 import { openStage, type Stage, signIn } from './stage.ts'
 
 const photos = (page: Page) => page.getByRole('heading', { name: 'Photos' })
+const jpeg = picture(0, '2026-07-14T12:00:00+02:00').jpeg
 
 /** Another user, and what signs that user in. */
 async function stranger(app: Stage['app']) {
@@ -16,6 +18,13 @@ async function stranger(app: Stage['app']) {
   const deviceId = `link-${randomBytes(8).toString('hex')}`
   const shown = (await app.post('/v1/pins', { deviceId }, headers)).body as { pin: string }
   return { headers, deviceId, pin: shown.pin }
+}
+
+async function choose(page: Page, name: string, buffer: Buffer): Promise<void> {
+  await page.getByRole('button', { name: 'Add files' }).click()
+  const chooser = page.waitForEvent('filechooser')
+  await page.getByRole('menuitem', { name: 'Choose files' }).click()
+  await (await chooser).setFiles([{ name, mimeType: 'image/jpeg', buffer }])
 }
 
 /** Signs another user in by another tab, and tells the other tabs so, as the page does. */
@@ -87,4 +96,34 @@ it('the list that was requested before it was known who is signed in', async () 
   await context.unroute('**/v1/me')
   await page.getByText('shell.txt').first().waitFor()
   expect(await page.evaluate(() => 'hasShown' in window)).toBe(false)
+})
+
+it('an upload whose thumbnail is still being made', async () => {
+  const stage = await openStage()
+  stage.allowErrors(/status of 401/)
+  const { app, page } = stage
+  await signIn(stage)
+  await photos(page).waitFor()
+  await page.evaluate(() => {
+    const real = window.Worker
+    window.Worker = class extends real {
+      override postMessage(message: unknown) {
+        if ('goOn' in window) super.postMessage(message)
+        else Object.assign(window, { goOn: () => super.postMessage(message) })
+      }
+    } as typeof Worker
+  })
+  await choose(page, 'diary of Ada.jpg', jpeg)
+  await expect.poll(() => page.evaluate(() => 'goOn' in window)).toBe(true)
+  const eve = await stranger(app)
+  await app.request('/v1/files/shell.txt', { method: 'PUT', headers: eve.headers, body: 'pearl' })
+  await enterInAnotherTab(stage, eve)
+  await page.getByText('shell.txt').first().waitFor()
+  // What a screen reader was told.
+  expect(await page.getByText('Uploading 1 files.').count()).toBe(0)
+  await page.evaluate(() => (window as unknown as { goOn: () => void }).goOn())
+  // Thumbnails are made one after the other.
+  await choose(page, 'pearl.jpg', Buffer.concat([jpeg, Buffer.from('pearl')]))
+  await page.getByAltText('pearl.jpg').waitFor()
+  expect(await page.content()).not.toContain('diary of Ada')
 })
