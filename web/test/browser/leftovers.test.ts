@@ -1,8 +1,11 @@
 /** What one user leaves in a page is not shown to the next one. */
 import { randomBytes } from 'node:crypto'
 import type { Page } from 'playwright-core'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { picture } from '../../../clients/typescript/demo/pictures.ts'
+import { testApp } from '../../../test/support/app.ts'
+import { launch } from '../../../test/support/browser.ts'
+import { WEB_FOLDER } from '../../../test/support/build.ts'
 import { openStage, type Stage, signIn } from './stage.ts'
 
 const photos = (page: Page) => page.getByRole('heading', { name: 'Photos' })
@@ -126,4 +129,29 @@ it('an upload whose thumbnail is still being made', async () => {
   await choose(page, 'pearl.jpg', Buffer.concat([jpeg, Buffer.from('pearl')]))
   await page.getByAltText('pearl.jpg').waitFor()
   expect(await page.content()).not.toContain('diary of Ada')
+})
+
+it('a page that the browser kept for its back button', async () => {
+  const app = await testApp({}, undefined, { web: WEB_FOLDER })
+  const browser = await launch([], ['--disable-back-forward-cache'])
+  onTestFinished(() => browser.close())
+  const context = await browser.newContext({ locale: 'en-GB' })
+  const page = await context.newPage()
+  await page.goto(app.url)
+  const ada = await signIn({ app, page })
+  await app.request('/v1/files/diary.txt', { method: 'PUT', headers: ada, body: 'dear' })
+  await page.reload()
+  await page.getByText('diary.txt').first().waitFor()
+  await page.evaluate(() => {
+    addEventListener('pageshow', ({ persisted }) => Object.assign(window, { persisted }))
+  })
+  await page.goto(`${app.url}/docs`)
+  const tab = await context.newPage()
+  await tab.goto(`${app.url}/icon.svg`)
+  expect(await tab.evaluate(async () => (await fetch('/v1/sessions/current', { method: 'DELETE' })).status)).toBe(204)
+  // Playwright waits for the load of a page, and this one is not loaded again.
+  await page.evaluate(() => setTimeout(() => history.back()))
+  await page.getByRole('heading', { name: 'Open your vault' }).waitFor()
+  expect(await page.evaluate(() => (window as unknown as { persisted: boolean }).persisted)).toBe(true)
+  expect(await page.getByText('diary.txt').count()).toBe(0)
 })
