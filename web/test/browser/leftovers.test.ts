@@ -131,6 +131,43 @@ it('an upload whose thumbnail is still being made', async () => {
   expect(await page.content()).not.toContain('diary of Ada')
 })
 
+it('an upload that is not complete', async () => {
+  const stage = await openStage()
+  stage.allowErrors(/status of 401|ERR_FAILED/)
+  const { app, page, context } = stage
+  await signIn(stage)
+  await photos(page).waitFor()
+  await context.route('**/v1/uploads/*', (route) => route.abort())
+  await choose(page, 'diary of Ada.jpg', Buffer.alloc(5 * 1024 * 1024, 'dear'))
+  // With its digest, so that it goes on where it was.
+  await expect.poll(() => kept(page)).toMatch(/"[0-9a-f]{64} diary of Ada\.jpg"/)
+  const eve = await stranger(app)
+  await app.request('/v1/files/shell.txt', { method: 'PUT', headers: eve.headers, body: 'pearl' })
+  await enterInAnotherTab(stage, eve)
+  await page.getByText('shell.txt').first().waitFor()
+  await expect.poll(() => kept(page)).not.toContain('Ada')
+})
+
+/** All keys and values of the page's database, but for the bytes of files. */
+function kept(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    const done = <Result>(request: IDBRequest<Result>) =>
+      new Promise<Result>((resolve) => {
+        request.onsuccess = () => resolve(request.result)
+      })
+    // The page makes it with its first file.
+    if ((await indexedDB.databases()).length === 0) return ''
+    const db = await done(indexedDB.open('minikeepsafe-queue'))
+    const found: unknown[] = []
+    for (const name of db.objectStoreNames) {
+      const store = db.transaction(name).objectStore(name)
+      found.push(name, await done(store.getAllKeys()), await done(store.getAll()))
+    }
+    db.close()
+    return JSON.stringify(found)
+  })
+}
+
 it('a page that the browser kept for its back button', async () => {
   const app = await testApp({}, undefined, { web: WEB_FOLDER })
   const browser = await launch([], ['--disable-back-forward-cache'])
