@@ -6,7 +6,7 @@ import { ConfigSchema } from '../src/config/schema.ts'
 const root = join(import.meta.dirname, '..')
 const page = readFileSync(join(root, 'docs', 'security.md'), 'utf8')
 /** `test/file.ts` “whole name”, “whole name” */
-const cited = [...page.matchAll(/`(test\/[^`]+)`((?: “[^”]+”,?)*)/g)].map(([, path = '', names = '']) => ({
+const cited = [...page.matchAll(/`((?:web\/)?test\/[^`]+)`((?: “[^”]+”,?)*)/g)].map(([, path = '', names = '']) => ({
   path,
   names: [...names.matchAll(/“([^”]+)”/g)].map(([, name = '']) => name),
 }))
@@ -28,7 +28,7 @@ describe('docs/security.md', () => {
         ?.match(/^\| [^-].*$/gm)
         ?.slice(1) ?? []
     expect(promises.length).toBeGreaterThan(0)
-    for (const promise of promises) expect(promise).toMatch(/`test\/[^`]+` “/)
+    for (const promise of promises) expect(promise).toMatch(/`(?:web\/)?test\/[^`]+` “/)
     expect(cited.filter(({ names }) => names.length === 0)).toEqual([])
   })
 

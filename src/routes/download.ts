@@ -16,10 +16,10 @@ import type { StoredFile } from '../vault/files/stored-file.ts'
 /**
  * The types that a browser may show inline: images without scripts, audio, video. Some clients send older names: `image/jpg`
  * and `image/pjpeg` for JPEG, `image/x-png` for PNG, `image/x-ms-bmp` for BMP. A browser takes the last type of a list, so only
- * quoted parameters may have commas.
+ * quoted parameters may have commas. It takes any type that ends in `+xml` for a document (WHATWG MIME Sniffing, section 4.6).
  */
 const INLINE =
-  /^(?:image\/(?:apng|avif|bmp|gif|heic(?:-sequence)?|heif(?:-sequence)?|jpe?g|jxl|pjpeg|png|tiff|webp|x-icon|x-ms-bmp|x-png|vnd\.microsoft\.icon)|(?:audio|video)\/[\w.+-]+)[ \t]*(?:;(?:[^",]|"(?:[^"\\]|\\.)*")*)?$/i
+  /^(?:image\/(?:apng|avif|bmp|gif|heic(?:-sequence)?|heif(?:-sequence)?|jpe?g|jxl|pjpeg|png|tiff|webp|x-icon|x-ms-bmp|x-png|vnd\.microsoft\.icon)|(?:audio|video)\/(?![\w.+-]*\+(?:xml|json))[\w.+-]+)[ \t]*(?:;(?:[^",]|"(?:[^"\\]|\\.)*")*)?$/i
 
 /** A browser that respects `nosniff` runs and applies only such types. */
 const SCRIPT_OR_STYLE = /ecmascript|javascript|jscript|livescript|css/i

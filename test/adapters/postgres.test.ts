@@ -7,6 +7,7 @@ import { pageOf } from '../../src/adapters/postgres/files.ts'
 import { postgresLedger } from '../../src/adapters/postgres/ledger.ts'
 import { COUNT_BY_MONTH, valuesOf } from '../../src/adapters/postgres/months.ts'
 import { trashPageOf } from '../../src/adapters/postgres/trash.ts'
+import { PAUSES } from '../../src/vault/sign-in/enrolment.ts'
 import { accountsContract } from '../contracts/accounts.ts'
 import { changesContract } from '../contracts/changes.ts'
 import { extremesContract } from '../contracts/extremes.ts'
@@ -65,6 +66,20 @@ describePostgres('PostgreSQL', () => {
     const engines = await Promise.all(Array.from({ length: 5 }, () => openPostgres(url)))
     expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 13 }])
     await Promise.all(engines.map((engine) => engine.close()))
+  })
+
+  it('counts guesses at nobody without end', async () => {
+    const db = await emptyDatabase()
+    const { pinLedger } = repositoriesOf(db)
+    await db.ask(
+      `INSERT INTO guesses (address, wrong, paused_until)
+       SELECT set_byte('\\x00', 0, n), 0, 0 FROM generate_series(0, 255) AS n`,
+    )
+    for (const wrong of [224, 999_999_999]) {
+      await db.ask('UPDATE guesses SET wrong = $1, paused_until = 0', [wrong])
+      const guess = { deviceId: 'device-1', kind: 'pin' as const, address: null, at: T, maxAttempts: 5, rule: PAUSES }
+      expect(await pinLedger.count(guess)).toEqual({ counted: { as: 'nobody' }, handedOut: [] })
+    }
   })
 
   it('refuses a database from before the first release', async () => {

@@ -14,12 +14,12 @@ const QUIET = [
   '--disable-sync',
 ]
 
-/** `more` are further arguments of Chromium. */
-export async function launch(more: string[] = []): Promise<Browser> {
+/** `more` are further arguments of Chromium, `without` some that it does not get. */
+export async function launch(more: string[] = [], without: string[] = []): Promise<Browser> {
   await access(CHROMIUM).catch(() => {
     throw new Error(
       `There is no Chromium at ${CHROMIUM}. Install it (apt-get install chromium), or set CHROMIUM_PATH to where it is.`,
     )
   })
-  return chromium.launch({ executablePath: CHROMIUM, args: [...QUIET, ...more] })
+  return chromium.launch({ executablePath: CHROMIUM, args: [...QUIET, ...more], ignoreDefaultArgs: without })
 }

@@ -4,6 +4,7 @@ import { Button } from '../parts/button.tsx'
 import { Entrance } from '../parts/sign-in/entrance.tsx'
 import { enteredByLink } from '../state/pairing.ts'
 import { account, signOut } from '../state/session.ts'
+import { formatForeign } from '../words/formats.ts'
 import { t } from '../words/words.ts'
 
 /** Says whose vault a link has opened. Before the person here agrees, nothing can be added to it. */
@@ -19,7 +20,7 @@ export function Entered() {
   }
   return (
     <Entrance title={words.enteredTitle}>
-      <p class="caution">{words.enteredText(user.name, user.email)}</p>
+      <p class="caution">{words.enteredText(formatForeign(user.name), user.email)}</p>
       <p>{words.enteredWhy}</p>
       <Button kind="main" disabled={isBusy} onClick={() => enteredByLink(null)}>
         {words.enteredGoOn}

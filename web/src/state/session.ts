@@ -70,6 +70,13 @@ tabs.onmessage = ({ data: { userId } }: MessageEvent<{ userId: string | null }>)
   if (userId !== null) void begin({ isQuiet: true })
 }
 
+// The browser kept the page as it was, and "back" shows it again. Its user may have signed out since.
+addEventListener('pageshow', ({ persisted }) => {
+  if (!persisted || user() === null) return
+  phase.value = 'starting'
+  void begin()
+})
+
 let wasGood = true
 
 // The client tries again for a while before it gives up. The page says at once that there is no connection.
@@ -152,7 +159,7 @@ export async function attempt<Result>(call: () => Promise<Result>): Promise<Resu
 export function failed(error: unknown): void {
   if (error instanceof DOMException && error.name === 'AbortError') return
   if (isVaultError(error, 'unauthorized')) {
-    const isLost = phase.value === 'signed-in'
+    const isLost = user() !== null
     ended({ isLost })
     if (isLost) notify(t.value.common.signedOut)
     if (isLost) void begin({ isQuiet: true })

@@ -1,5 +1,5 @@
 /** The gallery's state: begins to load, follows what changes, and forgets all at sign-out. */
-import { isVaultError, type ListPage } from '@minikeepsafe/client'
+import { createClient, isVaultError, type ListPage } from '@minikeepsafe/client'
 import { batch, effect, signal } from '@preact/signals'
 import { byDate, byName, filter, prefix, type ShownKind, shownKind } from '../gallery/lists.ts'
 import { forgetReading, readAgain, readNext, stopReading, want } from '../gallery/reading.ts'
@@ -14,7 +14,8 @@ import {
   sectionsOfPage,
 } from '../gallery/sections.ts'
 import { onFileEvent } from './files.ts'
-import { client, failed, phase, show as showAccount } from './session.ts'
+import { timedFetch } from './server-time.ts'
+import { client, failed, phase, show as showAccount, user } from './session.ts'
 
 /** `loading` until anything can be shown. */
 export const state = signal<'loading' | 'ready' | 'failed'>('loading')
@@ -24,27 +25,32 @@ const RECOUNT_MS = 60_000
 /** Usage and quota are read again so long after a file was stored or removed. */
 const USAGE_MS = 2000
 const QUIET_MS = 2000
-/** Is there on a device that has shown the gallery. */
-const HINT_KEY = 'has-gallery'
+/** On a device that has shown the gallery: the id of its user. */
+const HINT_KEY = 'gallery-of'
 
-async function readMonths(): Promise<Month[]> {
+async function readMonths(from = client): Promise<Month[]> {
   const all: Month[] = []
-  for await (const month of client.timeline()) all.push(month)
+  for await (const month of from.timeline()) all.push(month)
   return all
 }
 
 /** The first files, enough for a screen, and the months: requested together. */
-function requestStart() {
+function requestStart(from = client) {
   const limit = Math.min(300, Math.ceil(innerWidth / 120) * (Math.ceil(innerHeight / 120) + 2))
-  const start = { page: client.page({ sort: 'takenAt', order: 'desc', limit }), months: readMonths() }
+  const start = { page: from.page({ sort: 'takenAt', order: 'desc', limit }), months: readMonths(from) }
   // `start` sees the errors.
   start.page.catch(() => {})
   start.months.catch(() => {})
   return start
 }
 
-// On a device that has shown the gallery, it is requested while the page still asks who is signed in.
-let early = localStorage.getItem(HINT_KEY) === null ? null : requestStart()
+// On a device that has shown the gallery, it is requested while the page still asks who is signed in. If that is another user by
+// now, the request is refused, and what came before is not used.
+const supposed = localStorage.getItem(HINT_KEY)
+let early =
+  supposed === null
+    ? null
+    : requestStart(createClient({ baseUrl: location.origin, fetch: timedFetch, user: () => supposed }))
 let isStarted = false
 /** Each sign-out begins another life: what was requested before does not arrive. */
 let life = 0
@@ -55,7 +61,7 @@ export async function start(): Promise<void> {
   if (isStarted) return
   isStarted = true
   const own = life
-  const { page, months } = early ?? requestStart()
+  const { page, months } = (user() === supposed && early) || requestStart()
   early = null
   state.value = 'loading'
   try {
@@ -66,7 +72,7 @@ export async function start(): Promise<void> {
     const counted = await months
     if (own !== life) return
     place(first, counted)
-    localStorage.setItem(HINT_KEY, 'yes')
+    localStorage.setItem(HINT_KEY, user() ?? '')
     state.value = 'ready'
   } catch (error) {
     if (own !== life) return

@@ -1,6 +1,7 @@
 /** Whose queue it is: it comes back after a reload, waits for a user whose session was lost, and nobody else gets it. */
 import { batch, computed, effect, untracked } from '@preact/signals'
 import { account, phase, wasLost } from '../state/session.ts'
+import { announcement } from './announcing.ts'
 import { all, clear, type Item, isKnown, newItem, put } from './items.ts'
 import * as kept from './kept.ts'
 import { alone, closedPages, pageId } from './pages.ts'
@@ -28,7 +29,7 @@ export function keepChoice(): void {
 
 let turn: Promise<void> = Promise.resolve()
 
-/** Takes over what this user has left in pages that are closed. Entries of other users are deleted. */
+/** Takes over what this user has left in pages that are closed. If there is anything of another user, all is deleted. */
 function open(userId: string): void {
   turn = turn.then(async () => {
     const files = await alone(() => taken(userId))
@@ -48,8 +49,9 @@ function open(userId: string): void {
 
 async function taken(userId: string): Promise<kept.KeptFile[]> {
   const entries = await kept.keptFiles()
-  for (const entry of entries) if (entry.userId !== userId) await kept.forgetFile(entry.id)
   const own = entries.filter((entry) => entry.userId === userId)
+  // What has begun to be sent names its file, and not its user.
+  if (own.length < entries.length) await kept.forgetAll()
   const closed = await closedPages(
     own.map((entry) => entry.pageId),
     openAgain,
@@ -67,6 +69,7 @@ function forget(): void {
     stop.value = null
     isAsking.value = false
     isPaused.value = false
+    announcement.value = ''
   })
   for (const { attempt } of items) attempt?.abort()
 }

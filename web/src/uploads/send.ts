@@ -3,6 +3,7 @@ import { type StoredFile, sha256 } from '@minikeepsafe/client'
 import { takenAtOf } from '../pictures/taken-at.ts'
 import { makeThumbnail } from '../pictures/thumbnail.ts'
 import { tell } from '../state/files.ts'
+import { user } from '../state/session.ts'
 import { uploadClient } from './client.ts'
 import { type Item, progress } from './items.ts'
 import { localTime } from './names.ts'
@@ -13,6 +14,7 @@ const SMALL_BYTES = 4 * MiB
 
 /** `there`: the vault had the same bytes, and nothing was sent. Errors are those of the client. */
 export async function send(item: Item, file: File, signal: AbortSignal): Promise<'done' | 'there'> {
+  const owner = user()
   if (file.size > SMALL_BYTES) item.sha256 ??= await digestOf(item, file, signal)
   progress(item, 'sending', 0)
   const takenAt = await dateOf(file)
@@ -25,14 +27,19 @@ export async function send(item: Item, file: File, signal: AbortSignal): Promise
     ...(takenAt && { takenAt }),
     ...(item.sha256 && { sha256: item.sha256 }),
   })
+  const show = async (stored: StoredFile) => {
+    const shown = await withThumbnail(stored, file, signal)
+    // A thumbnail takes a while. Another user may be signed in by now.
+    if (user() === owner) tell({ type: 'file', file: shown })
+  }
   if (result.outcome === 'stored') {
-    tell({ type: 'file', file: await withThumbnail(result.file, file, signal) })
+    await show(result.file)
     return 'done'
   }
   if (!item.wasTried) return 'there'
   // The response to an earlier attempt was lost.
   const stored = await uploadClient.find(result.file.name, { signal })
-  if (stored) tell({ type: 'file', file: await withThumbnail(stored, file, signal) })
+  if (stored) await show(stored)
   return 'done'
 }
 

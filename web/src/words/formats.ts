@@ -115,3 +115,9 @@ export function formatCountdown(ms: number): string {
   const parts = [hours > 0 ? [hours] : [], minutes, seconds % 60].flat()
   return parts.map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, '0'))).join(':')
 }
+
+/** Characters that change the direction of the text after them (UAX #9). */
+const DIRECTIONS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+
+/** A name that a stranger chose: it cannot turn round what stands behind it. */
+export const formatForeign = (name: string): string => name.replace(DIRECTIONS, '')

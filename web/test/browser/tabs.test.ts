@@ -4,11 +4,9 @@ import { expect, it } from 'vitest'
 import { DESKTOP, openStage, type Stage, signIn } from './stage.ts'
 
 /** The link of a picture of another user, and headers for that user's requests. */
-async function stranger(app: Stage['app'], name: string) {
+async function stranger(app: Stage['app'], name: string, email = `${name}@example.org`) {
   const deviceId = `own-${randomBytes(8).toString('hex')}`
-  const { pin } = (await app.post('/v1/users', { name, email: `${name}@example.org`, deviceId })).body as {
-    pin: string
-  }
+  const { pin } = (await app.post('/v1/users', { name, email, deviceId })).body as { pin: string }
   const { token } = (await app.post('/v1/sessions', { deviceId, pin })).body as { token: string }
   const headers = { authorization: `Bearer ${token}` }
   const paired = `link-${randomBytes(8).toString('hex')}`
@@ -64,6 +62,18 @@ it('a link to a stranger’s vault leaves nothing behind', async () => {
   await page.getByRole('button', { name: 'Das ist nicht meiner: abmelden' }).click()
   await page.getByRole('heading', { name: 'Tresor öffnen' }).waitFor()
   expect(await page.evaluate(() => Object.keys(localStorage))).toEqual([])
+})
+
+it('the name of a stranger does not hide the address', async () => {
+  const stage = await openStage()
+  stage.allowErrors(/status of 401/)
+  const { app, page } = stage
+  await page.getByRole('heading', { name: 'Open your vault' }).waitFor()
+  const eve = await stranger(app, 'Ada (ada@example.org).\u202e\u2067', 'eve@example.com')
+  await page.goto(eve.link)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  const text = await page.locator('.caution').textContent()
+  expect(text).toBe('This is the vault of Ada (ada@example.org). (eve@example.com).')
 })
 
 it('the sign-in and the sign-out of one tab are those of all', async () => {

@@ -67,7 +67,8 @@ END $$;
 
 -- Counts a guess under a hash of the address, unless its PINs are paused, and against each PIN that was handed out for
 -- the device. Every guess runs the same statements, so its time does not show the result. Guesses without an address are
--- spread over 256 rows that belong to no user (no keyed hash is one byte), so that they do not wait for each other.
+-- spread over 256 rows that belong to no user (no keyed hash is one byte), so that they do not wait for each other. Their
+-- pauses end early and mean nothing, so they count on without end: the length of a pause has a maximum of 31 million years.
 CREATE OR REPLACE FUNCTION count_guess(device text, guessed_at bytea, at bigint, most bigint, every bigint, first_pause bigint)
 RETURNS TABLE (counted text, pauses boolean, handed_out jsonb)
 LANGUAGE plpgsql AS $$
@@ -86,7 +87,7 @@ BEGIN
   UPDATE guesses SET
       wrong = wrong + (NOT paused)::integer,
       paused_until = CASE WHEN NOT paused AND (wrong + 1) % every = 0
-        THEN at + first_pause * power(2, (wrong + 1) / every - 1)::bigint ELSE paused_until END
+        THEN at + first_pause * power(2, least((wrong + 1) / every - 1, 40))::bigint ELSE paused_until END
     WHERE address = counter RETURNING wrong INTO total;
   counted := CASE WHEN guessed_at IS NULL THEN 'nobody' WHEN paused THEN 'paused' ELSE 'counted' END;
   pauses := counted = 'counted' AND total % every = 0;
