@@ -64,7 +64,7 @@ describePostgres('PostgreSQL', () => {
   it('runs each migration once, also where many processes start together', async () => {
     const url = await emptySchema()
     const engines = await Promise.all(Array.from({ length: 5 }, () => openPostgres(url)))
-    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 13 }])
+    expect(await run(url, 'SELECT version FROM schema_version')).toEqual([{ version: 14 }])
     await Promise.all(engines.map((engine) => engine.close()))
   })
 

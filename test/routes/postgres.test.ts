@@ -243,7 +243,7 @@ describePostgres('a server on PostgreSQL', () => {
       runs: 1,
       holds: 0,
       readBack: { never: 0, failed: 0, oldestAt: app.clock() },
-      schema: 13,
+      schema: 14,
     })
     await vault.sweep()
     expect((await ada.get('file')).body).toBe('bytes')

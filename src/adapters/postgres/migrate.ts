@@ -14,8 +14,9 @@ const MIGRATIONS: readonly [version: number, migration: string][] = [
   [10, uploads],
   [11, photos],
   [12, lastBackup],
-  // Only functions are new.
+  // Only functions are new in these two.
   [13, ''],
+  [14, ''],
 ]
 const VERSIONS = MIGRATIONS.map(([version]) => version)
 const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]
