@@ -19,7 +19,7 @@ export interface ClientOptions {
   token?: TokenStore | string
   /**
    * For a page that relies on a cookie, which is of all tabs: the `userId` that it shows. Once another user is signed in, its requests
-   * are `unauthorized`. `null` for none.
+   * are `unauthorized`. Calls that are under way when it changes throw an `AbortError`. `null` for none.
    */
   user?: () => string | null
   fetch?: typeof globalThis.fetch

@@ -59,15 +59,18 @@ export function openTransport({ server, token, user, fetch, retry, timeoutMs }: 
   async function send<Result>(call: Call, read: (response: Response) => Result | Promise<Result>): Promise<Result> {
     const { method = 'GET', signal, attempts = retry.attempts } = call
     const isRepeatable = call.isRepeatable ?? ['GET', 'HEAD', 'DELETE'].includes(method)
-    // A retry is for the same user.
+    // A retry is for the same user, and so is the response.
     const userId = user()
+    const hasLeft = () => userId !== null && user() !== userId
     let mayBeDone = false
     for (let attempt = 0; ; attempt += 1) {
       throwIfAborted(signal)
       try {
-        return await sendOnce(call, userId, read)
+        const result = await sendOnce(call, userId, read)
+        if (!hasLeft()) return result
       } catch (error) {
         throwIfAborted(signal)
+        if (hasLeft()) throw otherUser()
         if (!(error instanceof VaultError)) throw error
         // The first attempt deleted it, but its response was lost.
         if (mayBeDone && method === 'DELETE' && error.status === 404) return undefined as Result
@@ -77,6 +80,7 @@ export function openTransport({ server, token, user, fetch, retry, timeoutMs }: 
         mayBeDone ||= mayHaveArrived(error)
         await sleep(ms, signal)
       }
+      if (hasLeft()) throw otherUser()
     }
   }
 
@@ -118,6 +122,9 @@ export function openTransport({ server, token, user, fetch, retry, timeoutMs }: 
     }
   }
 }
+
+/** As if the caller had aborted the call: its result would be shown to somebody else. */
+const otherUser = () => new DOMException('The user of this call has left.', 'AbortError')
 
 /** A proxy, or a network, may answer 200 with a page of its own, also after a redirect that `fetch` follows. */
 export function expected(isOurs: boolean): void {

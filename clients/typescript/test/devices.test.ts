@@ -64,6 +64,27 @@ it('a page whose cookie is of another user does not sign that one out', async ()
   expect(await codeOf(ofBen.account.get())).toBe('none')
 })
 
+it('a page gets no response for a user who has left meanwhile, and tries nothing again', async () => {
+  const { url } = await app()
+  const { client: ada, token } = await signedIn({ url })
+  const { userId } = await ada.account.get()
+  for (const status of [200, 404, 503]) {
+    let user: string | null = userId
+    let sent = 0
+    const page = createClient({
+      ...{ baseUrl: url, token, user: () => user, retry: { baseMs: 1 } },
+      async fetch(input, init) {
+        sent += 1
+        const response = await fetch(input, init)
+        user = null
+        return status === 200 ? response : new Response(null, { status })
+      },
+    })
+    await expect(page.account.get()).rejects.toMatchObject({ name: 'AbortError' })
+    expect(sent).toBe(1)
+  }
+})
+
 /** A fetch with what a browser adds on a page of this origin. */
 function browserAt(origin: string): typeof fetch {
   let cookie = ''

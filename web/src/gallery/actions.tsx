@@ -1,5 +1,5 @@
 /** The actions on the selected files. */
-import { isVaultError, type StoredFile } from '@minikeepsafe/client'
+import { isVaultError, type StoredFile, VaultError } from '@minikeepsafe/client'
 import { useState } from 'preact/hooks'
 import { Button } from '../parts/button.tsx'
 import { Dialog } from '../parts/dialog.tsx'
@@ -74,8 +74,8 @@ export function RenameDialog({ onClose }: { onClose: () => void }) {
       setBusy(false)
       if (isVaultError(error, 'file-exists')) setError(words.nameTaken)
       else if (isVaultError(error, 'invalid-name')) setError(words.nameInvalid)
-      else if (isVaultError(error, 'unauthorized')) failed(error)
-      else setError(messageOf(error))
+      else if (error instanceof VaultError && error.code !== 'unauthorized') setError(messageOf(error))
+      else failed(error)
     }
   }
   const actions = (
@@ -100,7 +100,7 @@ export function RenameDialog({ onClose }: { onClose: () => void }) {
   )
 }
 
-/** Runs a few at a time. Returns those that failed, with their errors. */
+/** Runs a few at a time. Returns the errors; `null` if another user is signed in by now, who must not be told. */
 async function forEach<Item>(items: Item[], work: (item: Item) => Promise<void>) {
   const left = [...items]
   const errors: unknown[] = []
@@ -118,7 +118,7 @@ async function forEach<Item>(items: Item[], work: (item: Item) => Promise<void>)
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
-  return errors
+  return user() === owner ? errors : null
 }
 
 /** Moves the selected files to the trash. The notice takes it back. */
@@ -138,6 +138,7 @@ export async function removeSelected(): Promise<void> {
     toldAt = Date.now()
     notify(words.removing(formatNumber(gone.length), formatNumber(files.length)))
   })
+  if (errors === null) return
   if (errors.length > 0) {
     failed(errors[0])
     if (files.length > 1) notify(words.notRemoved(formatNumber(errors.length)), { isError: true })
@@ -152,6 +153,7 @@ async function restore(files: StoredFile[]): Promise<void> {
   const errors = await forEach(files, async ({ id }) => {
     tell({ type: 'file', file: await client.trash.restore(id, { onConflict: 'rename' }) })
   })
+  if (errors === null) return
   if (errors.length > 0) failed(errors[0])
   notify(words.restored(formatNumber(files.length - errors.length), files.length - errors.length))
 }

@@ -1,6 +1,7 @@
 import { VaultError } from '@minikeepsafe/client'
 import { useState } from 'preact/hooks'
 import { serverNow } from '../state/server-time.ts'
+import { failed } from '../state/session.ts'
 import { useCountdown } from './use-countdown.ts'
 
 export interface Sending {
@@ -32,7 +33,7 @@ export function useSending(): Sending {
       try {
         await call()
       } catch (error) {
-        if (!(error instanceof VaultError)) throw error
+        if (!(error instanceof VaultError)) return failed(error)
         setRefusal(error)
         if (error.retryAfter !== null) setUntil(serverNow() + error.retryAfter * 1000)
       } finally {

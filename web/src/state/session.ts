@@ -114,6 +114,7 @@ export async function signOut(): Promise<void> {
   try {
     await leaving.sessions.signOut()
   } catch (error) {
+    if (isAbort(error)) return
     if (!isVaultError(error, 'unauthorized')) {
       notify(`${t.value.common.stillSignedIn} ${messageOf(error)}`, { isError: true })
       return
@@ -157,7 +158,7 @@ export async function attempt<Result>(call: () => Promise<Result>): Promise<Resu
 
 /** Shows an error that a call threw. */
 export function failed(error: unknown): void {
-  if (error instanceof DOMException && error.name === 'AbortError') return
+  if (isAbort(error)) return
   if (isVaultError(error, 'unauthorized')) {
     const isLost = user() !== null
     ended({ isLost })
@@ -165,6 +166,9 @@ export function failed(error: unknown): void {
     if (isLost) void begin({ isQuiet: true })
   } else notify(messageOf(error), { isError: true })
 }
+
+/** The call was ended by the page, or its user has left. */
+const isAbort = (error: unknown) => error instanceof DOMException && error.name === 'AbortError'
 
 /** The error in words for a person. */
 export function messageOf(error: unknown): string {

@@ -6,7 +6,7 @@ import { picture } from '../../../clients/typescript/demo/pictures.ts'
 import { testApp } from '../../../test/support/app.ts'
 import { launch } from '../../../test/support/browser.ts'
 import { WEB_FOLDER } from '../../../test/support/build.ts'
-import { openStage, type Stage, signIn } from './stage.ts'
+import { DESKTOP, openStage, type Stage, signIn } from './stage.ts'
 
 const photos = (page: Page) => page.getByRole('heading', { name: 'Photos' })
 const jpeg = picture(0, '2026-07-14T12:00:00+02:00').jpeg
@@ -128,6 +128,38 @@ it('an upload whose thumbnail is still being made', async () => {
   // Thumbnails are made one after the other.
   await choose(page, 'pearl.jpg', Buffer.concat([jpeg, Buffer.from('pearl')]))
   await page.getByAltText('pearl.jpg').waitFor()
+  expect(await page.content()).not.toContain('diary of Ada')
+})
+
+it('a name that was changed', async () => {
+  const stage = await openStage({ viewport: DESKTOP })
+  stage.allowErrors(/status of 401/)
+  const { app, page, context } = stage
+  const ada = await signIn(stage)
+  await app.request('/v1/files/diary.txt', { method: 'PUT', headers: ada, body: 'dear' })
+  await photos(page).waitFor()
+  await page.reload()
+  await page.getByRole('button', { name: 'Select diary.txt' }).click()
+  await page.getByRole('button', { name: 'Rename' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Rename file' })
+  await dialog.getByLabel('New name').fill('diary of Ada.txt')
+  const late = new Promise<() => void>((resolve) => {
+    void context.route('**/v1/files/diary.txt', async (route) => {
+      const response = await route.fetch()
+      resolve(() => void route.fulfill({ response }))
+    })
+  })
+  await dialog.getByRole('button', { name: 'Rename' }).click()
+  const answer = await late
+  const eve = await stranger(app)
+  await app.request('/v1/files/shell.txt', { method: 'PUT', headers: eve.headers, body: 'pearl' })
+  await enterInAnotherTab(stage, eve)
+  await page.getByText('shell.txt').first().waitFor()
+  const answered = page.waitForResponse('**/v1/files/diary.txt')
+  answer()
+  await (await answered).finished()
+  // After that response the page has done what it does with it.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))))
   expect(await page.content()).not.toContain('diary of Ada')
 })
 
