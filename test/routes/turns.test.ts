@@ -1,6 +1,6 @@
 /** Requests with much work, at the same time: an iteration of the event loop has one piece of it. */
 import { describe, expect, it } from 'vitest'
-import { member, type TestApp, testApp } from '../support/app.ts'
+import { form, member, type TestApp, testApp } from '../support/app.ts'
 import type { Call } from '../support/http.ts'
 import { iteration } from '../support/iteration.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
@@ -179,6 +179,47 @@ it('chooses the files of one zip in an iteration', async () => {
   })
   for (const answer of await Promise.all(heads)) expect(answer).toMatch(/^HTTP\/1\.1 200 /)
   expect(new Set(pieces).size).toBe(32)
+})
+
+it('searches a free name for one of all forms in an iteration', async () => {
+  const { app, ada, pieces } = await noted()
+  await ada.put('photo', 'mine')
+  // Their bytes are stored at the same moment.
+  const { put } = app.ports.blobs
+  let left = 16
+  let release = () => {}
+  const all = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  app.ports.blobs.put = async (...given) => {
+    await put(...given)
+    left -= 1
+    if (left === 0) release()
+    await all
+  }
+  const { tagged, taken } = app.ports.files
+  app.ports.files.tagged = (...given) => {
+    pieces.push(iteration())
+    return tagged(...given)
+  }
+  // One search has several steps.
+  const searches = new Set<number>()
+  app.ports.files.taken = (...given) => {
+    searches.add(iteration())
+    return taken(...given)
+  }
+  const answers = await Promise.all(
+    Array.from({ length: 16 }, (_, n) =>
+      ada.request('/v1/files?onConflict=rename', {
+        method: 'POST',
+        ...form([{ name: 'file', filename: 'photo', content: `${n}` }]),
+      }),
+    ),
+  )
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
+  expect(pieces.length).toBeGreaterThanOrEqual(16)
+  expect(new Set(pieces).size).toBe(pieces.length)
+  expect(searches.size).toBeGreaterThanOrEqual(16)
 })
 
 it('runs one list of uploads in an iteration, and as many at once as long pages', async () => {
