@@ -222,6 +222,31 @@ it('searches a free name for one of all forms in an iteration', async () => {
   expect(searches.size).toBeGreaterThanOrEqual(16)
 })
 
+it('runs few of the requests whose bodies end at the same moment in an iteration', async () => {
+  const { app, ada } = await noted()
+  const edits = new Map<number, number>()
+  const { edit } = app.ports.files
+  app.ports.files.edit = (...given) => {
+    edits.set(iteration(), (edits.get(iteration()) ?? 0) + 1)
+    return edit(...given)
+  }
+  const body = '{"takenAt":"2026-03-02T12:00:00Z"}'
+  const fields = {
+    authorization: `Bearer ${ada.token}`,
+    connection: 'close',
+    'content-type': 'application/json',
+    'content-length': body.length,
+  }
+  const lines = Array.from({ length: 48 }, () => wire(app.url))
+  for (const { socket } of lines) socket.write(head('PATCH /v1/files/2026-03', fields) + body.slice(0, -1))
+  const reading = () => app.connections.filter(({ bytesRead, destroyed }) => bytesRead > 0 && !destroyed).length
+  await expect.poll(reading).toBe(48)
+  for (const { socket } of lines) socket.write('}')
+  for (const { ended } of lines) expect(await ended).toMatch(/^HTTP\/1\.1 200 /)
+  expect([...edits.values()].reduce((sum, count) => sum + count)).toBe(48)
+  expect(Math.max(...edits.values())).toBeLessThanOrEqual(8)
+})
+
 it('runs one list of uploads in an iteration, and as many at once as long pages', async () => {
   const { app, ada, pieces } = await noted()
   const { list } = app.ports.uploads

@@ -81,9 +81,15 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     })
   })
 
-  app.addHook('onRequest', ({ routeOptions }, { raw }, done) => {
+  app.addHook('onRequest', ({ raw: request, routeOptions }, { raw }, done) => {
     if (routeOptions.config.changesNothing) changeNothing.add(raw)
+    if (!request.complete) awaitsBody.add(request)
     done()
+  })
+
+  // The bodies of many requests may end at the same moment. Bodies that a route reads by itself have not ended yet.
+  app.addHook('preValidation', async ({ raw: request }) => {
+    if (awaitsBody.has(request) && request.complete && !turns.takeFree()) await nextTurn(request)
   })
 
   // The framework does this for later requests only. A proxy would reuse a connection that is about to be closed.
@@ -93,12 +99,19 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
 
   // A request usually begins at once. So an append has begun before its client asks on another connection for the offset.
   async function begin(request: IncomingMessage, response: ServerResponse) {
-    if (!turns.takeFree()) await turns.next(networkOf(addressOf(request)))
+    if (!turns.takeFree()) await nextTurn(request)
     if (response.destroyed) return
     running.add(response)
     handle?.(request, response)
   }
+
+  function nextTurn(request: IncomingMessage): Promise<void> {
+    return turns.next(networkOf(addressOf(request)))
+  }
 })
+
+/** Requests whose body had not ended when they began. */
+const awaitsBody = new WeakSet<IncomingMessage>()
 
 /** Responses to requests of other methods that change nothing either. */
 const changeNothing = new WeakSet<ServerResponse>()
