@@ -333,6 +333,35 @@ describe('16 uploads at once', () => {
   })
 })
 
+it('writes few small uploads to a store on another machine in an iteration', async () => {
+  const { app, ada } = await noted()
+  Object.assign(app.ports.blobs, { opensAhead: 4 })
+  const { put } = app.ports.blobs
+  const counts = new Map<number, number>()
+  app.ports.blobs.put = (blob, batches, signal) => {
+    async function* counted() {
+      for await (const batch of batches) {
+        counts.set(iteration(), (counts.get(iteration()) ?? 0) + 1)
+        yield batch
+      }
+    }
+    return put(blob, counted(), signal)
+  }
+  const fields = { authorization: `Bearer ${ada.token}`, connection: 'close', 'content-length': 2 }
+  const lines = Array.from({ length: 24 }, (_, n) => {
+    const line = wire(app.url)
+    line.socket.write(`${head(`PUT /v1/files/${n}`, fields)}a`)
+    return line
+  })
+  const reading = () => app.connections.filter(({ destroyed, bytesRead }) => !destroyed && bytesRead > 0).length
+  await expect.poll(reading).toBe(24)
+  // All bodies end at the same moment.
+  for (const { socket } of lines) socket.write('b')
+  for (const { ended } of lines) expect(await ended).toMatch(/^HTTP\/1\.1 201 /)
+  expect([...counts.values()].reduce((sum, count) => sum + count)).toBe(24)
+  expect(Math.max(...counts.values())).toBeLessThanOrEqual(4)
+})
+
 it('sends each half MiB of a download in a turn of its user', async () => {
   const { app, ada } = await noted()
   await ada.put('film', Buffer.alloc(2 * 1024 * 1024))
