@@ -141,7 +141,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   app.decorateRequest('session', null)
 
   // First: when the server stops, running responses are marked as the last ones before `connections` lets waiting ones end.
-  await app.register(pipelining, { addressOf: clientAddress(isProxy), refused })
+  await app.register(pipelining, { addressOf: clientAddress(isProxy), isProxy, refused })
   await app.register(connections, {
     most,
     mostOfNetwork: share(http.networkShare),

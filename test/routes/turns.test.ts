@@ -1,6 +1,6 @@
 /** Requests with much work, at the same time: an iteration of the event loop has one piece of it. */
 import { describe, expect, it } from 'vitest'
-import { member, type TestApp, testApp } from '../support/app.ts'
+import { form, member, type TestApp, testApp } from '../support/app.ts'
 import type { Call } from '../support/http.ts'
 import { iteration } from '../support/iteration.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
@@ -181,6 +181,72 @@ it('chooses the files of one zip in an iteration', async () => {
   expect(new Set(pieces).size).toBe(32)
 })
 
+it('searches a free name for one of all forms in an iteration', async () => {
+  const { app, ada, pieces } = await noted()
+  await ada.put('photo', 'mine')
+  // Their bytes are stored at the same moment.
+  const { put } = app.ports.blobs
+  let left = 16
+  let release = () => {}
+  const all = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  app.ports.blobs.put = async (...given) => {
+    await put(...given)
+    left -= 1
+    if (left === 0) release()
+    await all
+  }
+  const { tagged, taken } = app.ports.files
+  app.ports.files.tagged = (...given) => {
+    pieces.push(iteration())
+    return tagged(...given)
+  }
+  // One search has several steps.
+  const searches = new Set<number>()
+  app.ports.files.taken = (...given) => {
+    searches.add(iteration())
+    return taken(...given)
+  }
+  const answers = await Promise.all(
+    Array.from({ length: 16 }, (_, n) =>
+      ada.request('/v1/files?onConflict=rename', {
+        method: 'POST',
+        ...form([{ name: 'file', filename: 'photo', content: `${n}` }]),
+      }),
+    ),
+  )
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
+  expect(pieces.length).toBeGreaterThanOrEqual(16)
+  expect(new Set(pieces).size).toBe(pieces.length)
+  expect(searches.size).toBeGreaterThanOrEqual(16)
+})
+
+it('runs few of the requests whose bodies end at the same moment in an iteration', async () => {
+  const { app, ada } = await noted()
+  const edits = new Map<number, number>()
+  const { edit } = app.ports.files
+  app.ports.files.edit = (...given) => {
+    edits.set(iteration(), (edits.get(iteration()) ?? 0) + 1)
+    return edit(...given)
+  }
+  const body = '{"takenAt":"2026-03-02T12:00:00Z"}'
+  const fields = {
+    authorization: `Bearer ${ada.token}`,
+    connection: 'close',
+    'content-type': 'application/json',
+    'content-length': body.length,
+  }
+  const lines = Array.from({ length: 48 }, () => wire(app.url))
+  for (const { socket } of lines) socket.write(head('PATCH /v1/files/2026-03', fields) + body.slice(0, -1))
+  const reading = () => app.connections.filter(({ bytesRead, destroyed }) => bytesRead > 0 && !destroyed).length
+  await expect.poll(reading).toBe(48)
+  for (const { socket } of lines) socket.write('}')
+  for (const { ended } of lines) expect(await ended).toMatch(/^HTTP\/1\.1 200 /)
+  expect([...edits.values()].reduce((sum, count) => sum + count)).toBe(48)
+  expect(Math.max(...edits.values())).toBeLessThanOrEqual(8)
+})
+
 it('runs one list of uploads in an iteration, and as many at once as long pages', async () => {
   const { app, ada, pieces } = await noted()
   const { list } = app.ports.uploads
@@ -265,6 +331,35 @@ describe('16 uploads at once', () => {
     expect(pieces.filter((piece) => crowded.has(piece)).length).toBeLessThan(10)
     for (const { socket } of lines) socket.destroy()
   })
+})
+
+it('writes few small uploads to a store on another machine in an iteration', async () => {
+  const { app, ada } = await noted()
+  Object.assign(app.ports.blobs, { opensAhead: 4 })
+  const { put } = app.ports.blobs
+  const counts = new Map<number, number>()
+  app.ports.blobs.put = (blob, batches, signal) => {
+    async function* counted() {
+      for await (const batch of batches) {
+        counts.set(iteration(), (counts.get(iteration()) ?? 0) + 1)
+        yield batch
+      }
+    }
+    return put(blob, counted(), signal)
+  }
+  const fields = { authorization: `Bearer ${ada.token}`, connection: 'close', 'content-length': 2 }
+  const lines = Array.from({ length: 24 }, (_, n) => {
+    const line = wire(app.url)
+    line.socket.write(`${head(`PUT /v1/files/${n}`, fields)}a`)
+    return line
+  })
+  const reading = () => app.connections.filter(({ destroyed, bytesRead }) => !destroyed && bytesRead > 0).length
+  await expect.poll(reading).toBe(24)
+  // All bodies end at the same moment.
+  for (const { socket } of lines) socket.write('b')
+  for (const { ended } of lines) expect(await ended).toMatch(/^HTTP\/1\.1 201 /)
+  expect([...counts.values()].reduce((sum, count) => sum + count)).toBe(24)
+  expect(Math.max(...counts.values())).toBeLessThanOrEqual(4)
 })
 
 it('sends each half MiB of a download in a turn of its user', async () => {

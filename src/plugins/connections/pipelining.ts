@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import fastifyPlugin from 'fastify-plugin'
 import { problems } from '../../problems.ts'
 import { openTurns } from '../../vault/turns.ts'
@@ -13,8 +14,9 @@ import { MOST_FIELDS } from '../intake/strict-http.ts'
 import { requestIdOf } from '../trace/request-id.ts'
 import { gatherCrumbs } from './crumbs.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
-import { type ClientAddress, networkOf } from './network.ts'
+import { type ClientAddress, networkOf, type ProxyCheck } from './network.ts'
 import { connectionOf } from './open-connections.ts'
+import { openReadingTurns } from './reading-turns.ts'
 import { limitTrailers } from './trailers.ts'
 
 /** The maximum of pipelined requests of one connection. The last one ends the connection. */
@@ -25,11 +27,14 @@ const BEGUN_AT_ONCE = 8
 
 interface Options {
   addressOf: ClientAddress
+  /** A proxy connects for many networks, so its connections do not wait for each other. */
+  isProxy: ProxyCheck
   refused: Refused
 }
 
-export const pipelining = fastifyPlugin<Options>(async function pipelining(app, { addressOf, refused }) {
+export const pipelining = fastifyPlugin<Options>(async function pipelining(app, { addressOf, isProxy, refused }) {
   const turns = openTurns(BEGUN_AT_ONCE)
+  const readingTurns = openReadingTurns()
   const running = new Set<ServerResponse>()
 
   // By default Node closes a half-closed connection, and the response to an executed request is lost.
@@ -40,14 +45,20 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     app.vault.skipTurn()
   })
 
+  app.server.on(app.server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    const { remoteAddress } = socket
+    if (!isProxy(remoteAddress, 0)) readingTurns.add(socket, networkOf(remoteAddress))
+  })
+
   // The framework's own listener. It would do a part of the work for a request as soon as the request is parsed.
   const [handle] = app.server.listeners('request') as RequestListener[]
   app.server.removeAllListeners('request')
 
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
+    readingTurns.count(socket)
     limitTrailers(request)
-    gatherCrumbs(request)
+    gatherCrumbs(request, () => readingTurns.count(socket))
     // The plugins, the framework and a drained body each add a listener. Node warns above ten.
     response.setMaxListeners(20)
     // Node caches the address at the first read, and cannot read it after the connection is closed.
@@ -81,9 +92,15 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     })
   })
 
-  app.addHook('onRequest', ({ routeOptions }, { raw }, done) => {
+  app.addHook('onRequest', ({ raw: request, routeOptions }, { raw }, done) => {
     if (routeOptions.config.changesNothing) changeNothing.add(raw)
+    if (!request.complete) awaitsBody.add(request)
     done()
+  })
+
+  // The bodies of many requests may end at the same moment. Bodies that a route reads by itself have not ended yet.
+  app.addHook('preValidation', async ({ raw: request }) => {
+    if (awaitsBody.has(request) && request.complete && !turns.takeFree()) await nextTurn(request)
   })
 
   // The framework does this for later requests only. A proxy would reuse a connection that is about to be closed.
@@ -93,12 +110,19 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
 
   // A request usually begins at once. So an append has begun before its client asks on another connection for the offset.
   async function begin(request: IncomingMessage, response: ServerResponse) {
-    if (!turns.takeFree()) await turns.next(networkOf(addressOf(request)))
+    if (!turns.takeFree()) await nextTurn(request)
     if (response.destroyed) return
     running.add(response)
     handle?.(request, response)
   }
+
+  function nextTurn(request: IncomingMessage): Promise<void> {
+    return turns.next(networkOf(addressOf(request)))
+  }
 })
+
+/** Requests whose body had not ended when they began. */
+const awaitsBody = new WeakSet<IncomingMessage>()
 
 /** Responses to requests of other methods that change nothing either. */
 const changeNothing = new WeakSet<ServerResponse>()

@@ -89,8 +89,8 @@ export function openBlobWriting({
       for await (const { chunks, bytes: pieceBytes, last } of inPieces(bytes, bytesOfPiece)) {
         // After the last piece the bytes are recorded or deleted at once.
         if (!last) unrecorded.add(pieceBytes)
-        // Sealing a single frame costs about as much as a turn.
-        if (pieceBytes > FRAME_BYTES) await receivingTurns.next(owner)
+        // On a disk, a single frame costs about as much as a turn. For a store that is not on this machine, it costs a request.
+        if (pieceBytes > FRAME_BYTES || blobs.opensAhead > 1) await receivingTurns.next(owner)
         for (const chunk of chunks) hash.update(chunk)
         sizeBytes += pieceBytes
         yield seal(chunks, pieceBytes, last)

@@ -76,9 +76,10 @@ export function openPlacing({
   background,
   collect,
   trash,
+  turns,
 }: Needs<
   'users' | 'files' | 'clock' | 'chance' | 'changeNotices',
-  'rules' | 'keys' | 'admission' | 'background' | 'collect' | 'trash'
+  'rules' | 'keys' | 'admission' | 'background' | 'collect' | 'trash' | 'turns'
 >): Placing {
   const { users, files, clock, chance, changeNotices } = ports
   const { repeat } = openAttempts()
@@ -94,10 +95,13 @@ export function openPlacing({
       if (!holder || sameBytes(holder, content)) return spot
       if (onConflict === 'fail') throw problems.fileExists()
 
-      for await (const row of numberedWithTag(files, owner, name, tagOf(vaultKey, content.sha256))) {
+      // The bodies of many requests may end at the same moment.
+      const nextTurn = () => turns.next(owner)
+      for await (const row of numberedWithTag(files, nextTurn, owner, name, tagOf(vaultKey, content.sha256))) {
         const { file, secrets } = unseal(vaultKey, owner, row)
         if (sameBytes(file, content)) return { name: file.name, vaultKey, used, current: file, secrets }
       }
+      await nextTurn()
       return { name: await freeNumberedName(ports, owner, name), vaultKey, used, current: null, secrets: null }
     },
 

@@ -16,8 +16,8 @@ const PAGE = 100
 const PAGES = 10
 
 /**
- * A free numbered name: the lowest of the first numbers, or else one after a used number. It takes at most ten steps,
- * however many numbers are used.
+ * A free numbered name: the lowest of the first numbers, or else one after a used number. It takes at most ten steps, and a few
+ * milliseconds, however many numbers are used.
  */
 export async function freeNumberedName(
   { files, chance }: { files: Pick<FileRepository, 'taken'>; chance: Pick<Chance, 'bytes'> },
@@ -56,9 +56,10 @@ export async function freeNumberedName(
   }
 }
 
-/** The numbered files of the name whose contents have this tag. */
+/** The numbered files of the name whose contents have this tag. `nextTurn` comes before each page. */
 export async function* numberedWithTag(
   files: Pick<FileRepository, 'tagged'>,
+  nextTurn: () => Promise<void>,
   owner: string,
   name: string,
   tag: Buffer,
@@ -66,6 +67,7 @@ export async function* numberedWithTag(
   const prefix = numberedPrefix(name)
   let after: string | null = null
   for (let pages = 0; pages < PAGES; pages += 1) {
+    await nextTurn()
     const page: SealedFile[] = await files.tagged(owner, tag, { prefix, after, limit: PAGE })
     for (const row of page) if (numberIn(name, row.name) !== null) yield row
     if (page.length < PAGE) return

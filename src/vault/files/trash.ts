@@ -70,6 +70,7 @@ export function openTrash({
       const vaultKey = await keys.vaultKey(owner)
       let isTaken = false
       return attempts(owner, async () => {
+        if (isTaken) await turns.next(owner)
         const { deletedAt: _deletedAt, ...file } = unseal(vaultKey, owner, await find(owner, id)).file
         const name = isTaken ? await freeNumberedName(ports, owner, file.name) : file.name
         const at = clock()
