@@ -324,13 +324,6 @@ it('counts the uploads of a user, and finds the expired ones, in an index alone'
   ])
 })
 
-it('finds the sessions of a user along an index, also the ended ones', async () => {
-  const db = await database()
-  // As the foreign key does when a user is removed.
-  const plan = db.prepare('EXPLAIN QUERY PLAN DELETE FROM sessions WHERE user_id = ?').all('') as { detail: string }[]
-  expect(plan.map(({ detail }) => detail)).toEqual(['SEARCH sessions USING INDEX sessions_of_user (user_id=?)'])
-})
-
 it('looks for the part of a deleted blob once, however much garbage there is', async () => {
   const db = await database()
   const plan = db.prepare(`EXPLAIN QUERY PLAN ${dropPartsSql}`).all('[]') as { detail: string }[]

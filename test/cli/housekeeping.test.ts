@@ -46,7 +46,7 @@ describe('stats', () => {
         holds: 0,
         lastBackupAt: null,
         blobs: { count: 1, bytes: 61 },
-        database: { bytes: expect.any(Number), schema: 16 },
+        database: { bytes: expect.any(Number), schema: 15 },
       },
     ])
     const { stdout } = await commandProcess(folder, ['stats'], settings).ended

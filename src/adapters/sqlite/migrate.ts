@@ -7,7 +7,6 @@ import { photos } from './migrations/012-photos.ts'
 import { months } from './migrations/013-months.ts'
 import { lastBackup } from './migrations/014-last-backup.ts'
 import { openUploads } from './migrations/015-open-uploads.ts'
-import { sessionsOfUser } from './migrations/016-sessions-of-user.ts'
 
 /** The version of the schema, in `PRAGMA user_version`, that each migration makes. An empty database has version 0. */
 const MIGRATIONS: readonly [version: number, migration: string][] = [
@@ -18,7 +17,6 @@ const MIGRATIONS: readonly [version: number, migration: string][] = [
   [13, months],
   [14, lastBackup],
   [15, openUploads],
-  [16, sessionsOfUser],
 ]
 const VERSIONS = MIGRATIONS.map(([version]) => version)
 const [OLDEST, NEWEST] = [Math.min(...VERSIONS), Math.max(...VERSIONS)]
