@@ -36,6 +36,8 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
   const turns = openTurns(BEGUN_AT_ONCE)
   const readingTurns = openReadingTurns()
   const running = new Set<ServerResponse>()
+  /** In this iteration of the event loop. */
+  const begunNow = new Set<IncomingMessage>()
 
   // By default Node closes a half-closed connection, and the response to an executed request is lost.
   Object.assign(app.server, { httpAllowHalfOpen: true })
@@ -98,9 +100,11 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     done()
   })
 
-  // The bodies of many requests may end at the same moment. Bodies that a route reads by itself have not ended yet.
-  app.addHook('preValidation', async ({ raw: request }) => {
-    if (awaitsBody.has(request) && request.complete && !turns.takeFree()) await nextTurn(request)
+  // The bodies of many requests may end at the same moment. One that came with its head is a part of the turn in which the request
+  // began. Bodies that a route reads by itself have not ended yet.
+  app.addHook('preValidation', ({ raw: request }, _reply, done) => {
+    if (!awaitsBody.has(request) || !request.complete || begunNow.has(request) || turns.takeFree()) done()
+    else void nextTurn(request).then(() => done())
   })
 
   // The framework does this for later requests only. A proxy would reuse a connection that is about to be closed.
@@ -113,6 +117,8 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     if (!turns.takeFree()) await nextTurn(request)
     if (response.destroyed) return
     running.add(response)
+    if (begunNow.size === 0) setImmediate(() => begunNow.clear())
+    begunNow.add(request)
     handle?.(request, response)
   }
 
