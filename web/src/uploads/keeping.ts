@@ -50,7 +50,7 @@ function open(userId: string): void {
 async function taken(userId: string): Promise<kept.KeptFile[]> {
   const entries = await kept.keptFiles()
   const own = entries.filter((entry) => entry.userId === userId)
-  // What has begun to be sent names its file, and not its user.
+  // The store of unfinished uploads has the names of files, but not of users. So it is emptied whole.
   if (own.length < entries.length) await kept.forgetAll()
   const closed = await closedPages(
     own.map((entry) => entry.pageId),

@@ -1,4 +1,4 @@
-/** What one user leaves in a page is not shown to the next one. */
+/** A page shows nothing of a former user to the next one. */
 import { randomBytes } from 'node:crypto'
 import type { Page } from 'playwright-core'
 import { expect, it, onTestFinished } from 'vitest'
@@ -122,7 +122,7 @@ it('an upload whose thumbnail is still being made', async () => {
   await app.request('/v1/files/shell.txt', { method: 'PUT', headers: eve.headers, body: 'pearl' })
   await enterInAnotherTab(stage, eve)
   await page.getByText('shell.txt').first().waitFor()
-  // What a screen reader was told.
+  // The text for screen readers.
   expect(await page.getByText('Uploading 1 files.').count()).toBe(0)
   await page.evaluate(() => (window as unknown as { goOn: () => void }).goOn())
   // Thumbnails are made one after the other.
