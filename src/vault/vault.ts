@@ -24,7 +24,6 @@ import { openThumbnails, type Thumbnails } from './files/thumbnails.ts'
 import { openTimeline, type Timeline } from './files/timeline.ts'
 import { openTrash, type Trash } from './files/trash.ts'
 import { openUnrecorded } from './files/unrecorded.ts'
-import { openNetworks } from './networks.ts'
 import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
 import { openNotices } from './sign-in/notices.ts'
 import { openSessions, type Sessions } from './sign-in/sessions.ts'
@@ -92,10 +91,10 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
   await keys.check()
   const work = openBackgroundWork({ ports })
   let draining = false
-  const networks = openNetworks()
-  const turns = openTurns(1, networks.of)
-  const sendingTurns = openTurns(SENT_AT_ONCE, networks.of)
-  const receivingTurns = openTurns(RECEIVED_AT_ONCE, networks.of)
+  const networkOf = (owner: string) => ports.networks.of(owner) ?? owner
+  const turns = openTurns(1, networkOf)
+  const sendingTurns = openTurns(SENT_AT_ONCE, networkOf)
+  const receivingTurns = openTurns(RECEIVED_AT_ONCE, networkOf)
   const admission = openAdmission({ ports, keys })
   if (!rules.readOnly) await begin()
 
@@ -194,7 +193,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
       if (down.length > 0) throw problems.notReady(`Not working: ${down.join(', ')}.`)
     },
 
-    comesFrom: networks.note,
+    comesFrom: ports.networks.note,
     sendingTurn: sendingTurns.next,
 
     skipTurn() {
