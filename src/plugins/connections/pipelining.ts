@@ -15,12 +15,20 @@ import { requestIdOf } from '../trace/request-id.ts'
 import { gatherCrumbs } from './crumbs.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
 import { type ClientAddress, networkOf, type ProxyCheck } from './network.ts'
-import { connectionOf } from './open-connections.ts'
+import { type Connection, connectionOf } from './open-connections.ts'
 import { openReadingTurns } from './reading-turns.ts'
 import { limitTrailers } from './trailers.ts'
 
-/** The maximum of pipelined requests of one connection. The last one ends the connection. */
+/** The maximum of pipelined requests of one connection, if their heads are short. The last one ends the connection. */
 export const PIPELINE_DEPTH = 8
+
+/**
+ * The maximum of memory for the heads of pipelined requests of one connection, about as much as one head may have. The request that
+ * exceeds it is the last one. Otherwise eight long heads of each of thousands of connections would use more memory than all transfers.
+ */
+const WAITING_BYTES = 16 * 1024
+/** The memory of a name or a value besides its characters. */
+const STRING_BYTES = 50
 
 /** The requests that begin in one iteration of the event loop. All other work waits for them, so they take a few milliseconds. */
 const BEGUN_AT_ONCE = 8
@@ -75,7 +83,8 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     if (response.socket) void begin(request, response)
     else response.once('socket', () => void begin(request, response))
     // A request with too many fields will be refused, but further ones in the same read would be parsed before.
-    if (connection.responses.size < PIPELINE_DEPTH && request.rawHeaders.length <= 2 * MOST_FIELDS) return
+    const isLast = connection.responses.size >= PIPELINE_DEPTH || waitingBytes(connection) > WAITING_BYTES
+    if (!isLast && request.rawHeaders.length <= 2 * MOST_FIELDS) return
     // RFC 9112, section 9.6: requests after the last one of a connection are not processed. The client sends them again.
     response.shouldKeepAlive = false
     ignoreFurtherRequests(socket)
@@ -120,6 +129,16 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     return turns.next(networkOf(addressOf(request)))
   }
 })
+
+/** The memory for the heads of the requests behind the first one. */
+function waitingBytes({ responses }: Connection): number {
+  const [, ...waiting] = responses
+  return waiting.reduce((sum, { req }) => sum + headBytes(req), 0)
+}
+
+function headBytes({ url = '', rawHeaders }: IncomingMessage): number {
+  return rawHeaders.reduce((sum, text) => sum + text.length + STRING_BYTES, url.length)
+}
 
 /** Requests whose body had not ended when they began. */
 const awaitsBody = new WeakSet<IncomingMessage>()
