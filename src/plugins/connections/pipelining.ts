@@ -23,10 +23,10 @@ import { limitTrailers } from './trailers.ts'
 export const PIPELINE_DEPTH = 8
 
 /**
- * The maximum of memory for the heads of pipelined requests of one connection, about as much as one head may have. The request that
- * exceeds it is the last one. Otherwise eight long heads of each of thousands of connections would use more memory than all transfers.
+ * The maximum of memory for the heads of pipelined requests that wait on one connection. Otherwise long heads of thousands of
+ * connections would use more memory than all transfers.
  */
-const WAITING_BYTES = 16 * 1024
+const WAITING_BYTES = 8 * 1024
 /** The memory of a name or a value besides its characters. */
 const STRING_BYTES = 50
 
@@ -73,6 +73,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     void socket.remoteAddress
     const connection = connectionOf(socket)
     if (!connection.isUsed) socket.on('end', () => ![...connection.responses].some(changes) && socket.end())
+    if (!connection.isUsed) dropLongHeads(socket)
     connection.isUsed = true
     connection.responses.add(response)
     response.once('close', () => {
@@ -83,8 +84,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     if (response.socket) void begin(request, response)
     else response.once('socket', () => void begin(request, response))
     // A request with too many fields will be refused, but further ones in the same read would be parsed before.
-    const isLast = connection.responses.size >= PIPELINE_DEPTH || waitingBytes(connection) > WAITING_BYTES
-    if (!isLast && request.rawHeaders.length <= 2 * MOST_FIELDS) return
+    if (connection.responses.size < PIPELINE_DEPTH && request.rawHeaders.length <= 2 * MOST_FIELDS) return
     // RFC 9112, section 9.6: requests after the last one of a connection are not processed. The client sends them again.
     response.shouldKeepAlive = false
     ignoreFurtherRequests(socket)
@@ -157,10 +157,42 @@ function changes(response: ServerResponse): boolean {
  * makes the parser drop the rest of this read. The next read may begin within a request.
  */
 function ignoreFurtherRequests(socket: Socket) {
-  const { parser } = socket as Socket & { parser?: { onIncoming: () => number } }
+  const parser = parserOf(socket)
   if (!parser) return
   parser.onIncoming = () => {
     connectionOf(socket).isNoisy = true
     return 2
   }
+}
+
+/**
+ * A pipelined request is dropped if its head, with those that wait, is too large. It is not in the queue yet. The response before it is
+ * the last one of the connection.
+ */
+function dropLongHeads(socket: Socket) {
+  const parser = parserOf(socket)
+  if (!parser) return
+  const { onIncoming } = parser
+  parser.onIncoming = (request, keepsAlive) => {
+    const connection = connectionOf(socket)
+    const last = [...connection.responses].at(-1)
+    if (!last || waitingBytes(connection) + headBytes(request) <= WAITING_BYTES) return onIncoming(request, keepsAlive)
+    last.shouldKeepAlive = false
+    // Its header fields may have been sent.
+    last.once('close', () => socket.end())
+    connection.isNoisy = true
+    ignoreFurtherRequests(socket)
+    // Otherwise the parser keeps it.
+    parser.incoming = null
+    return 2
+  }
+}
+
+interface Parser {
+  incoming: IncomingMessage | null
+  onIncoming: (request: IncomingMessage, keepsAlive: boolean) => number
+}
+
+function parserOf(socket: Socket): Parser | undefined {
+  return (socket as Socket & { parser?: Parser }).parser
 }
