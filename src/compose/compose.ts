@@ -5,6 +5,7 @@ import { diskBlobs } from '../adapters/disk/blobs.ts'
 import { mapErrors } from '../adapters/disk/errors.ts'
 import { memoryChangeNotices } from '../adapters/memory/change-notices.ts'
 import { memoryCounter } from '../adapters/memory/counter.ts'
+import { memoryNetworks } from '../adapters/memory/networks.ts'
 import { memoryPendingPins } from '../adapters/memory/pending-pins.ts'
 import { redisChangeNotices } from '../adapters/redis/change-notices.ts'
 import { redisCounter } from '../adapters/redis/counter.ts'
@@ -15,7 +16,7 @@ import { watchWrites } from '../adapters/write-watch/store-watch.ts'
 import { type Config, checkDelivery } from '../config/config.ts'
 import type { BlobStore } from '../ports/blobs.ts'
 import type { DatabaseEngine } from '../ports/database.ts'
-import type { Chance, Clock, Ports } from '../ports/ports.ts'
+import type { Chance, Clock, Networks, Ports } from '../ports/ports.ts'
 import { auditTo } from './audit.ts'
 import { bucketOf } from './bucket.ts'
 import { disksOf } from './disks.ts'
@@ -31,7 +32,8 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
   checkDelivery(config)
   const { opened, close } = engines()
   try {
-    const database = watchCommits(await databaseOf(config, log))
+    const networks = memoryNetworks()
+    const database = watchCommits(await databaseOf(config, log, networks))
     opened.push(database.close)
     const store = await blobsOf(config, clock)
     const blobs =
@@ -56,6 +58,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
       mailCounter: counter,
       requestCounter: counter,
       changeNotices,
+      networks,
       clock,
       chance,
       alarm: (err, doing) => log.error({ err }, `${doing} failed`),
@@ -82,6 +85,7 @@ export async function compose(config: Config, log: FastifyBaseLogger, clock: Clo
 async function databaseOf(
   { DATABASE_URL: url, DATA_DIR: folder, READ_ONLY }: Config,
   log: FastifyBaseLogger,
+  networks: Networks,
 ): Promise<DatabaseEngine> {
   const readOnly = READ_ONLY === 'on'
   if (!url) {
@@ -90,7 +94,7 @@ async function databaseOf(
   }
   const { openPostgres, openPostgresReadOnly } = await import('../adapters/postgres/engine.ts')
   const open = readOnly ? openPostgresReadOnly : openPostgres
-  return naming('DATABASE_URL', databasePlace(url), () => open(url))
+  return naming('DATABASE_URL', databasePlace(url), () => open(url, networks.of))
 }
 
 /** The blob store: S3 or the disk. Creates the folder if it is missing. */

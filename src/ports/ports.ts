@@ -66,6 +66,17 @@ export interface Chance {
   bytes(count: number): Buffer
 }
 
+/**
+ * The network of each user, as of the latest request. Users of one network share its turns: otherwise whoever has many accounts would
+ * have as many turns.
+ */
+export interface Networks {
+  /** A request of this user came from this network. */
+  note(owner: string, network: string): void
+  /** `null` if nothing is known of the user. */
+  of(owner: string): string | null
+}
+
 /** Logs an error of work that no request waits for. */
 export type Alarm = (error: unknown, doing: string) => void
 
@@ -109,6 +120,7 @@ export interface Ports extends Repositories, Pick<DatabaseEngine, 'ledger' | 'ro
   mailCounter: EventCounter
   requestCounter: RequestCounter
   changeNotices: ChangeNotices
+  networks: Networks
   clock: Clock
   chance: Chance
   alarm: Alarm

@@ -4,8 +4,9 @@
  */
 export interface Turns {
   /**
-   * Resolves when the next piece for this owner may run. Owners take turns, so the many requests of one owner delay a piece of
-   * another owner by one piece. It is no lock: while a piece waits for a database on another machine, other pieces run.
+   * Resolves when the next piece for this owner may run. Networks take turns, and in each of them its owners. So the many requests
+   * of one owner, or of many owners of one network, delay a piece of another network by one piece. It is no lock: while a piece
+   * waits for a database on another machine, other pieces run.
    */
   next(owner: string): Promise<void>
   /** Whether a piece may run at once: no piece waits, this iteration may run another one, and there is no crowd. If so, it counts. */
@@ -27,10 +28,10 @@ const SKIPPED_IN_A_ROW = 64
 /** New connections delay pieces for at most this much CPU time, because an iteration can be long. */
 const SKIPPED_MS = 20
 
-/** `atOnce` is the number of pieces of one iteration. */
-export function openTurns(atOnce = 1): Turns {
-  /** The pieces that wait, by owner. The owner whose turn is next is the first. If there are any, `run` is scheduled. */
-  const waiting = new Map<string, (() => void)[]>()
+/** `atOnce` is the number of pieces of one iteration. By default each owner is a network of its own. */
+export function openTurns(atOnce = 1, networkOf: (owner: string) => string = (owner) => owner): Turns {
+  /** The pieces that wait, by network and owner. Those whose turn is next are the first. If there are any, `run` is scheduled. */
+  const waiting = new Map<string, Map<string, (() => void)[]>>()
   let isSkipped = false
   /** The iterations in a row for which `skip` was called. */
   let inARow = 0
@@ -43,10 +44,13 @@ export function openTurns(atOnce = 1): Turns {
   return {
     next(owner) {
       return new Promise((resolve) => {
-        const line = waiting.get(owner)
+        const network = networkOf(owner)
+        const lines = waiting.get(network) ?? new Map<string, (() => void)[]>()
+        waiting.set(network, lines)
+        const line = lines.get(owner)
         if (line) line.push(resolve)
-        else waiting.set(owner, [resolve])
-        if (!line && waiting.size === 1) schedule()
+        else lines.set(owner, [resolve])
+        schedule()
       })
     },
 
@@ -84,12 +88,16 @@ export function openTurns(atOnce = 1): Turns {
   }
 
   function nextPiece(): (() => void) | undefined {
-    for (const [owner, line] of waiting) {
-      const begin = line.shift()
-      // The owner goes behind the others.
-      waiting.delete(owner)
-      if (line.length > 0) waiting.set(owner, line)
-      return begin
+    for (const [network, lines] of waiting) {
+      for (const [owner, line] of lines) {
+        const begin = line.shift()
+        // The owner goes behind the others of the network, and the network behind the others.
+        lines.delete(owner)
+        if (line.length > 0) lines.set(owner, line)
+        waiting.delete(network)
+        if (lines.size > 0) waiting.set(network, lines)
+        return begin
+      }
     }
     return undefined
   }

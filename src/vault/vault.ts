@@ -56,6 +56,8 @@ export interface Vault {
   recordReadBacks(): Promise<void>
   /** Throws `not-ready`, with the names of the engines that do not work. */
   ready(): Promise<void>
+  /** A request of this user came from this network. Long work of all users of one network shares its turns. */
+  comesFrom(owner: string, network: string): void
   /** Resolves when the next half MiB may be sent to this user, as `Turns.next` says. */
   sendingTurn(owner: string): Promise<void>
   /** Long work pauses for an iteration of the event loop, as `Turns.skip` says. */
@@ -89,9 +91,10 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
   await keys.check()
   const work = openBackgroundWork({ ports })
   let draining = false
-  const turns = openTurns()
-  const sendingTurns = openTurns(SENT_AT_ONCE)
-  const receivingTurns = openTurns(RECEIVED_AT_ONCE)
+  const networkOf = (owner: string) => ports.networks.of(owner) ?? owner
+  const turns = openTurns(1, networkOf)
+  const sendingTurns = openTurns(SENT_AT_ONCE, networkOf)
+  const receivingTurns = openTurns(RECEIVED_AT_ONCE, networkOf)
   const admission = openAdmission({ ports, keys })
   if (!rules.readOnly) await begin()
 
@@ -190,6 +193,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
       if (down.length > 0) throw problems.notReady(`Not working: ${down.join(', ')}.`)
     },
 
+    comesFrom: ports.networks.note,
     sendingTurn: sendingTurns.next,
 
     skipTurn() {

@@ -56,4 +56,23 @@ describe('memory is bounded', () => {
     expect(await store.guess('device-2', 'pin', 5)).toEqual([])
     expect(await store.guess('device-1', 'pin', 5)).toHaveLength(1)
   })
+
+  it('and of those of all users drops one of a user with several, as long as there is one', async () => {
+    const store = memoryPendingPins(clock)
+    await keep(store, of('ada', 'of-ada'))
+    for (let n = 0; n < 9999; n += 1) await keep(store, of(`user ${n % 200}`, `device-${n}`))
+    const pending = async (...devices: string[]) => {
+      const found = []
+      for (const device of devices) found.push((await store.guess(device, 'pin', 5)).length)
+      return found
+    }
+    await keep(store, of('user 1', 'one-more'))
+    await keep(store, of('ben', 'of-ben'))
+    expect(await pending('of-ada', 'of-ben', 'one-more', 'device-0', 'device-1', 'device-2')).toEqual([
+      1, 1, 1, 0, 0, 1,
+    ])
+    // Once each user has one, the oldest is dropped.
+    for (let n = 0; n < 9999; n += 1) await keep(store, of(`other ${n}`, `other-${n}`))
+    expect(await pending('of-ada', 'of-ben', 'other-0', 'other-9998')).toEqual([0, 1, 1, 1])
+  })
 })

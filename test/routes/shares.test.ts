@@ -51,6 +51,24 @@ describe('requests of one connection', () => {
     expect(answers).toMatch(/^HTTP\/1\.1 431 .*connection: close/is)
   })
 
+  it.each([
+    ['long fields', 1, 'x'.repeat(3000), 3],
+    ['many fields', 50, '', 2],
+    ['few fields', 5, '', PIPELINE_DEPTH],
+  ])('end the connection where the heads of those that wait are too large: %s', async (_, count, value, most) => {
+    const app = await testApp()
+    const ada = await member(app)
+    const lists = gate(app, 'list')
+    const line = wire(app.url)
+    const fields = Object.fromEntries(Array.from({ length: count }, (_, n) => [`field-${n}`, value]))
+    line.socket.write(head('GET /v1/files', { ...tokenOf(ada), ...fields }).repeat(PIPELINE_DEPTH))
+    await expect.poll(lists.begun).toBe(1)
+    lists.open()
+    const answers = await line.ended
+    expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(most)
+    expect(answers.match(/connection: close/gi)).toHaveLength(1)
+  })
+
   it('that come with a transfer coding in HTTP/1.0 are refused, and end it', async () => {
     const app = await testApp()
     const line = wire(app.url)

@@ -167,6 +167,37 @@ it('runs one piece of all lists and look-ups in an iteration', async () => {
   expect(new Set(pieces).size).toBe(pieces.length)
 })
 
+it('lets the list of a user wait for one piece of another network, however many users are there', async () => {
+  const app = await testApp({ RATE_LIMIT: 'off' })
+  const crowd = []
+  for (let n = 0; n < 8; n += 1) crowd.push(await member(app))
+  const ben = await member(app)
+  const { find } = app.ports.keySlots
+  const { list } = app.ports.files
+  const [asked, listed]: [string[], string[]] = [[], []]
+  let release = () => {}
+  const all = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  app.ports.keySlots.find = async (owner) => {
+    const slots = await find(owner)
+    asked.push(owner)
+    await all
+    return slots
+  }
+  app.ports.files.list = (owner, query) => {
+    listed.push(owner)
+    return list(owner, query)
+  }
+  const answers = crowd.map((user) => user.request('/v1/files'))
+  await expect.poll(() => asked.length).toBe(8)
+  answers.push(ben.request('/v1/files', { from: '127.0.0.2' }))
+  await expect.poll(() => asked.length).toBe(9)
+  release()
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(new Array(9).fill(200))
+  expect(listed.indexOf(asked.at(-1) ?? '')).toBe(1)
+})
+
 it('chooses the files of one zip in an iteration', async () => {
   const { app, ada, pieces } = await noted({ RATE_LIMIT: 'off' })
   const { files } = (await ada.request('/v1/files')).body as { files: { id: string }[] }

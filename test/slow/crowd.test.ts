@@ -30,6 +30,10 @@ const kinds: [what: string, opening: Opening][] = [
   ['heads of requests that do not end', () => `GET /health/live HTTP/1.1\r\nx-long: ${'x'.repeat(15_000)}`],
   ['downloads that are not read', (headers, n) => head('GET /v1/files/film', { ...headers, ...manyFields(n) })],
   [
+    'downloads that are not read, with more requests behind them',
+    (headers, n) => head('GET /v1/files/film', { ...headers, ...manyFields(n) }).repeat(8),
+  ],
+  [
     'uploads that stop',
     (headers, n) => `${head(`PUT /v1/files/u${n}`, { ...headers, 'content-length': 16 * MiB })}${chunk}`,
   ],

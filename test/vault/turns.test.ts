@@ -29,6 +29,14 @@ it('gives owners turns one after the other, however many requests one of them ha
   expect((await run([...ana, ['ben', 2], ['eve', 3]])).owners).toBe('ana ben eve ana ben eve ana eve ana ana')
 })
 
+it('gives networks turns one after the other, however many owners one of them has, and those their turns in it', async () => {
+  const turns = openTurns(1, (owner) => owner.slice(0, 1))
+  const ran: string[] = []
+  const owners = ['a1', 'a1', 'a2', 'a3', 'b1', 'b1', 'c1']
+  await Promise.all(owners.map((owner) => turns.next(owner).then(() => ran.push(owner))))
+  expect(ran.join(' ')).toBe('a1 b1 c1 a2 b1 a3 a1')
+})
+
 it('runs as many pieces in an iteration as it may', async () => {
   const turns = openTurns(8)
   const ran = new Map<number, number>()

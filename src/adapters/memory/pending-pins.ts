@@ -12,6 +12,8 @@ interface Pending {
 const MOST_OPEN = 10_000
 /** The maximum of PINs that the sessions of one user requested. Above it the user's oldest is evicted. */
 const MOST_OF_USER = 100
+/** The maximum of PINs that sessions requested in all. Above it the user, or another one with several of them, loses the oldest. */
+const MOST_VOUCHED = 10_000
 
 /**
  * Keeps pending PINs in the memory of the process. A restart loses them, and users request new ones. The memory is limited,
@@ -24,6 +26,8 @@ export function memoryPendingPins(clock: Clock): PendingPinStore {
   /** The users with a pending PIN by device, and the devices by user. */
   const usersOf = new Map<string, Set<string>>()
   const devicesOf = new Map<string, Set<string>>()
+  /** The users with more than one pending PIN that a session requested. */
+  const withSeveral = new Set<string>()
 
   return {
     async put(pin, { compared, mostUsers, mostCompared }) {
@@ -77,14 +81,28 @@ export function memoryPendingPins(clock: Clock): PendingPinStore {
     if (!devicesOf.has(userId)) devicesOf.set(userId, new Set())
     usersOf.get(pin.deviceId)?.add(userId)
     const devices = devicesOf.get(userId)?.add(pin.deviceId) as Set<string>
-    const [oldest] = devices
-    if (devices.size > MOST_OF_USER) drop(vouched.get(`${userId} ${oldest}`)?.pin as PendingPin)
+    if (devices.size > 1) withSeveral.add(userId)
+    if (devices.size > MOST_OF_USER) dropFirstOf(userId)
+    if (vouched.size > MOST_VOUCHED) makeRoom(userId)
+  }
+
+  /** Somebody with many accounts must not evict the only PIN of another user. */
+  function makeRoom(userId: string) {
+    const [several] = withSeveral.has(userId) ? [userId] : withSeveral
+    if (several === undefined) dropFirst(vouched)
+    else dropFirstOf(several)
+  }
+
+  function dropFirstOf(userId: string) {
+    const [oldest] = devicesOf.get(userId) ?? []
+    drop(vouched.get(`${userId} ${oldest}`)?.pin as PendingPin)
   }
 
   function drop(pin: PendingPin): boolean {
     if (pin.origin === 'vouched') {
       removeFrom(usersOf, pin.deviceId, userOf(pin))
       removeFrom(devicesOf, userOf(pin), pin.deviceId)
+      if ((devicesOf.get(userOf(pin))?.size ?? 0) < 2) withSeveral.delete(userOf(pin))
     }
     return pins(pin).delete(keyOf(pin))
   }

@@ -1,5 +1,6 @@
 /** Connections to one PostgreSQL database. Each statement is its own transaction, with one round trip and a time limit. */
 import pg from 'pg'
+import type { Networks } from '../../ports/ports.ts'
 import { fairQueue } from './fair-queue.ts'
 import { databaseFault, isConflict, lost, notReached } from './faults.ts'
 
@@ -21,6 +22,8 @@ const OPERATOR_LIMIT_MS = 60_000
 const CONNECTIONS = 10
 /** The maximum for one user: statements that wait for the lock of the user's row must not occupy all connections. */
 const CONNECTIONS_OF_KEY = 8
+/** The maximum for all users of one network. */
+const CONNECTIONS_OF_NETWORK = 9
 /** How often we check whether a statement without a time limit still runs. */
 const STILL_RUNS_MS = 500
 const WRITES = /\b(INSERT INTO|UPDATE|DELETE FROM)\b/
@@ -29,6 +32,12 @@ const ATTEMPTS = 3
 
 /** The key of statements that anybody can cause. So all strangers have one turn, however many tokens and device ids they make up. */
 export const STRANGERS = 'strangers'
+/** The key of statements without a text or bytes: they are the server's own, such as the check of its health. */
+const NOBODY = ''
+/** Keys that are a network of their own. */
+const OF_THE_SERVER = [NOBODY, STRANGERS]
+/** The network of all other keys that are not of a user, such as the id of a file. */
+const UNKNOWN = 'unknown'
 
 /** Runs one statement and returns its rows. `key` is for the fair queue; by default it is the first text or bytes of the values. */
 export type Ask = <Row>(text: string, values?: unknown[], key?: string) => Promise<Row[]>
@@ -57,14 +66,29 @@ export interface Database {
   close(): Promise<void>
 }
 
+interface DatabaseOptions {
+  beside?: boolean
+  readOnly?: boolean
+  /** By default nothing is known of any user. */
+  networkOf?: Networks['of']
+}
+
 /** Connects at the first statement. */
-export function openDatabase(url: string, { beside = false, readOnly = false } = {}): Database {
+export function openDatabase(
+  url: string,
+  { beside = false, readOnly = false, networkOf = () => null }: DatabaseOptions = {},
+): Database {
   const limitMs = beside ? OPERATOR_LIMIT_MS : REQUEST_LIMIT_MS
   const pool = new pg.Pool({ ...settings(url, limitMs, readOnly), max: CONNECTIONS, connectionTimeoutMillis: limitMs })
   // A broken connection rejects the statement that waits for it and also emits this event, so the event is ignored.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
-  const queue = fairQueue(CONNECTIONS, CONNECTIONS_OF_KEY)
+  const queue = fairQueue({
+    most: CONNECTIONS,
+    mostOfNetwork: CONNECTIONS_OF_NETWORK,
+    mostOfKey: CONNECTIONS_OF_KEY,
+    networkOf: (key) => networkOf(key) ?? (OF_THE_SERVER.includes(key) ? key : UNKNOWN),
+  })
   const names = new Map<string, string>()
   const unlimited = new Set<pg.PoolClient>()
   let slowUntil = 0
@@ -147,13 +171,13 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
   }
 
   async function askOnce<Row>(text: string, values: unknown[], key: string, over: Promise<never>): Promise<Row[]> {
-    await queue.enter(key, over).catch((error) => {
+    const leave = await queue.enter(key, over).catch((error) => {
       throw notReached(error)
     })
     try {
       return await askNow<Row>(text, values, over)
     } finally {
-      queue.leave(key)
+      leave()
     }
   }
 
@@ -191,11 +215,10 @@ export function openDatabase(url: string, { beside = false, readOnly = false } =
 }
 
 /**
- * The key of the fair queue is the first argument that is a text or bytes, usually the owner's id. Statements without one share a
- * key: they are the server's own, such as the check of its health.
+ * The key of the fair queue is the first argument that is a text or bytes, usually the owner's id.
  */
 function keyOf(values: unknown[]): string {
-  const first = values.find((value) => typeof value === 'string' || Buffer.isBuffer(value)) ?? ''
+  const first = values.find((value) => typeof value === 'string' || Buffer.isBuffer(value)) ?? NOBODY
   return String(first)
 }
 

@@ -1,6 +1,7 @@
 /** Opens everything that a vault keeps in PostgreSQL, for a server or beside one. Importing this file loads the driver. */
 import type { BlobLedger } from '../../ports/blobs.ts'
 import type { DatabaseEngine, Repositories } from '../../ports/database.ts'
+import type { Networks } from '../../ports/ports.ts'
 import { postgresActivity } from './activity.ts'
 import { postgresCensus } from './census.ts'
 import { postgresChanges } from './changes.ts'
@@ -17,8 +18,8 @@ import { postgresUploads } from './uploads.ts'
 import { postgresUsers } from './users.ts'
 
 /** Migrates the schema. Throws if PostgreSQL cannot be reached, a newer version made the schema, or a move is unfinished. */
-export function openPostgres(url: string): Promise<DatabaseEngine> {
-  return opened(openDatabase(url), async (db) => {
+export function openPostgres(url: string, networkOf: Networks['of'] = () => null): Promise<DatabaseEngine> {
+  return opened(openDatabase(url, { networkOf }), async (db) => {
     await migrate(db)
     await refuseUnfinishedMove(db)
     const ledger = postgresLedger(db)
@@ -27,8 +28,8 @@ export function openPostgres(url: string): Promise<DatabaseEngine> {
 }
 
 /** For a server that changes nothing. Throws if there is no vault, or if it has another schema. */
-export function openPostgresReadOnly(url: string): Promise<DatabaseEngine> {
-  return opened(openDatabase(url, { readOnly: true }), async (db) => {
+export function openPostgresReadOnly(url: string, networkOf: Networks['of'] = () => null): Promise<DatabaseEngine> {
+  return opened(openDatabase(url, { readOnly: true, networkOf }), async (db) => {
     await checkSchema(db)
     const check = async () => void (await db.ask('SELECT'))
     return { ledger: postgresLedger(db), leave: async () => {}, check }

@@ -1,25 +1,42 @@
-/** Decides which statement gets the next free connection. Keys take turns: many statements of one key delay one of another key by one. */
+/**
+ * Decides which statement gets the next free connection. Networks take turns, and in each of them its keys: many statements of one
+ * key, or of many keys of one network, delay one of another network by one.
+ */
 export interface FairQueue {
-  /** Resolves once the statement may take a connection. `over` ends the wait; its error is thrown. */
-  enter(key: string, over: Promise<never>): Promise<void>
-  /** The statement of this key does not use a connection any more. */
-  leave(key: string): void
+  /**
+   * Resolves once the statement may take a connection, with a function to call when it does not use it any more. `over` ends the
+   * wait; its error is thrown.
+   */
+  enter(key: string, over: Promise<never>): Promise<() => void>
   waiting(): number
 }
 
-/**
- * At most `most` statements use a connection at a time, at most `mostOfKey` of one key. So slow statements of one key leave connections
- * for others.
- */
-export function fairQueue(most: number, mostOfKey: number): FairQueue {
-  /** The waiting statements by key. The key whose turn is next is the first. */
-  const lines = new Map<string, Set<() => void>>()
-  const running = new Map<string, number>()
+export interface QueueRules {
+  /** The maximum of statements that use a connection at a time. */
+  most: number
+  /** The maximum of one network, and of one key. So slow statements of one leave connections for others. */
+  mostOfNetwork: number
+  mostOfKey: number
+  networkOf(key: string): string
+}
+
+export function fairQueue({ most, mostOfNetwork, mostOfKey, networkOf }: QueueRules): FairQueue {
+  /** The waiting statements by network and key. Those whose turn is next are the first. */
+  const networks = new Map<string, Map<string, Set<() => void>>>()
+  const ofNetwork = new Map<string, number>()
+  const ofKey = new Map<string, number>()
   let inAll = 0
 
   return {
     async enter(key, over) {
-      if (fits(key)) return begin(key)
+      const network = networkOf(key)
+      const leave = () => end(network, key)
+      if (fits(network) && fitsKey(key)) {
+        begin(network, key)
+        return leave
+      }
+      const lines = networks.get(network) ?? new Map<string, Set<() => void>>()
+      networks.set(network, lines)
       const line = lines.get(key) ?? new Set()
       lines.set(key, line)
       let begun = () => {}
@@ -29,42 +46,68 @@ export function fairQueue(most: number, mostOfKey: number): FairQueue {
       })
       try {
         await Promise.race([turn, over])
+        return leave
       } catch (error) {
         // It may have begun at the same moment.
-        if (!line.delete(begun)) leave(key)
-        else if (line.size === 0) lines.delete(key)
+        if (!line.delete(begun)) leave()
+        else if (line.size === 0) remove(network, key)
         throw error
       }
     },
 
-    leave,
-    waiting: () => [...lines.values()].reduce((sum, line) => sum + line.size, 0),
+    waiting: () =>
+      [...networks.values()].flatMap((lines) => [...lines.values()]).reduce((sum, { size }) => sum + size, 0),
   }
 
-  function leave(key: string): void {
-    const left = (running.get(key) ?? 1) - 1
-    if (left > 0) running.set(key, left)
-    else running.delete(key)
+  function end(network: string, key: string): void {
+    count(ofNetwork, network, -1)
+    count(ofKey, key, -1)
     inAll -= 1
-    for (const [next, line] of lines) {
-      if (!fits(next)) continue
-      const [begun] = line
-      if (begun) line.delete(begun)
-      // The key goes behind the others.
-      lines.delete(next)
-      if (line.size > 0) lines.set(next, line)
-      begin(next)
-      begun?.()
-      return
+    beginNext()
+  }
+
+  function beginNext(): void {
+    for (const [network, lines] of networks) {
+      if (!fits(network)) continue
+      for (const [key, line] of lines) {
+        if (!fitsKey(key)) continue
+        const [begun] = line
+        if (begun) line.delete(begun)
+        // The key goes behind the others of the network, and the network behind the others.
+        remove(network, key)
+        if (line.size > 0) lines.set(key, line)
+        networks.delete(network)
+        if (lines.size > 0) networks.set(network, lines)
+        begin(network, key)
+        begun?.()
+        return
+      }
     }
   }
 
-  function fits(key: string): boolean {
-    return inAll < most && (running.get(key) ?? 0) < mostOfKey
+  function remove(network: string, key: string): void {
+    const lines = networks.get(network)
+    lines?.delete(key)
+    if (lines?.size === 0) networks.delete(network)
   }
 
-  function begin(key: string): void {
-    running.set(key, (running.get(key) ?? 0) + 1)
+  function fits(network: string): boolean {
+    return inAll < most && (ofNetwork.get(network) ?? 0) < mostOfNetwork
+  }
+
+  function fitsKey(key: string): boolean {
+    return (ofKey.get(key) ?? 0) < mostOfKey
+  }
+
+  function begin(network: string, key: string): void {
+    count(ofNetwork, network, 1)
+    count(ofKey, key, 1)
     inAll += 1
   }
+}
+
+function count(running: Map<string, number>, client: string, change: number): void {
+  const sum = (running.get(client) ?? 0) + change
+  if (sum > 0) running.set(client, sum)
+  else running.delete(client)
 }

@@ -15,12 +15,20 @@ import { requestIdOf } from '../trace/request-id.ts'
 import { gatherCrumbs } from './crumbs.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
 import { type ClientAddress, networkOf, type ProxyCheck } from './network.ts'
-import { connectionOf } from './open-connections.ts'
+import { type Connection, connectionOf } from './open-connections.ts'
 import { openReadingTurns } from './reading-turns.ts'
 import { limitTrailers } from './trailers.ts'
 
-/** The maximum of pipelined requests of one connection. The last one ends the connection. */
+/** The maximum of pipelined requests of one connection, if their heads are short. The last one ends the connection. */
 export const PIPELINE_DEPTH = 8
+
+/**
+ * The maximum of memory for the heads of pipelined requests that wait on one connection. Otherwise long heads of thousands of
+ * connections would use more memory than all transfers.
+ */
+const WAITING_BYTES = 8 * 1024
+/** The memory of a name or a value besides its characters. */
+const STRING_BYTES = 50
 
 /** The requests that begin in one iteration of the event loop. All other work waits for them, so they take a few milliseconds. */
 const BEGUN_AT_ONCE = 8
@@ -67,6 +75,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     void socket.remoteAddress
     const connection = connectionOf(socket)
     if (!connection.isUsed) socket.on('end', () => ![...connection.responses].some(changes) && socket.end())
+    if (!connection.isUsed) dropLongHeads(socket)
     connection.isUsed = true
     connection.responses.add(response)
     response.once('close', () => {
@@ -127,6 +136,16 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
   }
 })
 
+/** The memory for the heads of the requests behind the first one. */
+function waitingBytes({ responses }: Connection): number {
+  const [, ...waiting] = responses
+  return waiting.reduce((sum, { req }) => sum + headBytes(req), 0)
+}
+
+function headBytes({ url = '', rawHeaders }: IncomingMessage): number {
+  return rawHeaders.reduce((sum, text) => sum + text.length + STRING_BYTES, url.length)
+}
+
 /** Requests whose body had not ended when they began. */
 const awaitsBody = new WeakSet<IncomingMessage>()
 
@@ -144,10 +163,42 @@ function changes(response: ServerResponse): boolean {
  * makes the parser drop the rest of this read. The next read may begin within a request.
  */
 function ignoreFurtherRequests(socket: Socket) {
-  const { parser } = socket as Socket & { parser?: { onIncoming: () => number } }
+  const parser = parserOf(socket)
   if (!parser) return
   parser.onIncoming = () => {
     connectionOf(socket).isNoisy = true
     return 2
   }
+}
+
+/**
+ * A pipelined request is dropped if its head, with those that wait, is too large. It is not in the queue yet. The response before it is
+ * the last one of the connection.
+ */
+function dropLongHeads(socket: Socket) {
+  const parser = parserOf(socket)
+  if (!parser) return
+  const { onIncoming } = parser
+  parser.onIncoming = (request, keepsAlive) => {
+    const connection = connectionOf(socket)
+    const last = [...connection.responses].at(-1)
+    if (!last || waitingBytes(connection) + headBytes(request) <= WAITING_BYTES) return onIncoming(request, keepsAlive)
+    last.shouldKeepAlive = false
+    // Its header fields may have been sent.
+    last.once('close', () => socket.end())
+    connection.isNoisy = true
+    ignoreFurtherRequests(socket)
+    // Otherwise the parser keeps it.
+    parser.incoming = null
+    return 2
+  }
+}
+
+interface Parser {
+  incoming: IncomingMessage | null
+  onIncoming: (request: IncomingMessage, keepsAlive: boolean) => number
+}
+
+function parserOf(socket: Socket): Parser | undefined {
+  return (socket as Socket & { parser?: Parser }).parser
 }

@@ -57,7 +57,10 @@ export const shares = fastifyPlugin<ShareRules>(async function shares(
   // At preParsing the session is known, and the body is not read yet.
   app.addHook('preParsing', async (request, reply) => {
     const user = request.session?.userId ?? null
-    if (user !== null) ofUser.add(user, 'requests of one user', reply)
+    if (user !== null) {
+      ofUser.add(user, 'requests of one user', reply)
+      app.vault.comesFrom(user, networkOf(request.ip))
+    }
     const { memoryBytes } = request.routeOptions.config
     if (!memoryBytes) return
     const bytes = await memoryBytes(request, uploadBytes)
