@@ -21,7 +21,7 @@ import { memoryClaims, shares } from './plugins/connections/shares.ts'
 import { tlsWrites } from './plugins/connections/tls-writes.ts'
 import { docs } from './plugins/docs/docs.ts'
 import { errors, respondEarly } from './plugins/errors.ts'
-import { crossOrigin, crossOriginHeaders, preflights } from './plugins/headers/cross-origin.ts'
+import { crossOrigin, crossOriginHeaders, preflights, simpleRequests } from './plugins/headers/cross-origin.ts'
 import { safeDefaults } from './plugins/headers/safe-defaults.ts'
 import { identityOnly } from './plugins/intake/identity-only.ts'
 import { jsonBodies } from './plugins/intake/json-bodies.ts'
@@ -185,6 +185,7 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
   })
   if (vault.rules.readOnly) await app.register(readOnly)
   await app.register(overload, http.overload)
+  await app.register(simpleRequests)
   await app.register(limits, { rules: http.limits })
   await app.register(docs)
   await app.register(web, { folder: http.web })

@@ -70,6 +70,31 @@ export function refuseCrossSite(request: FastifyRequest): void {
   if (!isOwn) throw problems.crossSiteRequest()
 }
 
+/** The types that a page may send to any origin without asking first (Fetch, "CORS-safelisted request-header"). */
+const SIMPLE_TYPES = /^\s*(?:text\/plain|multipart\/form-data|application\/x-www-form-urlencoded)\s*(?:;|$)/i
+
+/**
+ * Throws `cross-site-request` for a request without a token that would change something, if a browser may have sent it for a page of
+ * another origin without asking first.
+ */
+export function refuseSimpleRequests(request: FastifyRequest): void {
+  const {
+    authorization,
+    'content-type': type = 'text/plain',
+    'sec-fetch-site': site = 'none',
+    origin,
+  } = request.headers
+  if (request.method !== 'POST' || authorization !== undefined || !SIMPLE_TYPES.test(type)) return
+  // A client that is no page sends neither field.
+  if (site !== 'none' || origin !== undefined) refuseCrossSite(request)
+}
+
+/** Whether a page of another site, and not the visitor, caused the request, as far as the browser says so. It brought no token. */
+export function isCausedByOthers({ headers }: FastifyRequest): boolean {
+  const { authorization, 'sec-fetch-site': site } = headers
+  return authorization === undefined && (site === 'cross-site' || site === 'same-site')
+}
+
 const isSafe = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD'
 
 /** A page may fetch, show, play or download a file. As a script, a style sheet or a worker, a file would be part of the page. */

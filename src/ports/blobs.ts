@@ -60,7 +60,10 @@ export interface BlobReader {
 
 /** Bytes by id. A blob is written once, whole or not at all, and never changed. */
 export interface BlobStore {
-  /** How many of the following blobs a reader of small ones opens ahead: a store that answers late needs several. At least one. */
+  /**
+   * How many of the following blobs a reader of small ones opens ahead: a store that answers late needs several. At least one. If it
+   * is more, a request to the store is expensive, and small uploads and opened blobs take turns, too.
+   */
   readonly opensAhead: number
   /**
    * Durable once resolved: bytes and directory entry survive a power cut. Each batch is a list of chunks, about 1 MiB

@@ -52,12 +52,7 @@ export const lookup: FastifyPluginAsyncTypebox<{ interim: boolean }> = async (ap
         ])
       }
       const isWanted = () => reply.raw.socket?.destroyed === false
-      const pieces = app.vault.lookup.find(
-        sessionOf(request).userId,
-        sha256,
-        callerOf(request),
-        verify ? { isWanted } : null,
-      )
+      const pieces = app.vault.lookup.find(sessionOf(request).userId, sha256, callerOf(request), { isWanted, verify })
       const first: Found[] = []
       const isWhole = await whileAlive(reply, interim, async () => {
         while (first.length < MOST_WHOLE) {

@@ -58,7 +58,9 @@ export const CreateHeaders = Type.Object({
   ...Completeness,
   'content-disposition': header('IETF: the name (RFC 6266).', 'attachment; filename="film.mp4"'),
   'upload-defer-length': header('tus: `1` if the length is not known yet.'),
-  'upload-metadata': header('tus: `filename`, `filetype`, `takenAt`, `onConflict`, each with its value in base64.'),
+  'upload-metadata': header(
+    'tus: `filename`, `filetype`, `takenAt`, `onConflict`, each with its value in base64. With `Upload-Concat` at most 12 KiB.',
+  ),
   'upload-concat': header('tus: `partial`, or `final;` and the paths of the uploads that become one file.'),
   ...Preconditions,
   'repr-digest': header('IETF: the sha-256 in it is checked when the upload is complete (RFC 9530).'),

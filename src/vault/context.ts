@@ -27,6 +27,8 @@ export interface VaultContext {
   turns: Turns
   /** For the pieces of uploads. */
   receivingTurns: Turns
+  /** For the blobs of downloads. */
+  openingTurns: Turns
   repeat: Repeat
   observe: Observe
   aside: Aside

@@ -148,3 +148,17 @@ describePostgres('PostgreSQL', () => {
     expect(JSON.stringify([String(error), Object.entries(error)])).not.toContain('a-secret')
   })
 })
+
+describePostgres('an answer that came in time', () => {
+  it('counts, although the event loop was too late to read it', async () => {
+    const db = await openedDatabase()
+    const answers = Array.from({ length: 2 }, () => db.ask<{ one: number }>('SELECT 1 AS one'))
+    await Promise.all(answers)
+    const late = db.ask<{ one: number }>('SELECT 1 AS one')
+    // By now the statement is sent.
+    await new Promise(setImmediate)
+    const end = performance.now() + 1700
+    while (performance.now() < end);
+    expect(await late).toEqual([{ one: 1 }])
+  })
+})

@@ -148,3 +148,19 @@ describeRedis('on Redis', () => {
     expect(keys.filter((key) => key.includes(':pins:'))).toHaveLength(1)
   })
 })
+
+describeRedis('an answer of Redis that came in time', () => {
+  it('counts, although the event loop was too late to read it', async () => {
+    const { script, told } = await connectionTo(await newDatabase())
+    const one = script('return 1', 0)
+    await one()
+    const late = one()
+    // By now the command is sent.
+    await new Promise(setImmediate)
+    const end = performance.now() + 700
+    while (performance.now() < end);
+    expect(await late).toBe(1)
+    expect(await one()).toBe(1)
+    expect(told).toEqual([])
+  })
+})

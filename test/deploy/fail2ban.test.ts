@@ -41,10 +41,18 @@ describeWithProgram('fail2ban-regex', 'fail2ban')('the filter for fail2ban', () 
     })
     await server.request(`/v1/files/${encodeURIComponent(forged)}`, { headers: from('203.0.113.4') })
     await server.request('/health/live', { headers: from('203.0.113.5') })
+    // What a page in the web causes in the browser of its visitor.
+    const page = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }
+    const text = { ...page, 'content-type': 'text/plain' }
+    await server.request('/v1/files', { headers: { ...from('203.0.113.6'), ...page } })
+    await server.request('/v1/files', { method: 'POST', headers: { ...from('203.0.113.6'), ...text }, body: 'a' })
+    await server.request('/v1/sessions', { method: 'POST', headers: { ...from('203.0.113.6'), ...text }, body: '{}' })
+    // A bad token is never of such a page.
+    await server.request('/v1/files', { headers: { ...from('203.0.113.7'), ...page, authorization: 'Bearer x' } })
     await server.stop('SIGTERM')
 
     const lines = server.output().trim().split('\n')
-    const banned = ['203.0.113.1', '2001:db8::2', '203.0.113.3', '203.0.113.4']
+    const banned = ['203.0.113.1', '2001:db8::2', '203.0.113.3', '203.0.113.4', '203.0.113.7']
     const log = join(home, 'log')
     await writeFile(log, `${lines.join('\n')}\n`)
     expect(found(log)).toEqual(banned)

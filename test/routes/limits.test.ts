@@ -154,6 +154,28 @@ describe('a limit', () => {
     expect(statusCode !== 200).toBe(together)
   })
 
+  it.each<[says: string, fields: Record<string, string>]>([
+    ['what its browser says', { 'sec-fetch-site': 'cross-site', origin: 'https://other.example' }],
+    ['its origin alone', { origin: 'https://other.example' }],
+  ])('counts nothing that a page of another origin does in the browser of somebody, by %s', async (_says, fields) => {
+    const one = ['register', 'pins', 'sign-in', 'sign-in-hourly'].map((name) => `${name}=1/1h`)
+    const app = await limitedApp(one.join(',').replace('sign-in=1/1h', 'sign-in=1/1m'), {
+      CORS_ORIGINS: 'https://app.example.org',
+    })
+    const simple = { method: 'POST', headers: { 'content-type': 'text/plain', ...fields }, body: '{}' }
+    for (const path of ['/v1/users', '/v1/pins', '/v1/sessions', '/v1/files']) {
+      const refused = await app.request(path, simple)
+      expect(refused, path).toBeProblem(403, 'cross-site-request')
+      expect(refused.headers).not.toHaveProperty('ratelimit')
+    }
+    // A page that may use the API is counted, as anybody is.
+    const allowed = { ...fields, origin: 'https://app.example.org' }
+    expect((await register(app, { headers: allowed })).status).toBe(201)
+    expect((await signIn(app)).status).toBe(401)
+    expect(await signIn(app)).toBeProblem(429, 'too-many-requests')
+    expect(await register(app)).toBeProblem(429, 'too-many-requests')
+  })
+
   it('writes no address into the log', async () => {
     const app = await limitedApp()
     await times(11, () => signIn(app, { from: '127.0.0.9' }))

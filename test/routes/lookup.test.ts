@@ -268,6 +268,34 @@ describe('a lookup with verify', () => {
     expect(app.log.filter((line) => line.includes('"level":50') && line.includes('client is gone'))).toEqual([])
   })
 
+  it('ends when the client leaves, also without verification', async () => {
+    const { app, ada: one } = await ada({ a: 'sand' })
+    const asked: string[] = []
+    const { withTags } = app.ports.files
+    let goOn = () => {}
+    const gone = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    app.ports.files.withTags = async (owner, ...given) => {
+      if (asked.push(owner) === 1) await gone
+      return withTags(owner, ...given)
+    }
+    const digests = Array.from({ length: 1000 }, (_, n) => String(n).padStart(64, '0'))
+    const body = JSON.stringify({ sha256: digests })
+    const { socket } = wire(app.url)
+    const fields = { authorization: `Bearer ${one.token}`, 'content-type': 'application/json' }
+    socket.write(head('POST /v1/files/lookup', { ...fields, 'content-length': body.length }) + body)
+    await expect.poll(() => asked).toHaveLength(1)
+    const theirs = app.connections.find(({ remotePort }) => remotePort === socket.localPort)
+    socket.destroy()
+    await expect.poll(() => theirs?.destroyed).toBe(true)
+    goOn()
+    // The users take turns, so as many pieces of the first would have had theirs.
+    expect(await lookup(await member(app), digests)).toMatchObject({ status: 200 })
+    expect(asked.filter((owner) => owner === asked[0])).toHaveLength(1)
+    expect(asked).toHaveLength(11)
+  })
+
   it('leaves out what is deleted for good meanwhile', async () => {
     const { app, ada: one } = await ada({ a: 'sand' })
     const { length } = app.ports.blobs

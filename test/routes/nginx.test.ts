@@ -45,6 +45,21 @@ function* pieces(body: Buffer) {
 }
 
 describeNginx('behind nginx', () => {
+  it('no response of a server is too long for nginx, which would then take the server for dead', async () => {
+    const { nginx, ada } = await behindNginx()
+    const tus = { 'tus-resumable': '1.0.0', 'upload-length': '3' }
+    const statuses = []
+    for (let kib = 11; kib < 16; kib += 1) {
+      const metadata = { 'upload-metadata': 'filename YQ==,k '.padEnd(kib * 1024 + 500, 'a') }
+      const begun = await ada.request('/v1/uploads', { method: 'POST', headers: { ...tus, ...metadata } })
+      const path = String(begun.headers.location)
+      const asked = begun.status === 201 ? await ada.request(path, { method: 'HEAD', headers: tus }) : begun
+      statuses.push(asked.status)
+    }
+    expect(statuses).toEqual([200, 431, 431, 431, 431])
+    expect(nginx.passages().filter(({ status }) => status >= 500)).toEqual([])
+  })
+
   it('a photo goes in and comes out, whole and in parts, over HTTP/1.1 and HTTP/2', async () => {
     const { nginx, ada } = await behindNginx()
     const photo = randomBytes(3 * MiB + 5)

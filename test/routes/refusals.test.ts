@@ -89,7 +89,12 @@ const OF_THE_REQUEST: Record<string, Way> = {
   'cross-site-request': ({ body }, { id }) =>
     id === 'signIn'
       ? json({ ...JSON.parse(body), cookie: true })
-      : { headers: { authorization: undefined, cookie: 'minikeepsafe=x', 'sec-fetch-site': 'cross-site' } },
+      : {
+          headers: {
+            ...{ authorization: undefined, cookie: 'minikeepsafe=x', 'sec-fetch-site': 'cross-site' },
+            ...(id === 'register' && { 'content-type': 'text/plain' }),
+          },
+        },
   'unsupported-encoding': ({ body }) => ({ headers: { 'content-encoding': 'gzip' }, body: body || 'x' }),
   'unsupported-media-type': () => ({ headers: { 'content-type': 'text/html' }, body: '<p>' }),
   'malformed-json': () => ({ headers: { 'content-type': 'application/json' }, body: '{' }),

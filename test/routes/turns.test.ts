@@ -405,3 +405,22 @@ it('sends each half MiB of a download in a turn of its user', async () => {
   expect((await ada.get('film')).bytes).toHaveLength(2 * 1024 * 1024)
   expect(turns).toEqual(new Array(4).fill(ada.userId))
 })
+
+it('opens few blobs of all downloads in an iteration, where a store is asked for them', async () => {
+  const { app, ada } = await noted()
+  await ada.put('film', 'sea')
+  const opened: number[] = []
+  const { open } = app.ports.blobs
+  Object.assign(app.ports.blobs, {
+    opensAhead: 4,
+    open: (...given: Parameters<typeof open>) => {
+      opened.push(iteration())
+      return open(...given)
+    },
+  })
+  const answers = await Promise.all(Array.from({ length: 64 }, () => ada.get('film')))
+  expect(new Set(answers.map(({ body }) => body))).toEqual(new Set(['sea']))
+  expect(opened).toHaveLength(64)
+  const together = opened.map((one) => opened.filter((other) => other === one).length)
+  expect(Math.max(...together)).toBeLessThanOrEqual(4)
+})

@@ -193,3 +193,14 @@ it('a concatenation of tiny pieces takes no blob for each, and needs no quota fo
   expect((await ada.request('/v1/me')).body).toMatchObject({ usage: { files: 1, bytes: 3 } })
   expect((await ada.request('/v1/uploads')).body).toEqual({ uploads: [] })
 })
+
+it('a creation has at most 12 KiB of what HEAD sends back', async () => {
+  const ada = await member(await sharedApp())
+  const concat = { 'upload-concat': 'partial' }
+  const metadata = (bytes: number) => ({ 'upload-metadata': 'k '.padEnd(bytes - concat['upload-concat'].length, 'a') })
+  const path = await begun(ada, { ...concat, ...metadata(12 * 1024) })
+  const asked = await ada.request(path, { method: 'HEAD', headers: TUS })
+  expect(asked.headers).toMatchObject(metadata(12 * 1024))
+  const headers = { ...TUS, 'upload-length': '3', ...concat, ...metadata(12 * 1024 + 1) }
+  expect(await ada.request('/v1/uploads', { method: 'POST', headers })).toBeProblem(431, 'headers-too-large')
+})

@@ -1286,6 +1286,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `cross-site-request` */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `request-timeout` */
             408: {
                 headers: {
@@ -4339,7 +4351,7 @@ export interface operations {
                 "Content-Disposition"?: string;
                 /** @description tus: `1` if the length is not known yet. */
                 "Upload-Defer-Length"?: string;
-                /** @description tus: `filename`, `filetype`, `takenAt`, `onConflict`, each with its value in base64. */
+                /** @description tus: `filename`, `filetype`, `takenAt`, `onConflict`, each with its value in base64. With `Upload-Concat` at most 12 KiB. */
                 "Upload-Metadata"?: string;
                 /** @description tus: `partial`, or `final;` and the paths of the uploads that become one file. */
                 "Upload-Concat"?: string;

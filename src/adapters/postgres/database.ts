@@ -310,7 +310,8 @@ function storable(value: unknown): unknown {
 function countdown(ms: number): { over: Promise<never>; stop(): void } {
   let stop = () => {}
   const over = new Promise<never>((_, reject) => {
-    const timer = setTimeout(() => reject(lost('no answer in time')), ms)
+    // If the event loop was late, the answer may be there, and is read before the immediate. It must not be taken for lost.
+    const timer = setTimeout(() => setImmediate(() => reject(lost('no answer in time'))), ms)
     stop = () => clearTimeout(timer)
   })
   // The race handles the rejection. After the race, nothing does, and the rejection must not end the process.

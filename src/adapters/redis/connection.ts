@@ -30,6 +30,8 @@ export interface RedisConnection {
 const ANSWER_MS = 450
 
 const CONNECT_MS = 1000
+/** The driver closes a connection that is silent for so long after a command. */
+const SILENT_MS = 2000
 /** How long the start waits for a Redis server that is still loading its data. */
 const START_MS = 2000
 const LONGEST_PAUSE_MS = 1000
@@ -39,9 +41,8 @@ const KEEP_ALIVE_MS = 15_000
 const BEHAVIOUR = {
   lazyConnect: true,
   connectTimeout: CONNECT_MS,
-  commandTimeout: ANSWER_MS,
-  // A connection that does not answer is closed. Until a new one is open, requests fail without waiting.
-  socketTimeout: ANSWER_MS,
+  // For the commands of the driver itself, when it connects. Ours have `ANSWER_MS`.
+  socketTimeout: SILENT_MS,
   // Commands are not queued while disconnected. They are not sent again, because a guess would count twice.
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
@@ -89,7 +90,7 @@ export async function redisConnection(url: string, log: Log): Promise<RedisConne
 
   function subscribe(channel: string, heard: (message: string | null) => void) {
     // A subscription has no answers to wait for, so a silent connection is right.
-    const { commandTimeout: _commands, socketTimeout: _socket, ...behaviour } = BEHAVIOUR
+    const { socketTimeout: _, ...behaviour } = BEHAVIOUR
     const subscriber = new Redis({ ...optionsOf(url), ...behaviour, keepAlive: KEEP_ALIVE_MS, autoResubscribe: false })
     subscribers.push(subscriber)
     // The other connection logs an outage.
@@ -116,7 +117,7 @@ export async function redisConnection(url: string, log: Log): Promise<RedisConne
     const methods = client as unknown as Record<string, Script>
     return async (...keysAndArguments: Parameters<Script>) => {
       try {
-        const answer = await methods[name]?.(...keysAndArguments)
+        const answer = await inTime(methods[name]?.(...keysAndArguments))
         if (isDown) log('Redis answers again')
         isDown = false
         return answer
@@ -124,6 +125,25 @@ export async function redisConnection(url: string, log: Log): Promise<RedisConne
         noteOutage(error as Error)
         throw Object.assign(new Error(`Redis does not answer (${reason})`), { code: 'EUNREACHABLE', logged: true })
       }
+    }
+  }
+
+  /**
+   * Throws if there is no answer in time, and closes the connection. Until a new one is open, requests fail without waiting. The timers
+   * of the driver would run before an answer is read that has arrived while the event loop was late.
+   */
+  async function inTime(answer: Promise<unknown> | undefined): Promise<unknown> {
+    let timer: NodeJS.Timeout | undefined
+    const over = new Promise((_, reject) => {
+      timer = setTimeout(() => setImmediate(() => reject(new Error(TIMED_OUT))), ANSWER_MS)
+    })
+    try {
+      return await Promise.race([answer, over])
+    } catch (error) {
+      if ((error as Error).message === TIMED_OUT) client.disconnect(true)
+      throw error
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -136,12 +156,13 @@ export async function redisConnection(url: string, log: Log): Promise<RedisConne
 }
 
 const BROKEN = 'the connection broke'
+const TIMED_OUT = 'no answer in time'
 
 /** A reason without arguments of commands, which errors of the driver contain and the server may quote. `null` if there is no new reason. */
 function reasonOf({ name, message, code }: Error & { code?: string }): string | null {
   if (name === 'ReplyError') return /^(?:ERR[^'"`]*|\w+)/.exec(message)?.[0].trim() ?? null
   if (code) return code
-  return message === 'Command timed out' ? `nothing within ${ANSWER_MS} ms` : null
+  return message === TIMED_OUT ? `nothing within ${ANSWER_MS} ms` : null
 }
 
 function optionsOf(url: string) {

@@ -44,7 +44,7 @@ export function withEveryRefusal(schema: FastifySchema, url: string, method: str
   const codes = [
     ...codesIn(response),
     ...(schema.security?.length === 0 ? [] : (['unauthorized'] as const)),
-    ...(schema.security?.length !== 0 && takesBody ? (['cross-site-request'] as const) : []),
+    ...(takesBody ? (['cross-site-request'] as const) : []),
     ...(takesBody ? (['unsupported-encoding'] as const) : []),
     ...(changes ? (['read-only', 'outcome-unknown'] as const) : []),
     ...(takesBody && !schema.consumes ? (['malformed-json', 'body-too-large', 'unsupported-media-type'] as const) : []),

@@ -3,6 +3,7 @@
  * headers, refusals and interrupted downloads included. Pages of other origins get no headers.
  */
 import fastifyPlugin from 'fastify-plugin'
+import { refuseSimpleRequests } from '../../http/credentials.ts'
 
 /** The response headers that a page may read, in addition to those that CORS always allows. */
 const EXPOSED = [
@@ -50,6 +51,16 @@ export const crossOrigin = fastifyPlugin<{ originHeaders: OriginHeaders }>(async
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(originHeaders(request.headers.origin))
     done()
+  })
+})
+
+/**
+ * A page of any origin can have a browser send simple requests (the mode `no-cors` of Fetch), without credentials. They could change
+ * nothing, but would count against the limits of the visitor's network. So they are refused before any limit.
+ */
+export const simpleRequests = fastifyPlugin(async function simpleRequests(app) {
+  app.addHook('onRequest', async (request, reply) => {
+    if (!reply.hasHeader('access-control-allow-origin')) refuseSimpleRequests(request)
   })
 })
 

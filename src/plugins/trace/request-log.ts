@@ -1,6 +1,7 @@
 /** Logs one line for each request, with the route's pattern and never the URL, because URLs contain file names. */
 import { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { isCausedByOthers } from '../../http/credentials.ts'
 import { logOf } from '../../http/request-logs.ts'
 import type { Refused } from '../connections/last-response.ts'
 import { atEnd, bytesSinceLast } from './request-end.ts'
@@ -34,7 +35,7 @@ export function logAtEnd(request: FastifyRequest, reply: FastifyReply, clients: 
         ...bytes,
         status,
         ms: Math.round(reply.elapsedTime * 10) / 10,
-        ...(clients ? { client: request.ip } : {}),
+        ...(clients ? { client: request.ip, ...(isCausedByOthers(request) && { crossSite: true }) } : {}),
       },
       'answered',
     )

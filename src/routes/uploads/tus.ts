@@ -20,6 +20,11 @@ const VERSION = '1.0.0'
 const APPEND_TYPE = 'application/offset+octet-stream'
 const ALGORITHMS = ['sha1', 'sha256'] as const
 const FINAL = 'final;'
+/**
+ * The maximum of Upload-Metadata and Upload-Concat together. HEAD sends both back, and the header of a response must fit into the 16 KiB
+ * that nginx takes: otherwise it believes that the server is down, for everybody.
+ */
+const SENT_BACK_BYTES = 12 * 1024
 const CHOICES = ['fail', 'rename', 'replace'] as const
 
 /** The fields of a response to OPTIONS. */
@@ -51,6 +56,7 @@ export async function createTus(context: UploadContext, request: FastifyRequest,
   const { userId } = sessionOf(request)
   const concat = headers['upload-concat'] as string | undefined
   const given = headers['upload-metadata'] as string | undefined
+  if ((given ?? '').length + (concat ?? '').length > SENT_BACK_BYTES) throw problems.headersTooLarge()
   const metadata = metadataIn(given)
   const taken = takenInQuery({ takenAt: textIn(metadata, 'takenAt') })
   const terms = termsOf({}, { metadata: given, concat, taken })

@@ -44,6 +44,8 @@ export interface ContentReader {
 export interface ContentPorts {
   files: Pick<FileRepository, 'parts'>
   blobs: Pick<BlobStore, 'open' | 'opensAhead'>
+  /** Awaited before each blob is opened. */
+  opening?: () => Promise<void>
 }
 
 type Sealed = Pick<SealedFile, 'id' | 'version'>
@@ -100,6 +102,7 @@ export async function openContent(
     const start = unopened - part.start
     const end = Math.min(range.end - part.start, part.sizeBytes - 1)
     unopened = part.start + end + 1
+    await ports.opening?.()
     const reader = await openPart(ports.blobs, file, part, keyOf(file, secrets, part), { start, end })
     if (!reader && part.start > range.start) throw missingBlob(file, part)
     return reader

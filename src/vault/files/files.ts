@@ -90,6 +90,7 @@ export function openFiles(
     | 'doubtfulBlobs'
     | 'unrecorded'
     | 'receivingTurns'
+    | 'openingTurns'
     | 'activity'
     | 'unsealPage'
     | 'trash'
@@ -98,8 +99,8 @@ export function openFiles(
     | 'turns'
   >,
 ): Files {
-  const { ports, keys, activity, trash, placing, readBacks } = context
-  const { files, clock, changeNotices } = ports
+  const { ports, keys, activity, trash, placing, readBacks, openingTurns } = context
+  const { files, blobs, clock, changeNotices } = ports
   const whileReceiving = openReceiving(context)
   const { currentSpot, spotFor, place } = placing
   const { refusalOf, largestFitting, admitted } = openFitting(context)
@@ -143,6 +144,8 @@ export function openFiles(
 
     async open(owner, name, choose) {
       let missing = ''
+      // A store that opens ahead is expensive to ask.
+      const opening = () => (blobs.opensAhead > 1 ? openingTurns.next(owner) : Promise.resolve())
       for (;;) {
         const { vaultKey, row, firstPart } = await snapshotOf(owner, fileName(name))
         if (!row) throw problems.fileNotFound()
@@ -150,7 +153,7 @@ export function openFiles(
         if (file.version === missing) throw problems.internalError(missingBlob(file, firstPart))
         const choice = choose(file)
         if (!choice.range) return { choice, bytes: null }
-        const bytes = await openContent(ports, file, secrets, choice.range, firstPart)
+        const bytes = await openContent({ files, blobs, opening }, file, secrets, choice.range, firstPart)
         if (bytes) return { choice, bytes: readBacks.watch(file, choice.range, bytes) }
         missing = file.version
       }

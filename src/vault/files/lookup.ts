@@ -35,14 +35,16 @@ export interface Lookup {
    * If one content has very many files, they are read page by page. A file that is deleted or restored meanwhile may then be
    * listed twice or not at all.
    *
-   * With `verify` each of them is read back first. One that does not open is left out, and noted as damaged. The reading ends
-   * early once `isWanted` is false. Throws `too-many-requests` if the user has too many verifications at the same time.
+   * With `verify` each of them is read back first. One that does not open is left out, and noted as damaged. Throws
+   * `too-many-requests` if the user has too many verifications at the same time.
+   *
+   * It ends early once `isWanted` is false: the memory of a request is free for others as soon as its client has left.
    */
   find(
     owner: string,
     digests: string[],
     caller: Caller,
-    verify: { isWanted(): boolean } | null,
+    how: { isWanted(): boolean; verify: boolean },
   ): AsyncGenerator<Found[], void, undefined>
 }
 
@@ -57,8 +59,8 @@ export function openLookup({
   const verifying = new Map<string, number>()
 
   return {
-    async *find(owner, digests, caller, verify) {
-      const entries = found(owner, digests, caller)
+    async *find(owner, digests, caller, { isWanted, verify }) {
+      const entries = found(owner, digests, caller, isWanted)
       if (!verify) {
         for await (const piece of entries) yield piece.map(({ row, sha256 }) => presentable(row, sha256))
         return
@@ -69,8 +71,8 @@ export function openLookup({
       try {
         for await (const piece of entries) {
           for (const { row, sha256 } of piece) {
-            if (!verify.isWanted()) return
-            if (await opens(owner, row, caller, verify.isWanted)) yield [presentable(row, sha256)]
+            if (!isWanted()) return
+            if (await opens(owner, row, caller, isWanted)) yield [presentable(row, sha256)]
           }
         }
       } finally {
@@ -81,12 +83,13 @@ export function openLookup({
     },
   }
 
-  async function* found(owner: string, digests: string[], caller: Caller) {
+  async function* found(owner: string, digests: string[], caller: Caller, isWanted: () => boolean) {
     const vaultKey = await keys.vaultKey(owner)
     const tagOf = tagsUnder(vaultKey)
     const distinct = [...new Set(digests)]
     for (let at = 0; at < distinct.length; at += DIGESTS) {
       await turns.next(owner)
+      if (!isWanted()) return
       const wanted = distinct.slice(at, at + DIGESTS).map((sha256) => ({ sha256, tag: tagOf(sha256) }))
       const places = new Map(wanted.map(({ tag }, place) => [tag.toString('latin1'), place]))
       const tags = wanted.map(({ tag }) => tag)
@@ -95,6 +98,7 @@ export function openLookup({
         placed.sort((one, other) => one.place - other.place)
         for (let row = 0; row < placed.length; row += SEALS) {
           await turns.next(owner)
+          if (!isWanted()) return
           yield placed.slice(row, row + SEALS).flatMap(({ row, place }) => {
             const sha256 = digestOf(vaultKey, owner, row, caller)
             // The tag alone is no proof: a writer to the database could have moved it.
