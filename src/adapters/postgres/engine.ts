@@ -28,7 +28,7 @@ export function openPostgres(url: string, networkOf: Networks['of'] = () => null
 }
 
 /** For a server that changes nothing. Throws if there is no vault, or if it has another schema. */
-export function openPostgresReadOnly(url: string, networkOf: Networks['of'] = () => null): Promise<DatabaseEngine> {
+export function openPostgresReadOnly(url: string, networkOf: Networks['of']): Promise<DatabaseEngine> {
   return opened(openDatabase(url, { readOnly: true, networkOf }), async (db) => {
     await checkSchema(db)
     const check = async () => void (await db.ask('SELECT'))
