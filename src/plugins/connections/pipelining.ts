@@ -13,22 +13,15 @@ import { openTurns } from '../../vault/turns.ts'
 import { MOST_FIELDS } from '../intake/strict-http.ts'
 import { requestIdOf } from '../trace/request-id.ts'
 import { gatherCrumbs } from './crumbs.ts'
+import { dropLongHeads, ignoreFurtherRequests } from './dropped-requests.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
 import { type ClientAddress, networkOf, type ProxyCheck } from './network.ts'
-import { type Connection, connectionOf } from './open-connections.ts'
+import { connectionOf } from './open-connections.ts'
 import { openReadingTurns } from './reading-turns.ts'
 import { limitTrailers } from './trailers.ts'
 
 /** The maximum of pipelined requests of one connection, if their heads are short. The last one ends the connection. */
 export const PIPELINE_DEPTH = 8
-
-/**
- * The maximum of memory for the heads of pipelined requests that wait on one connection. Otherwise long heads of thousands of
- * connections would use more memory than all transfers.
- */
-const WAITING_BYTES = 8 * 1024
-/** The memory of a name or a value besides its characters. */
-const STRING_BYTES = 50
 
 /** The requests that begin in one iteration of the event loop. All other work waits for them, so they take a few milliseconds. */
 const BEGUN_AT_ONCE = 8
@@ -136,16 +129,6 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
   }
 })
 
-/** The memory for the heads of the requests behind the first one. */
-function waitingBytes({ responses }: Connection): number {
-  const [, ...waiting] = responses
-  return waiting.reduce((sum, { req }) => sum + headBytes(req), 0)
-}
-
-function headBytes({ url = '', rawHeaders }: IncomingMessage): number {
-  return rawHeaders.reduce((sum, text) => sum + text.length + STRING_BYTES, url.length)
-}
-
 /** Requests whose body had not ended when they began. */
 const awaitsBody = new WeakSet<IncomingMessage>()
 
@@ -155,50 +138,4 @@ const changeNothing = new WeakSet<ServerResponse>()
 /** Whether the response belongs to a request that can change something. A client that left does not need the response to a GET. */
 function changes(response: ServerResponse): boolean {
   return !['GET', 'HEAD'].includes(response.req.method ?? '') && !changeNothing.has(response)
-}
-
-/**
- * One read may bring thousands of pipelined requests, and Node parses all of them. Node's parser calls the undocumented
- * `onIncoming` for each. Replacing it drops the further requests, which would otherwise be queued. The return value 2 (upgrade)
- * makes the parser drop the rest of this read. The next read may begin within a request.
- */
-function ignoreFurtherRequests(socket: Socket) {
-  const parser = parserOf(socket)
-  if (!parser) return
-  parser.onIncoming = () => {
-    connectionOf(socket).isNoisy = true
-    return 2
-  }
-}
-
-/**
- * A pipelined request is dropped if its head, with those that wait, is too large. It is not in the queue yet. The response before it is
- * the last one of the connection.
- */
-function dropLongHeads(socket: Socket) {
-  const parser = parserOf(socket)
-  if (!parser) return
-  const { onIncoming } = parser
-  parser.onIncoming = (request, keepsAlive) => {
-    const connection = connectionOf(socket)
-    const last = [...connection.responses].at(-1)
-    if (!last || waitingBytes(connection) + headBytes(request) <= WAITING_BYTES) return onIncoming(request, keepsAlive)
-    last.shouldKeepAlive = false
-    // Its header fields may have been sent.
-    last.once('close', () => socket.end())
-    connection.isNoisy = true
-    ignoreFurtherRequests(socket)
-    // Otherwise the parser keeps it.
-    parser.incoming = null
-    return 2
-  }
-}
-
-interface Parser {
-  incoming: IncomingMessage | null
-  onIncoming: (request: IncomingMessage, keepsAlive: boolean) => number
-}
-
-function parserOf(socket: Socket): Parser | undefined {
-  return (socket as Socket & { parser?: Parser }).parser
 }
