@@ -275,7 +275,8 @@ it('runs few of the requests whose bodies end at the same moment in an iteration
   for (const { socket } of lines) socket.write('}')
   for (const { ended } of lines) expect(await ended).toMatch(/^HTTP\/1\.1 200 /)
   expect([...edits.values()].reduce((sum, count) => sum + count)).toBe(48)
-  expect(Math.max(...edits.values())).toBeLessThanOrEqual(8)
+  // Eight that waited, and eight that came once nothing waited any more.
+  expect(Math.max(...edits.values())).toBeLessThanOrEqual(16)
 })
 
 it('runs one list of uploads in an iteration, and as many at once as long pages', async () => {

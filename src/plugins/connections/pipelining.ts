@@ -37,7 +37,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
   const turns = openTurns(BEGUN_AT_ONCE)
   const readingTurns = openReadingTurns()
   const running = new Set<ServerResponse>()
-  /** In this iteration of the event loop. */
+  /** Without waiting, in this iteration of the event loop. */
   const begunNow = new Set<IncomingMessage>()
 
   // By default Node closes a half-closed connection, and the response to an executed request is lost.
@@ -116,11 +116,14 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
 
   // A request usually begins at once. So an append has begun before its client asks on another connection for the offset.
   async function begin(request: IncomingMessage, response: ServerResponse) {
-    if (!turns.takeFree()) await nextTurn(request)
+    if (turns.takeFree()) {
+      if (begunNow.size === 0) setImmediate(() => begunNow.clear())
+      begunNow.add(request)
+    } else {
+      await nextTurn(request)
+    }
     if (response.destroyed) return
     running.add(response)
-    if (begunNow.size === 0) setImmediate(() => begunNow.clear())
-    begunNow.add(request)
     handle?.(request, response)
   }
 

@@ -70,6 +70,10 @@ it('shows the page of an updated server at once, and keeps it when no page of th
   expect(await kept(page)).toEqual(['shell first', 'shell second'])
 
   await other.close()
+  // The browser forgets a closed page a little later.
+  const [worker] = context.serviceWorkers()
+  const pages = () => worker?.evaluate('clients.matchAll({ includeUncontrolled: true }).then(({ length }) => length)')
+  await expect.poll(pages, SOON).toBe(1)
   await page.reload()
   await expect.poll(() => kept(page), SOON).toEqual(['shell second'])
 
