@@ -67,8 +67,8 @@ export interface Chance {
 }
 
 /**
- * The network of each user, as of the latest request. Users of one network share its turns: otherwise whoever has many accounts would
- * have as many turns.
+ * The network of each user: where the latest request came from. Users of one network share its turns, so many accounts bring nobody
+ * more turns.
  */
 export interface Networks {
   /** A request of this user came from this network. */

@@ -41,7 +41,7 @@ describeWithProgram('fail2ban-regex', 'fail2ban')('the filter for fail2ban', () 
     })
     await server.request(`/v1/files/${encodeURIComponent(forged)}`, { headers: from('203.0.113.4') })
     await server.request('/health/live', { headers: from('203.0.113.5') })
-    // What a page in the web causes in the browser of its visitor.
+    // A page of another site sends these from its visitor's browser.
     const page = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }
     const text = { ...page, 'content-type': 'text/plain' }
     await server.request('/v1/files', { headers: { ...from('203.0.113.6'), ...page } })
