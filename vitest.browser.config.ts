@@ -6,7 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts', 'test/support/run-folder.ts'],
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 120_000,
-    // A shared machine can stop for a second.
+    // A shared machine can stop for a second, and removing gigabytes takes seconds.
+    hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000 } },
   },
 })

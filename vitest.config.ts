@@ -11,7 +11,8 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts', 'test/support/memory-folder.ts'],
     setupFiles: ['test/support/matchers.ts'],
     testTimeout: 30_000,
-    // A shared machine can stop for a second.
+    // A shared machine can stop for a second, and removing gigabytes takes seconds.
+    hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000 } },
     // Half of the time a test waits for disks, servers and timeouts. So three workers keep two cores busy.
     maxWorkers: Math.ceil(1.5 * availableParallelism()),

@@ -8,7 +8,8 @@ export default defineConfig({
     setupFiles: ['test/support/matchers.ts'],
     maxWorkers: 2,
     testTimeout: 60_000,
-    // A shared machine can stop for a second.
+    // A shared machine can stop for a second, and removing gigabytes takes seconds.
+    hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000 } },
   },
 })
