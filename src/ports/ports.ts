@@ -71,8 +71,8 @@ export interface Chance {
  * more turns.
  */
 export interface Networks {
-  /** A request of this user came from this network. */
-  note(owner: string, network: string): void
+  /** A request of this user came from this network. Call the result once, when the request is over. Until then the user is known. */
+  begin(owner: string, network: string): () => void
   /** `null` if nothing is known of the user. */
   of(owner: string): string | null
 }

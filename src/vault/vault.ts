@@ -56,8 +56,11 @@ export interface Vault {
   recordReadBacks(): Promise<void>
   /** Throws `not-ready`, with the names of the engines that do not work. */
   ready(): Promise<void>
-  /** A request of this user came from this network. Long work of all users of one network shares its turns. */
-  comesFrom(owner: string, network: string): void
+  /**
+   * A request of this user came from this network. Long work of all users of one network shares its turns. Call the result when the
+   * request is over.
+   */
+  comesFrom(owner: string, network: string): () => void
   /** Resolves when the next half MiB may be sent to this user, as `Turns.next` says. */
   sendingTurn(owner: string): Promise<void>
   /** Long work pauses for an iteration of the event loop, as `Turns.skip` says. */
@@ -93,7 +96,8 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
   await keys.check()
   const work = openBackgroundWork({ ports })
   let draining = false
-  const networkOf = (owner: string) => ports.networks.of(owner) ?? owner
+  // Unknown users share turns, too. Otherwise many accounts would have many turns.
+  const networkOf = (owner: string) => ports.networks.of(owner) ?? ''
   const turns = openTurns(1, networkOf)
   const sendingTurns = openTurns(SENT_AT_ONCE, networkOf)
   const receivingTurns = openTurns(RECEIVED_AT_ONCE, networkOf)
@@ -197,7 +201,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
       if (down.length > 0) throw problems.notReady(`Not working: ${down.join(', ')}.`)
     },
 
-    comesFrom: ports.networks.note,
+    comesFrom: ports.networks.begin,
     sendingTurn: sendingTurns.next,
 
     skipTurn() {

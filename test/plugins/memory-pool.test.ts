@@ -89,6 +89,17 @@ describe('memory for transfers', () => {
     expect([await before.granted(), await after.granted()]).toEqual([true, false])
   })
 
+  it('of a response that needs more is limited by the total only, and counts for its network and user', async () => {
+    const pool = memoryPool(HASTY)
+    await held(pool, { bytes: 40 })
+    const first = await held(pool, { bytes: 45, isMore: true })
+    await expect(held(pool, { bytes: 10, isMore: true })).rejects.toMatchObject({ code: 'not-ready' })
+    await expect(held(pool, { user: 'ben', bytes: 1 })).rejects.toMatchObject({ code: 'too-many-requests' })
+    await held(pool, { user: 'ben', network: 'elsewhere', bytes: 1 })
+    first.emit('close')
+    await held(pool, { user: 'ben', bytes: 20 })
+  })
+
   it('is looked for once, however many of the transfers and of the waiting ones close at the same time', async () => {
     const pool = memoryPool({ ...PATIENT, totalBytes: 5000, networkBytes: 4000, userBytes: 4000 })
     const open = await Promise.all(Array.from({ length: 4000 }, () => held(pool, {})))

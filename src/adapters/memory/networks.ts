@@ -1,20 +1,32 @@
 import type { Networks } from '../../ports/ports.ts'
 
-/** More than there can be connections. So users with a running request are among them. */
-const MOST_REMEMBERED = 10_000
+/** The maximum of users without a running request. */
+const MOST_RECENT = 10_000
 
 export function memoryNetworks(): Networks {
-  const networks = new Map<string, string>()
+  const running = new Map<string, { network: string; requests: number }>()
+  /** Work may go on when the request is over. The user whose request ended last is at the end. */
+  const recent = new Map<string, string>()
 
   return {
-    note(owner, network) {
-      // The last noted user is at the end.
-      networks.delete(owner)
-      networks.set(owner, network)
-      const [oldest] = networks.keys()
-      if (networks.size > MOST_REMEMBERED && oldest !== undefined) networks.delete(oldest)
+    begin(owner, network) {
+      const requests = running.get(owner)?.requests ?? 0
+      running.set(owner, { network, requests: requests + 1 })
+      recent.delete(owner)
+      return () => end(owner)
     },
 
-    of: (owner) => networks.get(owner) ?? null,
+    of: (owner) => running.get(owner)?.network ?? recent.get(owner) ?? null,
+  }
+
+  function end(owner: string): void {
+    const known = running.get(owner)
+    if (!known) return
+    known.requests -= 1
+    if (known.requests > 0) return
+    running.delete(owner)
+    recent.set(owner, known.network)
+    const [oldest] = recent.keys()
+    if (recent.size > MOST_RECENT && oldest !== undefined) recent.delete(oldest)
   }
 }

@@ -15,6 +15,8 @@ export interface Claim {
   network: string
   /** `null` for a request without a session. */
   user: string | null
+  /** The response has memory already. So this claim counts for the shares, but only the total limits it. */
+  isMore?: boolean
 }
 
 export interface MemoryPool {
@@ -142,8 +144,8 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
     return fitsShares(claim) && (reservedBytes === 0 || reservedBytes + claim.bytes <= most)
   }
 
-  function fitsShares({ bytes, network, user }: Claim): boolean {
-    return ofNetwork.has(network, bytes) && ofUser.has(user, bytes)
+  function fitsShares({ bytes, network, user, isMore }: Claim): boolean {
+    return isMore || (ofNetwork.has(network, bytes) && ofUser.has(user, bytes))
   }
 }
 

@@ -33,8 +33,7 @@ export function memoryClaims(pool: MemoryPool): ClaimMemory {
   return async (request, reply, bytes, isMore = false) => {
     if (isOver(reply)) throw problems.incompleteBody()
     const user = request.session?.userId ?? null
-    const share = isMore ? { network: '', user: null } : { network: networkOf(request.ip), user }
-    await pool.claim({ bytes, ...share }, reply.raw)
+    await pool.claim({ bytes, network: networkOf(request.ip), user, isMore }, reply.raw)
   }
 }
 
@@ -59,7 +58,7 @@ export const shares = fastifyPlugin<ShareRules>(async function shares(
     const user = request.session?.userId ?? null
     if (user !== null) {
       ofUser.add(user, 'requests of one user', reply)
-      app.vault.comesFrom(user, networkOf(request.ip))
+      if (!isOver(reply)) reply.raw.once('close', app.vault.comesFrom(user, networkOf(request.ip)))
     }
     const { memoryBytes } = request.routeOptions.config
     if (!memoryBytes) return
