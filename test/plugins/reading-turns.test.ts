@@ -31,6 +31,30 @@ it.each([
   for (const { socket } of crowd) socket.destroy()
 })
 
+it.each([
+  ['heads that do not end', head('GET /health/live').slice(0, -2) + 'a:\r\n'.repeat(3000)],
+  ['heads that end in a byte that may not be there', `${head('GET /health/live').slice(0, -2)}a\0`],
+  ['tunnels', head('CONNECT vault.example:443')],
+])('have few %s parsed in an iteration', async (_what, bytes) => {
+  const app = await testApp()
+  const crowd = Array.from({ length: 3 * READ_AT_ONCE }, () => wire(app.url))
+  await expect.poll(() => app.connections.length).toBe(crowd.length)
+  const other = wire(app.url, '127.0.0.2')
+  await expect.poll(() => app.connections.length).toBe(crowd.length + 1)
+  const read = () => app.connections.filter(({ bytesRead }) => bytesRead > 0).length
+  const reads: number[] = []
+  const watch = () => {
+    reads.push(read())
+    if (reads.at(-1) !== crowd.length) setImmediate(watch)
+  }
+  for (const { socket } of crowd) socket.write(bytes)
+  watch()
+  await expect.poll(() => reads.at(-1)).toBe(crowd.length)
+  const most = Math.max(...reads.map((now, n) => now - (reads[n - 1] ?? 0)))
+  expect(most).toBeLessThanOrEqual(READ_AT_ONCE)
+  for (const { socket } of [...crowd, other]) socket.destroy()
+})
+
 it('wait for each other, and not for those of another network', async () => {
   const app = await testApp()
   const crowd = Array.from({ length: 3 * READ_AT_ONCE }, () => wire(app.url))

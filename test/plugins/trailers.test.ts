@@ -21,17 +21,13 @@ it('do not count for the next head of the connection', async () => {
   const app = await testApp()
   const ada = await member(app)
   const authorization = `Bearer ${ada.token}`
-  const parsed: { rawHeaders: string[] }[] = []
-  app.server.on('request', (request) => parsed.push(request))
   const line = wire(app.url)
   line.socket.write(
-    `${head('PUT /v1/files/beach', { ...CHUNKED, authorization })}4\r\nsand\r\n0\r\n${FIELD.repeat(50)}\r\n`,
+    `${head('PUT /v1/files/beach', { ...CHUNKED, authorization })}4\r\nsand\r\n0\r\n${FIELD.repeat(150)}\r\n`,
   )
   await expect.poll(() => line.received()).toMatch(/^HTTP\/1\.1 201 /)
-  // The server refuses a head with so many fields, if it has all of them.
   line.socket.write(
-    `GET /v1/files/beach HTTP/1.1\r\nHost: a\r\n${FIELD.repeat(400)}Authorization: ${authorization}\r\n\r\n`,
+    `GET /v1/files/beach HTTP/1.1\r\nHost: a\r\n${FIELD.repeat(97)}Authorization: ${authorization}\r\nConnection: close\r\n\r\n`,
   )
-  expect(await line.ended).toMatch(/^HTTP\/1\.1 201 .*HTTP\/1\.1 431 .*"headers-too-large"/s)
-  expect(parsed[1]?.rawHeaders).toHaveLength(2 * 402)
+  expect(await line.ended).toMatch(/^HTTP\/1\.1 201 .*HTTP\/1\.1 200 .*sand$/s)
 })

@@ -79,6 +79,28 @@ describe('a server with a certificate', () => {
     expect(Math.max(...lengths)).toBeLessThanOrEqual(64 * 1024)
   })
 
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'responds to an upload over %s whose client has closed its side',
+    async (version) => {
+      const { app, files } = await tlsApp()
+      const owner = await member(app)
+      const socket = await handshake(app.url, files.cert, { maxVersion: version, allowHalfOpen: true })
+      socket.end(`${head('PUT /v1/files/a', { authorization: `Bearer ${owner.token}`, 'content-length': 3 })}new`)
+      expect(await text(socket)).toMatch(/^HTTP\/1\.1 201 /)
+      expect((await owner.get('a')).body).toBe('new')
+    },
+  )
+
+  it('closes a connection whose client has closed its side after the handshake, or before', async () => {
+    const { app, files } = await tlsApp()
+    const socket = await handshake(app.url, files.cert, { allowHalfOpen: true })
+    socket.end()
+    expect(await text(socket)).toBe('')
+    const line = wire(app.url)
+    line.socket.end(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1]))
+    expect(await line.ended).toBe('')
+  })
+
   it.each(['TLSv1', 'TLSv1.1'] as const)('does not speak %s', async (version) => {
     const { app, files } = await tlsApp()
     // At its lowest level OpenSSL would offer the old versions, too.
@@ -258,7 +280,11 @@ function over(url: string, cert: string) {
   )
 }
 
-function handshake(url: string, cert: string, options: ConnectionOptions = {}): Promise<TLSSocket> {
+function handshake(
+  url: string,
+  cert: string,
+  options: ConnectionOptions & { allowHalfOpen?: boolean } = {},
+): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const to = { host: '127.0.0.1', port: Number(new URL(url).port), ca: readFileSync(cert), ...options }
     const socket = connect(to, () => resolve(socket))

@@ -11,7 +11,7 @@ import { head, wire } from '../support/wire.ts'
 
 const MiB = 1024 * 1024
 /** As docs/security.md states it. */
-const BOUND_MIB = 900
+const BOUND_MIB = 960
 const CONNECTIONS = 4096
 const NETWORKS = 16
 const NETWORK_SHARE = CONNECTIONS / 4
@@ -25,13 +25,20 @@ const chunk = 'x'.repeat(200_000)
 const crumb = '1\r\nx\r\n'
 const crumbs = `${crumb.repeat(64)}${`${crumb}400\r\n${'x'.repeat(1024)}\r\n`.repeat(200)}`
 
+const unfinished = `GET /health/live HTTP/1.1\r\nx-long: ${'x'.repeat(15_000)}`
+
 const kinds: [what: string, opening: Opening][] = [
   ['connections that say nothing', () => ''],
-  ['heads of requests that do not end', () => `GET /health/live HTTP/1.1\r\nx-long: ${'x'.repeat(15_000)}`],
+  ['heads of requests that do not end', () => unfinished],
+  ['heads of thousands of fields that do not end', (_headers, n) => shortFields(n)],
   ['downloads that are not read', (headers, n) => head('GET /v1/files/film', { ...headers, ...manyFields(n) })],
   [
-    'downloads that are not read, with more requests behind them',
-    (headers, n) => head('GET /v1/files/film', { ...headers, ...manyFields(n) }).repeat(8),
+    'downloads that are not read, with a head of thousands of fields behind them',
+    (headers, n) => `${head('GET /v1/files/film', { ...headers, ...manyFields(n) })}${shortFields(n)}`,
+  ],
+  [
+    'downloads that are not read, with requests and a long head without end behind them',
+    (headers, n) => `${head('GET /v1/files/film', { ...headers, ...manyFields(n) })}${shortHeads(n)}${unfinished}`,
   ],
   [
     'uploads that stop',
@@ -122,6 +129,18 @@ async function fill(server: ServerProcess, headers: Headers) {
 /** As many as a request may have, and about as long. Each request has others, because Node keeps equal names once. */
 function manyFields(n: number): Headers {
   return Object.fromEntries(Array.from({ length: 96 }, (_, field) => [`x-${n}-${field}-${'x'.repeat(140)}`, 'x']))
+}
+
+/** A head without an end. Its fields differ, because Node keeps equal names once. */
+function shortFields(n: number): string {
+  const field = (i: number) => `${(i + n).toString(36).padStart(3, 'x')}:${i.toString(36)}\r\n`
+  return `GET /health/live HTTP/1.1\r\nHost: x\r\n${Array.from({ length: 1700 }, (_, i) => field(i)).join('')}`
+}
+
+/** About as many and as long as may wait. */
+function shortHeads(n: number): string {
+  const one = (i: number) => head('GET /health/live', { [`x-${n}-${i}`]: 'x'.repeat(700) })
+  return Array.from({ length: 7 }, (_, i) => one(i)).join('')
 }
 
 /** A client that sends and never reads. */

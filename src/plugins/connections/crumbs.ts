@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { ON_BODY, parserOf } from './parser.ts'
 
 const CRUMB_BYTES = 1024
 /**
@@ -75,15 +76,12 @@ function endIteration() {
   inIteration = 0
 }
 
-/** The index of `HTTPParser.kOnBody`, the parser's callback for bytes of a body. */
-const ON_BODY = 3
-
 /**
  * Destroying alone would not stop the parser, which may have read 64 KiB already. Without its callback, it skips the bytes. Node
  * gives the parser of a closed connection to another one, so the callback comes back.
  */
 function close(socket: Socket): false {
-  const { parser } = socket as Socket & { parser?: Record<number, unknown> | null }
+  const parser = parserOf(socket)
   if (parser && !socket.destroyed) {
     const onBody = parser[ON_BODY]
     parser[ON_BODY] = null

@@ -5,17 +5,18 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Connection, connectionOf } from './open-connections.ts'
+import { parserOf } from './parser.ts'
 
 /**
  * The maximum of memory for the heads of pipelined requests that wait on one connection. Otherwise long heads of thousands of
  * connections would use more memory than all transfers.
  */
-const WAITING_BYTES = 8 * 1024
+const WAITING_BYTES = 4 * 1024
 /** The memory of a name or a value besides its characters. */
 const STRING_BYTES = 50
 
 /**
- * One read may bring thousands of pipelined requests, and Node parses all of them. Node's parser calls the undocumented
+ * One read may bring thousands of pipelined requests, and Node parses all of them. Node's parser calls
  * `onIncoming` for each. Replacing it drops the further requests, which would otherwise be queued. The return value 2 (upgrade)
  * makes the parser drop the rest of this read. The next read may begin within a request.
  */
@@ -49,15 +50,6 @@ export function dropLongHeads(socket: Socket) {
     parser.incoming = null
     return 2
   }
-}
-
-interface Parser {
-  incoming: IncomingMessage | null
-  onIncoming: (request: IncomingMessage, keepsAlive: boolean) => number
-}
-
-function parserOf(socket: Socket): Parser | undefined {
-  return (socket as Socket & { parser?: Parser }).parser
 }
 
 /** The memory for the heads of the requests behind the first one. */

@@ -18,10 +18,9 @@ import { afterCompleteRequests, type Refused, respondLast } from './last-respons
 import { type ClientAddress, networkOf, type ProxyCheck } from './network.ts'
 import { connectionOf } from './open-connections.ts'
 import { openReadingTurns } from './reading-turns.ts'
-import { limitTrailers } from './trailers.ts'
 
 /** The maximum of pipelined requests of one connection, if their heads are short. The last one ends the connection. */
-export const PIPELINE_DEPTH = 8
+export const PIPELINE_DEPTH = 4
 
 /** The requests that begin in one iteration of the event loop. All other work waits for them, so they take a few milliseconds. */
 const BEGUN_AT_ONCE = 8
@@ -50,8 +49,13 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
 
   app.server.on(app.server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
     const { remoteAddress } = socket
+    // Over TLS it is false, also for a server that allows it.
+    socket.allowHalfOpen = true
     if (!isProxy(remoteAddress, 0)) readingTurns.add(socket, networkOf(remoteAddress))
   })
+
+  // Bytes that are no request cost about as much as one.
+  app.server.on('clientError', (_error, socket: Socket) => readingTurns.count(socket))
 
   // The framework's own listener. It would do a part of the work for a request as soon as the request is parsed.
   const [handle] = app.server.listeners('request') as RequestListener[]
@@ -60,7 +64,6 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
     readingTurns.count(socket)
-    limitTrailers(request)
     gatherCrumbs(request, () => readingTurns.count(socket))
     // The plugins, the framework and a drained body each add a listener. Node warns above ten.
     response.setMaxListeners(20)
@@ -86,6 +89,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
   })
 
   app.server.on('connect', (request: IncomingMessage, socket: Socket) => {
+    readingTurns.count(socket)
     // Node has removed its own listeners. Without ours, an error would end the process, and the end would not be noticed.
     socket.on('error', () => socket.destroy())
     socket.resume()

@@ -4,8 +4,12 @@
  * networks do not.
  */
 import type { Socket } from 'node:net'
+import { ON_HEADERS, type Parser, parserOf } from './parser.ts'
 
-/** The maximum of requests and of connections with crumbs that an iteration takes from one network: about 40 ms of the worst kind. */
+/**
+ * The maximum of requests, of long heads and of connections with crumbs that an iteration takes from one network: about 40 ms of the
+ * worst kind.
+ */
 export const READ_AT_ONCE = 64
 
 /** Node's handle of a connection. `reading` is whether the socket wants bytes. */
@@ -18,7 +22,7 @@ interface Handle {
 export interface ReadingTurns {
   /** The connection takes part from now on. */
   add(socket: Socket, network: string): void
-  /** The connection brought a request, or crumbs for the first time in this iteration. */
+  /** The connection brought a request, bytes that are none, or crumbs for the first time in this iteration. */
   count(socket: Socket): void
 }
 
@@ -29,6 +33,9 @@ interface Network {
   /** In this iteration. */
   count: number
 }
+
+/** Node's own callback. Node uses a parser for one connection after the other, and sets it once. */
+let onHeaders: Parser[typeof ON_HEADERS] | undefined
 
 export function openReadingTurns(): ReadingTurns {
   const networks = new Map<string, Network>()
@@ -42,6 +49,7 @@ export function openReadingTurns(): ReadingTurns {
       networks.set(name, network)
       network.open.add(socket)
       networkOf.set(socket, network)
+      countLongHeads(socket)
       socket.once('close', () => {
         network.open.delete(socket)
         network.stopped.delete(socket)
@@ -49,14 +57,28 @@ export function openReadingTurns(): ReadingTurns {
       })
     },
 
-    count(socket) {
-      const network = networkOf.get(socket)
-      if (!network) return
-      if (busy.size === 0) setImmediate(nextIteration)
-      busy.add(network)
-      network.count += 1
-      if (network.count === READ_AT_ONCE) for (const other of network.open) stop(other, network)
-    },
+    count,
+  }
+
+  function count(socket: Socket): void {
+    const network = networkOf.get(socket)
+    if (!network) return
+    if (busy.size === 0) setImmediate(nextIteration)
+    busy.add(network)
+    network.count += 1
+    if (network.count === READ_AT_ONCE) for (const other of network.open) stop(other, network)
+  }
+
+  /** A head may have thousands of fields and never end. So it counts as soon as it has 32. */
+  function countLongHeads(socket: Socket): void {
+    const parser = parserOf(socket)
+    if (!parser) return
+    onHeaders ??= parser[ON_HEADERS]
+    const keep = onHeaders
+    parser[ON_HEADERS] = function (this: Parser, fields, target) {
+      if (this.socket && this._headers.length === 0) count(this.socket)
+      keep.call(this, fields, target)
+    }
   }
 
   function stop(socket: Socket, { stopped }: Network): void {
