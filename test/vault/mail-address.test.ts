@@ -41,3 +41,10 @@ it.each([
 ])('refuses %j and says why', (typed, why) => {
   expect(mailAddressFault(typed)).toMatch(why)
 })
+
+// If the time grew with the square of the length, these would take a minute.
+it('looks at each character of a long text a few times', () => {
+  const typed = `a${' '.repeat(400_000)}b@example.org`
+  expect(mailAddressFault(typed)).toMatch(/254 characters/)
+  expect(mailAddress(typed)).toBe(typed)
+})

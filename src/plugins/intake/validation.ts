@@ -55,8 +55,9 @@ const MOST_FAULTS = 100
 function faultsOf(errors: Iterable<ValueError>): Fault[] {
   const faults = new Map<string, Fault>()
   for (const { path, type, message, schema, value } of errors) {
+    if (faults.has(path)) continue
     const own = type === ValueErrorType.StringFormat ? FORMATS[schema.format]?.(String(value)) : null
-    if (!faults.has(path)) faults.set(path, { path, message: own ?? messageOf(type, message, schema) })
+    faults.set(path, { path, message: own ?? messageOf(type, message, schema) })
     if (faults.size === MOST_FAULTS) break
   }
   return [...faults.values()]

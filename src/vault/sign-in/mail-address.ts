@@ -8,6 +8,8 @@ import { domainToASCII } from 'node:url'
 /** RFC 5321, section 4.5.3.1. */
 const MOST_CHARACTERS = 254
 const MOST_OF_MAILBOX = 64
+/** The maximum as typed, with space around it and a domain in any script. A longer text is not parsed. */
+const MOST_TYPED_UNITS = 1024
 
 /** RFC 5322, section 3.2.3: a dot-atom. */
 const MAILBOX = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
@@ -27,6 +29,7 @@ export function mailAddress(typed: string): string {
 
 /** Returns the error in an address, as the rest of a sentence about it; `null` if it is valid. */
 export function mailAddressFault(typed: string): string | null {
+  if (typed.length > MOST_TYPED_UNITS) return `must have at most ${MOST_CHARACTERS} characters`
   const { mailbox, domain } = partsOf(typed)
   if (mailbox === '' || domain === '') return 'must be an e-mail address, with a mailbox and a domain around an @'
   if (!MAILBOX.test(mailbox)) {
@@ -38,7 +41,8 @@ export function mailAddressFault(typed: string): string | null {
 }
 
 function partsOf(typed: string): { mailbox: string; domain: string } {
-  const address = typed.replace(/^[ \t]+|[ \t]+$/g, '')
+  // Without the lookbehind, each character of a run of spaces would begin a search for the end.
+  const address = typed.replace(/^[ \t]+|(?<![ \t])[ \t]+$/g, '')
   const at = address.lastIndexOf('@')
   return at === -1 ? { mailbox: '', domain: '' } : { mailbox: address.slice(0, at), domain: address.slice(at + 1) }
 }
