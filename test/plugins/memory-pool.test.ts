@@ -2,7 +2,8 @@ import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { setImmediate as nextIteration } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { type Claim, type MemoryPool, memoryPool } from '../../src/plugins/connections/memory-pool.ts'
+import { type Claim, GRANTED_AT_ONCE, type MemoryPool, memoryPool } from '../../src/plugins/connections/memory-pool.ts'
+import { iteration } from '../support/iteration.ts'
 
 const PATIENT = { totalBytes: 100, networkBytes: 60, userBytes: 40, waitMs: 10_000 }
 const HASTY = { ...PATIENT, waitMs: 10 }
@@ -121,6 +122,24 @@ describe('memory for transfers', () => {
     expect(looked).toBe(0)
   })
 
+  it('is granted to a few of those that wait in an iteration, and to another network among the first', async () => {
+    const pool = memoryPool({ ...PATIENT, networkBytes: 90, userBytes: 90 })
+    const first = await held(pool, { bytes: 90 })
+    const granted: { network: string; at: number }[] = []
+    const wait = (network: string) => {
+      const { promise } = waiting(pool, { user: network, network })
+      return promise.then(() => granted.push({ network, at: iteration() }))
+    }
+    const all = Array.from({ length: 5 * GRANTED_AT_ONCE }, () => wait('home'))
+    first.emit('close')
+    await nextIteration()
+    await Promise.all([...all, wait('elsewhere')])
+    const at = granted.map((one) => one.at - (granted[0]?.at ?? 0))
+    expect(at.filter((n) => n === 0)).toHaveLength(GRANTED_AT_ONCE)
+    expect(at.at(-1)).toBe(5)
+    expect(granted.findIndex(({ network }) => network === 'elsewhere')).toBe(GRANTED_AT_ONCE)
+  })
+
   it('is not kept for a client that left while it waited', async () => {
     const pool = memoryPool(PATIENT)
     const first = await held(pool, { bytes: 40 })
@@ -135,14 +154,14 @@ describe('memory for transfers', () => {
 function waiting(pool: MemoryPool, claim: Partial<Claim>) {
   const response = new EventEmitter() as ServerResponse
   let granted = false
-  const wanted = { network: 'home', user: 'ada', bytes: 1, ...claim }
-  pool.claim(wanted, response).then(
+  const promise = pool.claim({ network: 'home', user: 'ada', bytes: 1, ...claim }, response)
+  promise.then(
     () => {
       granted = true
     },
     () => {},
   )
-  return { response, granted: () => nextIteration().then(() => granted) }
+  return { response, promise, granted: () => nextIteration().then(() => granted) }
 }
 
 async function held(pool: MemoryPool, claim: Partial<Claim>): Promise<ServerResponse> {

@@ -39,6 +39,8 @@ interface Waiter {
 const RETRY_SECONDS = 5
 /** This part of the total is for networks that hold nothing. So a few networks that use up their shares do not lock out others. */
 const LAST_PART = 1 / 16
+/** The waiting claims that are granted in one iteration of the event loop: their requests all go on in it. */
+export const GRANTED_AT_ONCE = 8
 
 export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: PoolRules): MemoryPool {
   let reservedBytes = 0
@@ -92,7 +94,10 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
     open -= 1
     ofNetwork.add(network, -bytes)
     ofUser.add(user, -bytes)
-    if (isGranting || waiting.size === 0) return
+    if (!isGranting && waiting.size > 0) grantLater()
+  }
+
+  function grantLater() {
     isGranting = true
     setImmediate(grantWaiting)
   }
@@ -100,6 +105,7 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
   /** Once for all that was released in an iteration: thousands of connections may close at the same time. */
   function grantWaiting() {
     isGranting = false
+    let left = GRANTED_AT_ONCE
     const lines = new Map<string, Waiter[]>()
     let leastBytes = Number.POSITIVE_INFINITY
     // The oldest ones are the last of their lines.
@@ -111,14 +117,17 @@ export function memoryPool({ totalBytes, networkBytes, userBytes, waitMs }: Pool
       leastBytes = Math.min(leastBytes, bytes)
     }
     // Nothing is released meanwhile, so a claim that does not fit is not looked at again.
-    while (lines.size > 0 && (reservedBytes === 0 || reservedBytes + leastBytes <= totalBytes)) {
+    while (left > 0 && lines.size > 0 && (reservedBytes === 0 || reservedBytes + leastBytes <= totalBytes)) {
       const network = leastReserved(lines.keys())
       const line = lines.get(network)
       let next = line?.pop()
       while (next && !fits(next.claim)) next = line?.pop()
-      if (next) next.grant()
-      else lines.delete(network)
+      if (next) {
+        next.grant()
+        left -= 1
+      } else lines.delete(network)
     }
+    if (left === 0 && waiting.size > 0) grantLater()
   }
 
   function leastReserved(networks: Iterable<string>): string {
