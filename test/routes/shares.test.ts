@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 /** What one client does is felt by that client alone. */
 import { describe, expect, it } from 'vitest'
 import type { HttpRules } from '../../src/app.ts'
@@ -49,6 +50,39 @@ describe('requests of one connection', () => {
     const answers = await line.ended
     expect(answers.match(/HTTP\/1\.1 /g)).toHaveLength(1)
     expect(answers).toMatch(/^HTTP\/1\.1 431 .*connection: close/is)
+  })
+
+  it('end the connection where one that waits has a body', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const lists = gate(app, 'list')
+    const line = wire(app.url)
+    line.socket.write(head('GET /v1/files', tokenOf(ada)))
+    line.socket.write(`${head('PUT /v1/files/a', { ...tokenOf(ada), 'content-length': 4 })}sand`)
+    await expect.poll(lists.begun).toBe(1)
+    lists.open()
+    expect((await line.ended).match(/HTTP\/1\.1 \d+|connection: close/gi)).toEqual([
+      'HTTP/1.1 200',
+      'Connection: close',
+    ])
+    expect((await ada.get('a')).status).toBe(404)
+  })
+
+  it('keep nothing of the body of a GET, which means nothing', async () => {
+    const app = await testApp()
+    const ada = await member(app)
+    const lists = gate(app, 'list')
+    const asked = new Promise<IncomingMessage>((resolve) => app.server.once('request', resolve))
+    const line = wire(app.url)
+    const body = 'x'.repeat(100_000)
+    line.socket.write(head('GET /v1/files', { ...tokenOf(ada), 'content-length': body.length }) + body)
+    const request = await asked
+    await expect.poll(() => request.complete).toBe(true)
+    expect(request.readableLength).toBe(0)
+    lists.open()
+    await expect.poll(line.received).toMatch(/^HTTP\/1\.1 200 /)
+    line.socket.write(head('GET /health/live', { connection: 'close' }))
+    expect(await line.ended).toMatch(/^HTTP\/1\.1 200 .*HTTP\/1\.1 200 /s)
   })
 
   it.each([

@@ -11,7 +11,7 @@ import { head, wire } from '../support/wire.ts'
 
 const MiB = 1024 * 1024
 /** As docs/security.md states it. */
-const BOUND_MIB = 960
+const BOUND_MIB = 1400
 const CONNECTIONS = 4096
 const NETWORKS = 16
 const NETWORK_SHARE = CONNECTIONS / 4
@@ -48,7 +48,19 @@ const kinds: [what: string, opening: Opening][] = [
     'uploads of small and larger chunks that stop',
     (headers, n) => `${head(`PUT /v1/files/u${n}`, { ...headers, 'transfer-encoding': 'chunked' })}${crumbs}`,
   ],
+  [
+    'downloads that are not read, and uploads that wait for memory',
+    (headers, n) =>
+      n < 900
+        ? head('GET /v1/files/film', { ...headers, ...manyFields(n) })
+        : `${head(`PUT /v1/files/u${n}`, { ...headers, 'content-length': 16 * MiB, ...manyFields(n) })}${chunk}`,
+  ],
   ['pages that are not read', (headers) => head('GET /v1/files?limit=1000', headers).repeat(450)],
+  [
+    'pages that are not read, with long heads and with bodies, which mean nothing',
+    (headers, n) =>
+      `${head('GET /v1/files?limit=1000', { ...headers, 'content-length': MiB, ...manyFields(n) })}${chunk}`,
+  ],
   ['scripts of the documentation that are not read', () => head('GET /docs/json').repeat(450)],
 ]
 
@@ -128,7 +140,7 @@ async function fill(server: ServerProcess, headers: Headers) {
 
 /** As many as a request may have, and about as long. Each request has others, because Node keeps equal names once. */
 function manyFields(n: number): Headers {
-  return Object.fromEntries(Array.from({ length: 96 }, (_, field) => [`x-${n}-${field}-${'x'.repeat(140)}`, 'x']))
+  return Object.fromEntries(Array.from({ length: 94 }, (_, field) => [`x-${n}-${field}-${'x'.repeat(140)}`, 'x']))
 }
 
 /** A head without an end. Its fields differ, because Node keeps equal names once. */

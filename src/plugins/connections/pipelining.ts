@@ -13,7 +13,7 @@ import { openTurns } from '../../vault/turns.ts'
 import { MOST_FIELDS } from '../intake/strict-http.ts'
 import { requestIdOf } from '../trace/request-id.ts'
 import { gatherCrumbs } from './crumbs.ts'
-import { dropLongHeads, ignoreFurtherRequests } from './dropped-requests.ts'
+import { ignoreFurtherRequests, limitWaiting } from './dropped-requests.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
 import { type ClientAddress, networkOf, type ProxyCheck } from './network.ts'
 import { connectionOf } from './open-connections.ts'
@@ -64,6 +64,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
     readingTurns.count(socket)
+    skipBodyOfRead(request)
     gatherCrumbs(request, () => readingTurns.count(socket))
     // The plugins, the framework and a drained body each add a listener. Node warns above ten.
     response.setMaxListeners(20)
@@ -71,7 +72,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     void socket.remoteAddress
     const connection = connectionOf(socket)
     if (!connection.isUsed) socket.on('end', () => ![...connection.responses].some(changes) && socket.end())
-    if (!connection.isUsed) dropLongHeads(socket)
+    if (!connection.isUsed) limitWaiting(socket)
     connection.isUsed = true
     connection.responses.add(response)
     response.once('close', () => {
@@ -135,6 +136,13 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     return turns.next(networkOf(addressOf(request)))
   }
 })
+
+/** The body of a GET means nothing (RFC 9110, section 9.3.1). Without a reader, Node would keep up to 64 KiB of it. */
+function skipBodyOfRead(request: IncomingMessage): void {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return
+  const push = request.push.bind(request)
+  request.push = (chunk: Buffer | null) => (chunk === null ? push(chunk) : true)
+}
 
 /** Requests whose body had not ended when they began. */
 const awaitsBody = new WeakSet<IncomingMessage>()
