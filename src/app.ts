@@ -6,6 +6,7 @@ import fastify, { type FastifyBaseLogger } from 'fastify'
 import { recordDamage } from './http/damage.ts'
 import { knownPaths } from './http/known-paths.ts'
 import { methodOf } from './http/method-override.ts'
+import { parseQuery } from './http/query.ts'
 import { dependencyLogs } from './http/request-logs.ts'
 import { auth, type SessionCheck } from './plugins/auth.ts'
 import { type Certificate, certificateRenewal, secured, type TlsRules } from './plugins/connections/certificate.ts'
@@ -26,7 +27,7 @@ import { safeDefaults } from './plugins/headers/safe-defaults.ts'
 import { identityOnly } from './plugins/intake/identity-only.ts'
 import { jsonBodies } from './plugins/intake/json-bodies.ts'
 import { lazySerializers } from './plugins/intake/serialization.ts'
-import { isReadableTarget, strictHttp } from './plugins/intake/strict-http.ts'
+import { isReadableTarget, MOST_PATH_CHARACTERS, strictHttp } from './plugins/intake/strict-http.ts'
 import { lateContinue } from './plugins/intake/unread-body.ts'
 import { validation } from './plugins/intake/validation.ts'
 import { limits, type RequestLimits } from './plugins/limits/limits.ts'
@@ -133,8 +134,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
       if (url === '*') return '/*'
       return isReadableTarget(url) ? url : '/%'
     },
-    // Longer than any URL that fits the header limit. So the vault, not the router, refuses a name that is too long.
-    routerOptions: { maxParamLength: 16 * 1024 },
+    // As long as a path may be. So the vault, not the router, refuses a name that is too long.
+    routerOptions: { maxParamLength: MOST_PATH_CHARACTERS, querystringParser: parseQuery },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.decorate('vault', vault)

@@ -124,7 +124,10 @@ export const problems = {
     new Problem('malformed-json', 'The body must be one JSON document in UTF-8.', { cause }),
   malformedMultipart: (detail: string, cause?: unknown) => new Problem('malformed-multipart', detail, { cause }),
   malformedUrl: () =>
-    new Problem('malformed-url', 'The path and the query must be valid percent-encoded UTF-8, without a raw #.'),
+    new Problem(
+      'malformed-url',
+      'The path and the query must be valid percent-encoded UTF-8, without a raw #. The path has at most 2048 characters, the query at most 100 parameters.',
+    ),
   incompleteBody: (cause?: unknown) =>
     new Problem('incomplete-body', 'The connection was closed before the body was complete. Nothing was stored.', {
       cause,

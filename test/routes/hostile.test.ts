@@ -265,8 +265,11 @@ describe('a request target', () => {
     ['GET', 400],
     ['GET *', 404],
     [`GET /${'x'.repeat(17_000)}`, 431],
-    [`GET /${'x'.repeat(15_000)}`, 404],
-    [`GET /health/live?${'a&'.repeat(7_000)}`, 200],
+    [`GET /${'x'.repeat(2047)}`, 404],
+    [`GET /${'x'.repeat(2048)}`, 400],
+    [`GET /health/live?${'a&'.repeat(99)}`, 200],
+    [`GET /health/live?${'a&'.repeat(100)}`, 400],
+    [`GET /health/live?a=${'%41'.repeat(5000)}`, 200],
     ['G\0T /health/live', 400],
     ['get /health/live', 405],
     ['GET /health/live\u00e9', 400],
@@ -493,10 +496,22 @@ describe('a JSON body', () => {
     expect((await register(app, JSON.stringify(ada).replace('{', `{${fields},`))).status).toBe(201)
   })
 
-  it('takes unknown fields of any depth that fits', async () => {
+  it.each([
+    ['arrays in each other', (n: number) => `{"deep":${'['.repeat(n)}${']'.repeat(n)},`],
+    ['objects', (n: number) => `{"deep":[${Array(n).fill('{}').join(',')}],`],
+    ['members', (n: number) => `{${Array.from({ length: n }, (_, i) => `"m${i}":1,`).join('')}`],
+  ])('takes hundreds of %s in unknown fields, and not thousands', async (_what, fields) => {
     const app = await sharedApp()
-    const deep = `${'['.repeat(7000)}${']'.repeat(7000)}`
-    expect((await register(app, JSON.stringify(ada).replace('{', `{"deep":${deep},`))).status).toBe(201)
+    const body = (n: number) => JSON.stringify(ada).replace('{', fields(n))
+    expect((await register(app, body(500))).status).toBe(201)
+    expect(await register(app, body(1000))).toBeProblem(400, 'invalid-request')
+  })
+
+  it('takes a name of the characters that are counted', async () => {
+    const owner = await member(await sharedApp())
+    await owner.put('a', 'a')
+    const body = JSON.stringify({ name: '{[:'.repeat(85) })
+    expect((await owner.request('/v1/files/a', { method: 'PATCH', headers: json, body })).status).toBe(200)
   })
 })
 

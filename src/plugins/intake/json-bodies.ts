@@ -34,6 +34,7 @@ export const jsonBodies = fastifyPlugin(async function jsonBodies(app) {
     'application/json',
     { parseAs: 'buffer', bodyLimit: JSON_BODY_BYTES },
     (request, body, done) => {
+      if (hasManyMembers(body)) return done(tooManyMembers())
       // Many clients send `Content-Type: application/json` with every request, even with a DELETE that has no body.
       if (body.length === 0) return done(null, undefined)
       try {
@@ -44,6 +45,26 @@ export const jsonBodies = fastifyPlugin(async function jsonBodies(app) {
     },
   )
 })
+
+/**
+ * The maximum of objects, arrays and members of a body. The largest that an operation takes has ten. Each becomes an object or a key of
+ * about 60 bytes, which thousands of requests would keep at the same time. Characters of strings count, too: a name may have 255.
+ */
+const MOST_MEMBERS = 600
+const [OBJECT, ARRAY, MEMBER] = [...Buffer.from('{[:')]
+
+function hasManyMembers(body: Buffer): boolean {
+  if (body.length <= MOST_MEMBERS) return false
+  let members = 0
+  for (const byte of body) if (byte === OBJECT || byte === ARRAY || byte === MEMBER) members += 1
+  return members > MOST_MEMBERS
+}
+
+function tooManyMembers(): Problem {
+  return problems.invalidRequest([
+    { path: '', message: `must have at most ${MOST_MEMBERS} objects, arrays and members` },
+  ])
+}
 
 /** The refusal of a body whose media type the operation does not take. */
 export function refusedMediaType(schema: FastifySchema | undefined): Problem {

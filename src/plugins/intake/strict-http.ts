@@ -55,14 +55,21 @@ function repeatsSingle(fields: string[]): boolean {
   })
 }
 
+/** A path with a name of 255 bytes has at most about 800. The router decodes it one character after the other. */
+export const MOST_PATH_CHARACTERS = 2048
+/** No operation has more than ten. Thousands of names would use ten times their bytes while the request runs. */
+const MOST_PARAMETERS = 100
+
 /**
- * Whether a target has no fragment (RFC 9112, section 3.2) and a query of percent-encoded UTF-8. The router would cut off a
- * fragment, and the request would name another file. The router would read `%FF` in a query as three characters.
+ * Whether a target has no fragment (RFC 9112, section 3.2), a path that is not too long, and a query of percent-encoded UTF-8 with not
+ * too many parameters. The router would cut off a fragment, and the request would name another file.
  */
 export function isReadableTarget(target: string): boolean {
   if (target.includes('#')) return false
   const query = target.indexOf('?')
-  if (query < 0 || !target.includes('%', query)) return true
+  if ((query < 0 ? target.length : query) > MOST_PATH_CHARACTERS) return false
+  if (query < 0) return true
+  if (target.split('&', MOST_PARAMETERS + 1).length > MOST_PARAMETERS) return false
   try {
     decodeURIComponent(target.slice(query))
     return true
