@@ -1,7 +1,7 @@
 /** Connects the settings' vault with a folder of a backup: the target of a new backup, or the source of a restore. */
 import { basename, dirname, join, resolve } from 'node:path'
 import { blobCopies } from '../adapters/disk/copies.ts'
-import { contentsBut, overlap } from '../adapters/disk/folders.ts'
+import { contentsBut, linkIn, overlap } from '../adapters/disk/folders.ts'
 import {
   backupVersions,
   copyDatabase,
@@ -24,6 +24,7 @@ export async function backupTarget(config: Config, folder: string): Promise<Back
   if (!isBackupFolder(folder) && contentsBut(folder, HARMLESS).length > 0) {
     throw new Error(`${folder} is neither empty nor the folder of a backup`)
   }
+  refuseLinks(folder)
   makeFolder(folder)
   const release = holdBackupFolder(folder)
   try {
@@ -45,6 +46,7 @@ export async function backupTarget(config: Config, folder: string): Promise<Back
  */
 export async function backupSource(config: Config, folder: string, version?: string): Promise<BackupSource> {
   refuseUnfit(config, folder)
+  refuseLinks(folder)
   const { opened, close } = engines()
   try {
     const database = openBackup(folder, config.DATA_DIR, version)
@@ -84,6 +86,17 @@ function refuseUnfit(config: Config, folder: string): void {
     if (overlap(folder, config[setting])) {
       throw new Error(`${folder} and ${setting}, which is ${config[setting]}, must not overlap`)
     }
+  }
+}
+
+/**
+ * The keeper of a backup may be another person. With a link in it, that person could have a restore copy, or a backup overwrite and
+ * delete, other files of the machine. The blobs themselves are looked at one by one, when they are copied.
+ */
+function refuseLinks(folder: string): void {
+  for (const part of [folder, join(folder, 'uploads'), join(folder, 'versions')]) {
+    const link = linkIn(part)
+    if (link) throw new Error(`${link} is a symbolic link. Only the folder of a backup may be one, and nothing in it`)
   }
 }
 

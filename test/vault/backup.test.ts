@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, truncate, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { backupSource, backupTarget } from '../../src/compose/backups.ts'
@@ -345,6 +345,52 @@ describe('a hold', () => {
     await hold.confirm()
     hold.check()
     await hold.release()
+  })
+})
+
+describe('symbolic links', () => {
+  it('in place of anything in a backup are refused, both by a restore and by the next backup', async () => {
+    const { app, ada, folder } = await vaultWith({ diary: 'one' })
+    const runs = await readdir(app.config.UPLOADS_DIR)
+    await backedUp(app, folder, 2)
+    await ada.replace('diary', 'two', { 'if-match': '*' })
+    const { versions } = await backedUp(app, folder, 2)
+    const version = join('versions', `${versions[0]}.db`)
+    const elsewhere = join(await temporaryFolder(), 'elsewhere')
+    const run = join('uploads', runs[0] as string)
+    for (const part of ['backup.lock', 'minikeepsafe.db', 'uploads', run, 'versions', version]) {
+      const path = join(folder, part)
+      await rename(path, elsewhere)
+      await symlink(elsewhere, path)
+      const message = `${path} is a symbolic link. Only the folder of a backup may be one`
+      await expect(restored(folder)).rejects.toThrow(message)
+      await expect(restored(folder, {}, true, versions[0])).rejects.toThrow(message)
+      await expect(backedUp(app, folder, 2)).rejects.toThrow(message)
+      await unlink(path)
+      await rename(elsewhere, path)
+    }
+    // The copy of a version is written to this path first.
+    await writeFile(elsewhere, 'of somebody else')
+    await symlink(elsewhere, join(folder, 'versions', 'new'))
+    await expect(backedUp(app, folder, 2)).rejects.toThrow('new is a symbolic link')
+    expect(await readFile(elsewhere, 'utf8')).toBe('of somebody else')
+  })
+
+  it('to a backup and to the folders of a vault are followed', async () => {
+    const { app, ada, folder } = await vaultWith({ diary: 'one' })
+    const [home, links] = [await temporaryFolder(), await temporaryFolder()]
+    const link = async (target: string, name: string) => {
+      await mkdir(target)
+      await symlink(target, join(links, name))
+      return join(links, name)
+    }
+    const backup = await link(folder, 'backup')
+    await backedUp(app, backup)
+    expect((await backedUp(app, backup)).blobs).toEqual({ copied: 0, kept: 1, removed: 0 })
+    const DATA_DIR = await link(join(home, 'data'), 'data')
+    const UPLOADS_DIR = await link(join(home, 'uploads'), 'uploads')
+    expect((await restored(backup, { DATA_DIR, UPLOADS_DIR })).report.restored).toBe(true)
+    expect(await contentsOf(home, ada, ['diary'])).toEqual(['one'])
   })
 })
 

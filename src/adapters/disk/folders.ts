@@ -14,6 +14,13 @@ export function contentsBut(folder: string, names: string[]): string[] {
   return existsSync(folder) ? readdirSync(folder).filter((name) => !names.includes(name)) : []
 }
 
+/** The path of a symbolic link that is directly in the folder. `null` if there is none, or if the folder does not exist. */
+export function linkIn(folder: string): string | null {
+  const entries = existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []
+  const link = entries.find((entry) => entry.isSymbolicLink())
+  return link ? join(folder, link.name) : null
+}
+
 /**
  * Creates a folder that only this system user can open, and whose entry survives a power cut. Each level is created separately:
  * Node's recursive mkdir never returns in a place where no folder can be created, such as /proc.
