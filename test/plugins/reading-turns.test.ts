@@ -1,5 +1,6 @@
 /** Connections of one network that send at the same moment. */
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:tls'
 import { expect, it } from 'vitest'
 import { certificateIn } from '../../src/adapters/disk/certificate.ts'
@@ -28,6 +29,28 @@ it.each([
   await expect.poll(answers).toBe(each * count)
   // The connection that brings the last one brings the rest of its own.
   expect(Math.max(...parsed.values())).toBeLessThan(READ_AT_ONCE + each)
+  for (const { socket } of crowd) socket.destroy()
+})
+
+it('have few bodies that end in an iteration', async () => {
+  const app = await testApp()
+  const crowd = Array.from({ length: 3 * READ_AT_ONCE }, () => wire(app.url))
+  await expect.poll(() => app.connections.length).toBe(crowd.length)
+  let requests = 0
+  const ends = new Map<number, number>()
+  app.server.on('request', (request: IncomingMessage) => {
+    requests += 1
+    const push = request.push.bind(request)
+    request.push = (chunk: Buffer | null) => {
+      if (chunk === null) ends.set(iteration(), (ends.get(iteration()) ?? 0) + 1)
+      return push(chunk)
+    }
+  })
+  for (const { socket } of crowd) socket.write(head('POST /v1/users', { 'content-length': 3000 }))
+  await expect.poll(() => requests).toBe(crowd.length)
+  for (const { socket } of crowd) socket.write('x'.repeat(3000))
+  await expect.poll(() => [...ends.values()].reduce((sum, n) => sum + n, 0)).toBe(crowd.length)
+  expect(Math.max(...ends.values())).toBeLessThanOrEqual(READ_AT_ONCE)
   for (const { socket } of crowd) socket.destroy()
 })
 

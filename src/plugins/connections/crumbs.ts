@@ -26,16 +26,16 @@ let inIteration = 0
 
 /**
  * Gathers the crumbs of the body of this request, and larger chunks between them: a piece with few bytes would use the memory of a
- * full one. Call it before the body is parsed. `began` is called at the first crumb of each iteration of the event loop.
+ * full one. Call it before the body is parsed. `worked` is called at the first crumb of each iteration of the event loop, and at the end.
  */
-export function gatherCrumbs(request: IncomingMessage, began: () => void = () => {}): void {
+export function gatherCrumbs(request: IncomingMessage, worked: () => void = () => {}): void {
   const push = request.push.bind(request)
   let [crumbs, piece, bytes] = [0, null as Buffer | null, 0]
   const own = { iteration: 0, crumbs: 0 }
 
   request.push = (chunk: Buffer | null) => {
     const isCrumb = chunk !== null && chunk.length < CRUMB_BYTES
-    if (isCrumb && own.iteration !== iteration) began()
+    if (chunk === null || (isCrumb && own.iteration !== iteration)) worked()
     if (isCrumb && isTooMany(own)) return close(request.socket)
     if (isCrumb) crumbs += 1
     if (chunk !== null && (piece || (isCrumb && crumbs > PASSED))) return gather(chunk)

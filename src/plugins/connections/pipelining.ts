@@ -65,7 +65,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     const { socket } = request
     readingTurns.count(socket)
     skipBodyOfRead(request)
-    gatherCrumbs(request, () => readingTurns.count(socket))
+    gatherCrumbs(request, () => readingTurns.countOnce(socket))
     // The plugins, the framework and a drained body each add a listener. Node warns above ten.
     response.setMaxListeners(20)
     // Node caches the address at the first read, and cannot read it after the connection is closed.

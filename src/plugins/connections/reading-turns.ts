@@ -22,8 +22,10 @@ interface Handle {
 export interface ReadingTurns {
   /** The connection takes part from now on. */
   add(socket: Socket, network: string): void
-  /** The connection brought a request, bytes that are none, or crumbs for the first time in this iteration. */
+  /** The connection brought a request, or bytes that are none. */
   count(socket: Socket): void
+  /** The connection brought crumbs, or the end of a body. Counts if it brought nothing else in this iteration. */
+  countOnce(socket: Socket): void
 }
 
 interface Network {
@@ -32,6 +34,7 @@ interface Network {
   stopped: Set<Socket>
   /** In this iteration. */
   count: number
+  counted: Set<Socket>
 }
 
 /** Node's own callback. Node uses a parser for one connection after the other, and sets it once. */
@@ -45,7 +48,7 @@ export function openReadingTurns(): ReadingTurns {
 
   return {
     add(socket, name) {
-      const network = networks.get(name) ?? { open: new Set(), stopped: new Set(), count: 0 }
+      const network = networks.get(name) ?? { open: new Set(), stopped: new Set(), count: 0, counted: new Set() }
       networks.set(name, network)
       network.open.add(socket)
       networkOf.set(socket, network)
@@ -58,6 +61,10 @@ export function openReadingTurns(): ReadingTurns {
     },
 
     count,
+
+    countOnce(socket) {
+      if (!networkOf.get(socket)?.counted.has(socket)) count(socket)
+    },
   }
 
   function count(socket: Socket): void {
@@ -65,6 +72,7 @@ export function openReadingTurns(): ReadingTurns {
     if (!network) return
     if (busy.size === 0) setImmediate(nextIteration)
     busy.add(network)
+    network.counted.add(socket)
     network.count += 1
     if (network.count === READ_AT_ONCE) for (const other of network.open) stop(other, network)
   }
@@ -91,6 +99,7 @@ export function openReadingTurns(): ReadingTurns {
   function nextIteration(): void {
     for (const network of busy) {
       network.count = 0
+      network.counted.clear()
       let left = READ_AT_ONCE
       for (const socket of network.stopped) {
         if (left === 0) break
