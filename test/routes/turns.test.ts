@@ -296,6 +296,24 @@ it('runs one list of uploads in an iteration, and as many at once as long pages'
   expect(most).toBeLessThanOrEqual(16)
 })
 
+it('notes few of the sessions that a request ends in an iteration', async () => {
+  const app = await testApp()
+  const ada = await member(app)
+  const [kept] = await app.ports.sessions.list(ada.userId)
+  if (!kept) throw new Error('no session')
+  app.ports.sessions.endOthers = async () => Array.from({ length: 200 }, (_, n) => ({ ...kept, id: `other-${n}` }))
+  const { note } = app.ports.activity
+  const noted = new Map<number, number>()
+  app.ports.activity.note = (owner, event, keep) => {
+    if (event.kind === 'session-revoked') noted.set(iteration(), (noted.get(iteration()) ?? 0) + 1)
+    return note(owner, event, keep)
+  }
+  expect((await ada.request('/v1/sessions', { method: 'DELETE' })).status).toBe(204)
+  // The turn after the first ones can come in the same iteration.
+  expect(Math.max(...noted.values())).toBeLessThanOrEqual(50)
+  expect([...noted.values()].reduce((sum, count) => sum + count, 0)).toBe(200)
+})
+
 it('runs hardly a piece in iterations that accept a crowd of connections', async () => {
   const { app, ada, pieces } = await noted()
   const { countByMonth } = app.ports.files

@@ -37,6 +37,9 @@ export interface Sessions {
   forgetEnded(): Promise<void>
 }
 
+/** The ends of sessions that are noted in one piece. */
+const NOTED_AT_ONCE = 25
+
 export function openSessions({
   ports: { sessions, pinLedger, clock },
   rules,
@@ -89,13 +92,13 @@ export function openSessions({
 
     async endOthers(session, caller) {
       const ended = await sessions.endOthers(session.userId, session.id, clock())
-      for (const one of ended) noteEnd(one, caller)
+      await noteEnds(ended, caller)
     },
 
     async endAll(owner, caller) {
       const ended = await sessions.endOthers(owner, NO_SESSION, clock())
       const good = ended.filter((one) => endOf(one) > clock())
-      for (const one of good) noteEnd(one, caller)
+      await noteEnds(good, caller)
       return good.length
     },
 
@@ -104,6 +107,14 @@ export function openSessions({
       await sessions.forget(now - rules.pinTtlMs, now - rules.sessionTtlMs, now - rules.sessionMaxMs)
       await pinLedger.forget(now)
     },
+  }
+
+  /** A user has a thousand sessions or more, and all notes of an iteration are written in one piece. */
+  async function noteEnds(ended: Session[], caller: Caller): Promise<void> {
+    for (const [n, one] of ended.entries()) {
+      if (n > 0 && n % NOTED_AT_ONCE === 0) await turns.next(one.userId)
+      noteEnd(one, caller)
+    }
   }
 
   function noteEnd(ended: Session, caller: Caller): void {
