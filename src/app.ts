@@ -27,7 +27,7 @@ import { safeDefaults } from './plugins/headers/safe-defaults.ts'
 import { identityOnly } from './plugins/intake/identity-only.ts'
 import { jsonBodies } from './plugins/intake/json-bodies.ts'
 import { lazySerializers } from './plugins/intake/serialization.ts'
-import { isReadableTarget, MOST_PATH_CHARACTERS, strictHttp } from './plugins/intake/strict-http.ts'
+import { isReadableTarget, strictHttp } from './plugins/intake/strict-http.ts'
 import { lateContinue } from './plugins/intake/unread-body.ts'
 import { validation } from './plugins/intake/validation.ts'
 import { limits, type RequestLimits } from './plugins/limits/limits.ts'
@@ -134,8 +134,8 @@ export async function buildApp(vault: Vault, log: FastifyBaseLogger, http: HttpR
       if (url === '*') return '/*'
       return isReadableTarget(url) ? url : '/%'
     },
-    // As long as a path may be. So the vault, not the router, refuses a name that is too long.
-    routerOptions: { maxParamLength: MOST_PATH_CHARACTERS, querystringParser: parseQuery },
+    // Longer than any URL that fits the header limit. So the vault, not the router, refuses a name that is too long.
+    routerOptions: { maxParamLength: 16 * 1024, querystringParser: parseQuery },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.decorate('vault', vault)

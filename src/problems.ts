@@ -126,7 +126,7 @@ export const problems = {
   malformedUrl: () =>
     new Problem(
       'malformed-url',
-      'The path and the query must be valid percent-encoded UTF-8, without a raw #. The path has at most 2048 characters, the query at most 100 parameters.',
+      'The path and the query must be valid percent-encoded UTF-8, without a raw #. The path has at most 765 encoded bytes, the query at most 100 parameters.',
     ),
   incompleteBody: (cause?: unknown) =>
     new Problem('incomplete-body', 'The connection was closed before the body was complete. Nothing was stored.', {

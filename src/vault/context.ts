@@ -16,6 +16,7 @@ import type { Trash } from './files/trash.ts'
 import type { CountUnrecorded } from './files/unrecorded.ts'
 import type { Notices } from './sign-in/notices.ts'
 import type { Sessions } from './sign-in/sessions.ts'
+import type { Slots } from './slots.ts'
 import type { Turns } from './turns.ts'
 import type { Uploads } from './uploads/uploads.ts'
 
@@ -27,6 +28,8 @@ export interface VaultContext {
   turns: Turns
   /** For the pieces of uploads. */
   receivingTurns: Turns
+  /** For blobs whose last byte is here, on a disk. */
+  storingSlots: Slots
   /** For the blobs of downloads. */
   openingTurns: Turns
   repeat: Repeat

@@ -28,6 +28,7 @@ import { type Enrolment, openEnrolment } from './sign-in/enrolment.ts'
 import { openNotices } from './sign-in/notices.ts'
 import { openSessions, type Sessions } from './sign-in/sessions.ts'
 import { openSignIn, type SignIn } from './sign-in/sign-in.ts'
+import { openSlots } from './slots.ts'
 import { openTurns } from './turns.ts'
 import { expireUploadsOf, openUploads, type Uploads } from './uploads/uploads.ts'
 
@@ -78,6 +79,8 @@ const SENT_AT_ONCE = 8
 
 /** Pieces of uploads that an iteration seals: of 256 KiB if many uploads run. Each takes less than a millisecond. */
 const RECEIVED_AT_ONCE = 4
+/** Uploads of one network that a disk stores at a time. With fewer, a commit has fewer of them. */
+const STORED_AT_ONCE = 64
 /** The blobs of downloads that are opened in one iteration of the event loop, where opening is expensive: a request to S3 takes 0.8 ms. */
 const OPENED_AT_ONCE = 4
 
@@ -101,6 +104,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
   const turns = openTurns(1, networkOf)
   const sendingTurns = openTurns(SENT_AT_ONCE, networkOf)
   const receivingTurns = openTurns(RECEIVED_AT_ONCE, networkOf)
+  const storingSlots = openSlots(STORED_AT_ONCE, networkOf)
   const openingTurns = openTurns(OPENED_AT_ONCE, networkOf)
   const admission = openAdmission({ ports, keys })
   if (!rules.readOnly) await begin()
@@ -113,6 +117,7 @@ export async function openVault(given: Ports, rules: VaultRules): Promise<Vault>
     background: work.run,
     turns,
     receivingTurns,
+    storingSlots,
     openingTurns,
     repeat: work.repeat,
     observe,

@@ -4,6 +4,7 @@ import { rulesOf } from '../../src/compose/rules.ts'
 import { openContent, wholeOf } from '../../src/vault/crypto/content.ts'
 import { openBlobWriting } from '../../src/vault/files/blob-writing.ts'
 import { openReceiving, type Received } from '../../src/vault/files/receiving.ts'
+import { openSlots } from '../../src/vault/slots.ts'
 import { openTurns } from '../../src/vault/turns.ts'
 import { testApp } from '../support/app.ts'
 
@@ -23,6 +24,7 @@ it.each([
     doubtfulBlobs: { add: () => {} },
     unrecorded: () => ({ add: () => {}, end: () => {} }),
     receivingTurns: openTurns(),
+    storingSlots: openSlots(1, () => ''),
   })
   const received: Received = await receive('ada', async (take) => {
     const received = await take(chunksOf(chunks), Number.POSITIVE_INFINITY)
@@ -45,6 +47,7 @@ it('joins bytes that come one at a time, again and again', async () => {
     admission: { admit: async () => {}, run: () => 'run', isOver: async () => false },
     doubtfulBlobs: { add: () => {} },
     receivingTurns: openTurns(),
+    storingSlots: openSlots(1, () => ''),
   })
   const sizes: number[] = []
   const hash = { update: ({ length }: Uint8Array) => sizes.push(length) }
@@ -53,6 +56,42 @@ it('joins bytes that come one at a time, again and again', async () => {
     end: () => {},
   })
   expect(sizes).toEqual([256, 256, 256, ...Array(232).fill(1)])
+})
+
+it('stores so many blobs of a network at a time, and a store that fails leaves no slot behind', async () => {
+  const app = await testApp()
+  const { put } = app.ports.blobs
+  const storing: string[] = []
+  const stored = new Map<string, (error?: Error) => void>()
+  app.ports.blobs.put = async (blob, batches) => {
+    const fails = new Promise<void>((_, reject) => stored.set(`no ${blob}`, reject))
+    const pieces = async function* () {
+      for await (const piece of batches) yield piece
+      storing.push(blob)
+      await new Promise<void>((resolve) => stored.set(blob, () => resolve()))
+    }
+    await Promise.race([put(blob, pieces()), fails])
+  }
+  let id = 0
+  const { write } = openBlobWriting({
+    ports: { ...app.ports, chance: { ...app.ports.chance, id: () => `blob-${id++}` } },
+    admission: { admit: async () => {}, run: () => 'run', isOver: async () => false },
+    doubtfulBlobs: { add: () => {} },
+    receivingTurns: openTurns(),
+    storingSlots: openSlots(1, () => ''),
+  })
+  const unrecorded = { add: () => {}, end: () => {} }
+  const one = () => write('ada', randomBytes(32), chunksOf([Buffer.from('sand')]), { update: () => {} }, unrecorded)
+  const [first, second, third] = [one(), one(), one()]
+  await expect.poll(() => storing).toEqual(['run/blob-0'])
+  stored.get('no run/blob-1')?.(new Error('the store hangs'))
+  await expect(second).rejects.toThrow('the store hangs')
+  expect(storing).toEqual(['run/blob-0'])
+  stored.get('run/blob-0')?.()
+  await first
+  await expect.poll(() => storing).toContain('run/blob-2')
+  for (const blob of ['run/blob-1', 'run/blob-2']) stored.get(blob)?.()
+  expect((await third).sizeBytes).toBe(4)
 })
 
 async function* chunksOf(chunks: Buffer[]) {

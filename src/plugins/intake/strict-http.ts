@@ -55,19 +55,20 @@ function repeatsSingle(fields: string[]): boolean {
   })
 }
 
-/** A path with a name of 255 bytes has at most about 800. The router decodes it one character after the other. */
-export const MOST_PATH_CHARACTERS = 2048
+/** A name has at most 255 bytes. The router concatenates the characters one by one, and V8 keeps 32 bytes for each. */
+const MOST_ENCODED_BYTES = 765
 /** No operation has more than ten. Thousands of names would use ten times their bytes while the request runs. */
 const MOST_PARAMETERS = 100
 
 /**
- * Whether a target has no fragment (RFC 9112, section 3.2), a path that is not too long, and a query of percent-encoded UTF-8 with not
- * too many parameters. The router would cut off a fragment, and the request would name another file.
+ * Whether a target has no fragment (RFC 9112, section 3.2), a path with not too many encoded bytes, and a query of percent-encoded
+ * UTF-8 with not too many parameters. The router would cut off a fragment, and the request would name another file.
  */
 export function isReadableTarget(target: string): boolean {
   if (target.includes('#')) return false
   const query = target.indexOf('?')
-  if ((query < 0 ? target.length : query) > MOST_PATH_CHARACTERS) return false
+  const path = query < 0 ? target : target.slice(0, query)
+  if (path.split('%', MOST_ENCODED_BYTES + 2).length > MOST_ENCODED_BYTES + 1) return false
   if (query < 0) return true
   if (target.split('&', MOST_PARAMETERS + 1).length > MOST_PARAMETERS) return false
   try {

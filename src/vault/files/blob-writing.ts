@@ -52,7 +52,8 @@ export function openBlobWriting({
   admission: { admit, run, isOver },
   doubtfulBlobs,
   receivingTurns,
-}: Needs<'blobs' | 'chance', 'receivingTurns'> & {
+  storingSlots,
+}: Needs<'blobs' | 'chance', 'receivingTurns' | 'storingSlots'> & {
   admission: Pick<Admission, 'admit' | 'run' | 'isOver'>
   doubtfulBlobs: Pick<DoubtfulBlobs, 'add'>
 }): BlobWriting {
@@ -69,6 +70,8 @@ export function openBlobWriting({
     const ours = run()
     const blob = `${ours}/${chance.id()}`
     let sizeBytes = 0
+    let isSettled = false
+    let leave = () => {}
     underWay += 1
     try {
       await blobs.put(blob, whileAdmitted(batches(), admit))
@@ -81,8 +84,20 @@ export function openBlobWriting({
       throw error
     } finally {
       underWay -= 1
+      isSettled = true
+      leave()
     }
     return offered(blob, sizeBytes, unrecorded)
+
+    /**
+     * What is left does not wait for the client. The threads that write to a disk work on everything in the order of its arrival, so
+     * thousands of small uploads would delay all others by seconds.
+     */
+    async function takeSlot() {
+      const release = await storingSlots.enter(owner)
+      if (isSettled) release()
+      else leave = release
+    }
 
     async function* batches() {
       const seal = frameSealer(key, chance.bytes(32))
@@ -91,6 +106,7 @@ export function openBlobWriting({
         if (!last) unrecorded.add(pieceBytes)
         // On a disk, a single frame costs about as much as a turn. For a store that is not on this machine, it costs a request.
         if (pieceBytes > FRAME_BYTES || blobs.opensAhead > 1) await receivingTurns.next(owner)
+        if (last && blobs.opensAhead === 1) await takeSlot()
         for (const chunk of chunks) hash.update(chunk)
         sizeBytes += pieceBytes
         yield seal(chunks, pieceBytes, last)

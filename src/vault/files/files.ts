@@ -90,6 +90,7 @@ export function openFiles(
     | 'doubtfulBlobs'
     | 'unrecorded'
     | 'receivingTurns'
+    | 'storingSlots'
     | 'openingTurns'
     | 'activity'
     | 'unsealPage'

@@ -35,11 +35,12 @@ export function openReceiving({
   doubtfulBlobs,
   unrecorded,
   receivingTurns,
-}: Needs<'blobs' | 'chance', 'rules' | 'background' | 'unrecorded' | 'receivingTurns'> & {
+  storingSlots,
+}: Needs<'blobs' | 'chance', 'rules' | 'background' | 'unrecorded' | 'receivingTurns' | 'storingSlots'> & {
   admission: Pick<Admission, 'admit' | 'run' | 'isOver'>
   doubtfulBlobs: Pick<DoubtfulBlobs, 'add'>
 }): Receiving {
-  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs, receivingTurns })
+  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs, receivingTurns, storingSlots })
 
   return (owner, upload) => {
     const placing = placeOrDelete(owner, upload)

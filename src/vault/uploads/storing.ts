@@ -40,15 +40,24 @@ export function openStoring({
   collect,
   unrecorded,
   receivingTurns,
+  storingSlots,
   hashes,
 }: Needs<
   'uploads' | 'files' | 'blobs' | 'clock' | 'chance',
-  'rules' | 'admission' | 'doubtfulBlobs' | 'trash' | 'background' | 'collect' | 'unrecorded' | 'receivingTurns'
+  | 'rules'
+  | 'admission'
+  | 'doubtfulBlobs'
+  | 'trash'
+  | 'background'
+  | 'collect'
+  | 'unrecorded'
+  | 'receivingTurns'
+  | 'storingSlots'
 > & {
   hashes: RunningHashes
 }): StorePart {
   const { uploads, files, clock, chance } = ports
-  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs, receivingTurns })
+  const { write } = openBlobWriting({ ports, admission, doubtfulBlobs, receivingTurns, storingSlots })
 
   return async (owner, upload, fileKey, { bytes, hash, overheadBytes, check }) => {
     const short = await shortPart(upload)

@@ -130,6 +130,7 @@ export function openUploads(
     | 'turns'
     | 'unrecorded'
     | 'receivingTurns'
+    | 'storingSlots'
   > &
     Pick<Files, 'add'>,
 ): Uploads {
