@@ -80,7 +80,7 @@ const SENT_AT_ONCE = 8
 /** Pieces of uploads that an iteration seals: of 256 KiB if many uploads run. Each takes less than a millisecond. */
 const RECEIVED_AT_ONCE = 4
 /** Uploads of one network that a disk stores at a time. With fewer, a commit has fewer of them. */
-const STORED_AT_ONCE = 64
+const STORED_AT_ONCE = 32
 /** The blobs of downloads that are opened in one iteration of the event loop, where opening is expensive: a request to S3 takes 0.8 ms. */
 const OPENED_AT_ONCE = 4
 
