@@ -1,7 +1,9 @@
+import type { ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { blobsOnDisk, form, type Member, member, type TestApp, testApp } from '../support/app.ts'
 import { atOnce } from '../support/at-once.ts'
+import { iteration } from '../support/iteration.ts'
 import { head, type Wire, wire } from '../support/wire.ts'
 
 /** The server's own patience is counted in minutes. */
@@ -64,6 +66,20 @@ describe('a client that says next to nothing', () => {
       afterwards((owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 4 })}a`, 'bcd'),
     'and sends the rest of chunks after the 408 has stored nothing': () =>
       afterwards((owner) => `${head('PUT /v1/files/a', { ...tokenOf(owner), ...chunked })}4\r\na`, 'bcd\r\n0\r\n\r\n'),
+  })
+
+  it('is one of few that get their 408 in an iteration', async () => {
+    const app = await testApp({}, undefined, HURRIED)
+    const owner = await signedIn(app)
+    const refused = new Map<number, number>()
+    app.server.on('request', (_request, response: ServerResponse) => {
+      response.on('finish', () => void refused.set(iteration(), (refused.get(iteration()) ?? 0) + 1))
+    })
+    const lines = Array.from({ length: 100 }, () => wire(app.url))
+    for (const { socket } of lines)
+      socket.write(head('PUT /v1/files/a', { ...tokenOf(owner), 'content-length': 100_000 }))
+    for (const { ended } of lines) expect(await ended).toMatch(/^HTTP\/1\.1 408 /)
+    expect(Math.max(...refused.values())).toBeLessThan(65)
   })
 
   it('and reads next to nothing of a download is cut', async () => {
