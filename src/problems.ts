@@ -205,6 +205,8 @@ export const problems = {
   preconditionFailed: (effect = ' Nothing was changed.') =>
     new Problem('precondition-failed', `The file does not meet the preconditions of the request.${effect}`),
   bodyTooLarge: (limit: number) => new Problem('body-too-large', `A body may have at most ${limit} bytes here.`),
+  tooManyMembers: (limit: number) =>
+    new Problem('body-too-large', `A body may have at most ${limit} objects, arrays and members.`),
   fileTooLarge: (limit: number) =>
     new Problem('file-too-large', `A file may have at most ${limit} bytes.`, {
       // draft-ietf-httpbis-resumable-upload, for a refusal by a limit.

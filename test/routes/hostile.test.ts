@@ -405,8 +405,8 @@ describe('a JSON body', () => {
     ['__proto__ further in', `{"a":[{"__proto__":null}]}`],
     ['a constructor’s prototype', '{"constructor":{"prototype":{"name":"Eve"}}}'],
     ['a name in nothing but its __proto__', `{"__proto__":${JSON.stringify(ada)}}`],
-    ['arrays in arrays', `${'['.repeat(8000)}${']'.repeat(8000)}`],
-    ['objects in objects that are cut', '{"a":'.repeat(3000)],
+    ['arrays in arrays', `${'['.repeat(500)}${']'.repeat(500)}`],
+    ['objects in objects that are cut', '{"a":'.repeat(200)],
     ['numbers that are none', '{"name":NaN}'],
     ['infinity', '{"name":-Infinity}'],
     ['a number with a leading zero', '{"name":01}'],
@@ -505,7 +505,7 @@ describe('a JSON body', () => {
     const app = await sharedApp()
     const body = (n: number) => JSON.stringify(ada).replace('{', fields(n))
     expect((await register(app, body(500))).status).toBe(201)
-    expect(await register(app, body(1000))).toBeProblem(400, 'invalid-request')
+    expect(await register(app, body(1000))).toBeProblem(413, 'body-too-large')
   })
 
   it('takes a name of the characters that are counted', async () => {

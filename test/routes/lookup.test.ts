@@ -125,7 +125,7 @@ describe('a lookup', () => {
     const nested = `{"sha256":${'['.repeat(40_000)}${']'.repeat(40_000)}}`
     const headers = { 'content-type': 'application/json' }
     const refused = await one.request('/v1/files/lookup', { method: 'POST', headers, body: nested })
-    expect(refused).toBeProblem(400, 'invalid-request')
+    expect(refused).toBeProblem(413, 'body-too-large')
   })
 
   it('has every copy of a content, however many there are, and streams them', async () => {

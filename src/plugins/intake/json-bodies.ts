@@ -34,7 +34,7 @@ export const jsonBodies = fastifyPlugin(async function jsonBodies(app) {
     'application/json',
     { parseAs: 'buffer', bodyLimit: JSON_BODY_BYTES },
     (request, body, done) => {
-      if (hasManyMembers(body)) return done(tooManyMembers())
+      if (hasManyMembers(body)) return done(problems.tooManyMembers(MOST_MEMBERS))
       // Many clients send `Content-Type: application/json` with every request, even with a DELETE that has no body.
       if (body.length === 0) return done(null, undefined)
       try {
@@ -58,12 +58,6 @@ function hasManyMembers(body: Buffer): boolean {
   let members = 0
   for (const byte of body) if (byte === OBJECT || byte === ARRAY || byte === MEMBER) members += 1
   return members > MOST_MEMBERS
-}
-
-function tooManyMembers(): Problem {
-  return problems.invalidRequest([
-    { path: '', message: `must have at most ${MOST_MEMBERS} objects, arrays and members` },
-  ])
 }
 
 /** The refusal of a body whose media type the operation does not take. */
