@@ -270,17 +270,17 @@ describe('a form', () => {
     expect((await ada.get('near')).body).toBe(content)
   })
 
-  // Where the time is quadratic, one form holds the event loop for a second.
+  // If the time grew with the square of the length, these would take a minute.
   it.each([
-    ['in the middle of a header', `name="x"\r\nX-Spaces: a${'\t'.repeat(15_000)}b`],
-    ['before a value in quotes', `name="x"; spaces*=${'\t'.repeat(15_000)}"a"`],
+    ['in the middle of a header', `name="x"\r\nX-Spaces: a${'\t'.repeat(3900)}b`],
+    ['before a value in quotes', `name="x"; spaces*=${'\t'.repeat(3900)}"a"`],
   ])(
     'may have very many spaces %s, and they are read in linear time',
     async (_where, headers) => {
       const app = await sharedApp()
       const ada = await member(app)
       const body = disposition(headers).repeat(14) + FILE + END
-      for (let n = 0; n < 20; n += 1) expect((await send(ada, body)).status).toBeLessThan(300)
+      for (let n = 0; n < 200; n += 1) expect((await send(ada, body)).status).toBeLessThan(300)
     },
     5000,
   )
@@ -314,8 +314,15 @@ describe('a form', () => {
     [
       'headers without end',
       part(`X-Long: ${'x'.repeat(20_000)}\r\nContent-Disposition: form-data; name="file"; filename="f"`) + END,
-      'at most 16384 bytes',
+      'at most 4096 bytes',
     ],
+    ['many headers', disposition(`name="file"${'\r\nx:'.repeat(20)}`) + FILE + END, 'more than 20 headers'],
+    [
+      'many parameters',
+      disposition(`name="file"${Array.from({ length: 20 }, (_, n) => `; a${n}=b`).join('')}`) + FILE + END,
+      'more than 20 parameters',
+    ],
+    ['many empty parameters', disposition(`name="file"${';'.repeat(20)}`) + FILE + END, 'more than 20 parameters'],
     ['a part without headers', `--XX\r\n\r\nsand\r\n${FILE}${END}`, 'header'],
     ['a part without a Content-Disposition', part('Content-Type: text/plain') + FILE + END, 'no Content-Disposition'],
     [

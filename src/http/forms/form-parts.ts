@@ -12,7 +12,8 @@ import { type PartHead, partHeadOf } from './part-heads.ts'
 
 /** The maximum of parts of one form. */
 const MAX_PARTS = 16
-const MAX_HEAD_BYTES = 16 * 1024
+/** A name of 255 bytes in both of its forms takes 1 KiB. */
+const MAX_HEAD_BYTES = 4 * 1024
 /** The maximum of white space after a boundary. */
 const MAX_PADDING_BYTES = 1024
 

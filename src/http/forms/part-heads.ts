@@ -12,6 +12,8 @@ export interface PartHead {
 }
 
 const HEADER = /^([!#$%&'*+.^_`|~\w-]+):(.*)$/
+/** The maximum of headers. A part has two or three, with some proxies and libraries a few more. */
+const MOST_HEADERS = 20
 const IDENTITY = /^(?:7bit|8bit|binary)$/i
 
 /**
@@ -21,7 +23,9 @@ const IDENTITY = /^(?:7bit|8bit|binary)$/i
 export function partHeadOf(block: string): PartHead {
   const headers = new Map<string, string>()
   // A line that begins with white space continues the one before it (RFC 5322, section 2.2.3).
-  for (const line of block.replaceAll(/\r\n(?=[ \t])/g, '').split('\r\n')) {
+  const lines = block.replaceAll(/\r\n(?=[ \t])/g, '').split('\r\n', MOST_HEADERS + 1)
+  if (lines.length > MOST_HEADERS) throw malformed(`has more than ${MOST_HEADERS} headers`)
+  for (const line of lines) {
     const [, name, value] = HEADER.exec(line) ?? []
     if (name === undefined || value === undefined) throw malformed('has a line that is not a header')
     const field = name.toLowerCase()

@@ -26,7 +26,7 @@ let inIteration = 0
 
 /**
  * Gathers the crumbs of the body of this request, and larger chunks between them: a piece with few bytes would use the memory of a
- * full one. Call it before the body is parsed. `worked` is called at the first crumb of each iteration of the event loop, and at the end.
+ * full one. Call it before the body is parsed. `worked` is called for each piece, but for crumbs once in an iteration of the event loop.
  */
 export function gatherCrumbs(request: IncomingMessage, worked: () => void = () => {}): void {
   const push = request.push.bind(request)
@@ -35,7 +35,7 @@ export function gatherCrumbs(request: IncomingMessage, worked: () => void = () =
 
   request.push = (chunk: Buffer | null) => {
     const isCrumb = chunk !== null && chunk.length < CRUMB_BYTES
-    if (chunk === null || (isCrumb && own.iteration !== iteration)) worked()
+    if (!isCrumb || own.iteration !== iteration) worked()
     if (isCrumb && isTooMany(own)) return close(request.socket)
     if (isCrumb) crumbs += 1
     if (chunk !== null && (piece || (isCrumb && crumbs > PASSED))) return gather(chunk)

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { ON_HEADERS, type Parser, parserOf } from './parser.ts'
 
 /**
- * The maximum of requests, of long heads and of connections with crumbs that an iteration takes from one network: about 40 ms of the
+ * The maximum of requests, of long heads and of connections with bodies that an iteration takes from one network: about 40 ms of the
  * worst kind.
  */
 export const READ_AT_ONCE = 64
@@ -24,7 +24,7 @@ export interface ReadingTurns {
   add(socket: Socket, network: string): void
   /** The connection brought a request, or bytes that are none. */
   count(socket: Socket): void
-  /** The connection brought crumbs, or the end of a body. Counts if it brought nothing else in this iteration. */
+  /** The connection brought a piece of a body, or its end. Counts if it brought nothing else in this iteration. */
   countOnce(socket: Socket): void
 }
 
