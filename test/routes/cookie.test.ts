@@ -20,6 +20,10 @@ import { head, wire } from '../support/wire.ts'
 
 const sharedApp = appForMany()
 
+/** A host name of percent-encoded characters that differ. */
+const ideographs = (count: number) =>
+  encodeURIComponent(Array.from({ length: count }, (_, n) => String.fromCodePoint(0x4e00 + n)).join(''))
+
 const SAME_ORIGIN = { 'sec-fetch-site': 'same-origin' }
 const json = { 'content-type': 'application/json' }
 type Fields = Record<string, string>
@@ -370,6 +374,10 @@ describe('the cookie', () => {
       ['inside', { 'x-forwarded-host': 'vault.example' }, 'http://vault.example', 200],
       ['inside', { 'x-forwarded-host': 'vault.example' }, 'http://inside', 403],
       ['', {}, 'null', 403],
+      // The conversion of a long name in another script takes time that grows with the square of its length.
+      [ideographs(20), {}, new URL(`http://${ideographs(20)}`).origin, 200],
+      [ideographs(30), {}, new URL(`http://${ideographs(30)}`).origin, 403],
+      ['inside', { 'x-forwarded-host': ideographs(30) }, new URL(`http://${ideographs(30)}`).origin, 403],
       ['vault.example', { 'x-forwarded-host': 'a b' }, 'null', 403],
       ['vault.example', { 'x-forwarded-proto': 'x' }, 'null', 403],
     ]
