@@ -307,11 +307,26 @@ function storable(value: unknown): unknown {
   return typeof value === 'string' ? value.replaceAll('\0', NONE).replaceAll(/\p{Cs}/gu, NONE) : value
 }
 
+/** The statements whose time is over, in the order in which they began. If there are any, `endSome` is scheduled. */
+const expired: (() => void)[] = []
+/** Statements that are given up in one iteration of the event loop. Each is a response with a log line, and many began together. */
+const EXPIRED_AT_ONCE = 8
+
+function expire(end: () => void): void {
+  expired.push(end)
+  if (expired.length === 1) setImmediate(endSome)
+}
+
+function endSome(): void {
+  for (const end of expired.splice(0, EXPIRED_AT_ONCE)) end()
+  if (expired.length > 0) setImmediate(endSome)
+}
+
 function countdown(ms: number): { over: Promise<never>; stop(): void } {
   let stop = () => {}
   const over = new Promise<never>((_, reject) => {
     // If the event loop was late, the answer may be there, and is read before the immediate. It must not be taken for lost.
-    const timer = setTimeout(() => setImmediate(() => reject(lost('no answer in time'))), ms)
+    const timer = setTimeout(() => expire(() => reject(lost('no answer in time'))), ms)
     stop = () => clearTimeout(timer)
   })
   // The race handles the rejection. After the race, nothing does, and the rejection must not end the process.
