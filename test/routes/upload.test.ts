@@ -542,6 +542,7 @@ describe('digests', () => {
   })
 
   it.each([
+    `a=(${':: '.repeat(400)})`,
     'sha-256',
     'sha-256=abc',
     'sha-256=:AAAA:',

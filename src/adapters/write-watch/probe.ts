@@ -1,8 +1,8 @@
 /** Finds out whether an engine takes writes, and for how long it does not. */
 
-/** A write that takes longer hangs. */
+/** A write that takes longer hangs. The time is counted in steps, so that the time in which the event loop was late counts little. */
 const LIMIT_MS = 1100
-const GRACE_MS = 100
+const STEP_MS = 100
 /** While writes hang, or seem to, probes begin at this interval. */
 export const EVERY_MS = 700
 
@@ -44,15 +44,19 @@ export function openProbe(
     begunAt = performance.now()
     const attempt = write()
     last = new Promise((resolve, reject) => {
-      const late = () => {
+      let leftMs = LIMIT_MS
+      let timer = setTimeout(step, STEP_MS)
+      attempt.then(resolve, reject).finally(() => clearTimeout(timer))
+
+      function step() {
+        leftMs -= STEP_MS
+        if (leftMs > 0) {
+          timer = setTimeout(step, STEP_MS)
+          return
+        }
         hang(hung(LIMIT_MS))
         reject(hanging)
       }
-      // After the event loop stood still, an answer that has arrived comes before the second timer.
-      let timer = setTimeout(() => {
-        timer = setTimeout(late, GRACE_MS)
-      }, LIMIT_MS - GRACE_MS)
-      attempt.then(resolve, reject).finally(() => clearTimeout(timer))
     })
     last.catch(() => {})
     const failed = (error: NodeJS.ErrnoException) => {
