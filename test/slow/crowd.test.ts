@@ -49,6 +49,11 @@ const kinds: [what: string, opening: Opening][] = [
     (headers, n) => `${head(`PUT /v1/files/u${n}`, { ...headers, 'transfer-encoding': 'chunked' })}${crumbs}`,
   ],
   [
+    'downloads that are not read, with an upload behind them',
+    (headers, n) =>
+      `${head('GET /v1/files/film', { ...headers, ...manyFields(n) })}${head(`PUT /v1/files/u${n}`, { ...headers, 'content-length': MiB })}${chunk}`,
+  ],
+  [
     'downloads that are not read, and uploads that wait for memory',
     (headers, n) =>
       n < 900

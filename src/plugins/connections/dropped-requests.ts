@@ -30,19 +30,17 @@ export function ignoreFurtherRequests(socket: Socket) {
 }
 
 /**
- * A pipelined request is dropped if it has a body, or if its head, with those that wait, is too large. It is not in the queue yet. The
- * response before it is the last one of the connection.
+ * A pipelined request is dropped if its head, with those that wait, is too large. It is not in the queue yet. The response before it is
+ * the last one of the connection.
  */
-export function limitWaiting(socket: Socket) {
+export function dropLongHeads(socket: Socket) {
   const parser = parserOf(socket)
   if (!parser) return
   const { onIncoming } = parser
   parser.onIncoming = (request, keepsAlive) => {
     const connection = connectionOf(socket)
     const last = [...connection.responses].at(-1)
-    if (!last || (!hasBody(request) && waitingBytes(connection) + headBytes(request) <= WAITING_BYTES)) {
-      return onIncoming(request, keepsAlive)
-    }
+    if (!last || waitingBytes(connection) + headBytes(request) <= WAITING_BYTES) return onIncoming(request, keepsAlive)
     last.shouldKeepAlive = false
     // Its header fields may have been sent.
     last.once('close', () => socket.end())
@@ -52,11 +50,6 @@ export function limitWaiting(socket: Socket) {
     parser.incoming = null
     return 2
   }
-}
-
-/** Node would keep up to 64 KiB of it, the rest of what it has read. */
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
 }
 
 /** The memory for the heads of the requests behind the first one. */

@@ -13,7 +13,7 @@ import { openTurns } from '../../vault/turns.ts'
 import { MOST_FIELDS } from '../intake/strict-http.ts'
 import { requestIdOf } from '../trace/request-id.ts'
 import { gatherCrumbs } from './crumbs.ts'
-import { ignoreFurtherRequests, limitWaiting } from './dropped-requests.ts'
+import { dropLongHeads, ignoreFurtherRequests } from './dropped-requests.ts'
 import { afterCompleteRequests, type Refused, respondLast } from './last-response.ts'
 import { type ClientAddress, networkOf, type ProxyCheck } from './network.ts'
 import { connectionOf } from './open-connections.ts'
@@ -72,7 +72,7 @@ export const pipelining = fastifyPlugin<Options>(async function pipelining(app, 
     void socket.remoteAddress
     const connection = connectionOf(socket)
     if (!connection.isUsed) socket.on('end', () => ![...connection.responses].some(changes) && socket.end())
-    if (!connection.isUsed) limitWaiting(socket)
+    if (!connection.isUsed) dropLongHeads(socket)
     connection.isUsed = true
     connection.responses.add(response)
     response.once('close', () => {
