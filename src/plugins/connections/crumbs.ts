@@ -15,10 +15,10 @@ const CRUMB_BYTES = 1024
 const PASSED = 64
 const PIECE_BYTES = 4096
 /**
- * The maximum of crumbs in one iteration of the event loop: about 20 ms of work, and more than one read can have. After that, a
+ * The maximum of crumbs in one iteration of the event loop: about 30 ms of work, and more than two reads can have. After that, a
  * connection with more than `OF_CONNECTION` crumbs in this iteration is closed.
  */
-const MOST_AT_ONCE = 20_000
+const MOST_AT_ONCE = 30_000
 const OF_CONNECTION = 64
 
 let iteration = 0
