@@ -21,7 +21,8 @@ export const MOST_FIELDS = 100
 
 export const strictHttp = fastifyPlugin(async function strictHttp(app) {
   // Node drops the fields above this maximum, so a head that never ends has few. A request with more is refused below: a server must
-  // not ignore fields (RFC 9110, section 5.4). It may ignore trailer fields, which nothing reads (section 6.5.1).
+  // not ignore fields (RFC 9110, section 5.4). It may ignore trailer fields, which nothing reads (section 6.5.1). Node
+  // 26 refuses a request with more of either.
   app.server.maxHeadersCount = MOST_FIELDS + 1
 
   app.addHook('onRequest', async ({ raw }, reply) => {
