@@ -44,7 +44,7 @@ it('lets the owners of a network take turns', async () => {
   expect(begun).toEqual(['a1', 'a2', 'a3', 'a2', 'a2'])
 })
 
-it('gives a slot that is free again to whoever comes', async () => {
+it('gives a free slot to the next operation', async () => {
   const { begun, begin, end } = operations(1)
   await begin('a1', 'a2')
   await end('a1')

@@ -90,8 +90,8 @@ export function openBlobWriting({
     return offered(blob, sizeBytes, unrecorded)
 
     /**
-     * What is left does not wait for the client. The threads that write to a disk work on everything in the order of its arrival, so
-     * thousands of small uploads would delay all others by seconds.
+     * From here on, the upload does not wait for its client. Threads write to the disk in the order of arrival. Without slots, a
+     * thousand small uploads delay those of other networks by seconds.
      */
     async function takeSlot() {
       const release = await storingSlots.enter(owner)
