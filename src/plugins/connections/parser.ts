@@ -12,8 +12,6 @@ export interface Parser {
   incoming: IncomingMessage | null
   /** The fields of an unfinished head. */
   _headers: string[]
-  /** The maximum of names and values together, which Node keeps. 0: no maximum. */
-  maxHeaderPairs: number
   /** Called for each head. */
   onIncoming: (request: IncomingMessage, keepsAlive: boolean) => number
   [ON_HEADERS]: (this: Parser, fields: string[], target: string) => void
